@@ -1,0 +1,212 @@
+"""Cell: one network configuration, what is trained. Knows nothing of how.
+
+A cell's id is a projection onto ``key:value`` pairs in fixed order, such as
+``depth:10-act:relu-init:he_normal-norm:none``. A pair appears if its axis defines the grid that the
+cell belongs to or if its value is not the default, so a later axis changes no id written today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+ARCHITECTURES = ("mlp", "residual", "cnn")
+BRANCHES = ("plain", "scaled")
+ACTIVATIONS = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "softplus",
+)
+NORMALIZATIONS = ("none", "batch", "layer")
+OPTIMIZERS = ("sgd", "momentum", "adam")
+LOSSES = ("crossentropy", "mse")
+PRECISIONS = ("float32", "float64", "mixed_bfloat16")
+ENGINES = ("in_graph", "function", "eager", "xla", "fit")
+
+#: Initializers without and with a number behind their name.
+FIXED_INITIALIZERS = (
+    "zeros",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+)
+SCALED_INITIALIZERS = ("normal", "truncated_normal", "uniform")
+CLIPPING_RULES = ("value", "norm", "global_norm")
+
+#: Activations with phi(0) = 0: behind zero weights they pass on nothing.
+VANISHING_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
+
+
+def number(value: float) -> str:
+    """A float as a plain decimal that tells 1.0 from 10.0 in an id: ``0.0001``, ``1.0``."""
+    text = format(Decimal(repr(float(value))), "f")
+    return text if "." in text else f"{text}.0"
+
+
+def with_number(rule: str, value: float) -> str:
+    """The axis value ``rule`` with its number: ``with_number("normal", 0.01) == "normal_0.01"``."""
+    return f"{rule}_{number(value)}"
+
+
+def split_number(text: str) -> tuple[str, float | None]:
+    """The inverse of :func:`with_number`; the number is None where the text has none."""
+    name, _, tail = text.rpartition("_")
+    try:
+        return (name, float(tail)) if name else (text, None)
+    except ValueError:
+        return text, None
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One network configuration. Frozen, hashable and ordered as its axes are.
+
+    Raises:
+        ValueError: a value that no network can be built from; the message lists what there is.
+
+    Example:
+        >>> Cell(depth=10, activation="tanh").id(("depth", "act", "init"))
+        'depth:10-act:tanh-init:he_normal'
+    """
+
+    depth: int = 3
+    """Hidden layers. 0 is softmax regression. A ``cnn`` always has 3: two convolutions, one dense."""
+    architecture: str = "mlp"
+    branch: str = "plain"
+    """Residual only. ``scaled`` multiplies every branch by 1/sqrt(depth)."""
+    width: int = 100
+    """Units of every hidden dense layer of an MLP; a ``cnn`` has the tutorial's widths."""
+    activation: str = "relu"
+    initializer: str = "he_normal"
+    """Of every kernel: a name, or a name and its scale, ``normal_0.01`` (std), ``uniform_0.05``."""
+    bias: float = 0.0
+    """Initial value of every bias."""
+    normalization: str = "none"
+    """Between each hidden kernel and its activation, with Keras' default epsilon and momentum."""
+    clipping: str = "none"
+    """``value_T`` per entry, ``norm_T`` per variable, ``global_norm_T`` over all variables."""
+    optimizer: str = "sgd"
+    """``momentum`` is SGD with momentum .9; Adam has Keras' defaults."""
+    learning_rate: float = 0.1
+    loss: str = "crossentropy"
+    """``mse`` is the mean over classes of (softmax - one-hot)^2."""
+    input_scale: float = 1.0
+    """Multiplies pixels that were brought to 0..1."""
+    dropout: float = 0.0
+    """Rate before the output layer, drawn by the framework: not comparable bit by bit."""
+    batch: int = 100
+    steps: int = 600
+    """Training steps; 600 batches of 100 are one pass over MNIST's training images."""
+    precision: str = "float32"
+    engine: str = "in_graph"
+    """How steps are executed; see :mod:`bench.nets.engines`."""
+
+    def __post_init__(self) -> None:
+        for axis, known in _NAMED.items():
+            value = getattr(self, _ATTRIBUTES[axis])
+            if value not in known:
+                raise ValueError(f"{axis}:{value} is unknown; {axis} is one of {', '.join(known)}")
+        _check_scaled("init", self.initializer, SCALED_INITIALIZERS, FIXED_INITIALIZERS)
+        _check_scaled("clip", self.clipping, CLIPPING_RULES, ("none",))
+        for axis, minimum in (("depth", 0), ("width", 1), ("batch", 1), ("steps", 1)):
+            if getattr(self, axis) < minimum:
+                raise ValueError(f"{axis}:{getattr(self, axis)} is below {minimum}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout:{self.dropout} is not in [0, 1)")
+        if self.architecture == "cnn" and self.depth != 3:
+            raise ValueError("arch:cnn has depth:3 (two convolutions and one dense hidden layer)")
+        if self.architecture != "residual" and self.branch != "plain":
+            raise ValueError(f"branch:{self.branch} needs arch:residual")
+
+    def value(self, axis: str) -> str:
+        """The text behind ``axis:`` in an id."""
+        raw = getattr(self, _ATTRIBUTES[axis])
+        return number(raw) if isinstance(raw, float) else str(raw)
+
+    def id(self, axes: Iterable[str] = ()) -> str:
+        """The readable id: the pairs of ``axes`` and of all that is not the default, in axis order."""
+        shown = frozenset(axes)
+        return "-".join(
+            f"{axis}:{self.value(axis)}"
+            for axis, attribute in _ATTRIBUTES.items()
+            if axis in shown or getattr(self, attribute) != _DEFAULTS[attribute]
+        )
+
+    def graph(self) -> Cell:
+        """The cell that stands for all cells with the same compiled graph as this one.
+
+        Initial values, learning rate, input scale and number of steps are fed to a graph, not built
+        into it.
+        """
+        return msgspec.structs.replace(
+            self, initializer="zeros", bias=0.0, learning_rate=0.1, input_scale=1.0, steps=1
+        )
+
+    @property
+    def hidden_layers(self) -> int:
+        """Number of layers with an activation."""
+        return self.depth
+
+    @property
+    def clipping_rule(self) -> tuple[str, float | None]:
+        """``("none", None)``, or the rule and its threshold."""
+        return split_number(self.clipping)
+
+
+#: Axis key in ids and on the command line -> attribute of Cell, in the order of ids.
+_ATTRIBUTES = {
+    "depth": "depth",
+    "arch": "architecture",
+    "branch": "branch",
+    "width": "width",
+    "act": "activation",
+    "init": "initializer",
+    "bias": "bias",
+    "norm": "normalization",
+    "clip": "clipping",
+    "opt": "optimizer",
+    "lr": "learning_rate",
+    "loss": "loss",
+    "scale": "input_scale",
+    "dropout": "dropout",
+    "batch": "batch",
+    "steps": "steps",
+    "precision": "precision",
+    "engine": "engine",
+}
+AXES = tuple(_ATTRIBUTES)
+_NAMED = {
+    "arch": ARCHITECTURES,
+    "branch": BRANCHES,
+    "act": ACTIVATIONS,
+    "norm": NORMALIZATIONS,
+    "opt": OPTIMIZERS,
+    "loss": LOSSES,
+    "precision": PRECISIONS,
+    "engine": ENGINES,
+}
+_DEFAULTS: dict[str, Any] = {
+    field.name: field.default for field in msgspec.structs.fields(Cell)
+}
+
+
+def _check_scaled(axis: str, text: str, scaled: tuple[str, ...], fixed: tuple[str, ...]) -> None:
+    name, scale = split_number(text)
+    if text in fixed or (name in scaled and scale is not None and scale > 0):
+        if scale is not None and text != with_number(name, scale):
+            raise ValueError(f"{axis}:{text} is written {with_number(name, scale)}")
+        return
+    forms = ", ".join([*fixed, *(f"{rule}_NUMBER" for rule in scaled)])
+    raise ValueError(f"{axis}:{text} is unknown; {axis} is one of {forms}")

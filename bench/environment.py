@@ -1,0 +1,59 @@
+"""What a run's bits and speeds depend on, as data. Probing lives where the facts are:
+:mod:`bench.execution.machine` for the machine, :mod:`bench.nets.device` for TensorFlow's side.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+SCHEMA = 1
+
+
+class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that bits may depend on beside the software's version; its slug names a baseline folder."""
+
+    device: str
+    """``cpu`` or ``gpu``."""
+    isa: str
+    """CPU: the widest instruction set that TensorFlow may use, such as ``avx512_bf16``; GPU: its
+    compute capability, such as ``sm90``."""
+    onednn: bool
+    xla: bool
+    """XLA's automatic clustering; cells that ask for XLA name it as their engine."""
+    tf32: bool
+    """Only ever true on a GPU."""
+    threads: int
+    """Per worker."""
+
+    @property
+    def environment_class(self) -> str:
+        """For instance ``cpu-avx512_bf16-onednn-1thread``."""
+        parts = [self.device, re.sub(r"[^a-z0-9_]+", "_", self.isa.lower())]
+        parts += [name for name in ("onednn", "xla", "tf32") if getattr(self, name)]
+        return "-".join([*parts, f"{self.threads}thread{'s' if self.threads > 1 else ''}"])
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``environment.json`` of a run. A probe that failed leaves its reason as the value."""
+
+    schema: int = SCHEMA
+    numerics: Numerics
+    software: dict[str, str]
+    """Versions: ``tensorflow``, ``keras``, ``numpy``, ``python``, ``bench``, ..."""
+    machine: dict[str, str]
+    """``cpu``, ``cores``, ``memory``, ``system``, ``gpu``, ``driver``."""
+    data: dict[str, str]
+    """``name``, ``fingerprint`` and ``source`` of the images."""
+    run: dict[str, Any] = {}
+    """``command``, ``started``, ``commit``, ``dirty``, ``workers``."""
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+
+    @property
+    def environment_class(self) -> str:
+        return self.numerics.environment_class

@@ -1,0 +1,29 @@
+"""The one exception that users see: what is wrong, where, and the way out."""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Infrastructure trouble or unusable input: never a finding about TensorFlow.
+
+    The command line and the pytest plugin print it without a traceback and exit with
+    :data:`EXIT_TROUBLE`.
+
+    Args:
+        message: what is wrong, naming the file, cell or worker.
+        hint: what the user can do about it; printed on a line of its own.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
+
+
+#: Exit codes of every command: part of the contract with CI.
+EXIT_OK = 0  #: nothing regressed
+EXIT_REGRESSED = 1  #: regressed, changed, crashed or claim violated
+EXIT_TROUBLE = 2  #: usage, broken input or infrastructure: says nothing about TensorFlow

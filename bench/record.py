@@ -1,0 +1,202 @@
+"""Record: what one replica measured, or how it failed. One JSON line; validated on reading.
+
+A number that is not finite is written as ``null``: JSON has no other word for it. Its place tells
+which layer overflowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bench.cell import Cell
+from bench.errors import BenchError
+
+SCHEMA = 1
+
+Outcome = Literal["trained", "diverged", "crashed"]
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Gradient flow at one moment. Lists have one entry per hidden layer, first layer first.
+
+    All but ``dead_units`` are taken on the replica's first training batch in training mode.
+    """
+
+    signal: list[float | None]
+    """Mean square of dC/dz, C one example's loss, z the input of the activation: g_l = E[(dC/dz_l)^2]
+    (Schoenholz et al. 2017, eq. 14)."""
+    kernel_gradient: list[float | None]
+    """Variance over the kernel's entries of the batch-mean gradient."""
+    bias_gradient: list[float | None]
+    """Variance over the bias' entries of the batch-mean gradient."""
+    activation_mean: list[float | None]
+    activation_variance: list[float | None]
+    dead_units: list[float | None]
+    """Share of units (channels of a convolution) whose activation is 0 for every test image."""
+    gradient_norm: float | None
+    """Global l2 norm over all trainable variables, before clipping."""
+    clipped_norm: float | None
+    """The same as the optimizer applies it, after clipping."""
+    clipped_peak: float | None
+    """Largest absolute entry of any variable's gradient after clipping."""
+    clipped_variable_norm: float | None
+    """Largest l2 norm of one variable's gradient after clipping."""
+    clip_error: float | None
+    """Largest |clipped - unclipped| over all entries, relative to the largest unclipped entry."""
+    kernel_gradient_peak: float | None
+    """Largest absolute entry of any hidden layer's kernel gradient; exactly 0 if all are dead."""
+
+    @property
+    def signal_ratio(self) -> float | None:
+        """First over last hidden layer's signal; None without a hidden layer or a finite ratio."""
+        return _ratio(self.signal)
+
+    @property
+    def kernel_ratio(self) -> float | None:
+        """First over last hidden layer's kernel gradient variance."""
+        return _ratio(self.kernel_gradient)
+
+    @property
+    def signal_ratio_per_layer(self) -> float | None:
+        """Geometric mean per layer of :attr:`signal_ratio`; None below two hidden layers."""
+        return _per_layer(self.signal_ratio, len(self.signal))
+
+    @property
+    def kernel_ratio_per_layer(self) -> float | None:
+        """Geometric mean per layer of :attr:`kernel_ratio`; None below two hidden layers."""
+        return _per_layer(self.kernel_ratio, len(self.kernel_gradient))
+
+    @property
+    def dead_share(self) -> float | None:
+        """Mean over hidden layers of :attr:`dead_units`; None without a hidden layer."""
+        finite = [share for share in self.dead_units if share is not None]
+        return sum(finite) / len(finite) if finite else None
+
+
+class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a replica's worker ended it."""
+
+    reason: Literal["exception", "signal", "exit", "timeout", "memory", "not attempted"]
+    message: str
+    """One line: ``killed by SIGABRT``, ``no answer for 300 s``, ``ValueError: ...``."""
+    output: str = ""
+    """The last lines that the worker printed."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One replica: a cell trained under one seed."""
+
+    schema: int = SCHEMA
+    cell: Cell
+    seed: int
+    outcome: Outcome
+    data: str = ""
+    """Fingerprint of the images."""
+    environment: str = ""
+    """Environment class that the digest belongs to."""
+    test_accuracy: float | None = None
+    """Share of test images. None unless trained."""
+    test_loss: float | None = None
+    diverged_step: int | None = None
+    """First step, counted from 0, whose loss is NaN or infinite."""
+    digest: str = ""
+    """Equal digests mean bit-identical training. Empty if crashed."""
+    trajectory: bytes = b""
+    """Loss of the first steps, little-endian float32; base64 in JSON."""
+    start: Flow | None = None
+    end: Flow | None = None
+    images_per_sec: float | None = None
+    """Of the training loop alone: no tracing, compilation or evaluation."""
+    training_sec: float = 0.0
+    total_sec: float = 0.0
+    """From the request to the record, tracing and measuring included."""
+    worker: str = ""
+    crash: Crash | None = None
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        if (self.outcome == "crashed") != (self.crash is not None):
+            raise ValueError("outcome 'crashed' and a crash go together")
+        if (self.outcome == "diverged") != (self.diverged_step is not None):
+            raise ValueError("outcome 'diverged' and a diverged_step go together")
+        if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):
+            raise ValueError("a trained replica has a test accuracy and a digest")
+
+    @property
+    def key(self) -> tuple[Cell, int]:
+        """What makes a replica: no run has two records with one key."""
+        return self.cell, self.seed
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """One JSON line, newline included."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode(line: bytes) -> Record:
+    """The record in one JSON line.
+
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: the line is not a record of this schema.
+    """
+    return _decoder.decode(line)
+
+
+def read_records(path: Path) -> list[Record]:
+    """All records of a file, in file order.
+
+    A last line without its newline is what a killed run leaves behind: it is ignored, here and when
+    the run is resumed. Anything else that is not a record is an error.
+
+    Raises:
+        BenchError: the file is absent or a line is damaged; names the file and the line.
+    """
+    return list(_iterate(path))
+
+
+def _iterate(path: Path) -> Iterator[Record]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be read: {error.strerror}", hint="name a folder below results/"
+        ) from error
+    for index, line in enumerate(lines[:-1], start=1):
+        try:
+            yield decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BenchError(
+                f"{path}, line {index}: not a record of schema {SCHEMA}: {error}",
+                hint=f"remove line {index} and continue the run with --resume, or run anew",
+            ) from error
+
+
+def finite(value: float) -> float | None:
+    """``value`` as records hold it: None stands for NaN and infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def finite_list(values: Iterable[float]) -> list[float | None]:
+    """:func:`finite` for each value."""
+    return [finite(value) for value in values]
+
+
+def _ratio(values: Sequence[float | None]) -> float | None:
+    if not values or values[0] is None or not values[-1]:
+        return None
+    return finite(values[0] / values[-1])
+
+
+def _per_layer(ratio: float | None, layers: int) -> float | None:
+    return ratio ** (1 / (layers - 1)) if ratio is not None and layers > 1 else None

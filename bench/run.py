@@ -1,0 +1,307 @@
+"""A run's folder, ``results/<run>/``: plan, environment, records, lock. Reads need no TensorFlow."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import filelock
+import msgspec
+
+from bench.cell import Cell
+from bench.environment import Environment
+from bench.errors import BenchError
+from bench.record import Record, encode, read_records
+
+SCHEMA = 1
+
+PLAN = "plan.json"
+ENVIRONMENT = "environment.json"
+RECORDS = "records.jsonl"
+REPORT = "report.md"
+JUNIT = "junit.xml"
+WORKER_LOGS = "workers"
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cell's place in a grid. One cell may stand in several grids; it is trained once."""
+
+    grid: str
+    id: str
+    cell: Cell
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run set out to measure: every item under every seed."""
+
+    schema: int = SCHEMA
+    tier: str
+    device: str
+    seeds: list[int]
+    items: list[Item]
+    selected: bool = False
+    """True if options left out cells of the tier: their absence is then no finding."""
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+
+    def replicas(self) -> list[tuple[Cell, int]]:
+        """Every (cell, seed) once, in the order of the items."""
+        cells = dict.fromkeys(item.cell for item in self.items)
+        return [(cell, seed) for cell in cells for seed in self.seeds]
+
+    def grids(self) -> dict[str, list[Item]]:
+        """Items by grid, both in the order of the plan."""
+        grids: dict[str, list[Item]] = {}
+        for item in self.items:
+            grids.setdefault(item.grid, []).append(item)
+        return grids
+
+
+class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as read from its folder."""
+
+    path: Path
+    plan: Plan
+    environment: Environment
+    records: dict[tuple[Cell, int], Record]
+
+    def of(self, cell: Cell) -> list[Record]:
+        """The cell's records in the order of the plan's seeds; those not measured are left out."""
+        found = (self.records.get((cell, seed)) for seed in self.plan.seeds)
+        return [record for record in found if record is not None]
+
+
+def read_run(path: Path) -> StoredRun:
+    """Reads a run's folder.
+
+    Raises:
+        BenchError: the folder or one of its files is absent, damaged or of another schema.
+    """
+    if not path.is_dir():
+        raise BenchError(
+            f"{path}: no such run", hint="`ls results` lists runs; name a folder below it"
+        )
+    plan = read_json(path / PLAN, Plan)
+    environment = read_json(path / ENVIRONMENT, Environment)
+    records: dict[tuple[Cell, int], Record] = {}
+    for record in read_records(path / RECORDS):
+        records.setdefault(record.key, record)
+    return StoredRun(path=path, plan=plan, environment=environment, records=records)
+
+
+T = TypeVar("T")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """A JSON file as a checked structure.
+
+    Raises:
+        BenchError: absent, not JSON (NaN is not JSON), unknown or missing fields, another schema.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be read: {error.strerror}",
+            hint="is this the folder of a run that measured something?",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BenchError(
+            f"{path}: not a valid {kind.__name__.lower()}: {error}",
+            hint="restore the file from version control, or run anew",
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes all of ``content`` or leaves ``path`` as it was.
+
+    Raises:
+        BenchError: the disk is full or the place cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> BenchError:
+    """The error for a place that takes no more bytes."""
+    return BenchError(
+        f"{path}: cannot be written: {error.strerror or error}",
+        hint="free disk space or choose another place with --results DIR; records already written "
+        "are kept: continue with --resume",
+    )
+
+
+def new_run_name(tier: str, now: datetime.datetime | None = None) -> str:
+    """``20261121-031502-quick``: sorts by time."""
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{tier}"
+
+
+def latest_run(results: Path) -> Path:
+    """The newest run below ``results``.
+
+    Raises:
+        BenchError: there is none.
+    """
+    runs = sorted(path.parent for path in results.glob(f"*/{PLAN}"))
+    if not runs:
+        raise BenchError(f"{results}: holds no run", hint="start one: pytest suites --tier quick")
+    return runs[-1]
+
+
+class RunWriter:
+    """The one process that writes to a run's folder; a context manager that holds its lock.
+
+    Args:
+        path: ``results/<run>``; made if absent.
+        plan: what will be measured.
+        resume: continue what is there: records are kept, a torn last line is cut off, and the plan
+            must be the same.
+
+    Raises:
+        BenchError: another process writes there, the place cannot be written to, it already holds a
+            run (without ``resume``) or another plan (with it).
+    """
+
+    def __init__(self, path: Path, plan: Plan, *, resume: bool = False) -> None:
+        self.path = path
+        self.plan = plan
+        self.records: dict[tuple[Cell, int], Record] = {}
+        self._resume = resume
+        self._lock = filelock.FileLock(str(path / ".lock"))
+
+    def __enter__(self) -> RunWriter:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise BenchError(
+                f"{self.path}: another process is writing to this run",
+                hint="wait for it, or start a run of your own with another --run NAME",
+            ) from None
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+        self._lock.release()
+
+    def _open(self) -> None:
+        records, plan = self.path / RECORDS, self.path / PLAN
+        if self._resume:
+            if read_json(plan, Plan) != self.plan:
+                raise BenchError(
+                    f"{plan}: --resume continues a run with the same cells, seeds and device only",
+                    hint="repeat the options that the run was started with, or start a new run",
+                )
+            if records.exists():
+                self._cut_torn_line(records)
+                self.records = {record.key: record for record in read_records(records)}
+        elif plan.exists():
+            raise BenchError(
+                f"{self.path}: already holds a run",
+                hint="continue it with --resume, or choose another --run NAME",
+            )
+        else:
+            write_atomically(plan, pretty(self.plan))
+        try:
+            self._file = os.open(records, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise cannot_write(records, error) from error
+
+    @staticmethod
+    def _cut_torn_line(path: Path) -> None:
+        content = path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            try:
+                os.truncate(path, end)
+            except OSError as error:
+                raise cannot_write(path, error) from error
+
+    def missing(self) -> list[tuple[Cell, int]]:
+        """The replicas of the plan that have no record yet."""
+        return [key for key in self.plan.replicas() if key not in self.records]
+
+    def append(self, record: Record) -> None:
+        """Adds a record as one line in one write.
+
+        Raises:
+            BenchError: the disk is full; what a failed write left behind is cut off again.
+        """
+        line = encode(record)
+        size = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):
+                os.ftruncate(self._file, size)
+                raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise cannot_write(self.path / RECORDS, error) from error
+        self.records[record.key] = record
+
+    def write_environment(self, environment: Environment) -> None:
+        """Writes ``environment.json``.
+
+        Raises:
+            BenchError: a resumed run was started in another environment class or with other
+                software, so its records would not belong together.
+        """
+        path = self.path / ENVIRONMENT
+        if self._resume and path.exists():
+            before = read_json(path, Environment)
+            for part in ("numerics", "software", "data"):
+                if getattr(before, part) != getattr(environment, part):
+                    raise BenchError(
+                        f"{path}: the run was started with other {part}: "
+                        f"{_first_difference(before, environment, part)}",
+                        hint="resume it where it was started, or start a new run",
+                    )
+            return
+        write_atomically(path, pretty(environment))
+
+    def stored(self, environment: Environment) -> StoredRun:
+        """The run as :func:`read_run` would read it now."""
+        return StoredRun(
+            path=self.path, plan=self.plan, environment=environment, records=dict(self.records)
+        )
+
+
+def pretty(structure: msgspec.Struct) -> bytes:
+    """Indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(structure), indent=1) + b"\n"
+
+
+def _first_difference(before: Environment, after: Environment, part: str) -> str:
+    old: Mapping[str, object] = msgspec.to_builtins(getattr(before, part))
+    new: Mapping[str, object] = msgspec.to_builtins(getattr(after, part))
+    keys: Iterable[str] = dict.fromkeys([*old, *new])
+    return next(
+        f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+    )
