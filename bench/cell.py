@@ -7,6 +7,7 @@ cell belongs to or if its value is not the default, so a later axis changes no i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -123,6 +124,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for axis, minimum in (("depth", 0), ("width", 1), ("batch", 1), ("steps", 1)):
             if getattr(self, axis) < minimum:
                 raise ValueError(f"{axis}:{getattr(self, axis)} is below {minimum}")
+        for axis in ("bias", "lr", "scale"):
+            value = getattr(self, _ATTRIBUTES[axis])
+            if not math.isfinite(value):
+                raise ValueError(f"{axis}:{value} is not a finite number")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout:{self.dropout} is not in [0, 1)")
         if self.architecture == "cnn" and self.depth != 3:
@@ -204,7 +209,7 @@ _DEFAULTS: dict[str, Any] = {
 
 def _check_scaled(axis: str, text: str, scaled: tuple[str, ...], fixed: tuple[str, ...]) -> None:
     name, scale = split_number(text)
-    if text in fixed or (name in scaled and scale is not None and scale > 0):
+    if text in fixed or (name in scaled and scale is not None and 0 < scale < math.inf):
         if scale is not None and text != with_number(name, scale):
             raise ValueError(f"{axis}:{text} is written {with_number(name, scale)}")
         return

@@ -24,7 +24,6 @@ ENVIRONMENT = "environment.json"
 RECORDS = "records.jsonl"
 REPORT = "report.md"
 JUNIT = "junit.xml"
-WORKER_LOGS = "workers"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.run import Item
+from bench.theory.claim import ClaimResult
 
 
 class Verdict(str, enum.Enum):
@@ -36,18 +37,6 @@ _FAILING = frozenset(
     {Verdict.CRASHED, Verdict.CLAIM_VIOLATED, Verdict.REGRESSED, Verdict.CHANGED}
 )
 ATTENTION = tuple(Verdict)
-
-
-class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a claim said of one cell."""
-
-    claim: str
-    """Its name, such as ``sigmoid-signal-vanishes``."""
-    statement: str
-    """What must hold, with the source."""
-    holds: bool
-    evidence: str
-    """What was measured, against what bound."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

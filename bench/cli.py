@@ -1,0 +1,317 @@
+"""``bench ...``: parses, delegates, prints. Never imports TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import bench
+from bench.environment import Environment
+from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.run import REPORT, Item, StoredRun, latest_run, read_run, write_atomically
+from bench.theory.claim import ClaimResult
+from bench.verdict.judgement import Judgement, Verdict
+
+# Each command imports what it needs: `bench --help` answers at once, and `bench data` works where
+# SciPy does not.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        the exit code: 0 nothing regressed, 1 regressed, 2 trouble, which says nothing of TensorFlow.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        code: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except BenchError as error:
+        sys.stdout.flush()
+        print(f"bench: error: {error}", file=sys.stderr)
+        return EXIT_TROUBLE
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return EXIT_TROUBLE
+    except BrokenPipeError:
+        # The reader (`| head`) has gone. Python would complain again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_TROUBLE
+    return code
+
+
+# Runs
+
+
+def find_run(name: str, results: Path) -> StoredRun:
+    """The run that a user means: a path, a name below ``results``, or ``latest``.
+
+    Raises:
+        BenchError: there is none, or it is damaged.
+    """
+    if name == "latest":
+        return read_run(latest_run(results))
+    for path in (Path(name), results / name):
+        if path.is_dir():
+            return read_run(path)
+    raise BenchError(
+        f"no run {name!r}: neither a folder nor a name below {results}/",
+        hint="name a folder, a run below --results DIR, or 'latest'",
+    )
+
+
+def claims_of(run: StoredRun) -> Mapping[Item, Sequence[ClaimResult]]:
+    """What the claims say of every item of the run."""
+    from bench.theory.claims import check_claims
+
+    return {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Judges a stored run again and writes its report."""
+    from bench.report import full_report, summary_lines
+    from bench.verdict.baseline import nearest_class, read_baseline
+    from bench.verdict.ladder import exit_code, judge
+
+    run = find_run(arguments.run, arguments.results)
+    environment: Environment = run.environment
+    baseline = read_baseline(arguments.baselines, environment.environment_class)
+    if baseline is None:
+        baseline = nearest_class(arguments.baselines, environment.numerics)
+    judgements = judge(run, baseline, claims_of(run))
+    seconds = environment.run.get("total_sec")
+    total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
+    text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+    if arguments.output == "-":
+        print(text, end="")
+    else:
+        path = Path(arguments.output) if arguments.output else run.path / REPORT
+        write_atomically(path, text.encode())
+        lines = summary_lines(judgements, baseline=baseline, report=path, total_sec=total_sec)
+        print("\n".join(lines))
+    return exit_code(judgements)
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Judges run B with run A in the place of the baseline."""
+    from bench.report import compare_runs
+    from bench.verdict.baseline import baseline_from_run
+    from bench.verdict.ladder import exit_code, judge
+
+    before = find_run(arguments.a, arguments.results)
+    after = find_run(arguments.b, arguments.results)
+    judgements: list[Judgement] = judge(after, baseline_from_run(before), claims_of(after))
+    if all(judgement.verdict is Verdict.NEW for judgement in judgements):
+        raise BenchError(
+            f"{before.path} and {after.path} have no cell in common: nothing can be compared",
+            hint="compare runs of the same grids",
+        )
+    text, warnings = compare_runs(
+        before, after, judgements, everything=arguments.all, form=arguments.format
+    )
+    print(text, end="")
+    if arguments.format == "csv":
+        for warning in warnings:
+            print(f"bench: warning: {warning}", file=sys.stderr)
+    return exit_code(judgements)
+
+
+# Baselines
+
+
+def baseline_accept(arguments: argparse.Namespace) -> int:
+    """Shows what would change, asks, and writes."""
+    from bench.report.baselines import preview_text
+    from bench.verdict.acceptance import accept, preview
+    from bench.verdict.baseline import read_baseline
+
+    run = find_run(arguments.run, arguments.results)
+    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
+    items = _selected(run.plan.items, arguments.k, arguments.grid)
+    changes = preview(baseline, run, items)
+    print(preview_text(changes, run, baseline, most_new=10))
+    if not changes:
+        return EXIT_OK
+    reason = arguments.reason
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise BenchError(
+                "nothing was accepted: nobody can be asked here", hint="add --yes to accept"
+            )
+        if not reason:
+            reason = input("Why are these results right? ")
+        answer = input(f"Accept for {run.environment.environment_class}? [y/N] ")
+        if answer.lower() not in ("y", "yes"):
+            print("Nothing was accepted.")
+            return EXIT_TROUBLE
+    stored = accept(
+        arguments.baselines,
+        run,
+        baseline,
+        items,
+        reason=reason,
+        reviewer=arguments.reviewer,
+        force=arguments.force,
+    )
+    print(
+        f"Accepted {stored.acceptances[-1].cells} cells into "
+        f"{arguments.baselines / stored.environment_class}: review the diff and commit it."
+    )
+    return EXIT_OK
+
+
+def baseline_diff(arguments: argparse.Namespace) -> int:
+    """Shows what accepting would change, and writes nothing."""
+    from bench.report.baselines import preview_text
+    from bench.verdict.acceptance import preview
+    from bench.verdict.baseline import read_baseline
+
+    run = find_run(arguments.run, arguments.results)
+    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
+    items = _selected(run.plan.items, arguments.k, arguments.grid)
+    print(preview_text(preview(baseline, run, items), run, baseline))
+    return EXIT_OK
+
+
+def baseline_show(arguments: argparse.Namespace) -> int:
+    """Lists the classes, or the cells of one."""
+    from bench.report.baselines import cells_text, classes_text
+    from bench.verdict.baseline import CLASS, Baseline, read_baseline
+
+    root: Path = arguments.baselines
+    known = sorted(path.parent.name for path in root.glob(f"*/{CLASS}"))
+    wanted = [arguments.environment_class] if arguments.environment_class else known
+    found: list[Baseline] = []
+    for name in wanted:
+        baseline = read_baseline(root, name)
+        if baseline is None:
+            raise BenchError(
+                f"{root}: no baseline of class {name!r}",
+                hint=f"there are: {', '.join(known) or 'none'}",
+            )
+        found.append(baseline)
+    if not found:
+        raise BenchError(f"{root}: holds no baseline", hint="bench baseline accept RUN")
+    if len(found) == 1 or arguments.cell:
+        text = "\n\n".join(filter(None, (cells_text(one, arguments.cell) for one in found)))
+        if not text:
+            raise BenchError(f"{root}: no cell with {arguments.cell!r} in its name")
+    else:
+        text = classes_text(found)
+    print(text)
+    return EXIT_OK
+
+
+def baseline_check(arguments: argparse.Namespace) -> int:
+    """Reads every stored baseline and says what is wrong with it."""
+    from bench.grid import GRIDS
+    from bench.verdict.acceptance import check
+
+    items = [
+        Item(grid=grid.name, id=id_, cell=cell)
+        for grid in GRIDS.values()
+        for id_, cell in grid.cells("full").items()
+    ]
+    root: Path = arguments.baselines
+    classes = [path for path in root.glob("*") if path.is_dir()]
+    if not classes:
+        raise BenchError(f"{root}: holds no baseline, so none was checked")
+    problems = check(root, items)
+    print("\n".join([*problems, f"{len(classes)} baselines, {len(problems)} problems"]))
+    return EXIT_TROUBLE if problems else EXIT_OK
+
+
+def _selected(items: Sequence[Item], expression: str, grids: Sequence[str]) -> list[Item]:
+    from bench.expression import compile_expression
+
+    matches = compile_expression(expression)
+    known = dict.fromkeys(item.grid for item in items)
+    for grid in grids:
+        if grid not in known:
+            raise BenchError(f"--grid {grid}: not in this run", hint=f"it has {', '.join(known)}")
+    found = [
+        item
+        for item in items
+        if (not grids or item.grid in grids) and matches(f"{item.grid}/{item.id}")
+    ]
+    if not found:
+        raise BenchError(
+            f"-k {expression!r} matches none of {len(items)} cells",
+            hint="it is compared with '<grid>/<cell id>', as the report names cells",
+        )
+    return found
+
+
+# Grids and data
+
+
+def grids(arguments: argparse.Namespace) -> int:
+    """Lists the cells of a tier."""
+    from bench.grid import GRIDS, TIERS
+
+    if arguments.grid and arguments.grid not in GRIDS:
+        raise BenchError(f"no grid {arguments.grid!r}", hint=f"one of {', '.join(GRIDS)}")
+    wanted = [GRIDS[arguments.grid]] if arguments.grid else list(GRIDS.values())
+    for grid in wanted:
+        cells = grid.cells(arguments.tier)
+        seeds = TIERS[arguments.tier].seeds
+        print(f"# {grid.title}: {len(cells)} cells x {seeds} seeds. {grid.question}")
+        for id_ in cells:
+            print(f"{grid.name}/{id_}")
+    return EXIT_OK
+
+
+def data_fetch(arguments: argparse.Namespace) -> int:
+    """Gets and verifies the images."""
+    from bench import mnist
+
+    named = ",".join(arguments.source)
+    sources = mnist.resolve_sources(named) if named else mnist.SOURCES
+    found = mnist.load(directory=arguments.data_dir, sources=sources)
+    print(f"{found.name}  {found.fingerprint}\nsource  {found.source}")
+    print(f"cache   {mnist.cache_directory()}")
+    return EXIT_OK
+
+
+def data_verify(_: argparse.Namespace) -> int:
+    """Hashes what is cached."""
+    from bench import mnist
+
+    checks = mnist.verify()
+    for check in checks:
+        outcome = "ok " if check.ok else "BAD"
+        note = f"  {check.note}" if check.note else ""
+        print(f"{outcome}  {check.dataset}  {check.array:<12}  {check.actual[:16] or '-'}{note}")
+        if not check.ok and check.expected:
+            print(f"     expected {check.expected}\n     found    {check.actual or 'nothing'}")
+    bad = sum(not check.ok for check in checks)
+    if bad:
+        raise BenchError(f"{bad} of {len(checks)} arrays are damaged", hint="bench data fetch")
+    return EXIT_OK
+
+
+def data_where(arguments: argparse.Namespace) -> int:
+    """Says where images are looked for."""
+    from bench import mnist
+
+    print(mnist.describe(directory=arguments.data_dir))
+    return EXIT_OK
+
+
+# The parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    from bench.commandline import build_parser
+
+    return build_parser(sys.modules[__name__], version=bench.__version__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

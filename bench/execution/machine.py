@@ -1,0 +1,137 @@
+"""The machine as its operating system describes it. A probe that fails leaves its reason."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+#: CPU flags that numeric libraries dispatch on, widest last; a level needs all of its flags.
+_LEVELS = (
+    ("sse4_2", {"sse4_2"}),
+    ("avx", {"avx"}),
+    ("avx2", {"avx2", "fma"}),
+    ("avx512", {"avx512f", "avx512bw", "avx512dq", "avx512vl"}),
+    ("avx512_vnni", {"avx512_vnni"}),
+    ("avx512_bf16", {"avx512_bf16"}),
+    ("avx512_fp16", {"avx512_fp16"}),
+    ("amx", {"amx_tile", "amx_bf16"}),
+)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU as its driver lists it."""
+
+    index: int
+    name: str
+    driver: str
+    memory_mib: int
+
+
+def cores() -> int:
+    """Cores that this process may use, limits of containers included."""
+    from dask.system import CPU_COUNT
+
+    return int(CPU_COUNT)
+
+
+def memory_bytes() -> int:
+    """Memory that this process may use, limits of containers included."""
+    from distributed.system import MEMORY_LIMIT
+
+    return int(MEMORY_LIMIT)
+
+
+def gpus() -> list[Gpu]:
+    """GPUs that ``CUDA_VISIBLE_DEVICES`` leaves visible; empty without a driver."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    query = "index,name,driver_version,memory.total"
+    try:
+        listing = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = [
+        Gpu(index=int(row[0]), name=row[1], driver=row[2], memory_mib=int(float(row[3])))
+        for row in csv.reader(listing.splitlines(), skipinitialspace=True)
+        if len(row) == 4 and row[0].isdigit()
+    ]
+    if visible is None:
+        return found
+    return [gpu for gpu in found if str(gpu.index) in visible.split(",")]
+
+
+def isa() -> str:
+    """The widest instruction set that numeric libraries may use here, oneDNN's cap included."""
+    flags = _cpu_flags()
+    level = next((name for name, needs in reversed(_LEVELS) if needs <= flags), None)
+    name = level or platform.machine() or "unknown"
+    cap = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return f"{name}_max_{cap.lower()}" if cap else name
+
+
+def describe() -> dict[str, str]:
+    """What speed depends on."""
+    devices = gpus()
+    return {
+        "cpu": _probe(_cpu_model),
+        "cores": _probe(lambda: str(cores())),
+        "memory": _probe(lambda: f"{memory_bytes() / 2**30:.1f} GiB"),
+        "system": platform.platform(),
+        "gpu": ", ".join(gpu.name for gpu in devices) or "none",
+        "driver": devices[0].driver if devices else "none",
+    }
+
+
+def commit(folder: Path) -> dict[str, str]:
+    """``commit`` and ``dirty`` of the checkout that ``folder`` lies in."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30
+        )
+        if done.returncode:
+            raise OSError(done.stderr.strip().splitlines()[0] if done.stderr else "git failed")
+        return done.stdout.strip()
+
+    return {
+        "commit": _probe(lambda: git("rev-parse", "HEAD")),
+        "dirty": _probe(lambda: "yes" if git("status", "--porcelain") else "no"),
+    }
+
+
+def _probe(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except (OSError, ValueError, subprocess.SubprocessError, psutil.Error) as error:
+        return f"unknown: {error}"
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next(
+        (set(line.partition(":")[2].split()) for line in lines if line.startswith(("flags", "Features"))),
+        set(),
+    )

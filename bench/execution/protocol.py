@@ -1,0 +1,65 @@
+"""What a worker and its training process say to each other: JSON lines over the process' pipes."""
+
+from __future__ import annotations
+
+from typing import Union
+
+import msgspec
+
+from bench.cell import Cell
+from bench.environment import Numerics
+from bench.record import Record
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """First line to the process: how to set itself up."""
+
+    device: str
+    """``cpu`` or ``gpu``."""
+    data: str
+    """Fingerprint of images that are in the machine's cache."""
+    cache_dir: str
+    """Of the images; empty: where the machine's user keeps it."""
+    threads: int = 1
+    gpu_memory_mib: int | None = None
+
+
+class Train(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request for one replica."""
+
+    cell: Cell
+    seed: int
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """First line from the process."""
+
+    numerics: Numerics
+    software: dict[str, str]
+    machine: dict[str, str] = {}
+
+
+class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The process cannot work at all, through no fault of a cell."""
+
+    message: str
+    hint: str = ""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The record of the last request."""
+
+    record: Record
+
+
+Reply = Union[Ready, Trouble, Done]
+Request = Union[Settings, Train]
+
+_encoder = msgspec.json.Encoder()
+reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+
+
+def line(message: Request | Reply) -> bytes:
+    """A message as it travels."""
+    return _encoder.encode(message) + b"\n"

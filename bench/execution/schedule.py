@@ -1,0 +1,68 @@
+"""Which replica a free worker trains next. Replicas that share a compiled graph stay together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable
+
+from bench.cell import Cell
+
+Replica = tuple[Cell, int]
+
+
+class Schedule:
+    """Hands out replicas. A worker gets all replicas of one graph before those of another, the most
+    expensive graphs first so that workers end together; a worker without a graph of its own helps
+    with the one that has most left.
+    """
+
+    def __init__(self, replicas: Iterable[Replica]) -> None:
+        self._groups: dict[Cell, deque[Replica]] = {}
+        for cell, seed in replicas:
+            self._groups.setdefault(cell.graph(), deque()).append((cell, seed))
+        self._owner: dict[Cell, Hashable] = {}
+
+    def __len__(self) -> int:
+        return sum(len(group) for group in self._groups.values())
+
+    def next(self, worker: Hashable) -> Replica | None:
+        """The next replica for this worker; None if none is left."""
+        graph = next((graph for graph, owner in self._owner.items() if owner == worker), None)
+        if graph is None or not self._groups[graph]:
+            self._owner.pop(graph, None) if graph is not None else None
+            free = [graph for graph in self._groups if graph not in self._owner]
+            candidates = [graph for graph in free if self._groups[graph]]
+            if candidates:
+                graph = max(candidates, key=self._cost)
+                self._owner[graph] = worker
+            else:
+                graph = max(self._groups, key=self._cost, default=None)
+        if graph is None or not self._groups[graph]:
+            return None
+        return self._groups[graph].popleft()
+
+    def put_back(self, replica: Replica) -> None:
+        """Returns a replica whose worker was lost."""
+        self._groups.setdefault(replica[0].graph(), deque()).appendleft(replica)
+
+    def drop(self, cell: Cell) -> list[Replica]:
+        """Takes out all replicas of a cell that are left."""
+        group = self._groups.get(cell.graph(), deque())
+        dropped = [replica for replica in group if replica[0] == cell]
+        kept = [replica for replica in group if replica[0] != cell]
+        group.clear()
+        group.extend(kept)
+        return dropped
+
+    def _cost(self, graph: Cell) -> float:
+        return sum(cost(cell) for cell, _ in self._groups[graph])
+
+
+def cost(cell: Cell) -> float:
+    """Work of a replica, in millions of multiplications, forward."""
+    if cell.architecture == "cnn":
+        per_image = 28 * 28 * 25 * 32 + 14 * 14 * 25 * 32 * 64 + 7 * 7 * 64 * 1024
+    else:
+        per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
+    normalized = 2 if cell.normalization != "none" else 1
+    return normalized * per_image * cell.batch * cell.steps / 1e6

@@ -1,0 +1,214 @@
+"""Supervisor: keeps one training process alive, and turns its death into a record.
+
+A worker never imports TensorFlow itself. So whatever TensorFlow does to its process - abort, fill the
+memory, hang - costs one replica and says how, with the signal and the last output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import IO
+
+import msgspec
+import psutil
+
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.execution import protocol
+from bench.record import Crash, Record
+
+#: Importing TensorFlow takes seconds, from a cold network disk a minute or two.
+START_TIMEOUT_SEC = 300.0
+_OUTPUT_BYTES = 4000
+_POLL_SEC = 0.5
+
+
+class _Ended(Exception):
+    """The process ended, or was ended, before it answered."""
+
+    def __init__(self, crash: Crash) -> None:
+        super().__init__(crash.message)
+        self.crash = crash
+
+
+class Supervisor:
+    """One training process at a time, started when it is first needed.
+
+    Args:
+        settings: what the process is told at its start.
+        environment: variables added to this process' own.
+        python: interpreter whose TensorFlow is used; default: this one.
+        memory_limit_bytes: resident memory beyond which the process is killed; 0: none.
+        name: of the worker, for records and messages.
+    """
+
+    def __init__(
+        self,
+        settings: protocol.Settings,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        memory_limit_bytes: int = 0,
+        name: str = "worker",
+    ) -> None:
+        self._settings = settings
+        self._environment = dict(environment or {})
+        self._python = python
+        self._memory_limit = memory_limit_bytes
+        self._name = name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] = tempfile.TemporaryFile("a+b")
+        self._unread = b""
+
+    def start(self) -> protocol.Ready:
+        """Starts a new process in place of any that runs.
+
+        Raises:
+            BenchError: TensorFlow cannot be imported or set up there: no finding about a cell.
+        """
+        self.close()
+        self._unread = b""
+        self._mark = self._output.seek(0, os.SEEK_END)
+        self._process = subprocess.Popen(
+            [self._python, "-m", "bench.execution.trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+            env={**os.environ, **_QUIET, **self._environment},
+            start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
+        )
+        try:
+            reply = self._ask(self._settings, START_TIMEOUT_SEC)
+        except _Ended as ended:
+            raise BenchError(
+                f"{self._name}: the training process did not start: {ended.crash.message}\n"
+                f"{ended.crash.output}".rstrip(),
+                hint="`python -c 'import tensorflow'` in the same environment should work; the "
+                "extras 'cpu' and 'gpu' install it",
+            ) from None
+        if isinstance(reply, protocol.Trouble):
+            self.close()
+            raise BenchError(f"{self._name}: {reply.message}", hint=reply.hint)
+        assert isinstance(reply, protocol.Ready)
+        return reply
+
+    def train(self, cell: Cell, seed: int, *, timeout_sec: float) -> Record:
+        """Trains one replica; a process that dies, hangs or fills the memory is a crashed record.
+
+        Raises:
+            BenchError: a process could not be started.
+        """
+        begin = time.perf_counter()
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        self._mark = self._output.seek(0, os.SEEK_END)
+        try:
+            reply = self._ask(protocol.Train(cell=cell, seed=seed), timeout_sec)
+            assert isinstance(reply, protocol.Done)
+            record = reply.record
+        except _Ended as ended:
+            self.close()
+            record = Record(cell=cell, seed=seed, outcome="crashed", crash=ended.crash)
+        if record.crash is not None and not record.crash.output:
+            crash = msgspec.structs.replace(record.crash, output=self._last_output())
+            record = msgspec.structs.replace(record, crash=crash)
+            if crash.reason == "memory":
+                self.close()  # what it allocated may stay allocated
+        return msgspec.structs.replace(
+            record,
+            data=record.data or self._settings.data,
+            worker=self._name,
+            total_sec=record.total_sec or time.perf_counter() - begin,
+        )
+
+    def close(self) -> None:
+        """Ends the process, if one runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _ask(self, message: protocol.Request, timeout_sec: float) -> protocol.Reply:
+        """One question, one answer.
+
+        Raises:
+            _Ended: no answer came.
+        """
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it died: reading says how
+            process.stdin.write(protocol.line(message))
+            process.stdin.flush()
+        deadline = time.monotonic() + timeout_sec
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._unread:
+                if selector.select(timeout=_POLL_SEC):
+                    chunk = os.read(process.stdout.fileno(), 1 << 20)
+                    if not chunk:
+                        raise _Ended(self._death(process))
+                    self._unread += chunk
+                elif time.monotonic() > deadline:
+                    process.kill()
+                    raise _Ended(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
+                else:
+                    self._check_memory(process)
+        answer, _, self._unread = self._unread.partition(b"\n")
+        return protocol.reply_decoder.decode(answer)
+
+    def _check_memory(self, process: subprocess.Popen[bytes]) -> None:
+        if not self._memory_limit:
+            return
+        try:
+            resident = psutil.Process(process.pid).memory_info().rss
+        except psutil.Error:
+            return
+        if resident > self._memory_limit:
+            process.kill()
+            message = (
+                f"out of memory: {resident / 2**30:.1f} GiB, and the worker's limit is "
+                f"{self._memory_limit / 2**30:.1f} GiB"
+            )
+            raise _Ended(self._crash("memory", message))
+
+    def _death(self, process: subprocess.Popen[bytes]) -> Crash:
+        code = process.wait()
+        if code >= 0:
+            return self._crash("exit", f"exited with status {code}")
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        note = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+        return self._crash("signal", f"killed by {name}{note}")
+
+    def _crash(self, reason: str, message: str) -> Crash:
+        crash = {"reason": reason, "message": message, "output": self._last_output()}
+        return msgspec.convert(crash, Crash)
+
+    def _last_output(self) -> str:
+        """The end of what the process printed since the last request."""
+        end = self._output.seek(0, os.SEEK_END)
+        start = self._output.seek(max(self._mark, end - _OUTPUT_BYTES))
+        return self._output.read(end - start).decode(errors="replace").strip()
+
+
+#: TensorFlow's banners would bury the last output; a fatal signal prints a Python traceback.
+_QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONUNBUFFERED": "1",
+}

@@ -1,0 +1,94 @@
+"""The training process: imports TensorFlow, trains what it is asked for, and may die of it.
+
+Run as ``python -m bench.execution.trainer``. Requests come on standard input, replies leave on what
+was standard output; all that is printed goes to standard error, which the worker keeps. It ends with
+its standard input, also in the middle of a replica: a killed run leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from bench.errors import BenchError
+from bench.execution import machine, protocol
+from bench.mnist import open_cached
+from bench.record import Crash, Record
+
+if TYPE_CHECKING:
+    from bench.nets.replica import Trainer
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    requests: queue.Queue[protocol.Request] = queue.Queue()
+    settings = protocol.request_decoder.decode(sys.stdin.buffer.readline())
+    assert isinstance(settings, protocol.Settings)
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    try:
+        trainer, ready = _set_up(settings)
+    except BenchError as error:
+        replies.write(protocol.line(protocol.Trouble(message=error.message, hint=error.hint)))
+        return
+    replies.write(protocol.line(ready))
+    _serve(trainer, requests, replies)
+
+
+def _read(requests: queue.Queue[protocol.Request]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(protocol.request_decoder.decode(line))
+    os._exit(0)
+
+
+def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
+    cache_dir = Path(settings.cache_dir) if settings.cache_dir else None
+    data = open_cached(settings.data, cache_dir=cache_dir)
+    from bench.nets import device
+
+    device.configure(
+        settings.device, threads=settings.threads, gpu_memory_mib=settings.gpu_memory_mib
+    )
+    from bench.nets.replica import Trainer
+
+    numerics = device.numerics(settings.device, isa=machine.isa(), threads=settings.threads)
+    trainer = Trainer(data, settings.device, numerics.environment_class)
+    ready = protocol.Ready(
+        numerics=numerics, software=device.software(), machine=machine.describe()
+    )
+    return trainer, ready
+
+
+def _serve(trainer: Trainer, requests: queue.Queue[protocol.Request], replies: IO[bytes]) -> None:
+    while True:
+        request = requests.get()
+        assert isinstance(request, protocol.Train)
+        try:
+            record = trainer.train(request.cell, request.seed)
+        except Exception as error:
+            traceback.print_exc()
+            trainer.forget()
+            crash = Crash(
+                reason="memory" if _out_of_memory(error) else "exception",
+                message=f"{type(error).__name__}: {_first_line(error)}",
+            )
+            record = Record(cell=request.cell, seed=request.seed, outcome="crashed", crash=crash)
+        sys.stderr.flush()
+        replies.write(protocol.line(protocol.Done(record=record)))
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:300]
+
+
+if __name__ == "__main__":
+    main()

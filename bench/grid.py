@@ -1,0 +1,356 @@
+"""The five grids: which cells are trained at which tier. Every tier contains the one below it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.cell import ACTIVATIONS, AXES, Cell, with_number
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How much is run."""
+
+    name: str
+    seeds: int
+    purpose: str
+
+
+TIERS: Mapping[str, Tier] = {
+    tier.name: tier
+    for tier in (
+        Tier("quick", 3, "pull requests"),
+        Tier("standard", 5, "nightly, or an upgrade"),
+        Tier("full", 10, "a release, or a GPU"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One question, asked of many cells.
+
+    Args:
+        name: prefix of its cells in baselines and reports.
+        title: heading of its table.
+        question: what the table answers, one sentence.
+        axes: the axes that define the grid; they appear in every id.
+        added: the cells that each tier adds to those of the tiers below it.
+    """
+
+    name: str
+    title: str
+    question: str
+    axes: tuple[str, ...]
+    added: Mapping[str, Sequence[Cell]]
+
+    def cells(self, tier: str) -> dict[str, Cell]:
+        """The tier's cells by id, in a stable order.
+
+        Raises:
+            BenchError: no such tier.
+        """
+        if tier not in TIERS:
+            raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(TIERS)}")
+        names = list(TIERS)
+        upto = names[: names.index(tier) + 1]
+        cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in upto)
+        return {cell.id(self.axes): cell for cell in cells}
+
+
+def product(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """All combinations of the given attribute values of :class:`Cell`, the last varying fastest."""
+    for values in itertools.product(*axes.values()):
+        yield Cell(**dict(zip(axes, values, strict=True)))
+
+
+def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> dict[str, Cell]:
+    """The cells whose value on each axis of ``wanted`` is one of those given."""
+    return {
+        id_: cell
+        for id_, cell in cells.items()
+        if all(cell.value(axis) in values for axis, values in wanted.items())
+    }
+
+
+def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """``depth=3,10`` as axis and values.
+
+    Numbers may be written in any form: ``bias=.1`` finds ``bias:0.1``.
+
+    Raises:
+        BenchError: no such axis, no value, or a value that no tier of any grid has.
+    """
+    axis, _, tail = text.partition("=")
+    if axis not in AXES:
+        raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
+    known = {cell.value(axis) for grid in GRIDS.values() for cell in grid.cells("full").values()}
+    by_number = {_as_number(value): value for value in known}
+    values = []
+    for value in filter(None, (part.strip() for part in tail.split(","))):
+        found = value if value in known else by_number.get(_as_number(value))
+        if found is None:
+            raise BenchError(
+                f"--axis {text}: no grid has {axis}:{value}",
+                hint=f"{axis} is one of {', '.join(sorted(known, key=_natural))}",
+            )
+        values.append(found)
+    if not values:
+        raise BenchError(f"--axis {text}: no value", hint=f"write --axis {axis}=VALUE[,VALUE ...]")
+    return axis, tuple(values)
+
+
+def _as_number(text: str) -> float | str:
+    """The number in a value such as ``0.1`` or ``normal_.01``, with its name; else the text."""
+    name, _, tail = text.rpartition("_")
+    try:
+        return f"{name}_{float(tail)!r}"
+    except ValueError:
+        return text
+
+
+def _natural(text: str) -> tuple[float, str]:
+    try:
+        return float(text), ""
+    except ValueError:
+        return float("inf"), text
+
+
+# --- The grids ---------------------------------------------------------------------------------
+
+#: For each activation an initialization that keeps the signal and one that was made for another.
+#: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and
+#: Bengio 2010; He's larger weights saturate them.
+FITTING = {"relu": "he_normal", "tanh": "glorot_normal", "sigmoid": "glorot_normal"}
+UNFITTING = {"relu": "glorot_normal", "tanh": "he_normal", "sigmoid": "he_normal"}
+
+DEPTHS = (1, 2, 3, 5, 10, 20, 30, 50)
+SCALES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def _depth(
+    depths: Sequence[int],
+    architectures: Sequence[str] = ("mlp", "residual"),
+    activations: Iterable[str] = FITTING,
+    normalizations: Sequence[str] = ("none",),
+    branches: Sequence[str] = ("plain",),
+) -> Iterator[Cell]:
+    """Plain and residual networks; a residual network of depth 1 has no skip and is left out."""
+    for depth, architecture, activation in itertools.product(depths, architectures, activations):
+        if architecture == "residual" and depth < 2:
+            continue
+        yield from product(
+            depth=[depth],
+            architecture=[architecture],
+            branch=branches if architecture == "residual" else ["plain"],
+            activation=[activation],
+            initializer=[FITTING[activation], UNFITTING[activation]],
+            normalization=normalizations,
+        )
+
+
+DEPTH = Grid(
+    name="depth",
+    title="Depth",
+    question="How deep can a network be, plain or with skip connections, before gradients vanish "
+    "or explode?",
+    axes=("depth", "arch", "act", "init", "norm"),
+    added={
+        "quick": [
+            *_depth((1, 3, 10, 30), ("mlp",)),
+            *_depth((3, 10), ("residual",)),
+            *_depth((50,), activations=["relu"], normalizations=["none", "batch"]),
+            *_depth((10, 50), ("residual",), ["relu"], branches=["scaled"]),
+        ],
+        "standard": [
+            *_depth((2, 5, 20, 50), ("mlp",)),
+            *_depth(DEPTHS, ("residual",), branches=["plain", "scaled"]),
+            *_depth((3, 10, 30), normalizations=["batch"]),
+        ],
+        "full": [*_depth(DEPTHS, normalizations=["none", "batch"], branches=["plain", "scaled"])],
+    },
+)
+
+_ACTIVATION_INITIALIZERS = ("he_normal", "glorot_normal", "lecun_normal", "orthogonal")
+
+
+def _activation(initializers: Sequence[str], **axes: Sequence[Any]) -> Iterator[Cell]:
+    """At rate .03, where also the activations with slopes above 1 are stable at depth 10."""
+    yield from product(
+        depth=[3, 10],
+        activation=ACTIVATIONS,
+        initializer=initializers,
+        **{"learning_rate": [0.03], **axes},
+    )
+
+
+ACTIVATION = Grid(
+    name="activation",
+    title="Activation",
+    question="Which activations let gradients flow, and does each one still compute what it did?",
+    axes=("depth", "act", "init"),
+    added={
+        "quick": [*_activation(["he_normal", "glorot_normal"])],
+        "standard": [*_activation(["lecun_normal", "orthogonal"])],
+        "full": [
+            *_activation(_ACTIVATION_INITIALIZERS, learning_rate=[0.01, 0.1]),
+            *_activation(_ACTIVATION_INITIALIZERS, optimizer=["momentum"], learning_rate=[0.003]),
+        ],
+    },
+)
+
+_NAMED_INITIALIZERS = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+)
+
+
+def _scaled(scales: Sequence[float]) -> list[str]:
+    rules = ("normal", "truncated_normal", "uniform")
+    return [with_number(rule, scale) for rule in rules for scale in scales]
+
+
+INITIALIZATION = Grid(
+    name="initialization",
+    title="Initialization",
+    question="From which initial weights does training start at all, and how fast?",
+    axes=("depth", "act", "init", "bias"),
+    added={
+        "quick": [
+            Cell(depth=0, initializer="zeros"),
+            *product(
+                depth=[3],
+                initializer=["zeros", *_scaled((0.0001, 0.01, 0.1, 1.0)), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+            *product(depth=[1, 3], activation=["relu", "tanh"], initializer=["zeros"]),
+        ],
+        "standard": [
+            *product(
+                depth=[3, 10],
+                activation=["relu", "tanh"],
+                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+            *product(
+                architecture=["cnn"],
+                initializer=["zeros", "truncated_normal_0.01", "truncated_normal_0.1"],
+                bias=[0.1],
+                optimizer=["adam"],
+                learning_rate=[0.0001],
+                batch=[50],
+                steps=[100],
+            ),
+        ],
+        "full": [
+            *product(depth=[0], initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS]),
+            *product(
+                depth=[3, 10],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+        ],
+    },
+)
+
+NORMALIZATION = Grid(
+    name="normalization",
+    title="Normalization",
+    question="What do batch and layer normalization rescue, from how bad a start?",
+    axes=("depth", "act", "init", "norm"),
+    added={
+        "quick": [
+            *product(
+                depth=[3, 10],
+                activation=["relu", "sigmoid"],
+                initializer=["glorot_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+            *product(
+                depth=[30],
+                initializer=["he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+        "standard": [
+            *product(
+                depth=[3, 10, 30],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["glorot_normal", "he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+        "full": [
+            *product(
+                depth=[3, 10, 30],
+                architecture=["mlp", "residual"],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["glorot_normal", "he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+    },
+)
+
+_CLIPPING = (
+    "none",
+    *(with_number("value", threshold) for threshold in (0.0001, 0.01, 1.0, 100.0)),
+    *(with_number("norm", threshold) for threshold in (0.01, 0.1, 1.0, 100.0)),
+    *(with_number("global_norm", threshold) for threshold in (0.01, 0.1, 1.0, 100.0)),
+)
+_FEW_CLIPPING = (
+    "none",
+    "value_0.0001",
+    "value_100.0",
+    "norm_0.1",
+    "norm_100.0",
+    "global_norm_0.1",
+    "global_norm_100.0",
+)
+#: A sound network, and one whose weights are 3.3 times He's: its signal grows 11-fold per layer.
+_SOUND, _EXPLODING = "he_normal", "normal_0.47"
+
+CLIPPING = Grid(
+    name="clipping",
+    title="Clipping",
+    question="Does clipping bound what it should, and leave alone what it should?",
+    axes=("depth", "act", "init", "clip"),
+    added={
+        "quick": [
+            *product(depth=[3], initializer=[_SOUND, _EXPLODING], clipping=_FEW_CLIPPING),
+        ],
+        "standard": [
+            *product(depth=[3, 10], initializer=[_SOUND, _EXPLODING], clipping=_CLIPPING),
+            *product(
+                depth=[3],
+                initializer=[_SOUND, _EXPLODING],
+                clipping=_FEW_CLIPPING,
+                optimizer=["momentum", "adam"],
+                learning_rate=[0.001],
+            ),
+        ],
+        "full": [
+            *product(
+                depth=[3, 10],
+                initializer=[_SOUND, _EXPLODING],
+                clipping=_CLIPPING,
+                optimizer=["sgd", "momentum", "adam"],
+                learning_rate=[0.001],
+            ),
+        ],
+    },
+)
+
+GRIDS: Mapping[str, Grid] = {
+    grid.name: grid for grid in (DEPTH, ACTIVATION, INITIALIZATION, NORMALIZATION, CLIPPING)
+}

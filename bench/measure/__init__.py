@@ -1,0 +1,1 @@
+"""From arrays to numbers: gradient flow, trajectories, digests. NumPy only."""

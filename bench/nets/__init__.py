@@ -1,0 +1,1 @@
+"""Networks under test. The only package that imports TensorFlow, and never before it is used."""

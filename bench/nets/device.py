@@ -1,0 +1,103 @@
+"""The device that TensorFlow computes on: configured once, before anything else touches TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import keras as installed_keras
+import numpy as np
+import tensorflow as tf
+
+from bench import __version__
+from bench.environment import Numerics
+from bench.errors import BenchError
+
+
+def configure(device: str, *, threads: int, gpu_memory_mib: int | None = None) -> None:
+    """Prepares ``cpu`` or ``gpu`` for this process.
+
+    Args:
+        threads: of TensorFlow's pools; 0 leaves TensorFlow's default.
+        gpu_memory_mib: hard limit of this process on its GPU; None lets it grow as needed.
+
+    Raises:
+        BenchError: TensorFlow sees no GPU though one was asked for.
+    """
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        return
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        raise BenchError(
+            f"TensorFlow {tf.__version__} sees no GPU",
+            hint="install the extra 'gpu' and check that the driver answers nvidia-smi, or use "
+            "--device cpu",
+        )
+    tf.config.set_visible_devices(found[0], "GPU")
+    if gpu_memory_mib is None:
+        tf.config.experimental.set_memory_growth(found[0], True)
+    else:
+        tf.config.set_logical_device_configuration(
+            found[0], [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory_mib)]
+        )
+
+
+def numerics(device: str, *, isa: str, threads: int) -> Numerics:
+    """What this process' bits depend on. ``isa`` is the CPU's; a GPU's capability replaces it."""
+    if device == "gpu":
+        details = tf.config.experimental.get_device_details(
+            tf.config.list_physical_devices("GPU")[0]
+        )
+        major, minor = details.get("compute_capability", (0, 0))
+        isa = f"sm{major}{minor}"
+    return Numerics(
+        device=device,
+        isa=isa,
+        onednn=device == "cpu" and onednn_enabled(),
+        xla="--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", ""),
+        tf32=device == "gpu" and tf.config.experimental.tensor_float_32_execution_enabled(),
+        threads=threads,
+    )
+
+
+def onednn_enabled() -> bool:
+    """Whether TensorFlow runs its CPU kernels through oneDNN, as it says itself if it can."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+
+        return bool(_pywrap_util_port.IsMklEnabled())
+    except (ImportError, AttributeError):
+        default = "1" if platform.system() == "Linux" and platform.machine() == "x86_64" else "0"
+        return os.environ.get("TF_ENABLE_ONEDNN_OPTS", default) == "1"
+
+
+def software() -> dict[str, str]:
+    """Versions of all that takes part in training."""
+    build: dict[str, Any] = tf.sysconfig.get_build_info()
+    versions = {
+        "tensorflow": tf.__version__,
+        "tensorflow_build": tf.version.GIT_VERSION,
+        "keras": _keras_version(),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "bench": __version__,
+    }
+    versions.update(
+        {
+            key.removesuffix("_version"): str(build[key])
+            for key in ("cuda_version", "cudnn_version")
+            if build.get(key)
+        }
+    )
+    return versions
+
+
+def _keras_version() -> str:
+    """Of the Keras behind ``tf.keras``, which ``TF_USE_LEGACY_KERAS`` may have replaced."""
+    version = getattr(tf.keras, "__version__", None)
+    return str(version or installed_keras.__version__)

@@ -1,0 +1,175 @@
+"""Engines: the ways in which users execute training steps. All compute the same steps.
+
+=========== ==================================================================================
+in_graph    all steps in one graph: a ``tf.while_loop`` inside one ``tf.function``
+function    a Python loop over a ``tf.function`` of one step
+xla         the same, with ``jit_compile=True``
+eager       a Python loop over an undecorated step
+fit         ``Model.fit`` without shuffling
+=========== ==================================================================================
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bench.nets.images import Images, scaled
+from bench.nets.network import Network
+
+keras = tf.keras
+
+
+class Engine(Protocol):
+    """Trains a network in place."""
+
+    def prepare(self, batch: int) -> None:
+        """Traces and compiles for a batch size without training."""
+
+    def train(
+        self, order: npt.NDArray[np.int32], pixel_scale: Any
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Trains on the examples ``order``, int32 (steps, batch).
+
+        Returns:
+            The loss before each step, float32 (steps,), and the seconds that the steps took, to the
+            moment when the last loss had arrived in NumPy.
+        """
+
+
+def engine(network: Network, optimizer: Any, loss: Callable[..., Any], images: Images) -> Engine:
+    """The engine that the network's cell names."""
+    if network.cell.engine == "fit":
+        return _Fit(network, optimizer, loss, images)
+    step = training_step(network, optimizer, loss, images)
+    if network.cell.engine == "in_graph":
+        return _InGraph(step)
+    if network.cell.engine == "eager":
+        return _Stepwise(step, warm_up=False)
+    compiled = tf.function(
+        step,
+        jit_compile=True if network.cell.engine == "xla" else None,
+        input_signature=[_BATCH, tf.TensorSpec([], tf.float64)],
+    )
+    return _Stepwise(compiled, warm_up=True)
+
+
+def training_step(
+    network: Network, optimizer: Any, loss: Callable[..., Any], images: Images
+) -> Callable[[Any, Any], Any]:
+    """``step(indices, pixel_scale) -> loss`` on a batch of training examples."""
+    variables = network.model.trainable_variables
+
+    def step(indices: Any, pixel_scale: Any) -> Any:
+        inputs = scaled(network.cell, tf.gather(images.train_images, indices), pixel_scale)
+        labels = tf.gather(images.train_labels, indices)
+        with tf.GradientTape() as tape:
+            value = loss(labels, network.model(inputs, training=True))
+        gradients = tape.gradient(value, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return tf.cast(value, tf.float32)
+
+    return step
+
+
+_BATCH = tf.TensorSpec([None], tf.int32)
+
+
+class _InGraph:
+    def __init__(self, step: Callable[[Any, Any], Any]) -> None:
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.float64)]
+        )
+        def loop(order: Any, pixel_scale: Any) -> Any:
+            steps = tf.shape(order)[0]
+            losses = tf.TensorArray(tf.float32, size=steps, element_shape=[])
+            for index in tf.range(steps):
+                losses = losses.write(index, step(order[index], pixel_scale))
+            return losses.stack()
+
+        self._loop = loop
+
+    def prepare(self, batch: int) -> None:
+        self._loop(tf.zeros([0, batch], tf.int32), tf.zeros([], tf.float64))
+
+    def train(
+        self, order: npt.NDArray[np.int32], pixel_scale: Any
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        batches = tf.constant(order)
+        start = time.perf_counter()
+        losses = self._loop(batches, pixel_scale).numpy()
+        return losses, time.perf_counter() - start
+
+
+class _Stepwise:
+    def __init__(self, step: Callable[[Any, Any], Any], *, warm_up: bool) -> None:
+        self._step = step
+        self._warm_up = warm_up
+
+    def prepare(self, batch: int) -> None:
+        if self._warm_up:  # A real step: whoever prepares resets the network afterwards.
+            self._step(tf.zeros([batch], tf.int32), tf.zeros([], tf.float64)).numpy()
+
+    def train(
+        self, order: npt.NDArray[np.int32], pixel_scale: Any
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        batches = list(tf.constant(order))
+        start = time.perf_counter()
+        losses = [self._step(batch, pixel_scale) for batch in batches]
+        values = tf.stack(losses).numpy()
+        return values, time.perf_counter() - start
+
+
+class _Fit:
+    def __init__(
+        self, network: Network, optimizer: Any, loss: Callable[..., Any], images: Images
+    ) -> None:
+        self._network = network
+        self._images = images
+        network.model.compile(optimizer=optimizer, loss=loss)
+
+    def prepare(self, batch: int) -> None:
+        self.train(np.zeros((1, batch), np.int32), tf.zeros([], tf.float64))
+
+    def train(
+        self, order: npt.NDArray[np.int32], pixel_scale: Any
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        indices = tf.constant(order.reshape(-1))
+        inputs = scaled(
+            self._network.cell, tf.gather(self._images.train_images, indices), pixel_scale
+        ).numpy()
+        labels = tf.gather(self._images.train_labels, indices).numpy()
+        losses = _BatchLosses()
+        start = time.perf_counter()
+        self._network.model.fit(
+            inputs,
+            labels,
+            batch_size=order.shape[1],
+            epochs=1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[losses],
+        )
+        elapsed = time.perf_counter() - start
+        return np.asarray(losses.values, np.float32), elapsed
+
+
+class _BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keras logs the mean loss since its metrics were last reset: reset them at every batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.model.reset_metrics()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.values.append(logs["loss"])
+
+

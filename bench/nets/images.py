@@ -1,0 +1,53 @@
+"""MNIST on the device: bytes there, scaled inside the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bench.cell import Cell
+from bench.mnist import Mnist
+
+
+@dataclass(frozen=True)
+class Images:
+    """Tensors of one data set; images are (n, 784), labels int32 (n,)."""
+
+    train_images: Any
+    train_labels: Any
+    test_images: Any
+    test_labels: Any
+
+
+def on_device(data: Mnist, device: str) -> Images:
+    """Puts a data set on the device. A CPU keeps uint8; a GPU has no kernel that gathers uint8, so it
+    holds the same values as float32."""
+    dtype = np.float32 if device == "gpu" else np.uint8
+
+    def images(array: Any) -> Any:
+        return tf.constant(np.asarray(array.reshape(len(array), 784), dtype=dtype))
+
+    def labels(array: Any) -> Any:
+        return tf.constant(np.asarray(array, dtype=np.int32))
+
+    return Images(
+        train_images=images(data.train_images),
+        train_labels=labels(data.train_labels),
+        test_images=images(data.test_images),
+        test_labels=labels(data.test_labels),
+    )
+
+
+def scaled(cell: Cell, pixels: Any, pixel_scale: Any) -> Any:
+    """Bytes (n, 784) as the cell's model takes them, times ``pixel_scale``, a scalar float64."""
+    dtype = tf.float64 if cell.precision == "float64" else tf.float32
+    floats = tf.cast(pixels, dtype) * tf.cast(pixel_scale, dtype)
+    return tf.reshape(floats, (-1, 28, 28, 1)) if cell.architecture == "cnn" else floats
+
+
+def pixel_scale(cell: Cell) -> Any:
+    """What :func:`scaled` multiplies bytes by for this cell."""
+    return tf.constant(cell.input_scale / 255, tf.float64)

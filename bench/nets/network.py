@@ -1,0 +1,148 @@
+"""Network: a cell's Keras model, with a view of its inner signals.
+
+Built from public Keras layers, which are the thing under test; the same code runs on Keras 2 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bench.cell import Cell
+from bench import initial
+
+keras = tf.keras
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Network:
+    """A cell's model and what can be seen inside it.
+
+    ``model`` maps images to logits; ``view`` maps them to ``[z_1, .., z_L, a_1, .., a_L, logits]``
+    through the same layers: z_l is the input of hidden activation l and a_l its output.
+    """
+
+    cell: Cell
+    model: Any
+    view: Any
+    kernels: Sequence[Any]
+    biases: Sequence[Any]
+    start: Sequence[npt.NDArray[Any]]
+
+    def reset(self, cell: Cell, seed: int) -> None:
+        """Sets every variable to its value before the first step of (cell, seed).
+
+        ``cell`` may differ from the network's own in what its graph does not contain.
+        """
+        for variable, value in zip(self.model.variables, self.start, strict=True):
+            variable.assign(value)
+        for layer, variable in enumerate(self.kernels):
+            shape = tuple(variable.shape)
+            value = initial.kernel(cell.initializer, shape, seed=seed, layer=layer)
+            variable.assign(value.astype(self.start[0].dtype))
+        for variable in self.biases:
+            variable.assign(np.full(tuple(variable.shape), cell.bias, self.start[0].dtype))
+
+
+def input_shape(cell: Cell) -> tuple[int, ...]:
+    """Shape of one example as the cell's model takes it."""
+    return (28, 28, 1) if cell.architecture == "cnn" else (784,)
+
+
+def build(cell: Cell) -> Network:
+    """Builds a cell's network with all kernels zero; :meth:`Network.reset` sets them."""
+    builder = _Builder(cell)
+    inputs = keras.Input(input_shape(cell), dtype=_variable_dtype(cell))
+    hidden = _convolutions(builder, inputs) if cell.architecture == "cnn" else _dense(builder, inputs)
+    if cell.dropout:
+        hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
+    logits = builder.parametric(
+        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=_variable_dtype(cell)), hidden
+    )
+    model = keras.Model(inputs, logits)
+    return Network(
+        cell=cell,
+        model=model,
+        view=keras.Model(inputs, [*builder.pre_activations, *builder.activations, logits]),
+        kernels=[layer.kernel for layer in builder.layers],
+        biases=[layer.bias for layer in builder.layers],
+        start=[variable.numpy() for variable in model.variables],
+    )
+
+
+class _Builder:
+    """Adds layers and remembers those that are looked at later."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.layers: list[Any] = []
+        self.pre_activations: list[Any] = []
+        self.activations: list[Any] = []
+
+    def parametric(self, layer: Any, inputs: Any) -> Any:
+        outputs = layer(inputs)
+        self.layers.append(layer)
+        return outputs
+
+    def hidden(self, layer: Any, inputs: Any) -> Any:
+        """Kernel, normalization, activation."""
+        signal = self.parametric(layer, inputs)
+        if self.cell.normalization == "batch":
+            signal = keras.layers.BatchNormalization(dtype=self.cell.precision)(signal)
+        elif self.cell.normalization == "layer":
+            signal = keras.layers.LayerNormalization(dtype=self.cell.precision)(signal)
+        self.pre_activations.append(signal)
+        signal = _activation(self.cell)(signal)
+        self.activations.append(signal)
+        return signal
+
+
+def _dense(builder: _Builder, signal: Any) -> Any:
+    cell = builder.cell
+    for index in range(cell.depth):
+        layer = keras.layers.Dense(cell.width, kernel_initializer="zeros", dtype=cell.precision)
+        branch = builder.hidden(layer, signal)
+        if cell.architecture == "residual" and index > 0:
+            if cell.branch == "scaled":
+                branch = keras.layers.Rescaling(1 / math.sqrt(cell.depth), dtype=cell.precision)(
+                    branch
+                )
+            branch = keras.layers.Add(dtype=cell.precision)([signal, branch])
+        signal = branch
+    return signal
+
+
+def _convolutions(builder: _Builder, signal: Any) -> Any:
+    """The MNIST tutorial's network: 5x5x32, pool, 5x5x64, pool, dense 1024."""
+    precision = builder.cell.precision
+    for filters in (32, 64):
+        layer = keras.layers.Conv2D(
+            filters, 5, padding="same", kernel_initializer="zeros", dtype=precision
+        )
+        signal = builder.hidden(layer, signal)
+        signal = keras.layers.MaxPooling2D(2, dtype=precision)(signal)
+    signal = keras.layers.Flatten(dtype=precision)(signal)
+    return builder.hidden(
+        keras.layers.Dense(1024, kernel_initializer="zeros", dtype=precision), signal
+    )
+
+
+def _activation(cell: Cell) -> Any:
+    """The layer of an activation. Leaky ReLU's slope is the layer's default, .3 in Keras 2 and 3."""
+    if cell.activation == "leaky_relu":
+        return keras.layers.LeakyReLU(dtype=cell.precision)
+    function = tf.nn.silu if cell.activation == "silu" else cell.activation
+    return keras.layers.Activation(function, dtype=cell.precision)
+
+
+def _variable_dtype(cell: Cell) -> str:
+    """Of the variables, the inputs and the logits: mixed precision computes only hidden layers low."""
+    return "float64" if cell.precision == "float64" else "float32"

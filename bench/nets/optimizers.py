@@ -1,0 +1,83 @@
+"""Keras optimizers and losses of a cell, clipping included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from bench.cell import Cell
+
+keras = tf.keras
+
+#: Clipping rule -> argument of a Keras optimizer. Keras 3 takes at most one of them; Keras 2 would
+#: silently ignore one of lower priority.
+_CLIPPING = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}
+
+
+def clipping_arguments(cell: Cell) -> dict[str, float]:
+    """The optimizer's keyword argument for the cell's clipping; empty without clipping."""
+    rule, threshold = cell.clipping_rule
+    return {} if threshold is None else {_CLIPPING[rule]: threshold}
+
+
+def optimizer(cell: Cell, variables: Sequence[Any]) -> Any:
+    """The cell's optimizer, built for ``variables``; its learning rate is set by :func:`reset`."""
+    clipping = clipping_arguments(cell)
+    if cell.optimizer == "adam":
+        built = keras.optimizers.Adam(learning_rate=cell.learning_rate, **clipping)
+    else:
+        momentum = 0.9 if cell.optimizer == "momentum" else 0.0
+        built = keras.optimizers.SGD(
+            learning_rate=cell.learning_rate, momentum=momentum, **clipping
+        )
+    built.build(variables)
+    return built
+
+
+def snapshot(built: Any) -> list[Any]:
+    """Values of all of an optimizer's variables."""
+    return [variable.numpy() for variable in built.variables]
+
+
+def reset(built: Any, initial: Sequence[Any], learning_rate: float) -> None:
+    """Puts back a :func:`snapshot`, then sets the learning rate."""
+    for variable, value in zip(built.variables, initial, strict=True):
+        variable.assign(value)
+    built.learning_rate = learning_rate
+
+
+def loss(cell: Cell) -> Any:
+    """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are int32."""
+    if cell.loss == "crossentropy":
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    squared = keras.losses.MeanSquaredError()
+
+    def mean_squared_error(labels: Any, logits: Any) -> Any:
+        return squared(tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype), tf.nn.softmax(logits))
+
+    return mean_squared_error
+
+
+class ClippedGradients:
+    """What the optimizer makes of gradients before it applies them, seen through its public API.
+
+    Plain SGD with rate 1 moves a variable that is 0 to minus its clipped gradient, exactly.
+
+    Args:
+        cell: whose clipping is looked at.
+        variables: Keras variables of the right shapes that nothing else uses.
+    """
+
+    def __init__(self, cell: Cell, variables: Sequence[Any]) -> None:
+        self._variables = list(variables)
+        self._optimizer = keras.optimizers.SGD(learning_rate=1.0, **clipping_arguments(cell))
+        self._optimizer.build(self._variables)
+
+    def __call__(self, gradients: Sequence[Any]) -> list[Any]:
+        """The clipped gradients as NumPy arrays, in the order of ``gradients``."""
+        for variable in self._variables:
+            variable.assign(tf.zeros_like(variable))
+        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        return [-variable.numpy() for variable in self._variables]

@@ -1,0 +1,137 @@
+"""Training one replica: a cell under one seed, from initial weights to a record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.cell import Cell
+from bench.measure.flow import flow
+from bench.measure.trajectory import digest, first_not_finite, trajectory
+from bench.mnist import Mnist
+from bench.nets import optimizers
+from bench.nets.engines import Engine, engine
+from bench.nets.images import Images, on_device, pixel_scale
+from bench.initial import batch_order
+from bench.nets.network import Network, build
+from bench.nets.views import BatchView, Signals, TestView
+from bench.record import Flow, Record, finite
+
+
+@dataclass
+class Graph:
+    """Everything that is compiled for the cells with one :meth:`bench.cell.Cell.graph`."""
+
+    network: Network
+    optimizer: Any
+    optimizer_start: list[Any]
+    engine: Engine
+    batch_view: BatchView
+    test_view: TestView
+    clipped: optimizers.ClippedGradients | None
+
+    @classmethod
+    def of(cls, cell: Cell, images: Images) -> Graph:
+        """Builds and traces; the network is left in no particular state."""
+        network = build(cell)
+        optimizer = optimizers.optimizer(cell, network.model.trainable_variables)
+        optimizer_start = optimizers.snapshot(optimizer)
+        loss = optimizers.loss(cell)
+        clipped = None
+        if cell.clipping != "none":
+            clipped = optimizers.ClippedGradients(cell, build(cell).model.trainable_variables)
+        built = cls(
+            network=network,
+            optimizer=optimizer,
+            optimizer_start=optimizer_start,
+            engine=engine(network, optimizer, loss, images),
+            batch_view=BatchView(network, loss, images),
+            test_view=TestView(network, loss, images),
+            clipped=clipped,
+        )
+        built.engine.prepare(cell.batch)
+        return built
+
+
+@dataclass
+class Trainer:
+    """Trains replicas one after another; cells that share a graph share its trace.
+
+    Args:
+        data: the images.
+        device: ``cpu`` or ``gpu``.
+        environment: class that records carry.
+    """
+
+    data: Mnist
+    device: str
+    environment: str
+    _images: Images | None = None
+    _key: Cell | None = None
+    _graph: Graph | None = field(default=None, repr=False)
+
+    def graph(self, cell: Cell) -> Graph:
+        """The cell's compiled graph; only the last one is kept, since replicas come ordered."""
+        key = cell.graph()
+        if self._graph is None or self._key != key or cell.dropout:
+            self._graph = None
+            if self._images is None:
+                self._images = on_device(self.data, self.device)
+            self._graph, self._key = Graph.of(cell, self._images), key
+        return self._graph
+
+    def forget(self) -> None:
+        """Drops the compiled graph, which a failure may have left half built."""
+        self._graph = None
+
+    def train(self, cell: Cell, seed: int) -> Record:
+        """Trains and measures one replica. A loss that is not finite is an outcome, not an error."""
+        begin = time.perf_counter()
+        graph = self.graph(cell)
+        graph.network.reset(cell, seed)
+        optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
+        scale = pixel_scale(cell)
+        order = batch_order(
+            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=cell.steps
+        )
+
+        def look() -> tuple[Signals, Flow, float, float]:
+            signals = graph.batch_view(order[0], scale)
+            clipped = graph.clipped(signals.gradients) if graph.clipped else None
+            evaluation = graph.test_view(scale)
+            measured = flow(
+                signals=signals.signals,
+                activations=signals.activations,
+                gradients=signals.gradients,
+                clipped=clipped,
+                dead_units=evaluation.dead_units,
+            )
+            return signals, measured, evaluation.accuracy, evaluation.loss
+
+        signals, start, _, _ = look()
+        losses, training_sec = graph.engine.train(order, scale)
+        stored = trajectory(losses)
+        diverged = first_not_finite(losses)
+        _, end, accuracy, test_loss = look()
+        if diverged is None and not np.isfinite(test_loss):
+            diverged = cell.steps
+        return Record(
+            cell=cell,
+            seed=seed,
+            outcome="trained" if diverged is None else "diverged",
+            data=self.data.fingerprint,
+            environment=self.environment,
+            test_accuracy=accuracy if diverged is None else None,
+            test_loss=finite(test_loss) if diverged is None else None,
+            diverged_step=diverged,
+            digest=digest(stored, signals.gradients),
+            trajectory=stored,
+            start=start,
+            end=end if diverged is None else None,
+            images_per_sec=cell.steps * cell.batch / training_sec,
+            training_sec=training_sec,
+            total_sec=time.perf_counter() - begin,
+        )

@@ -1,0 +1,128 @@
+"""Looking into a network: gradients and signals on a batch, accuracy and dead units on the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bench.nets.images import Images, scaled
+from bench.nets.network import Network
+
+Arrays = Sequence[npt.NDArray[Any]]
+
+#: Test images per forward pass: large enough to be fast, small enough for 50 layers of activations.
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Signals:
+    """One batch seen from inside, as NumPy arrays.
+
+    ``signals`` and ``activations`` have an array (batch, .., units) per hidden layer; ``signals`` are
+    derivatives of each example's own loss. ``gradients`` has one array per trainable variable, of the
+    batch's mean loss.
+    """
+
+    signals: Arrays
+    activations: Arrays
+    gradients: Arrays
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The test set seen in inference mode. ``dead_units``: per hidden layer a bool per unit."""
+
+    accuracy: float
+    loss: float
+    dead_units: Arrays
+
+
+class BatchView:
+    """Forward and backward pass in training mode that leaves the network as it was."""
+
+    def __init__(self, network: Network, loss: Callable[..., Any], images: Images) -> None:
+        variables = network.model.trainable_variables
+        depth = network.cell.hidden_layers
+        self._states = network.model.non_trainable_variables
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)])
+        def look(indices: Any, pixel_scale: Any) -> Any:
+            inputs = scaled(network.cell, tf.gather(images.train_images, indices), pixel_scale)
+            labels = tf.gather(images.train_labels, indices)
+            with tf.GradientTape() as tape:
+                outputs = _as_list(network.view(inputs, training=True))
+                value = loss(labels, outputs[-1])
+            signals, gradients = tape.gradient(value, (outputs[:depth], list(variables)))
+            examples = tf.shape(indices)[0]
+            signals = [signal * tf.cast(examples, signal.dtype) for signal in signals]
+            return signals, outputs[depth:-1], gradients
+
+        self._look = look
+
+    def __call__(self, indices: npt.NDArray[np.int32], pixel_scale: Any) -> Signals:
+        """Looks at the training examples ``indices``, int32 (batch,)."""
+        before = [state.numpy() for state in self._states]
+        signals, activations, gradients = self._look(tf.constant(indices), pixel_scale)
+        for state, value in zip(self._states, before, strict=True):
+            state.assign(value)
+        return Signals(
+            signals=_numpy(signals), activations=_numpy(activations), gradients=_numpy(gradients)
+        )
+
+
+class TestView:
+    """Forward pass over the test set in inference mode."""
+
+    __test__ = False  # pytest: not a test class
+
+    def __init__(self, network: Network, loss: Callable[..., Any], images: Images) -> None:
+        depth = network.cell.hidden_layers
+        units = [output.shape[-1] for output in network.view.outputs[depth:-1]]
+        count = int(images.test_labels.shape[0])
+        chunk = next(size for size in range(min(CHUNK, count), 0, -1) if count % size == 0)
+        self._count = count
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float64)])
+        def look(pixel_scale: Any) -> Any:
+            correct = tf.zeros([], tf.int32)
+            total = tf.zeros([], tf.float64)
+            alive = [tf.zeros([width], tf.bool) for width in units]
+            for start in tf.range(0, count, chunk):
+                pixels = images.test_images[start : start + chunk]
+                labels = images.test_labels[start : start + chunk]
+                outputs = _as_list(
+                    network.view(scaled(network.cell, pixels, pixel_scale), training=False)
+                )
+                best = tf.argmax(outputs[-1], axis=-1, output_type=tf.int32)
+                correct += tf.reduce_sum(tf.cast(best == labels, tf.int32))
+                total += tf.cast(loss(labels, outputs[-1]), tf.float64) * chunk
+                alive = [
+                    before | tf.reduce_any(now != 0, axis=list(range(len(now.shape) - 1)))
+                    for before, now in zip(alive, outputs[depth:-1], strict=True)
+                ]
+            return correct, total, alive
+
+        self._look = look
+
+    def __call__(self, pixel_scale: Any) -> Evaluation:
+        """Evaluates the network as it is."""
+        correct, total, alive = self._look(pixel_scale)
+        return Evaluation(
+            accuracy=int(correct) / self._count,
+            loss=float(total) / self._count,
+            dead_units=[~units for units in _numpy(alive)],
+        )
+
+
+def _as_list(outputs: Any) -> list[Any]:
+    """Keras returns a lone output bare."""
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def _numpy(tensors: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    return [np.asarray(tensor) for tensor in tensors]

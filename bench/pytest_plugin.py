@@ -1,0 +1,310 @@
+"""The pytest plugin: options, fixtures, terminal summary. Asleep until ``suites/`` wakes it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+
+if TYPE_CHECKING:
+    from bench.cell import Cell
+    from bench.session import Session
+    from bench.theory.claim import ClaimResult
+    from bench.verdict.judgement import Judgement
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = parser.getgroup("bench: what is run")
+    what.addoption("--tier", default="quick", help="quick, standard or full (default: quick)")
+    what.addoption(
+        "--axis",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE[,VALUE]",
+        help="only cells with one of these values on the axis; repeat to narrow further",
+    )
+    what.addoption(
+        "--cell", action="append", default=[], metavar="ID", help="only this cell; may be repeated"
+    )
+    what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
+    where = parser.getgroup("bench: where it runs")
+    where.addoption(
+        "--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu"
+    )
+    where.addoption(
+        "--require-device", action="store_true", help="fail, not skip, where the device is absent"
+    )
+    where.addoption("--workers", type=int, metavar="N", help="default: one per core or GPU")
+    where.addoption(
+        "--workers-per-gpu", type=int, default=1, metavar="K", help="share each GPU (default: 1)"
+    )
+    where.addoption("--scheduler", metavar="ADDRESS", help="use the workers of a Dask scheduler")
+    where.addoption(
+        "--cell-timeout",
+        type=float,
+        default=300.0,
+        metavar="SEC",
+        help="a replica that takes longer has crashed (default: 300)",
+    )
+    where.addoption(
+        "--memory-limit", type=float, metavar="GIB", help="per worker; 0: none (default: its share)"
+    )
+    files = parser.getgroup("bench: data, results, baselines")
+    files.addoption("--results", type=Path, default=Path("results"), metavar="DIR")
+    files.addoption("--run", metavar="NAME", help="name of the run (default: time and tier)")
+    files.addoption(
+        "--resume", action="store_true", help="continue the run named by --run, or the newest one"
+    )
+    files.addoption("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
+    files.addoption("--data-dir", type=Path, metavar="DIR", help="MNIST as IDX or npz")
+    files.addoption(
+        "--data-sources", metavar="A,B", help="where MNIST may come from; see `bench data --help`"
+    )
+
+
+_WAKE: pytest.StashKey[Bench] = pytest.StashKey()
+
+
+def activate(config: pytest.Config) -> None:
+    """Wakes the plugin; called by the conftest of ``suites/``."""
+    if _WAKE not in config.stash:
+        bench = Bench(config)
+        config.stash[_WAKE] = bench
+        config.pluginmanager.register(bench, "bench-session")
+
+
+class Bench:
+    """The hooks of an active session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from bench.run import new_run_name
+        from bench.session import run_folder
+
+        self._config = config
+        self.session: Session | None = None
+        self._skip = ""
+        option = config.option
+        with _told():
+            self._folder = run_folder(
+                option.results,
+                option.run,
+                tier=option.tier,
+                resume=option.resume,
+                new=new_run_name(option.tier),
+            )
+        if not option.xmlpath and not option.collectonly:
+            option.xmlpath = str(self._folder / "junit.xml")
+
+    # --- Collection: one item per cell, one per claim
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        grid = getattr(metafunc.module, "GRID", None)
+        if grid is None:
+            return
+        if "judgement" in metafunc.fixturenames:
+            with _told():
+                cells = self._selected(grid.name, grid.cells(self._config.option.tier))
+            metafunc.parametrize(
+                "judgement", [(grid.name, id_, cells[id_]) for id_ in cells], ids=list(cells),
+                indirect=True,
+            )
+        if "claim_results" in metafunc.fixturenames:
+            claims = metafunc.module.CLAIMS
+            metafunc.parametrize(
+                "claim_results", claims, ids=[claim.name for claim in claims], indirect=True
+            )
+
+    def _selected(self, grid: str, cells: dict[str, Cell]) -> dict[str, Cell]:
+        from bench.grid import parse_axis, select
+
+        wanted = dict(parse_axis(text) for text in self._config.option.axis)
+        named = set(self._config.option.cell)
+        chosen = select(cells, wanted)
+        if named:
+            self._check_named(named)
+            chosen = {
+                id_: cell for id_, cell in chosen.items() if named & {id_, f"{grid}/{id_}"}
+            }
+        return chosen
+
+    def _check_named(self, named: set[str]) -> None:
+        import difflib
+
+        from bench.grid import GRIDS
+
+        tier = self._config.option.tier
+        known = {
+            name
+            for grid in GRIDS.values()
+            for id_ in grid.cells(tier)
+            for name in (id_, f"{grid.name}/{id_}")
+        }
+        for name in sorted(named - known):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise BenchError(
+                f"--cell {name}: no such cell at tier {tier}",
+                hint=f"{hint}`bench grids --tier {tier}` lists all",
+            )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        from bench.run import Item
+        from bench.session import DeviceAbsent, Session, resolve_device
+
+        option = self._config.option
+        cells = [item.callspec.params["judgement"] for item in _cell_items(session)]
+        if not cells or option.collectonly:
+            return
+        items = [Item(grid=grid, id=id_, cell=cell) for grid, id_, cell in cells]
+        with _told():
+            try:
+                device = resolve_device(option.device, required=option.require_device)
+            except DeviceAbsent as absent:
+                self._skip = absent.message
+                return
+            self.session = Session(self._options(device, len(items)), items)
+
+    def _options(self, device: str, collected: int) -> Any:
+        from bench import mnist
+        from bench.execution.cluster import Placement
+        from bench.grid import GRIDS
+        from bench.session import Options
+
+        option = self._config.option
+        for name in ("workers", "workers_per_gpu", "seeds", "cell_timeout"):
+            if getattr(option, name) is not None and getattr(option, name) <= 0:
+                flag = name.replace("_", "-")
+                raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
+        limit = option.memory_limit
+        whole = sum(len(grid.cells(option.tier)) for grid in GRIDS.values())
+        return Options(
+            tier=option.tier,
+            seeds=option.seeds,
+            results=option.results,
+            run=self._folder,
+            resume=option.resume,
+            baselines=option.baselines,
+            data_dir=option.data_dir,
+            data_sources=mnist.resolve_sources(option.data_sources)
+            if option.data_sources
+            else mnist.SOURCES,
+            placement=Placement(
+                device=device,
+                workers=option.workers,
+                workers_per_gpu=option.workers_per_gpu,
+                scheduler=option.scheduler,
+                cell_timeout_sec=option.cell_timeout,
+                memory_limit_bytes=None if limit is None else int(limit * 2**30),
+            ),
+            selected=collected < whole,
+        )
+
+    # --- Execution: all cells are trained before the first item looks at its own
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if self.session is not None and not session.testsfailed:
+            reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+            capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled(), _told():
+                stream = reporter._tw._file if reporter else None
+                live = bool(stream and stream.isatty())
+                self.session.execute(stream, live=live)
+        return (yield)
+
+    # --- What items ask for
+
+    def result(self, grid: str, id_: str) -> Judgement:
+        """The judgement of one cell."""
+        if self._skip:
+            pytest.skip(self._skip)
+        assert self.session is not None
+        return next(
+            judgement
+            for judgement in self.session.judgements
+            if (judgement.item.grid, judgement.item.id) == (grid, id_)
+        )
+
+    def claims(self, grid: str, name: str) -> list[tuple[str, ClaimResult]]:
+        """What a claim said of each cell of a grid that it applies to."""
+        if self._skip:
+            pytest.skip(self._skip)
+        judgements = self.session.judgements if self.session else []
+        return [
+            (judgement.item.id, result)
+            for judgement in judgements
+            if judgement.item.grid == grid
+            for result in judgement.claims
+            if result.claim == name
+        ]
+
+    # --- The end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        from bench.report import write_reports
+        from bench.verdict.ladder import exit_code
+
+        if self.session is None or self.session.run is None:
+            if self._skip or session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+                session.exitstatus = EXIT_TROUBLE  # nothing measured is never success
+            return
+        with _told():
+            write_reports(
+                self.session.run,
+                self.session.judgements,
+                self.session.baseline,
+                total_sec=self.session.total_sec,
+            )
+        if session.exitstatus == EXIT_OK:
+            session.exitstatus = exit_code(self.session.judgements)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        from bench.report.terminal import summary_lines
+
+        if self.session is None or self.session.run is None:
+            return
+        terminalreporter.section("bench")
+        for line in summary_lines(
+            self.session.run, self.session.judgements, total_sec=self.session.total_sec
+        ):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def judgement(request: pytest.FixtureRequest) -> Judgement:
+    """The judgement of the cell that the item stands for."""
+    grid, id_, _ = request.param
+    return request.config.stash[_WAKE].result(grid, id_)
+
+
+@pytest.fixture
+def claim_results(request: pytest.FixtureRequest) -> list[tuple[str, ClaimResult]]:
+    """What the claim that the item stands for said of each cell of the module's grid."""
+    bench = request.config.stash[_WAKE]
+    results = bench.claims(request.module.GRID.name, request.param.name)
+    if not results:
+        pytest.skip("no cell that was selected and measured is one that the claim speaks of")
+    return results
+
+
+def _cell_items(session: pytest.Session) -> Iterator[Any]:
+    for item in session.items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "judgement" in callspec.params:
+            yield item
+
+
+class _told:
+    """Turns trouble into one clear message and exit code 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, BenchError):
+            pytest.exit(f"bench: error: {error}", returncode=EXIT_TROUBLE)

@@ -1,0 +1,229 @@
+"""Two stored runs side by side: ``bench compare A B``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bench.report.rows import Row, Rows
+from bench.report.text import change_points, code, count, plain, rate, significant, table
+from bench.report.words import answer, by_verdict
+from bench.run import StoredRun
+from bench.verdict.judgement import Judgement, Verdict
+
+FORMATS = ("markdown", "csv", "json")
+
+_HEADERS = (
+    "cell",
+    "accuracy A (%)",
+    "accuracy B (%)",
+    "change (points)",
+    "signal ratio A",
+    "signal ratio B",
+    "verdict",
+    "reason",
+)
+_NUMBERS = (
+    "accuracy",
+    "accuracy_std",
+    "signal_ratio",
+    "kernel_ratio",
+    "dead_share",
+    "images_per_sec",
+)
+
+
+def compare_runs(
+    before: StoredRun,
+    after: StoredRun,
+    judgements: Sequence[Judgement],
+    *,
+    everything: bool = False,
+    form: str = "markdown",
+) -> tuple[str, list[str]]:
+    """The cells in which two runs differ.
+
+    Args:
+        before: run A, in the place of the baseline.
+        after: run B, whose cells were judged.
+        judgements: of B's cells against A.
+        everything: list identical cells too.
+        form: one of :data:`FORMATS`. Numbers in CSV and JSON are raw: shares, not percent.
+
+    Returns:
+        the text, ending in one newline, and the warnings. Markdown and JSON contain the warnings;
+        who prints CSV prints them elsewhere.
+    """
+    warnings = differences_of_plan(before, after)
+    listed = [
+        judgement
+        for judgement in judgements
+        if everything or judgement.verdict is not Verdict.IDENTICAL
+    ]
+    rows = Rows(before), Rows(after)
+    if form == "csv":
+        return _csv(listed, *rows), warnings
+    if form == "json":
+        return _json(before, after, judgements, listed, rows, warnings), warnings
+    return _markdown(before, after, judgements, listed, rows, warnings), warnings
+
+
+def differences_of_plan(before: StoredRun, after: StoredRun) -> list[str]:
+    """What makes two runs less than comparable: other cells, seeds, images or an unfinished run."""
+    warnings = []
+    cells = [{(item.grid, item.id) for item in run.plan.items} for run in (before, after)]
+    for name, other, only in (("A", "B", cells[0] - cells[1]), ("B", "A", cells[1] - cells[0])):
+        if only:
+            grid, id_ = min(only)
+            example = f"such as {grid}/{id_}"
+            warnings.append(f"{count(len(only), 'cell')} of {name} not in {other}, {example}")
+    seeds = [set(run.plan.seeds) for run in (before, after)]
+    if seeds[0] != seeds[1]:
+        shared = len(seeds[0] & seeds[1])
+        warnings.append(
+            f"A has {count(len(seeds[0]), 'seed')}, B has {len(seeds[1])}, {shared} of them shared"
+        )
+    images = [run.environment.data.get("fingerprint", "") for run in (before, after)]
+    if images[0] != images[1]:
+        warnings.append(f"A was trained on images {images[0][:12]}, B on {images[1][:12]}")
+    for name, run in (("A", before), ("B", after)):
+        replicas = run.plan.replicas()
+        absent = sum(key not in run.records for key in replicas)
+        if absent:
+            warnings.append(
+                f"{name} is unfinished: {absent} of {len(replicas)} replicas are absent"
+            )
+    return warnings
+
+
+def _markdown(
+    before: StoredRun,
+    after: StoredRun,
+    judgements: Sequence[Judgement],
+    listed: Sequence[Judgement],
+    rows: tuple[Rows, Rows],
+    warnings: Sequence[str],
+) -> str:
+    tensorflow = before.environment.software.get("tensorflow", "unknown")
+    against = f"run {before.path.name} (TensorFlow {tensorflow})"
+    speeds = before.environment.machine == after.environment.machine
+    headers = (*_HEADERS[:6], "images/s A", "images/s B", *_HEADERS[6:]) if speeds else _HEADERS
+    lines = []
+    for judgement in listed:
+        a, b = (side[judgement.item.cell] for side in rows)
+        lines.append(
+            [
+                code(f"{judgement.item.grid}/{judgement.item.id}"),
+                a.accuracy_text,
+                b.accuracy_text,
+                change_points(_change(judgement, a, b)),
+                significant(a.signal_ratio),
+                significant(b.signal_ratio),
+                *([rate(a.images_per_sec), rate(b.images_per_sec)] if speeds else []),
+                judgement.verdict.value,
+                plain(judgement.reason),
+            ]
+        )
+    counted = by_verdict(judgements)
+    counts = [[verdict.value, str(cells)] for verdict, cells in counted.items()]
+    hidden = len(judgements) - len(listed)
+    notes = [f"{count(hidden, 'identical cell')} not listed: `--all` lists them."] if hidden else []
+    if lines:
+        notes.append(
+            "Accuracy: mean ± standard deviation over seeds. Signal ratio: variance of the gradient in "
+            "the first over that in the last hidden layer, at initialization, median over seeds. "
+            + (
+                "Speeds were measured with all workers busy, one run after the other: no evidence."
+                if speeds
+                else "The runs are of two machines, so speeds are left out."
+            )
+        )
+    parts = [
+        answer(judgements, against, emphasis="**"),
+        "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
+        _environments(before, after),
+        table(("verdict", "cells"), counts, "lr"),
+        table(headers, lines, "l" + "r" * (len(headers) - 3) + "ll") if lines else "",
+        " ".join(notes),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _environments(before: StoredRun, after: StoredRun) -> str:
+    """What differs between the environments, and TensorFlow's version in any case."""
+    sides: list[dict[str, str]] = []
+    for run in (before, after):
+        environment = run.environment
+        sides.append(
+            {
+                "run": str(run.path),
+                "TensorFlow": environment.software.get("tensorflow", "unknown"),
+                "environment class": environment.environment_class,
+                **environment.software,
+                **environment.machine,
+                "images": environment.data.get("fingerprint", "")[:12],
+            }
+        )
+    rows = []
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        a, b = (side.get(key, "–") for side in sides)
+        if key in ("run", "TensorFlow") or (a != b and key != "tensorflow"):
+            rows.append([key, plain(a), plain(b)])
+    return table(("", "A", "B"), rows, "lll")
+
+
+def _change(judgement: Judgement, a: Row, b: Row) -> float | None:
+    if a.accuracy is None or b.accuracy is None:
+        return None
+    return 0.0 if judgement.verdict is Verdict.IDENTICAL else b.accuracy - a.accuracy
+
+
+def _flat(judgement: Judgement, a: Row, b: Row) -> dict[str, Any]:
+    flat: dict[str, Any] = {
+        "grid": judgement.item.grid,
+        "cell": judgement.item.id,
+        "verdict": judgement.verdict.value,
+        "evidence": judgement.rung,
+        "accuracy_change": _change(judgement, a, b),
+    }
+    for number in _NUMBERS:
+        flat |= {f"{number}_a": getattr(a, number), f"{number}_b": getattr(b, number)}
+    return {**flat, "failures_a": a.failures, "failures_b": b.failures, "reason": judgement.reason}
+
+
+def _csv(listed: Sequence[Judgement], before: Rows, after: Rows) -> str:
+    names = ["grid", "cell", "verdict", "evidence", "accuracy_change"]
+    names += [f"{number}_{side}" for number in _NUMBERS for side in "ab"]
+    names += ["failures_a", "failures_b", "reason"]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    for judgement in listed:
+        cell = judgement.item.cell
+        writer.writerow(_flat(judgement, before[cell], after[cell]))
+    return stream.getvalue()
+
+
+def _json(
+    before: StoredRun,
+    after: StoredRun,
+    judgements: Sequence[Judgement],
+    listed: Sequence[Judgement],
+    rows: tuple[Rows, Rows],
+    warnings: Sequence[str],
+) -> str:
+    content = {
+        "a": {"run": str(before.path), "environment": before.environment},
+        "b": {"run": str(after.path), "environment": after.environment},
+        "counts": {verdict.value: cells for verdict, cells in by_verdict(judgements).items()},
+        "warnings": list(warnings),
+        "cells": [
+            _flat(judgement, rows[0][judgement.item.cell], rows[1][judgement.item.cell])
+            for judgement in listed
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"

@@ -1,0 +1,363 @@
+"""The full report of a run (``report.md``) and the short one (a CI job's summary)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.report.rows import Row, Rows, common_configuration
+from bench.report.text import (
+    NOTHING,
+    change_points,
+    clipped,
+    code,
+    count,
+    duration,
+    percent,
+    plain,
+    points,
+    rate,
+    significant,
+    table,
+)
+from bench.report.words import (
+    MEANING,
+    answer,
+    attention,
+    by_verdict,
+    called,
+    question_of,
+    versions_of,
+)
+from bench.run import StoredRun
+from bench.theory.claim import ClaimResult
+from bench.verdict.baseline import Baseline
+from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import stale
+from bench.verdict.metrics import BY_NAME
+
+#: Rows that need attention which are listed; the others are counted.
+MOST_ROWS = 10
+#: Pieces of evidence per violated claim which are listed.
+MOST_VIOLATIONS = 5
+
+#: Verdicts whose reason is printed below the table. The others' reason is the same for every cell
+#: and stands in the legend.
+_EXPLAINED = frozenset(Verdict) - {Verdict.IDENTICAL, Verdict.NEW, Verdict.EQUIVALENT}
+
+_HEADERS = (
+    "cell",
+    "test accuracy (%)",
+    "signal ratio, first/last layer",
+    "kernel gradient ratio, first/last layer",
+    "dead units (%)",
+    "throughput (images/s)",
+    "baseline accuracy (%)",
+    "change (points)",
+    "verdict",
+)
+_NOTES = (
+    "Accuracy: mean ± standard deviation over seeds, after the last step. Ratios: variance of the "
+    "gradient in the first over that in the last hidden layer, at initialization (below 1 it shrinks "
+    "on its way back); *signal* is the loss gradient at the pre-activation of each example, *kernel* the "
+    "batch gradient of the weights. Dead units: 0 for every test image after training. Ratios, dead "
+    "units and throughput are medians over seeds. **Throughput** was measured with all workers busy "
+    "and is not compared: neither across machines nor with the baseline."
+)
+
+
+def full_report(
+    run: StoredRun,
+    judgements: Sequence[Judgement],
+    *,
+    baseline: Baseline | None,
+    total_sec: float | None = None,
+) -> str:
+    """``report.md``: the answer, what needs attention, what was compared, and each grid's table.
+
+    Args:
+        run: what was measured.
+        judgements: one per item, in plan order; those of missing cells may follow.
+        baseline: what it was judged against, None if there is none.
+        total_sec: how long the run took; None if that is not known.
+
+    Returns:
+        Markdown that ends in one newline.
+    """
+    parts = [*_summary(run, judgements, baseline, total_sec), _NOTES if judgements else ""]
+    rows = Rows(run)
+    for grid, found in _by_grid(judgements).items():
+        parts += _grid(rows, grid, found, baseline)
+    parts.append(_evidence(judgements))
+    return _joined(parts)
+
+
+def short_report(
+    run: StoredRun,
+    judgements: Sequence[Judgement],
+    *,
+    baseline: Baseline | None,
+    total_sec: float | None = None,
+) -> str:
+    """The full report without its tables: a few kilobytes, whatever the number of cells.
+
+    Takes what :func:`full_report` takes.
+    """
+    where = f"Every cell: {code(str(run.path / 'report.md'))}."
+    return _joined([*_summary(run, judgements, baseline, total_sec), where])
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(
+    run: StoredRun,
+    judgements: Sequence[Judgement],
+    baseline: Baseline | None,
+    total_sec: float | None,
+) -> list[str]:
+    return [
+        answer(judgements, called(baseline), emphasis="**"),
+        *_attention(judgements),
+        *_counts(judgements),
+        "### What was compared",
+        _compared(run, baseline, total_sec),
+    ]
+
+
+def _attention(judgements: Sequence[Judgement]) -> list[str]:
+    groups = attention(judgements)
+    if not groups:
+        return []
+    rows = [
+        [f"**{group.verdict.value}**", _cells(group.items), plain(group.reason)]
+        for group in groups[:MOST_ROWS]
+    ]
+    parts = ["### What needs attention", table(("verdict", "cell", "reason"), rows, "lll")]
+    hidden = sum(len(group.items) for group in groups[MOST_ROWS:])
+    if hidden:
+        parts.append(f"And {count(hidden, 'cell')} more.")
+    return parts
+
+
+def _cells(items: Sequence[str]) -> str:
+    others = f" and {len(items) - 1} more" if len(items) > 1 else ""
+    return code(items[0]) + others
+
+
+def _counts(judgements: Sequence[Judgement]) -> list[str]:
+    counted = by_verdict(judgements)
+    if not counted:
+        return []
+    rows = [[verdict.value, str(cells), MEANING[verdict]] for verdict, cells in counted.items()]
+    return ["### Verdicts", table(("verdict", "cells", "what it means"), rows, "lrl")]
+
+
+def _compared(run: StoredRun, baseline: Baseline | None, total_sec: float | None) -> str:
+    environment = run.environment
+    versions = versions_of(baseline)
+    here: dict[str, str] = {
+        "environment class": environment.environment_class,
+        **{
+            {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}.get(
+                name, name
+            ): version
+            for name, version in environment.software.items()
+        },
+        "images": _images(environment.data),
+    }
+    there: dict[str, str] = {}
+    if baseline is not None:
+        there = {
+            "environment class": baseline.environment_class,
+            "TensorFlow": versions.get("tensorflow", NOTHING),
+            "Keras": versions.get("keras", NOTHING),
+            "NumPy": versions.get("numpy", NOTHING),
+            "python": versions.get("python", NOTHING),
+            "bench": versions.get("bench", NOTHING),
+            "images": _images(baseline.data),
+        }
+    name = "baseline" if baseline is None or baseline.acceptances else plain(baseline.name)
+    rows = []
+    for key, value in here.items():
+        other = there.get(key, NOTHING)
+        differs = other not in (NOTHING, value)
+        rows.append([key, *(f"**{plain(v)}**" if differs else plain(v) for v in (value, other))])
+    for key, value in _only_here(run, total_sec).items():
+        rows.append([key, plain(value), ""])
+    parts = [table(("", "this run", name), rows, "lll")]
+    if baseline is None or baseline.environment_class != environment.environment_class:
+        parts.append(
+            f"No baseline is stored for {code(environment.environment_class)}. Once these results are "
+            f"reviewed: `bench baseline accept {run.path.name} --reason TEXT`."
+        )
+    gone = stale(run, baseline) if baseline is not None else []
+    if gone:
+        parts.append(
+            f"The baseline also holds {count(len(gone), 'cell')} that this run does not have, such as "
+            f"{code(f'{gone[0].grid}/{gone[0].id}')}."
+        )
+    return "\n\n".join(parts)
+
+
+def _only_here(run: StoredRun, total_sec: float | None) -> dict[str, str]:
+    plan = run.plan
+    replicas = plan.replicas()
+    measured = sum(key in run.records for key in replicas)
+    tier = f"{plan.tier}, a selection of its cells" if plan.selected else plan.tier
+    facts = {
+        "tier": tier,
+        "seeds": f"{len(plan.seeds)} ({_ranges(plan.seeds)})",
+        "replicas": f"{measured} of {len(replicas)} measured",
+        "machine": ", ".join(f"{key}: {value}" for key, value in run.environment.machine.items()),
+        "command": str(run.environment.run.get("command", "")),
+        "total time": duration(total_sec) if total_sec is not None else "",
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _images(data: Mapping[str, str]) -> str:
+    return f"{data.get('name', 'unnamed')} {data.get('fingerprint', '')[:12]}".strip()
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    ordered = sorted(seeds)
+    if len(ordered) > 1 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]}..{ordered[-1]}"
+    return clipped(", ".join(map(str, seeds)), 80)
+
+
+def _by_grid(judgements: Sequence[Judgement]) -> dict[str, list[Judgement]]:
+    grids: dict[str, list[Judgement]] = {}
+    for judgement in judgements:
+        grids.setdefault(judgement.item.grid, []).append(judgement)
+    return grids
+
+
+class _Footnotes:
+    """Numbered once each; equal texts share their number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, *texts: str) -> str:
+        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts if text]
+        return f" ({', '.join(map(str, numbers))})" if numbers else ""
+
+    def text(self) -> str:
+        return "\n".join(f"{number}. {plain(text)}" for text, number in self._numbers.items())
+
+
+def _grid(
+    measured: Rows, grid: str, judgements: Sequence[Judgement], baseline: Baseline | None
+) -> list[str]:
+    notes = _Footnotes()
+    rows = [
+        _row(measured[judgement.item.cell], judgement, baseline, notes) for judgement in judgements
+    ]
+    common = common_configuration(judgement.item.cell for judgement in judgements)
+    shared = ", ".join(f"{axis}:{value}" for axis, value in common.items())
+    counted = ", ".join(f"{n} {v.value}" for v, n in by_verdict(judgements).items())
+    title, question = question_of(grid)
+    return [
+        f"## {plain(title)}",
+        f"{plain(question)} **{counted}.**".strip(),
+        f"All cells: {code(shared)}." if len(judgements) > 1 and shared else "",
+        table(_HEADERS, rows, "lrrrrrrrl"),
+        notes.text(),
+        *_claims(judgements),
+    ]
+
+
+def _row(
+    measured: Row, judgement: Judgement, baseline: Baseline | None, notes: _Footnotes
+) -> list[str]:
+    before = _baseline_accuracy(baseline, judgement)
+    change: float | None = None
+    if measured.accuracy is not None and before is not None:
+        identical = judgement.verdict is Verdict.IDENTICAL
+        change = 0.0 if identical else measured.accuracy - before
+    reason = judgement.reason if judgement.verdict in _EXPLAINED else ""
+    return [
+        code(judgement.item.id),
+        measured.accuracy_text,
+        significant(measured.signal_ratio),
+        significant(measured.kernel_ratio),
+        percent(measured.dead_share),
+        rate(measured.images_per_sec),
+        points(before),
+        change_points(change),
+        judgement.verdict.value + notes.mark(reason, *_warnings(measured)),
+    ]
+
+
+def _warnings(measured: Row) -> list[str]:
+    """What makes a row's numbers rest on less than they seem to."""
+    warnings = [f"crashed: {message}" for message in dict.fromkeys(measured.crashes)]
+    if 0 < measured.trained < measured.planned:
+        warnings.append(
+            f"accuracy over {measured.trained} of {measured.planned} seeds: only these trained"
+        )
+    return warnings
+
+
+def _baseline_accuracy(baseline: Baseline | None, judgement: Judgement) -> float | None:
+    stored = baseline.find(judgement.item) if baseline is not None else None
+    values = [
+        accuracy
+        for sample in (stored.samples if stored is not None else ())
+        if (accuracy := sample.metrics.get("test_accuracy")) is not None
+    ]
+    return sum(values) / len(values) if values else None
+
+
+def _claims(judgements: Sequence[Judgement]) -> list[str]:
+    claims: dict[str, list[tuple[str, ClaimResult]]] = {}
+    for judgement in judgements:
+        for result in judgement.claims:
+            claims.setdefault(result.claim, []).append((judgement.item.id, result))
+    if not claims:
+        return []
+    lines = []
+    for name, results in claims.items():
+        violated = [(id_, result) for id_, result in results if not result.holds]
+        holding = f"{len(results) - len(violated)}/{len(results)}"
+        word = "**violated**, holds" if violated else "holds"
+        lines.append(f"- {code(name)} {word} {holding}: {plain(results[0][1].statement, 400)}")
+        lines += [
+            f"  - {code(id_)}: {plain(result.evidence)}"
+            for id_, result in violated[:MOST_VIOLATIONS]
+        ]
+        if len(violated) > MOST_VIOLATIONS:
+            lines.append(f"  - and {count(len(violated) - MOST_VIOLATIONS, 'cell')} more")
+    return ["Claims that hold for any TensorFlow:", "\n".join(lines)]
+
+
+def _evidence(judgements: Sequence[Judgement]) -> str:
+    """Every metric that was tested, folded away: who doubts a verdict reads here."""
+    rows = []
+    for judgement in judgements:
+        for found in judgement.comparisons:
+            metric = BY_NAME.get(found.metric)
+            change = NOTHING if found.change is None else significant(found.change)
+            if metric is not None and found.change is not None:
+                change = metric.describe_change(found.change)
+            rows.append(
+                [
+                    code(f"{judgement.item.grid}/{judgement.item.id}"),
+                    metric.title if metric else found.metric,
+                    significant(found.baseline_mean, 4),
+                    significant(found.mean, 4),
+                    plain(change),
+                    significant(found.p_value, 2),
+                    significant(found.adjusted_p, 2),
+                    found.verdict.value,
+                ]
+            )
+    if not rows:
+        return ""
+    headers = ("cell", "metric", "baseline mean", "mean", "change", "p", "p (Holm)", "verdict")
+    return (
+        f"<details><summary>All {count(len(rows), 'comparison')} of the distribution rung</summary>"
+        f"\n\n{table(headers, rows, 'llrrrrrl')}\n\n</details>"
+    )

@@ -1,0 +1,139 @@
+"""Row: what one cell's records say, averaged over seeds. Shared by all reports."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.cell import AXES, Cell
+from bench.record import Record
+from bench.report.text import NOTHING, points
+from bench.run import StoredRun
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of one run. Values are None where no replica has one."""
+
+    planned: int
+    """Replicas that the run set out to train."""
+    measured: int
+    trained: int
+    diverged_steps: tuple[int, ...]
+    """First bad step of each diverged replica, sorted."""
+    crashes: tuple[str, ...]
+    """What each crash said."""
+    accuracy: float | None
+    """Mean over the trained replicas, a share."""
+    accuracy_std: float | None
+    """Sample standard deviation; None below two trained replicas."""
+    signal_ratio: float | None
+    """Median over replicas, at initialization."""
+    kernel_ratio: float | None
+    dead_share: float | None
+    """Median over replicas, after training; at initialization for a replica that did not end."""
+    images_per_sec: float | None
+    """Median over replicas."""
+
+    @property
+    def failures(self) -> str:
+        """``diverged 3/3 at step 41, crashed 1/3``; empty if all replicas trained."""
+        parts = []
+        if self.diverged_steps:
+            first, last = self.diverged_steps[0], self.diverged_steps[-1]
+            where = f"step {first}" if first == last else f"steps {first}–{last}"
+            parts.append(f"diverged {len(self.diverged_steps)}/{self.planned} at {where}")
+        if self.crashes:
+            parts.append(f"crashed {len(self.crashes)}/{self.planned}")
+        if self.measured < self.planned:
+            parts.append(f"not measured {self.planned - self.measured}/{self.planned}")
+        return ", ".join(parts)
+
+    @property
+    def accuracy_text(self) -> str:
+        """Accuracy in percent, and what became of replicas without one."""
+        shown = points(self.accuracy, self.accuracy_std) if self.trained else ""
+        return "; ".join(filter(None, (shown, self.failures))) or NOTHING
+
+
+class Rows:
+    """The rows of a run by cell; each is worked out once, however many grids the cell stands in.
+
+    A cell that the run did not plan has a row without values.
+    """
+
+    def __init__(self, run: StoredRun) -> None:
+        self._run = run
+        self._planned = frozenset(item.cell for item in run.plan.items)
+        self._known: dict[Cell, Row] = {}
+
+    def __getitem__(self, cell: Cell) -> Row:
+        if cell not in self._known:
+            planned = len(self._run.plan.seeds) if cell in self._planned else 0
+            self._known[cell] = _row(self._run.of(cell), planned)
+        return self._known[cell]
+
+
+def _row(records: Sequence[Record], planned: int) -> Row:
+    accuracies = _values(records, lambda record: record.test_accuracy if _trained(record) else None)
+    return Row(
+        planned=planned,
+        measured=len(records),
+        trained=len(accuracies),
+        diverged_steps=tuple(
+            sorted(record.diverged_step for record in records if record.diverged_step is not None)
+        ),
+        crashes=tuple(record.crash.message for record in records if record.crash is not None),
+        accuracy=statistics.fmean(accuracies) if accuracies else None,
+        accuracy_std=spread(accuracies),
+        signal_ratio=_median(records, _signal_ratio),
+        kernel_ratio=_median(records, _kernel_ratio),
+        dead_share=_median(records, _dead_share),
+        images_per_sec=_median(records, lambda record: record.images_per_sec),
+    )
+
+
+def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
+    """Axis -> value, for every axis on which all the cells agree."""
+    known = list(cells)
+    return {
+        axis: known[0].value(axis)
+        for axis in AXES
+        if known and len({cell.value(axis) for cell in known}) == 1
+    }
+
+
+def _trained(record: Record) -> bool:
+    return record.outcome == "trained"
+
+
+def _signal_ratio(record: Record) -> float | None:
+    return record.start.signal_ratio if record.start is not None else None
+
+
+def _kernel_ratio(record: Record) -> float | None:
+    return record.start.kernel_ratio if record.start is not None else None
+
+
+def _dead_share(record: Record) -> float | None:
+    flow = record.end or record.start
+    return flow.dead_share if flow is not None else None
+
+
+def _values(records: Sequence[Record], get: Callable[[Record], float | None]) -> list[float]:
+    return [value for value in map(get, records) if value is not None]
+
+
+def _median(records: Sequence[Record], get: Callable[[Record], float | None]) -> float | None:
+    values = _values(records, get)
+    return statistics.median(values) if values else None
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None below two values, where it is not 0 but unknown."""
+    if len(values) < 2:
+        return None
+    mean = statistics.fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

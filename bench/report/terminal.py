@@ -1,0 +1,53 @@
+"""The last lines of a run in the terminal. Plain text; who prints it may colour it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.report.text import clipped, count, duration
+from bench.report.words import answer, attention, by_verdict, called
+from bench.verdict.baseline import Baseline
+from bench.verdict.judgement import Judgement
+
+#: Groups of cells that are listed; the others are counted.
+MOST_GROUPS = 5
+
+
+def summary_lines(
+    judgements: Sequence[Judgement],
+    *,
+    baseline: Baseline | None,
+    report: Path | None,
+    total_sec: float | None = None,
+) -> list[str]:
+    """Counts per verdict, what needs attention first and why, the answer, the report, the time.
+
+    Args:
+        judgements: of all cells.
+        baseline: what they were judged against.
+        report: the written report; None if there is none.
+        total_sec: how long the run took.
+
+    Returns:
+        Lines without line ends.
+    """
+    counted = by_verdict(judgements)
+    width = max((len(verdict.value) for verdict in counted), default=0)
+    lines = [f"{verdict.value:<{width}}  {cells:>5}" for verdict, cells in counted.items()]
+    groups = attention(judgements)
+    if groups:
+        lines.append("")
+    for group in groups[:MOST_GROUPS]:
+        others = f" and {len(group.items) - 1} more" if len(group.items) > 1 else ""
+        lines.append(f"{group.verdict.value.upper()} {group.items[0]}{others}")
+        lines.append(f"    {clipped(group.reason, 200)}")
+    hidden = sum(len(group.items) for group in groups[MOST_GROUPS:])
+    if hidden:
+        lines.append(f"... and {count(hidden, 'cell')} more, all in the report")
+    lines += ["", answer(judgements, called(baseline))]
+    if report is not None:
+        lines.append(f"report: {report}")
+    if total_sec is not None:
+        lines.append(f"time: {duration(total_sec)}")
+    return lines

@@ -1,0 +1,127 @@
+"""What reports say in words: the answer first, then what needs attention and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.report.text import count
+from bench.verdict.baseline import Baseline
+from bench.verdict.judgement import ATTENTION, Judgement, Verdict
+
+#: One line each for the legend.
+MEANING: Mapping[Verdict, str] = {
+    Verdict.CRASHED: "a worker died or raised; fails the run",
+    Verdict.CLAIM_VIOLATED: "theory or publication says otherwise, for any TensorFlow; fails the run",
+    Verdict.REGRESSED: "worse than the baseline by more than matters and than luck; fails the run",
+    Verdict.CHANGED: "trains differently, whether better or worse is not known; fails the run",
+    Verdict.MISSING: "was to be measured and was not",
+    Verdict.INCONCLUSIVE: "too few seeds to tell a change from luck; more seeds decide",
+    Verdict.NOT_COMPARABLE: "the baseline was measured on other terms",
+    Verdict.NEW: "no baseline yet",
+    Verdict.IMPROVED: "better than the baseline by more than luck",
+    Verdict.EQUIVALENT: "shown to differ by less than matters",
+    Verdict.ROUNDING: "differs by accumulated rounding only",
+    Verdict.IDENTICAL: "bit for bit: the digests of losses and first gradients are equal",
+}
+
+#: Neither a pass nor a failure: the run says nothing about these cells.
+UNDECIDED = frozenset({Verdict.MISSING, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells with one verdict for one reason."""
+
+    verdict: Verdict
+    reason: str
+    items: tuple[str, ...]
+    """``<grid>/<id>``."""
+
+
+def by_verdict(judgements: Sequence[Judgement]) -> dict[Verdict, int]:
+    """How many cells have each verdict that occurs, most urgent first."""
+    counted = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
+
+
+def attention(judgements: Sequence[Judgement]) -> list[Group]:
+    """What failed and what is undecided, most urgent first, equal reasons together."""
+    groups: dict[tuple[Verdict, str], list[str]] = {}
+    for verdict in ATTENTION:
+        if verdict.fails or verdict in UNDECIDED:
+            for judgement in judgements:
+                if judgement.verdict is verdict:
+                    name = f"{judgement.item.grid}/{judgement.item.id}"
+                    groups.setdefault((verdict, judgement.reason), []).append(name)
+    return [Group(verdict, reason, tuple(items)) for (verdict, reason), items in groups.items()]
+
+
+def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "") -> str:
+    """The whole run in one line.
+
+    Args:
+        judgements: of all cells.
+        against: what they were judged against, as :func:`called` has it; empty if nothing.
+        emphasis: put around the answer proper, ``**`` for Markdown.
+    """
+    total = len(judgements)
+    counted = by_verdict(judgements)
+    failing = sum(cells for verdict, cells in counted.items() if verdict.fails)
+    undecided = sum(cells for verdict, cells in counted.items() if verdict in UNDECIDED)
+    new = counted.get(Verdict.NEW, 0)
+    measured = total - counted.get(Verdict.MISSING, 0)
+    compared = f" Compared with {against}." if against else ""
+
+    def said(text: str, details: str) -> str:
+        return f"{emphasis}{text}{emphasis}{details}"
+
+    listed = ", ".join(f"{cells} {verdict.value}" for verdict, cells in counted.items())
+    if not measured:
+        return said("Nothing was measured", ": this is no success.")
+    if failing:
+        verb = "needs" if failing == 1 else "need"
+        return said(
+            f"{failing} of {count(total, 'cell')} {verb} attention", f": {listed}.{compared}"
+        )
+    if undecided:
+        text = f"Nothing regressed, but {undecided} of {count(total, 'cell')} are undecided"
+        return said(text, f": {listed}.{compared}")
+    if new == total:
+        why = f"{against} has none of them" if against else "no baseline is stored"
+        return said(f"Nothing to compare {count(total, 'cell')} with", f": {why}.")
+    if counted == {Verdict.IDENTICAL: total}:
+        return said(
+            "Nothing regressed",
+            f": {total} of {count(total, 'cell')} identical to {against}.",
+        )
+    return said("Nothing regressed", f": {listed}, of {count(total, 'cell')}.{compared}")
+
+
+def versions_of(baseline: Baseline | None) -> dict[str, str]:
+    """The software that a baseline was measured with; all of it where that is not one version."""
+    if baseline is None:
+        return {}
+    names = ("tensorflow", "keras", "numpy", "python", "bench")
+    return {
+        name: ", ".join(dict.fromkeys(getattr(taken, name) for taken in baseline.acceptances))
+        for name in names
+        if baseline.acceptances
+    }
+
+
+def question_of(grid: str) -> tuple[str, str]:
+    """Title and question of a grid; its name alone for one that this version does not know."""
+    from bench.grid import GRIDS
+
+    known = GRIDS.get(grid)
+    return (known.title, known.question) if known is not None else (grid, "")
+
+
+def called(baseline: Baseline | None) -> str:
+    """``the baseline cpu-avx2-1thread (TensorFlow 2.20.0)``; empty if there is none."""
+    if baseline is None:
+        return ""
+    tensorflow = versions_of(baseline).get("tensorflow")
+    return f"the {baseline.name}" + (f" (TensorFlow {tensorflow})" if tensorflow else "")

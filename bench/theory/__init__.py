@@ -1,0 +1,1 @@
+"""What must hold for any TensorFlow version. NumPy and SciPy only."""

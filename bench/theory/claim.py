@@ -1,0 +1,54 @@
+"""Claim: a statement that must hold for any TensorFlow version, and what came of checking it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from bench.cell import Cell
+from bench.record import Record
+
+#: Whether a claim holds on a cell, and what was measured against what bound.
+Finding = tuple[bool, str]
+
+
+class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a claim said of one cell."""
+
+    claim: str
+    """Its name, such as ``sigmoid-signal-ratio``."""
+    statement: str
+    """What must hold, with the source."""
+    holds: bool
+    evidence: str
+    """What was measured, against what bound."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about all cells that satisfy ``applies``.
+
+    Args:
+        name: in reports and test ids.
+        statement: what holds and why, with its source.
+        applies: whether it speaks of this cell.
+        check: what the cell's records, trained or diverged, say of it; None if they are silent.
+    """
+
+    name: str
+    statement: str
+    applies: Callable[[Cell], bool]
+    check: Callable[[Cell, Sequence[Record]], Finding | None]
+
+    def of(self, cell: Cell, records: Sequence[Record]) -> ClaimResult | None:
+        """The claim's result on a cell; None if it does not apply or nothing was measured."""
+        measured = [record for record in records if record.outcome != "crashed"]
+        finding = self.check(cell, measured) if measured and self.applies(cell) else None
+        if finding is None:
+            return None
+        holds, evidence = finding
+        return ClaimResult(
+            claim=self.name, statement=self.statement, holds=holds, evidence=evidence
+        )

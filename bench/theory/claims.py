@@ -1,0 +1,350 @@
+"""Claims: statements from theory or publication that hold for any TensorFlow version.
+
+A claim needs no baseline, so it also catches what is wrong on both sides of a comparison. It is
+checked on every cell that it applies to, in whichever grid the cell stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from bench.cell import VANISHING_AT_ZERO, Cell
+from bench.initial import variance
+from bench.mnist import MNIST_FINGERPRINT
+from bench.record import Flow, Record
+from bench.theory.claim import Claim, ClaimResult, Finding
+
+#: A network has learned if it gets most test images right: more than four times what the largest
+#: class alone would give (.1135), and far from what a trained network reaches (above .9).
+LEARNED = 0.5
+
+#: How many standard deviations a measured ratio may lie from theory: under normality 1 false alarm
+#: in 16,000 cells.
+SIGMAS = 4.0
+
+#: Share of each class in MNIST's test images (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009).
+MNIST_TEST_SHARES = (
+    0.0980,
+    0.1135,
+    0.1032,
+    0.1010,
+    0.0982,
+    0.0892,
+    0.0958,
+    0.1028,
+    0.0974,
+    0.1009,
+)
+
+#: Unit roundoff of float32.
+_U = 2.0**-24
+
+def check_claims(cell: Cell, records: Sequence[Record]) -> list[ClaimResult]:
+    """The results of all claims that apply to a cell."""
+    results = (claim.of(cell, records) for claim in CLAIMS)
+    return [result for result in results if result is not None]
+
+
+# --- What cells a claim is about ----------------------------------------------------------------
+
+
+def _plain(cell: Cell) -> bool:
+    """A multilayer perceptron without skips and normalization."""
+    return cell.architecture == "mlp" and cell.normalization == "none"
+
+
+def _trained_as_usual(cell: Cell) -> bool:
+    """The recipe under which the statements about learning were established."""
+    return (
+        (cell.optimizer, cell.learning_rate, cell.loss) == ("sgd", 0.1, "crossentropy")
+        and (cell.clipping, cell.bias, cell.input_scale) == ("none", 0.0, 1.0)
+        and (cell.dropout, cell.batch, cell.steps) == (0.0, 100, 600)
+        and cell.width == 100
+    )
+
+
+def _scaled_to_width(cell: Cell) -> bool:
+    return cell.initializer.partition("_")[0] in ("he", "glorot", "lecun")
+
+
+def weight_gain(cell: Cell) -> float:
+    """sigma_w^2 = n Var(W) between two hidden layers of width n."""
+    return cell.width * variance(cell.initializer, (cell.width, cell.width))
+
+
+# --- What is measured ---------------------------------------------------------------------------
+
+
+def _flows(records: Sequence[Record]) -> list[Flow]:
+    return [flow for record in records for flow in (record.start, record.end) if flow is not None]
+
+
+def _learns(cell: Cell, records: Sequence[Record]) -> Finding:
+    accuracies = [record.test_accuracy or 0.0 for record in records]
+    return (
+        min(accuracies) >= LEARNED,
+        f"lowest test accuracy {min(accuracies):.4f} of {len(records)} seeds, learned is >= "
+        f"{LEARNED}",
+    )
+
+
+def _does_not_learn(cell: Cell, records: Sequence[Record]) -> Finding:
+    accuracies = [record.test_accuracy or 0.0 for record in records]
+    diverged = sum(record.outcome == "diverged" for record in records)
+    return (
+        max(accuracies) < LEARNED,
+        f"highest test accuracy {max(accuracies):.4f} of {len(records)} seeds ({diverged} diverged), "
+        f"learned is >= {LEARNED}",
+    )
+
+
+def _dead(cell: Cell, records: Sequence[Record]) -> Finding:
+    peak = max(flow.kernel_gradient_peak or 0.0 for flow in _flows(records))
+    finite = all(flow.kernel_gradient_peak is not None for flow in _flows(records))
+    accuracies = {record.test_accuracy for record in records}
+    known = all(record.data == MNIST_FINGERPRINT for record in records)
+    at_share = not known or all(
+        value is not None and round(value, 6) in MNIST_TEST_SHARES for value in accuracies
+    )
+    return (
+        finite and peak == 0.0 and at_share,
+        f"largest kernel gradient {peak:g}, must be exactly 0; test accuracies "
+        f"{sorted(value or 0.0 for value in accuracies)}, must be the share of one class",
+    )
+
+
+def _log_ratio(records: Sequence[Record]) -> float | None:
+    """Mean over seeds of the logarithm of the signal ratio at step 0; -inf where it is 0."""
+    ratios = [record.start.signal_ratio for record in records if record.start is not None]
+    if not ratios or any(ratio is None for ratio in ratios):
+        return None
+    return fmean(math.log(ratio) if ratio else -math.inf for ratio in ratios if ratio is not None)
+
+
+def finite_width_spread(cell: Cell, seeds: int) -> float:
+    """Standard deviation of the mean over seeds of ln(signal ratio), first to last layer.
+
+    One example's squared norm changes by a factor of variance 5/n per ReLU layer of width n with
+    normal weights, independently from layer to layer (Hanin and Nica 2020, theorem 1); a batch
+    average varies no more than one example.
+    """
+    return math.sqrt(5 * (cell.depth - 1) / (cell.width * seeds))
+
+
+def _relu_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
+    """chi = sigma_w^2 / 2 per layer (He et al. 2015, eq. 14). The logarithm of a factor with mean 1
+    and variance v has mean about -v/2."""
+    measured = _log_ratio(records)
+    steps = cell.depth - 1
+    expected = steps * math.log(weight_gain(cell) / 2)
+    tolerance = SIGMAS * finite_width_spread(cell, len(records)) + 2.5 * steps / cell.width
+    if measured is None:
+        return False, "the signal ratio is not finite"
+    return (
+        abs(measured - expected) <= tolerance,
+        f"ln(signal ratio) {measured:.3f}, predicted {expected:.3f} +- {tolerance:.3f}",
+    )
+
+
+def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
+    """The slope is at most 1/4, so chi <= sigma_w^2 / 16 per layer."""
+    measured = _log_ratio(records)
+    bound = (cell.depth - 1) * math.log(weight_gain(cell) / 16)
+    bound += SIGMAS * finite_width_spread(cell, len(records))
+    if measured is None:
+        return False, "the signal ratio is not finite"
+    return measured <= bound, f"ln(signal ratio) {measured:.3f}, must be at most {bound:.3f}"
+
+
+def _below_a_millionth(cell: Cell, records: Sequence[Record]) -> Finding:
+    ratios = [record.start.signal_ratio for record in records if record.start is not None]
+    finite = [ratio for ratio in ratios if ratio is not None]
+    holds, evidence = _does_not_learn(cell, records)
+    largest = max(finite, default=math.inf)
+    return (
+        holds and len(finite) == len(ratios) and largest < 1e-6,
+        f"largest signal ratio {largest:.2g}, must be below 1e-6; {evidence}",
+    )
+
+
+def _rounding_of_norm(cell: Cell) -> float:
+    """Relative error of a float32 l2 norm over all gradient entries, and of the scaling by it.
+
+    A sum of N squares in any order is off by at most lambda sqrt(N) u relative, with a probability
+    that lambda = 4 makes negligible (Higham and Mary 2019, theorem 2.4); its root by half as much;
+    quotient and product add 2 u.
+    """
+    inputs = 784
+    entries = inputs * cell.width + max(cell.depth - 1, 0) * cell.width**2
+    entries += (cell.depth + 10) * cell.width + 10
+    return 2 * math.sqrt(entries) * _U + 3 * _U
+
+
+def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding:
+    rule, threshold = cell.clipping_rule
+    assert threshold is not None
+    rounding = 0.0 if rule == "value" else _rounding_of_norm(cell)
+    limit = threshold * (1 + _U) * (1 + rounding)  # the threshold itself is rounded to float32
+    worst = 0.0
+    for flow in _flows(records):
+        after = {
+            "value": flow.clipped_peak,
+            "norm": flow.clipped_variable_norm,
+            "global_norm": flow.clipped_norm,
+        }[rule]
+        if after is None:
+            if flow.gradient_norm is None:
+                continue  # nothing bounds a gradient that is not finite
+            return False, "a finite gradient is not finite after clipping"
+        worst = max(worst, after)
+        if rule == "global_norm" and flow.gradient_norm is not None:
+            kept = min(flow.gradient_norm, threshold)
+            if abs(after - kept) > kept * (rounding + _U):
+                return False, f"global norm {after:.7g} after clipping, must be {kept:.7g}"
+    return worst <= limit, f"largest after clipping {worst:.7g}, threshold {threshold:g}"
+
+
+def _clip_passes(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    """Below its threshold, clipping by value copies; by norm it multiplies by a quotient that is 1
+    but for its rounding: two operations, each off by at most u."""
+    rule, threshold = cell.clipping_rule
+    assert threshold is not None
+    allowed = 0.0 if rule == "value" else 2 * _U * (1 + _U)
+    below = [
+        flow
+        for flow in _flows(records)
+        if flow.gradient_norm is not None and flow.gradient_norm < threshold * (1 - 1e-3)
+    ]
+    if not below:
+        return None
+    worst = max(flow.clip_error or 0.0 for flow in below)
+    return (
+        worst <= allowed,
+        f"largest relative change {worst:.2g} over {len(below)} gradients below the threshold, "
+        f"allowed {allowed:.2g}",
+    )
+
+
+# --- The claims ---------------------------------------------------------------------------------
+
+ZERO_INITIALIZATION_IS_DEAD = Claim(
+    "zero-initialization-is-dead",
+    "All-zero weights behind an activation with phi(0) = 0: every kernel gradient is exactly 0, only "
+    "the output bias moves, and the test accuracy stays at the share of one class.",
+    lambda cell: (
+        _plain(cell)
+        and cell.depth >= 1
+        and (cell.initializer, cell.bias) == ("zeros", 0.0)
+        and cell.activation in VANISHING_AT_ZERO
+    ),
+    _dead,
+)
+RELU_SIGNAL_RATIO = Claim(
+    "relu-signal-ratio",
+    "ReLU: the back-propagated signal's variance changes by sigma_w^2 / 2 per layer, so He's "
+    "initialization keeps it and Glorot's halves it (He et al. 2015, eq. 14).",
+    lambda cell: (
+        _plain(cell)
+        and cell.activation == "relu"
+        and cell.depth >= 2
+        and cell.bias == 0.0
+        and _scaled_to_width(cell)
+    ),
+    _relu_ratio,
+)
+SIGMOID_SIGNAL_RATIO = Claim(
+    "sigmoid-signal-ratio",
+    "Sigmoid: a slope of at most 1/4 shrinks the signal's variance at least 16-fold per layer at unit "
+    "weight variance (Glorot and Bengio 2010).",
+    lambda cell: (
+        _plain(cell)
+        and cell.activation == "sigmoid"
+        and cell.depth >= 2
+        and _scaled_to_width(cell)
+    ),
+    _sigmoid_ratio,
+)
+SIGMOID_VANISHES = Claim(
+    "sigmoid-vanishes-at-depth-10",
+    "Sigmoid at depth 10 and more: the signal ratio is below 1e-6 and the network does not learn.",
+    lambda cell: (
+        _plain(cell)
+        and cell.activation == "sigmoid"
+        and cell.depth >= 10
+        and _scaled_to_width(cell)
+        and _trained_as_usual(cell)
+    ),
+    _below_a_millionth,
+)
+BATCH_NORM_RESCUES_SIGMOID = Claim(
+    "batch-norm-rescues-sigmoid",
+    "Batch normalization makes the sigmoid network of depth 10 learn (Ioffe and Szegedy 2015).",
+    lambda cell: (
+        cell.architecture == "mlp"
+        and (cell.activation, cell.depth, cell.normalization) == ("sigmoid", 10, "batch")
+        and _scaled_to_width(cell)
+        and _trained_as_usual(cell)
+    ),
+    _learns,
+)
+PLAIN_RELU_50_DOES_NOT_LEARN = Claim(
+    "plain-relu-50-does-not-learn",
+    "A plain ReLU network of depth 50 does not learn.",
+    lambda cell: (
+        _plain(cell)
+        and (cell.activation, cell.depth) == ("relu", 50)
+        and _scaled_to_width(cell)
+        and _trained_as_usual(cell)
+    ),
+    _does_not_learn,
+)
+BATCH_NORM_REACHES_30 = Claim(
+    "batch-norm-reaches-30",
+    "Batch normalization and a right initialization make a plain ReLU network of depth 30 learn.",
+    lambda cell: (
+        cell.architecture == "mlp"
+        and (cell.activation, cell.depth, cell.normalization) == ("relu", 30, "batch")
+        and _scaled_to_width(cell)
+        and _trained_as_usual(cell)
+    ),
+    _learns,
+)
+SKIPS_REACH_50 = Claim(
+    "batch-norm-and-skips-reach-50",
+    "Batch normalization and skip connections make a ReLU network of depth 50 learn (He et al. 2016).",
+    lambda cell: (
+        (cell.architecture, cell.branch) == ("residual", "plain")
+        and (cell.activation, cell.depth, cell.normalization) == ("relu", 50, "batch")
+        and _scaled_to_width(cell)
+        and _trained_as_usual(cell)
+    ),
+    _learns,
+)
+CLIPPING_BOUNDS = Claim(
+    "clipping-bounds",
+    "No clipped gradient exceeds its threshold: by value no entry, by norm no variable, by global "
+    "norm not all of them together, whose norm is min(norm, threshold) (Pascanu et al. 2013).",
+    lambda cell: cell.clipping != "none" and cell.precision == "float32",
+    _clip_bounds,
+)
+CLIPPING_PASSES = Claim(
+    "clipping-passes-below-threshold",
+    "A gradient below its threshold passes unchanged but for the rounding of a scale factor.",
+    lambda cell: cell.clipping != "none" and cell.precision == "float32",
+    _clip_passes,
+)
+
+CLAIMS = (
+    ZERO_INITIALIZATION_IS_DEAD,
+    RELU_SIGNAL_RATIO,
+    SIGMOID_SIGNAL_RATIO,
+    SIGMOID_VANISHES,
+    BATCH_NORM_RESCUES_SIGMOID,
+    PLAIN_RELU_50_DOES_NOT_LEARN,
+    BATCH_NORM_REACHES_30,
+    SKIPS_REACH_50,
+    CLIPPING_BOUNDS,
+    CLIPPING_PASSES,
+)

@@ -1,0 +1,250 @@
+"""Taking a run's results for right: what would change, storing it, and checking what is stored."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.run import Item, StoredRun
+from bench.verdict.baseline import (
+    Acceptance,
+    Baseline,
+    BaselineCell,
+    baseline_cell,
+    difference,
+    read_baseline,
+    write_baseline,
+)
+from bench.verdict.metrics import BY_NAME, METRICS
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What accepting an item would change: one metric of one cell."""
+
+    item: Item
+    metric: str
+    """:attr:`Metric.name`, or ``diverged`` for the share of seeds that diverged."""
+    baseline_mean: float | None
+    """Raw mean over the seeds where it is defined; None where there is none, or no stored cell."""
+    mean: float | None
+    digests_equal: bool
+    """Whether the seeds on both sides gave the same bits; False if they share no seed."""
+    new: bool
+    """Whether the baseline has no such cell yet."""
+
+
+def preview(
+    baseline: Baseline | None, run: StoredRun, items: Iterable[Item] | None = None
+) -> list[Change]:
+    """What :func:`accept` would change, in plan order: nothing for cells with equal digests.
+
+    Args:
+        baseline: what is stored, None if nothing is.
+        items: those to accept; None for all of the run's plan.
+    """
+    changes: list[Change] = []
+    for item in run.plan.items if items is None else items:
+        old = baseline.find(item) if baseline is not None else None
+        new = baseline_cell(run, item)
+        if old is not None and old.cell == new.cell and _digests(old) == _digests(new):
+            continue
+        changes += _changes(item, old, new)
+    return changes
+
+
+def accept(
+    root: Path,
+    run: StoredRun,
+    baseline: Baseline | None,
+    items: Sequence[Item],
+    *,
+    reason: str,
+    reviewer: str = "",
+    date: datetime.date | None = None,
+    force: bool = False,
+) -> Baseline:
+    """Stores a run's results of ``items`` in place of what the baseline holds for them.
+
+    Other cells stay as they are, but for images with another fingerprint (``force`` only): results of
+    two data sets do not belong together, so the class is started anew.
+
+    Args:
+        baseline: what :func:`read_baseline` gave for the run's environment class.
+        date: today if None.
+        force: also take a run from uncommitted code, of other images, or without some replicas; crashed
+            replicas are never stored.
+
+    Raises:
+        BenchError: there is nothing to accept, no reason is given, or the run is not fit to be one.
+    """
+    environment = run.environment
+    _refuse_unfit(run, baseline, items, reason=reason, force=force)
+    kept = baseline if baseline is not None and _same_data(baseline, run) else None
+    grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
+    taken = 0
+    for item in items:
+        cell = baseline_cell(run, item)
+        if cell.samples:
+            grids.setdefault(item.grid, {})[item.id] = cell
+            taken += 1
+    if not taken:
+        raise BenchError(f"{run.path}: no replica of these cells can be stored", hint="run anew")
+    accepted = Acceptance(
+        run=run.path.name,
+        date=(date or datetime.date.today()).isoformat(),
+        reason=reason.strip(),
+        reviewer=reviewer,
+        cells=taken,
+        commit=str(environment.run.get("commit", "")),
+        **{name: environment.software.get(name, "") for name in _VERSIONS},
+    )
+    merged = Baseline(
+        environment_class=environment.environment_class,
+        numerics=environment.numerics,
+        data=environment.data,
+        acceptances=[*(kept.acceptances if kept else ()), accepted],
+        grids=grids,
+        name=f"baseline {environment.environment_class}",
+    )
+    write_baseline(root, merged)
+    return merged
+
+
+def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
+    """What is wrong with the stored baselines; one line per problem, none if all is well.
+
+    Args:
+        items: every cell of the current grids, so that cells which no longer exist, or which mean
+            something else now, are named; None leaves that out.
+    """
+    known = None if items is None else {(item.grid, item.id): item.cell for item in items}
+    problems: list[str] = []
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        try:
+            baseline = read_baseline(root, folder.name)
+        except BenchError as error:
+            problems.append(f"{error.message} -> {error.hint}")
+            continue
+        assert baseline is not None  # the folder is there
+        if not baseline.grids:
+            problems.append(f"{folder}: holds no cells -> accept a run, or remove the folder")
+        for grid, cells in baseline.grids.items():
+            path = folder / f"{grid}.json"
+            problems += [text for cell in cells.values() for text in _problems(path, cell, known)]
+    return problems
+
+
+_VERSIONS = ("tensorflow", "keras", "python", "numpy", "bench")
+
+
+def _problems(
+    path: Path, stored: BaselineCell, known: dict[tuple[str, str], Cell] | None
+) -> list[str]:
+    problems = []
+    if not stored.samples:
+        problems.append(f"{path}: {stored.id} has no samples -> accept it anew")
+    if known is not None:
+        cell = known.get((path.stem, stored.id))
+        if cell is None:
+            problems.append(
+                f"{path}: {stored.id} is in no grid any more -> remove the cell from the file, or "
+                "bring the grid's value back"
+            )
+        elif cell != stored.cell:
+            problems.append(
+                f"{path}: {stored.id} now means another cell ({difference(stored.cell, cell)}) -> "
+                "accept it anew"
+            )
+    return problems
+
+
+def _refuse_unfit(
+    run: StoredRun,
+    baseline: Baseline | None,
+    items: Sequence[Item],
+    *,
+    reason: str,
+    force: bool,
+) -> None:
+    """Raises BenchError unless the run may become a baseline."""
+    own = run.environment.environment_class
+    if not items:
+        raise BenchError("nothing to accept: no cell was selected", hint="check the expression of -k")
+    if not reason.strip():
+        raise BenchError("a baseline needs a reason", hint="say why these results are right: --reason")
+    if baseline is not None and baseline.environment_class != own:
+        raise BenchError(
+            f"{run.path}: is of class {own}, and the baseline of {baseline.environment_class}",
+            hint="a run can only be accepted for its own environment class",
+        )
+    if force:
+        return
+    again = "accept with --force if you mean it"
+    if str(run.environment.run.get("dirty", "false")).lower() == "true":
+        raise BenchError(
+            f"{run.path}: was measured with uncommitted code, so nobody can repeat it",
+            hint=f"commit, run anew and accept that run; {again}",
+        )
+    if baseline is not None and not _same_data(baseline, run):
+        raise BenchError(
+            f"{run.path}: trained on images {run.environment.data.get('fingerprint')}, and the "
+            f"baseline on {baseline.data.get('fingerprint')}",
+            hint=f"run on the same images; {again}: the class is then started anew",
+        )
+    for item in items:
+        records = run.of(item.cell)
+        crashed = [record.seed for record in records if record.outcome == "crashed"]
+        if crashed or len(records) < len(run.plan.seeds):
+            what = f"crashed under seed {crashed[0]}" if crashed else "was not measured in full"
+            raise BenchError(
+                f"{run.path}: {item.grid}: {item.id} {what}",
+                hint=f"complete the run with --resume, or leave the cell out with -k; {again}",
+            )
+
+
+def _same_data(baseline: Baseline, run: StoredRun) -> bool:
+    return baseline.data.get("fingerprint") == run.environment.data.get("fingerprint")
+
+
+def _changes(item: Item, old: BaselineCell | None, new: BaselineCell) -> list[Change]:
+    """One entry per metric whose mean differs; the first metric if only digests do."""
+    if not new.samples:
+        return []
+    names = (*BY_NAME, "diverged")
+    means = {name: (_mean(old, name) if old else None, _mean(new, name)) for name in names}
+    listed = [name for name, (before, after) in means.items() if before != after]
+    if old is None and means["diverged"][1] == 0.0:
+        listed = [name for name in listed if name != "diverged"]
+    before, after = (_digests(old) if old else {}), _digests(new)
+    common = before.keys() & after.keys()
+    equal = bool(common) and all(before[seed] == after[seed] for seed in common)
+    return [
+        Change(
+            item=item,
+            metric=name,
+            baseline_mean=means[name][0],
+            mean=means[name][1],
+            digests_equal=equal,
+            new=old is None,
+        )
+        for name in listed or [METRICS[0].name]
+    ]
+
+
+def _digests(cell: BaselineCell) -> dict[int, str]:
+    return {sample.seed: sample.digest for sample in cell.samples}
+
+
+def _mean(cell: BaselineCell, name: str) -> float | None:
+    if name == "diverged":
+        values: list[float | None] = [float(s.outcome == "diverged") for s in cell.samples]
+    else:
+        values = [sample.metrics.get(name) for sample in cell.samples]
+    finite = [value for value in values if value is not None]
+    return math.fsum(finite) / len(finite) if finite else None

@@ -1,0 +1,175 @@
+"""Metrics: what of a record is compared, on which scale, and the smallest change that matters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Literal
+
+from bench.record import Flow, Record
+
+#: Images that a test accuracy is a share of (MNIST's test set).
+TEST_IMAGES = 10_000
+
+#: Spread below this share of the minimum effect is not told from none; see ``Metric.floor``.
+RESOLUTION = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One number per replica, and how two sets of it are compared.
+
+    Example:
+        >>> METRICS[0].change(0.90, 0.95) == 0.95 - 0.90
+        True
+    """
+
+    name: str
+    title: str
+    unit: str
+    """Of the raw value; empty for a plain number."""
+    get: Callable[[Record], float | None]
+    """The raw value, never NaN or infinite; None where it is not defined."""
+    scale: Literal["linear", "log"]
+    """``log``: compared as natural logarithms; a change is the logarithm of a ratio."""
+    better: Literal[-1, 0, 1]
+    """1: more is better; -1: less is better; 0: a change is neither good nor bad."""
+    minimum_effect: float
+    """Smallest change that matters, on the metric's scale."""
+    gap: float
+    """A change this large may be a cell that lands in one of two states by luck; see
+    :func:`bench.verdict.statistics.luck`. Infinite where seeds start from the same numbers."""
+    paired: bool
+    """Whether the two sides of a seed start from the same numbers, so that they are subtracted seed
+    by seed. Replicas decorrelate while training (Summers and Dinneen 2021): metrics at the end are
+    compared as two samples."""
+    why: str
+    """Where ``minimum_effect`` comes from."""
+
+    def transform(self, value: float) -> float:
+        """The raw value on the metric's scale. Raises ValueError for log of nothing positive."""
+        return math.log(value) if self.scale == "log" else value
+
+    def change(self, baseline: float, value: float) -> float:
+        """From ``baseline`` to ``value``, both raw, on the metric's scale."""
+        return self.transform(value) - self.transform(baseline)
+
+    def describe_change(self, change: float) -> str:
+        """A change on the metric's scale as people write it: ``-1.20 pp`` or ``x 0.500``."""
+        if self.scale == "log":
+            return f"x {math.exp(min(change, 700.0)):.4g}"
+        return f"{100 * change:+.2f} pp"
+
+    def describe(self, value: float | None) -> str:
+        """A raw value as people write it."""
+        if value is None:
+            return "not defined"
+        return f"{value:.4f}" if self.scale == "linear" else f"{value:.4g}"
+
+
+def _positive(value: float | None) -> float | None:
+    """``value`` if it has a logarithm."""
+    return value if value is not None and value > 0 else None
+
+
+def _test_accuracy(record: Record) -> float | None:
+    return record.test_accuracy
+
+
+def _at_start(get: Callable[[Flow], float | None]) -> Callable[[Record], float | None]:
+    return lambda record: get(record.start) if record.start is not None else None
+
+
+def _at_end(get: Callable[[Flow], float | None]) -> Callable[[Record], float | None]:
+    return lambda record: get(record.end) if record.end is not None else None
+
+
+def _signal_ratio(flow: Flow) -> float | None:
+    return _positive(flow.signal_ratio)
+
+
+def _kernel_ratio(flow: Flow) -> float | None:
+    return _positive(flow.kernel_ratio)
+
+
+def _dead_share(flow: Flow) -> float | None:
+    return flow.dead_share
+
+
+_WHY_START = (
+    "Both sides start from the same weights and batch, so only rounding differs: 6e-8 an operation in "
+    "float32 and 4e-3 in bfloat16, averaged over hundreds of entries; beyond 1 % a formula or a "
+    "default changed (a leaky ReLU's slope of .2 for .3 is 6 % a layer: (1+a^2)/2, He et al. 2015)."
+)
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="test_accuracy",
+        title="test accuracy",
+        unit="share of test images",
+        get=_test_accuracy,
+        scale="linear",
+        better=1,
+        minimum_effect=0.005,
+        gap=0.1,
+        paired=False,
+        why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a converged "
+        "run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky seed alone "
+        "rarely reaches it, and it is one error in sixteen.",
+    ),
+    Metric(
+        name="signal_ratio_start",
+        title="signal ratio, first step",
+        unit="",
+        get=_at_start(_signal_ratio),
+        scale="log",
+        better=0,
+        minimum_effect=math.log(1.01),
+        gap=math.inf,
+        paired=True,
+        why=_WHY_START,
+    ),
+    Metric(
+        name="kernel_ratio_start",
+        title="kernel gradient ratio, first step",
+        unit="",
+        get=_at_start(_kernel_ratio),
+        scale="log",
+        better=0,
+        minimum_effect=math.log(1.01),
+        gap=math.inf,
+        paired=True,
+        why=_WHY_START,
+    ),
+    Metric(
+        name="signal_ratio_end",
+        title="signal ratio, trained",
+        unit="",
+        get=_at_end(_signal_ratio),
+        scale="log",
+        better=0,
+        minimum_effect=math.log(2.0),
+        gap=math.log(10.0),
+        paired=False,
+        why="Training re-equilibrates gradients (Yang et al. 2019, section 5), and a trained network's "
+        "ratio differs from seed to seed by tens of percent; a factor of two over all layers is "
+        "beyond that and still little against vanishing (a sigmoid's slope is at most 1/4: a factor "
+        "of 16 in each layer).",
+    ),
+    Metric(
+        name="dead_share_end",
+        title="dead units, trained",
+        unit="share of hidden units",
+        get=_at_end(_dead_share),
+        scale="linear",
+        better=-1,
+        minimum_effect=0.05,
+        gap=0.25,
+        paired=False,
+        why="Five of a layer's hundred units; the count k of independent units has a standard deviation "
+        "of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one hidden layer.",
+    ),
+)
+
+BY_NAME = {metric.name: metric for metric in METRICS}

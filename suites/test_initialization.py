@@ -1,0 +1,22 @@
+"""From which initial weights does training start at all, and how fast?"""
+
+from bench.grid import INITIALIZATION as GRID
+from bench.theory import claims
+from bench.theory.claim import ClaimResult
+from bench.verdict.judgement import Judgement
+
+CLAIMS = (
+    claims.ZERO_INITIALIZATION_IS_DEAD,
+    claims.RELU_SIGNAL_RATIO,
+)
+
+
+def test_cell(judgement: Judgement) -> None:
+    """The cell trains as its baseline says, and breaks no claim."""
+    judgement.require()
+
+
+def test_claim(claim_results: list[tuple[str, ClaimResult]]) -> None:
+    """The claim holds on every cell that it speaks of."""
+    violated = [f"{cell}: {result.evidence}" for cell, result in claim_results if not result.holds]
+    assert not violated, "\n".join([claim_results[0][1].statement, *violated])

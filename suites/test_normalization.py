@@ -1,0 +1,24 @@
+"""What do batch and layer normalization rescue, from how bad a start?"""
+
+from bench.grid import NORMALIZATION as GRID
+from bench.theory import claims
+from bench.theory.claim import ClaimResult
+from bench.verdict.judgement import Judgement
+
+CLAIMS = (
+    claims.SIGMOID_VANISHES,
+    claims.BATCH_NORM_RESCUES_SIGMOID,
+    claims.BATCH_NORM_REACHES_30,
+    claims.RELU_SIGNAL_RATIO,
+)
+
+
+def test_cell(judgement: Judgement) -> None:
+    """The cell trains as its baseline says, and breaks no claim."""
+    judgement.require()
+
+
+def test_claim(claim_results: list[tuple[str, ClaimResult]]) -> None:
+    """The claim holds on every cell that it speaks of."""
+    violated = [f"{cell}: {result.evidence}" for cell, result in claim_results if not result.holds]
+    assert not violated, "\n".join([claim_results[0][1].statement, *violated])

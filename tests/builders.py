@@ -1,0 +1,183 @@
+"""Synthetic runs for tests: made up, small, and the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.cell import Cell
+from bench.environment import Environment, Numerics
+from bench.record import Crash, Flow, Record, encode
+from bench.run import ENVIRONMENT, PLAN, RECORDS, Item, Plan, StoredRun, pretty
+
+CLASS = "cpu-avx512_bf16-onednn-1thread"
+FINGERPRINT = "741c988805d008ac"
+
+
+def environment(**changes: Any) -> Environment:
+    """An environment of :data:`CLASS`; ``software``, ``machine``, ... are merged, not replaced."""
+    numerics = Numerics(
+        device="cpu", isa="avx512_bf16", onednn=True, xla=False, tf32=False, threads=1
+    )
+    parts: dict[str, Any] = {
+        "numerics": numerics,
+        "software": {
+            "tensorflow": "2.21.0",
+            "keras": "3.15.1",
+            "numpy": "2.4.6",
+            "python": "3.11.9",
+            "bench": "0.1.0",
+        },
+        "machine": {"cpu": "Imaginary CPU @ 2.0 GHz", "cores": "2", "memory": "8 GiB"},
+        "data": {"name": "mnist", "fingerprint": FINGERPRINT, "source": "cache"},
+        "run": {"command": "pytest suites --tier quick", "started": "2026-11-21T03:15:02Z"},
+    }
+    for name, change in changes.items():
+        parts[name] = {**parts[name], **change} if isinstance(change, Mapping) else change
+    return Environment(**parts)
+
+
+def flow(cell: Cell, *, ratio: float | None = 0.5, dead: float = 0.0) -> Flow:
+    """Flow whose signal and kernel gradient grow geometrically, first over last = ``ratio``."""
+    layers = cell.hidden_layers
+    steps = [index / max(layers - 1, 1) for index in range(layers)]
+    values = [None if ratio is None else ratio * (1 / ratio) ** step for step in steps]
+    return Flow(
+        signal=list(values),
+        kernel_gradient=list(values),
+        bias_gradient=list(values),
+        activation_mean=[0.5] * layers,
+        activation_variance=[1.0] * layers,
+        dead_units=[dead] * layers,
+        gradient_norm=1.0,
+        clipped_norm=1.0,
+        clipped_peak=0.5,
+        clipped_variable_norm=0.9,
+        clip_error=0.0,
+        kernel_gradient_peak=0.5,
+    )
+
+
+def trained(
+    cell: Cell,
+    seed: int,
+    *,
+    accuracy: float = 0.94,
+    spread: float = 0.001,
+    salt: str = "",
+    ratio: float | None = 0.5,
+    dead: float = 0.0,
+    images_per_sec: float | None = 100_000.0,
+    **changes: Any,
+) -> Record:
+    """A replica that trained. ``salt`` changes the digest, ``spread`` parts the seeds."""
+    random = np.random.default_rng([seed, len(cell.id()), cell.depth])
+    losses = (2.3 * np.exp(-np.arange(20) / 10) + random.normal(0, 0.01, 20)).astype("<f4")
+    digest = hashlib.sha256(f"{cell.id()} {seed} {salt}".encode()).hexdigest()
+    values: dict[str, Any] = {
+        "cell": cell,
+        "seed": seed,
+        "outcome": "trained",
+        "data": FINGERPRINT,
+        "environment": CLASS,
+        "test_accuracy": round(accuracy + spread * float(random.normal()), 4),
+        "test_loss": 0.2,
+        "digest": digest,
+        "trajectory": losses.tobytes(),
+        "start": flow(cell, ratio=ratio, dead=dead),
+        "end": flow(cell, ratio=ratio, dead=dead),
+        "images_per_sec": images_per_sec,
+        "training_sec": 0.6,
+        "total_sec": 1.5,
+        "worker": "worker-0",
+    }
+    return Record(**{**values, **changes})
+
+
+def diverged(cell: Cell, seed: int, *, step: int = 41, **changes: Any) -> Record:
+    """A replica whose loss is not finite from ``step`` on."""
+    values: dict[str, Any] = {
+        "cell": cell,
+        "seed": seed,
+        "outcome": "diverged",
+        "data": FINGERPRINT,
+        "environment": CLASS,
+        "diverged_step": step,
+        "digest": hashlib.sha256(f"{cell.id()} {seed} {step}".encode()).hexdigest(),
+        "start": flow(cell),
+    }
+    return Record(**{**values, **changes})
+
+
+def crashed(cell: Cell, seed: int, *, message: str = "killed by SIGABRT") -> Record:
+    """A replica whose worker died."""
+    crash = Crash(reason="signal", message=message, output="corrupted size vs. prev_size\n")
+    return Record(cell=cell, seed=seed, outcome="crashed", environment=CLASS, crash=crash)
+
+
+def plan(
+    items: Sequence[Item], *, seeds: Iterable[int] = (0, 1, 2), tier: str = "quick", **changes: Any
+) -> Plan:
+    """A plan on the CPU."""
+    return Plan(tier=tier, device="cpu", seeds=list(seeds), items=list(items), **changes)
+
+
+def items(grid: str, cells: Iterable[Cell], axes: Sequence[str]) -> list[Item]:
+    """A grid's items."""
+    return [Item(grid=grid, id=cell.id(axes), cell=cell) for cell in cells]
+
+
+def stored(
+    the_plan: Plan,
+    records: Iterable[Record],
+    *,
+    path: Path = Path("results/20261121-031502-quick"),
+    of: Environment | None = None,
+) -> StoredRun:
+    """A run in memory."""
+    return StoredRun(
+        path=path,
+        plan=the_plan,
+        environment=of or environment(),
+        records={record.key: record for record in records},
+    )
+
+
+def write(run: StoredRun) -> Path:
+    """Writes a run's folder as the suites leave it."""
+    run.path.mkdir(parents=True)
+    (run.path / PLAN).write_bytes(pretty(run.plan))
+    (run.path / ENVIRONMENT).write_bytes(pretty(run.environment))
+    (run.path / RECORDS).write_bytes(b"".join(map(encode, run.records.values())))
+    return run.path
+
+
+def replaced(run: StoredRun, **changes: Any) -> StoredRun:
+    """The run with other fields."""
+    return msgspec.structs.replace(run, **changes)
+
+
+DEPTH_AXES = ("depth", "act", "init")
+
+
+def depth_cells() -> list[Cell]:
+    """Six cells that vary depth and activation."""
+    return [Cell(depth=d, activation=a, steps=200) for d in (3, 10, 30) for a in ("relu", "tanh")]
+
+
+def healthy(path: Path = Path("results/20261121-031502-quick"), **changes: Any) -> StoredRun:
+    """A run in which every replica of one grid trained."""
+    cells = depth_cells()
+    the_plan = plan(items("depth", cells, DEPTH_AXES))
+    ratios = {3: 0.9, 10: 1.02, 30: 2.1e-8}
+    records = [
+        trained(cell, seed, accuracy=0.9427 - cell.depth / 1000, ratio=ratios[cell.depth])
+        for cell in cells
+        for seed in the_plan.seeds
+    ]
+    return stored(the_plan, records, path=path, **changes)
