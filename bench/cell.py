@@ -202,9 +202,7 @@ _NAMED = {
     "precision": PRECISIONS,
     "engine": ENGINES,
 }
-_DEFAULTS: dict[str, Any] = {
-    field.name: field.default for field in msgspec.structs.fields(Cell)
-}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Cell)}
 
 
 def _check_scaled(axis: str, text: str, scaled: tuple[str, ...], fixed: tuple[str, ...]) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import bench
-from bench.environment import Environment
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 from bench.run import REPORT, Item, StoredRun, latest_run, read_run, write_atomically
-from bench.theory.claim import ClaimResult
-from bench.verdict.judgement import Judgement, Verdict
 
 # Each command imports what it needs: `bench --help` answers at once, and `bench data` works where
 # SciPy does not.
@@ -26,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if None.
 
     Returns:
-        the exit code: 0 nothing regressed, 1 regressed, 2 trouble, which says nothing of TensorFlow.
+        the exit code: 0 nothing regressed, 1 regressed, 2 trouble, no word on TensorFlow.
     """
     try:
         arguments = _parser().parse_args(argv)
@@ -66,26 +63,17 @@ def find_run(name: str, results: Path) -> StoredRun:
     )
 
 
-def claims_of(run: StoredRun) -> Mapping[Item, Sequence[ClaimResult]]:
-    """What the claims say of every item of the run."""
-    from bench.theory.claims import check_claims
-
-    return {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
-
-
 def report(arguments: argparse.Namespace) -> int:
     """Judges a stored run again and writes its report."""
-    from bench.report import full_report, summary_lines
-    from bench.verdict.baseline import nearest_class, read_baseline
-    from bench.verdict.ladder import exit_code, judge
+    from bench.report.markdown import full_report
+    from bench.report.terminal import summary_lines
+    from bench.verdict.judging import baseline_for, judge_with_claims
+    from bench.verdict.ladder import exit_code
 
     run = find_run(arguments.run, arguments.results)
-    environment: Environment = run.environment
-    baseline = read_baseline(arguments.baselines, environment.environment_class)
-    if baseline is None:
-        baseline = nearest_class(arguments.baselines, environment.numerics)
-    judgements = judge(run, baseline, claims_of(run))
-    seconds = environment.run.get("total_sec")
+    baseline = baseline_for(arguments.baselines, run)
+    judgements = judge_with_claims(run, baseline)
+    seconds = run.environment.run.get("total_sec")
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
     text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
     if arguments.output == "-":
@@ -100,13 +88,15 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Judges run B with run A in the place of the baseline."""
-    from bench.report import compare_runs
+    from bench.report.comparison import compare_runs
     from bench.verdict.baseline import baseline_from_run
-    from bench.verdict.ladder import exit_code, judge
+    from bench.verdict.judgement import Verdict
+    from bench.verdict.judging import judge_with_claims
+    from bench.verdict.ladder import exit_code
 
     before = find_run(arguments.a, arguments.results)
     after = find_run(arguments.b, arguments.results)
-    judgements: list[Judgement] = judge(after, baseline_from_run(before), claims_of(after))
+    judgements = judge_with_claims(after, baseline_from_run(before))
     if all(judgement.verdict is Verdict.NEW for judgement in judgements):
         raise BenchError(
             f"{before.path} and {after.path} have no cell in common: nothing can be compared",

@@ -40,7 +40,8 @@ class _Parser:
         while place < len(stripped):
             found = _TOKEN.match(stripped, place)
             if found is None:
-                raise self._error(place, f"unexpected {stripped[place:].lstrip()[0]!r}")
+                place = len(stripped) - len(stripped[place:].lstrip())
+                raise self._error(place, f"unexpected {stripped[place]!r}")
             group = found.lastgroup or "word"
             self._tokens.append((found.start(group), found[group]))
             place = found.end()

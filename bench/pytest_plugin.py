@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+
+
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.measure.throughput import RemoteClock
 
 if TYPE_CHECKING:
     from bench.cell import Cell
+    from bench.execution.supervisor import Supervisor
     from bench.session import Session
     from bench.theory.claim import ClaimResult
     from bench.verdict.judgement import Judgement
@@ -32,9 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
     where = parser.getgroup("bench: where it runs")
-    where.addoption(
-        "--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu"
-    )
+    where.addoption("--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu")
     where.addoption(
         "--require-device", action="store_true", help="fail, not skip, where the device is absent"
     )
@@ -87,6 +90,7 @@ class Bench:
         self._config = config
         self.session: Session | None = None
         self._skip = ""
+        self._warning: str | None = None
         option = config.option
         with _told():
             self._folder = run_folder(
@@ -109,7 +113,9 @@ class Bench:
             with _told():
                 cells = self._selected(grid.name, grid.cells(self._config.option.tier))
             metafunc.parametrize(
-                "judgement", [(grid.name, id_, cells[id_]) for id_ in cells], ids=list(cells),
+                "judgement",
+                [(grid.name, id_, cells[id_]) for id_ in cells],
+                ids=list(cells),
                 indirect=True,
             )
         if "claim_results" in metafunc.fixturenames:
@@ -126,9 +132,7 @@ class Bench:
         chosen = select(cells, wanted)
         if named:
             self._check_named(named)
-            chosen = {
-                id_: cell for id_, cell in chosen.items() if named & {id_, f"{grid}/{id_}"}
-            }
+            chosen = {id_: cell for id_, cell in chosen.items() if named & {id_, f"{grid}/{id_}"}}
         return chosen
 
     def _check_named(self, named: set[str]) -> None:
@@ -169,7 +173,6 @@ class Bench:
             self.session = Session(self._options(device, len(items)), items)
 
     def _options(self, device: str, collected: int) -> Any:
-        from bench import mnist
         from bench.execution.cluster import Placement
         from bench.grid import GRIDS
         from bench.session import Options
@@ -189,9 +192,7 @@ class Bench:
             resume=option.resume,
             baselines=option.baselines,
             data_dir=option.data_dir,
-            data_sources=mnist.resolve_sources(option.data_sources)
-            if option.data_sources
-            else mnist.SOURCES,
+            data_sources=_sources(option),
             placement=Placement(
                 device=device,
                 workers=option.workers,
@@ -222,12 +223,17 @@ class Bench:
         """The judgement of one cell."""
         if self._skip:
             pytest.skip(self._skip)
+        from bench.verdict.judgement import Verdict
+
         assert self.session is not None
-        return next(
+        found = next(
             judgement
             for judgement in self.session.judgements
             if (judgement.item.grid, judgement.item.id) == (grid, id_)
         )
+        if found.verdict is Verdict.MISSING:
+            pytest.skip(f"not measured: {found.reason}")
+        return found
 
     def claims(self, grid: str, name: str) -> list[tuple[str, ClaimResult]]:
         """What a claim said of each cell of a grid that it applies to."""
@@ -246,7 +252,7 @@ class Bench:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        from bench.report import write_reports
+        from bench.report.files import write_reports
         from bench.verdict.ladder import exit_code
 
         if self.session is None or self.session.run is None:
@@ -254,10 +260,10 @@ class Bench:
                 session.exitstatus = EXIT_TROUBLE  # nothing measured is never success
             return
         with _told():
-            write_reports(
+            self._warning = write_reports(
                 self.session.run,
                 self.session.judgements,
-                self.session.baseline,
+                baseline=self.session.baseline,
                 total_sec=self.session.total_sec,
             )
         if session.exitstatus == EXIT_OK:
@@ -265,13 +271,18 @@ class Bench:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         from bench.report.terminal import summary_lines
+        from bench.run import REPORT
 
         if self.session is None or self.session.run is None:
             return
         terminalreporter.section("bench")
-        for line in summary_lines(
-            self.session.run, self.session.judgements, total_sec=self.session.total_sec
-        ):
+        lines = summary_lines(
+            self.session.judgements,
+            baseline=self.session.baseline,
+            report=self.session.run.path / REPORT,
+            total_sec=self.session.total_sec,
+        )
+        for line in [*lines, self._warning or ""]:
             terminalreporter.write_line(line)
 
 
@@ -290,6 +301,68 @@ def claim_results(request: pytest.FixtureRequest) -> list[tuple[str, ClaimResult
     if not results:
         pytest.skip("no cell that was selected and measured is one that the claim speaks of")
     return results
+
+
+_clock = RemoteClock()
+
+
+def remote_clock() -> float:
+    """The timer that pytest-benchmark measures :class:`RemoteBursts` with."""
+    return _clock()
+
+
+class RemoteBursts:
+    """Bursts of steps in a training process that has the machine to itself."""
+
+    def __init__(self, supervisor: Supervisor, timeout_sec: float) -> None:
+        self._supervisor = supervisor
+        self._timeout_sec = timeout_sec
+
+    def __call__(self, cell: Cell, *, engine: str, work: Any, steps: int) -> Callable[[], None]:
+        """A function that runs ``steps`` steps of the cell on this engine."""
+        import msgspec
+
+        cell = msgspec.structs.replace(cell, engine=engine)
+
+        def burst() -> None:
+            start = time.perf_counter()
+            worked = self._supervisor.burst(
+                cell, work=work, steps=steps, timeout_sec=self._timeout_sec
+            )
+            _clock.count(waited_sec=time.perf_counter() - start, worked_sec=worked)
+
+        return burst
+
+
+@pytest.fixture(scope="session")
+def remote_bursts(pytestconfig: pytest.Config) -> Iterator[RemoteBursts]:
+    """A process for throughput, started when the first item asks and ended with the session."""
+    from bench import mnist
+    from bench.execution import protocol
+    from bench.execution.supervisor import Supervisor
+    from bench.session import DeviceAbsent, resolve_device
+
+    option = pytestconfig.option
+    with _told():
+        try:
+            device = resolve_device(option.device, required=option.require_device)
+        except DeviceAbsent as absent:
+            pytest.skip(absent.message)
+        data = mnist.load(directory=option.data_dir, sources=_sources(option))
+        settings = protocol.Settings(
+            device=device, data=data.fingerprint, cache_dir=str(mnist.cache_directory()), threads=0
+        )
+        environment = {} if device == "gpu" else {"CUDA_VISIBLE_DEVICES": "-1"}
+        supervisor = Supervisor(settings, environment=environment, name="throughput")
+        supervisor.start()
+    yield RemoteBursts(supervisor, option.cell_timeout)
+    supervisor.close()
+
+
+def _sources(option: Any) -> tuple[str, ...]:
+    from bench import mnist
+
+    return mnist.resolve_sources(option.data_sources) if option.data_sources else mnist.SOURCES
 
 
 def _cell_items(session: pytest.Session) -> Iterator[Any]:

@@ -138,8 +138,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def cannot_write(path: Path, error: OSError) -> BenchError:
     """The error for a place that takes no more bytes."""
+    taken = isinstance(error, FileExistsError)  # a file where a folder has to be made
+    why = "Not a directory" if taken else error.strerror or error
     return BenchError(
-        f"{path}: cannot be written: {error.strerror or error}",
+        f"{path}: cannot be written: {why}",
         hint="free disk space or choose another place with --results DIR; records already written "
         "are kept: continue with --resume",
     )
@@ -302,5 +304,7 @@ def _first_difference(before: Environment, after: Environment, part: str) -> str
     new: Mapping[str, object] = msgspec.to_builtins(getattr(after, part))
     keys: Iterable[str] = dict.fromkeys([*old, *new])
     return next(
-        f"{key} {old.get(key)!r}, now {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)
+        f"{key} {old.get(key)!r}, now {new.get(key)!r}"
+        for key in keys
+        if old.get(key) != new.get(key)
     )

@@ -19,10 +19,9 @@ from bench.execution.schedule import cost
 from bench.grid import TIERS
 from bench.report.progress import Progress
 from bench.run import ENVIRONMENT, Item, Plan, RunWriter, StoredRun, latest_run, read_json
-from bench.theory.claims import check_claims
-from bench.verdict.baseline import Baseline, nearest_class, read_baseline
+from bench.verdict.baseline import Baseline, read_baseline
 from bench.verdict.judgement import Judgement
-from bench.verdict.ladder import judge
+from bench.verdict.judging import baseline_for, judge_with_claims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,15 +153,3 @@ class Session:
             return
         self.baseline = baseline_for(self.options.baselines, self.run)
         self.judgements = judge_with_claims(self.run, self.baseline)
-
-
-def baseline_for(root: Path, run: StoredRun) -> Baseline | None:
-    """The stored baseline of the run's environment class, else the nearest one, else None."""
-    numerics = run.environment.numerics
-    return read_baseline(root, numerics.environment_class) or nearest_class(root, numerics)
-
-
-def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgement]:
-    """All claims checked and all cells judged, in the order of the run's plan."""
-    claims = {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
-    return judge(run, baseline, claims)

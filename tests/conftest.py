@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A shared CI machine stalls now and then: a slow example says nothing about the code. The examples are
-# the same in every run, so a red test is red for everybody.
+# A shared machine stalls now and then: a slow example says nothing about the code. The examples
+# are the same in every run, so a red test is red for everybody.
 settings.register_profile("bench", deadline=None, derandomize=True, max_examples=100, database=None)
 settings.load_profile("bench")
 

@@ -117,10 +117,26 @@ def test_id_is_what_it_was(cell: Cell, axes: tuple[str, ...], expected: str) -> 
 
 def test_axes_keep_their_order() -> None:
     """The order of pairs is part of every id; new axes are added at the end only."""
-    expected = (
-        "depth arch branch width act init bias norm clip opt lr loss scale dropout batch steps "
-        "precision engine"
-    ).split()
+    expected = [
+        "depth",
+        "arch",
+        "branch",
+        "width",
+        "act",
+        "init",
+        "bias",
+        "norm",
+        "clip",
+        "opt",
+        "lr",
+        "loss",
+        "scale",
+        "dropout",
+        "batch",
+        "steps",
+        "precision",
+        "engine",
+    ]
     assert list(AXES[: len(expected)]) == expected
 
 

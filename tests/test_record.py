@@ -24,8 +24,8 @@ floats = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 numbers = st.lists(floats, max_size=5)
 flows = st.builds(
     Flow,
-    **{name: numbers for name in Flow.__struct_fields__[:6]},
-    **{name: floats for name in Flow.__struct_fields__[6:]},
+    **dict.fromkeys(Flow.__struct_fields__[:6], numbers),
+    **dict.fromkeys(Flow.__struct_fields__[6:], floats),
 )
 
 

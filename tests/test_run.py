@@ -117,7 +117,7 @@ def test_absent_run(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=re.escape(f"{tmp_path / PLAN}: cannot be read: No such")):
         read_run(tmp_path)
     write_atomically(tmp_path / PLAN, msgspec.json.encode(PLAN_OF_TWO))
-    with pytest.raises(BenchError, match="environment.json: cannot be read") as caught:
+    with pytest.raises(BenchError, match=r"environment\.json: cannot be read") as caught:
         read_run(tmp_path)
     assert caught.value.hint == "is this the folder of a run that measured something?"
 
@@ -231,7 +231,7 @@ def test_resume_refuses_another_environment(
 
 def test_resume_of_nothing(tmp_path: Path) -> None:
     """A mistyped run name is an error, not a new run."""
-    with pytest.raises(BenchError, match="plan.json: cannot be read"):
+    with pytest.raises(BenchError, match=r"plan\.json: cannot be read"):
         RunWriter(tmp_path / "run", PLAN_OF_TWO, resume=True).__enter__()
 
 
@@ -288,7 +288,7 @@ def test_below_a_regular_file(below_a_file: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_read_only_directory(tmp_path: Path) -> None:
+def test_read_only_directory() -> None:
     """A folder of another user: the message names the folder and the reason."""
     code = """
         import os, sys, tempfile
@@ -370,7 +370,7 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "report.md"
     write_atomically(path, b"old")
 
-    def fail(source: object, target: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)

@@ -210,5 +210,3 @@ class Silent:
 
     def tick(self) -> None:
         return None
-
-

@@ -132,6 +132,10 @@ def _cpu_flags() -> set[str]:
     except OSError:
         return set()
     return next(
-        (set(line.partition(":")[2].split()) for line in lines if line.startswith(("flags", "Features"))),
+        (
+            set(line.partition(":")[2].split())
+            for line in lines
+            if line.startswith(("flags", "Features"))
+        ),
         set(),
     )

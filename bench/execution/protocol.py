@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Literal, Union
 
 import msgspec
 
 from bench.cell import Cell
 from bench.environment import Numerics
-from bench.record import Record
+from bench.record import Crash, Record
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -29,6 +29,14 @@ class Train(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     cell: Cell
     seed: int
+
+
+class Burst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request to time ``steps`` consecutive steps of a warm cell."""
+
+    cell: Cell
+    work: Literal["training", "inference"]
+    steps: int
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -52,8 +60,20 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     record: Record
 
 
-Reply = Union[Ready, Trouble, Done]
-Request = Union[Settings, Train]
+class Timed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Seconds that a burst took, until its outputs had arrived in NumPy."""
+
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The last request ended in an exception; the process is sound unless memory ran out."""
+
+    crash: Crash
+
+
+Reply = Union[Ready, Trouble, Done, Timed, Failed]
+Request = Union[Settings, Train, Burst]
 
 _encoder = msgspec.json.Encoder()
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

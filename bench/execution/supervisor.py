@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 import psutil
@@ -31,8 +31,8 @@ _OUTPUT_BYTES = 4000
 _POLL_SEC = 0.5
 
 
-class _Ended(Exception):
-    """The process ended, or was ended, before it answered."""
+class Crashed(Exception):
+    """The process ended, was ended, or failed before it answered; ``crash`` says how."""
 
     def __init__(self, crash: Crash) -> None:
         super().__init__(crash.message)
@@ -74,7 +74,7 @@ class Supervisor:
         Raises:
             BenchError: TensorFlow cannot be imported or set up there: no finding about a cell.
         """
-        self.close()
+        self._end()
         self._unread = b""
         self._mark = self._output.seek(0, os.SEEK_END)
         self._process = subprocess.Popen(
@@ -87,7 +87,7 @@ class Supervisor:
         )
         try:
             reply = self._ask(self._settings, START_TIMEOUT_SEC)
-        except _Ended as ended:
+        except Crashed as ended:
             raise BenchError(
                 f"{self._name}: the training process did not start: {ended.crash.message}\n"
                 f"{ended.crash.output}".rstrip(),
@@ -95,7 +95,7 @@ class Supervisor:
                 "extras 'cpu' and 'gpu' install it",
             ) from None
         if isinstance(reply, protocol.Trouble):
-            self.close()
+            self._end()
             raise BenchError(f"{self._name}: {reply.message}", hint=reply.hint)
         assert isinstance(reply, protocol.Ready)
         return reply
@@ -107,30 +107,62 @@ class Supervisor:
             BenchError: a process could not be started.
         """
         begin = time.perf_counter()
+        try:
+            reply = self._request(protocol.Train(cell=cell, seed=seed), timeout_sec)
+            assert isinstance(reply, protocol.Done)
+            record = reply.record
+        except Crashed as crashed:
+            record = Record(
+                cell=cell,
+                seed=seed,
+                outcome="crashed",
+                data=self._settings.data,
+                total_sec=time.perf_counter() - begin,
+                crash=crashed.crash,
+            )
+        return msgspec.structs.replace(record, worker=self._name)
+
+    def burst(
+        self, cell: Cell, *, work: Literal["training", "inference"], steps: int, timeout_sec: float
+    ) -> float:
+        """Seconds of ``steps`` consecutive steps of a warm cell.
+
+        Raises:
+            Crashed: the process died, hung or failed.
+            BenchError: a process could not be started.
+        """
+        message = protocol.Burst(cell=cell, work=work, steps=steps)
+        reply = self._request(message, timeout_sec)
+        assert isinstance(reply, protocol.Timed)
+        return reply.seconds
+
+    def _request(self, message: protocol.Request, timeout_sec: float) -> protocol.Reply:
+        """The answer of a process that is started if need be, and ended if it cannot go on.
+
+        Raises:
+            Crashed: there is none.
+        """
         if self._process is None or self._process.poll() is not None:
             self.start()
         self._mark = self._output.seek(0, os.SEEK_END)
         try:
-            reply = self._ask(protocol.Train(cell=cell, seed=seed), timeout_sec)
-            assert isinstance(reply, protocol.Done)
-            record = reply.record
-        except _Ended as ended:
-            self.close()
-            record = Record(cell=cell, seed=seed, outcome="crashed", crash=ended.crash)
-        if record.crash is not None and not record.crash.output:
-            crash = msgspec.structs.replace(record.crash, output=self._last_output())
-            record = msgspec.structs.replace(record, crash=crash)
+            reply = self._ask(message, timeout_sec)
+        except Crashed:
+            self._end()
+            raise
+        if isinstance(reply, protocol.Failed):
+            crash = msgspec.structs.replace(reply.crash, output=self._last_output())
             if crash.reason == "memory":
-                self.close()  # what it allocated may stay allocated
-        return msgspec.structs.replace(
-            record,
-            data=record.data or self._settings.data,
-            worker=self._name,
-            total_sec=record.total_sec or time.perf_counter() - begin,
-        )
+                self._end()  # what it allocated may stay allocated
+            raise Crashed(crash)
+        return reply
 
     def close(self) -> None:
-        """Ends the process, if one runs."""
+        """Ends the process, if one runs, and forgets what it printed."""
+        self._end()
+        self._output.close()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -145,7 +177,7 @@ class Supervisor:
         """One question, one answer.
 
         Raises:
-            _Ended: no answer came.
+            Crashed: no answer came.
         """
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
@@ -159,11 +191,11 @@ class Supervisor:
                 if selector.select(timeout=_POLL_SEC):
                     chunk = os.read(process.stdout.fileno(), 1 << 20)
                     if not chunk:
-                        raise _Ended(self._death(process))
+                        raise Crashed(self._death(process))
                     self._unread += chunk
                 elif time.monotonic() > deadline:
                     process.kill()
-                    raise _Ended(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
+                    raise Crashed(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
                 else:
                     self._check_memory(process)
         answer, _, self._unread = self._unread.partition(b"\n")
@@ -182,7 +214,7 @@ class Supervisor:
                 f"out of memory: {resident / 2**30:.1f} GiB, and the worker's limit is "
                 f"{self._memory_limit / 2**30:.1f} GiB"
             )
-            raise _Ended(self._crash("memory", message))
+            raise Crashed(self._crash("memory", message))
 
     def _death(self, process: subprocess.Popen[bytes]) -> Crash:
         code = process.wait()

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.mnist import open_cached
-from bench.record import Crash, Record
+from bench.record import Crash
 
 if TYPE_CHECKING:
     from bench.nets.replica import Trainer
@@ -67,9 +67,8 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
 def _serve(trainer: Trainer, requests: queue.Queue[protocol.Request], replies: IO[bytes]) -> None:
     while True:
         request = requests.get()
-        assert isinstance(request, protocol.Train)
         try:
-            record = trainer.train(request.cell, request.seed)
+            reply = _answer(trainer, request)
         except Exception as error:
             traceback.print_exc()
             trainer.forget()
@@ -77,9 +76,17 @@ def _serve(trainer: Trainer, requests: queue.Queue[protocol.Request], replies: I
                 reason="memory" if _out_of_memory(error) else "exception",
                 message=f"{type(error).__name__}: {_first_line(error)}",
             )
-            record = Record(cell=request.cell, seed=request.seed, outcome="crashed", crash=crash)
+            reply = protocol.Failed(crash=crash)
         sys.stderr.flush()
-        replies.write(protocol.line(protocol.Done(record=record)))
+        replies.write(protocol.line(reply))
+
+
+def _answer(trainer: Trainer, request: protocol.Request) -> protocol.Reply:
+    if isinstance(request, protocol.Burst):
+        seconds = trainer.burst(request.cell, work=request.work, steps=request.steps)
+        return protocol.Timed(seconds=seconds)
+    assert isinstance(request, protocol.Train)
+    return protocol.Done(record=trainer.train(request.cell, request.seed))
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -41,7 +41,9 @@ def flow(
             kernel_gradient=finite_list(np.var(wide[index]) for index in hidden),
             bias_gradient=finite_list(np.var(wide[index + 1]) for index in hidden),
             activation_mean=finite_list(np.mean(array, dtype=np.float64) for array in activations),
-            activation_variance=finite_list(np.var(array, dtype=np.float64) for array in activations),
+            activation_variance=finite_list(
+                np.var(array, dtype=np.float64) for array in activations
+            ),
             dead_units=finite_list(np.mean(units) for units in dead_units),
             gradient_norm=finite(_global_norm(wide)),
             clipped_norm=finite(_global_norm(kept)),

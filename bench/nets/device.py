@@ -48,7 +48,12 @@ def configure(device: str, *, threads: int, gpu_memory_mib: int | None = None) -
 
 
 def numerics(device: str, *, isa: str, threads: int) -> Numerics:
-    """What this process' bits depend on. ``isa`` is the CPU's; a GPU's capability replaces it."""
+    """What this process' bits depend on.
+
+    Args:
+        isa: the CPU's instruction set; a GPU's compute capability replaces it.
+        threads: as given to :func:`configure`.
+    """
     if device == "gpu":
         details = tf.config.experimental.get_device_details(
             tf.config.list_physical_devices("GPU")[0]
@@ -61,7 +66,7 @@ def numerics(device: str, *, isa: str, threads: int) -> Numerics:
         onednn=device == "cpu" and onednn_enabled(),
         xla="--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", ""),
         tf32=device == "gpu" and tf.config.experimental.tensor_float_32_execution_enabled(),
-        threads=threads,
+        threads=threads or len(os.sched_getaffinity(0)),
     )
 
 

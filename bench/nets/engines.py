@@ -71,7 +71,7 @@ def training_step(
         with tf.GradientTape() as tape:
             value = loss(labels, network.model(inputs, training=True))
         gradients = tape.gradient(value, variables)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        optimizer.apply_gradients(zip(gradients, variables))  # noqa: B905 - AutoGraph of 2.12
         return tf.cast(value, tf.float32)
 
     return step
@@ -159,6 +159,66 @@ class _Fit:
         return np.asarray(losses.values, np.float32), elapsed
 
 
+Inference = Callable[[npt.NDArray[np.int32], Any], float]
+
+
+def inference(network: Network, images: Images) -> Inference:
+    """``infer(order, pixel_scale)``: the seconds in which the network's engine predicts the class of
+    the training examples ``order``, int32 (steps, batch), to the moment when all had arrived."""
+
+    def predict(indices: Any, pixel_scale: Any) -> Any:
+        inputs = scaled(network.cell, tf.gather(images.train_images, indices), pixel_scale)
+        return tf.argmax(network.model(inputs, training=False), axis=-1)
+
+    name = network.cell.engine
+    if name == "fit":
+        return _predict_with_keras(network, images)
+    if name == "in_graph":
+        return _timed(_predict_in_graph(predict))
+    if name != "eager":
+        signature = [_BATCH, tf.TensorSpec([], tf.float64)]
+        predict = tf.function(
+            predict, jit_compile=True if name == "xla" else None, input_signature=signature
+        )
+    return _timed(lambda order, scale: tf.stack([predict(batch, scale) for batch in list(order)]))
+
+
+def _predict_in_graph(predict: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.float64)]
+    )
+    def loop(order: Any, pixel_scale: Any) -> Any:
+        return tf.map_fn(
+            lambda batch: predict(batch, pixel_scale),
+            order,
+            parallel_iterations=1,
+            fn_output_signature=tf.int64,
+        )
+
+    return loop
+
+
+def _predict_with_keras(network: Network, images: Images) -> Inference:
+    def infer(order: npt.NDArray[np.int32], pixel_scale: Any) -> float:
+        pixels = tf.gather(images.train_images, tf.constant(order.reshape(-1)))
+        inputs = scaled(network.cell, pixels, pixel_scale).numpy()
+        start = time.perf_counter()
+        network.model.predict(inputs, batch_size=order.shape[1], verbose=0)
+        return time.perf_counter() - start
+
+    return infer
+
+
+def _timed(predict: Callable[[Any, Any], Any]) -> Inference:
+    def infer(order: npt.NDArray[np.int32], pixel_scale: Any) -> float:
+        batches = tf.constant(order)
+        start = time.perf_counter()
+        predict(batches, pixel_scale).numpy()
+        return time.perf_counter() - start
+
+    return infer
+
+
 class _BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
     """Keras logs the mean loss since its metrics were last reset: reset them at every batch."""
 
@@ -171,5 +231,3 @@ class _BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.values.append(logs["loss"])
-
-

@@ -61,7 +61,9 @@ def build(cell: Cell) -> Network:
     """Builds a cell's network with all kernels zero; :meth:`Network.reset` sets them."""
     builder = _Builder(cell)
     inputs = keras.Input(input_shape(cell), dtype=_variable_dtype(cell))
-    hidden = _convolutions(builder, inputs) if cell.architecture == "cnn" else _dense(builder, inputs)
+    hidden = (
+        _convolutions(builder, inputs) if cell.architecture == "cnn" else _dense(builder, inputs)
+    )
     if cell.dropout:
         hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
     logits = builder.parametric(

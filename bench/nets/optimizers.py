@@ -55,7 +55,9 @@ def loss(cell: Cell) -> Any:
     squared = keras.losses.MeanSquaredError()
 
     def mean_squared_error(labels: Any, logits: Any) -> Any:
-        return squared(tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype), tf.nn.softmax(logits))
+        return squared(
+            tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype), tf.nn.softmax(logits)
+        )
 
     return mean_squared_error
 

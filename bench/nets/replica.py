@@ -13,7 +13,7 @@ from bench.measure.flow import flow
 from bench.measure.trajectory import digest, first_not_finite, trajectory
 from bench.mnist import Mnist
 from bench.nets import optimizers
-from bench.nets.engines import Engine, engine
+from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale
 from bench.initial import batch_order
 from bench.nets.network import Network, build
@@ -26,6 +26,7 @@ class Graph:
     """Everything that is compiled for the cells with one :meth:`bench.cell.Cell.graph`."""
 
     network: Network
+    images: Images
     optimizer: Any
     optimizer_start: list[Any]
     engine: Engine
@@ -45,6 +46,7 @@ class Graph:
             clipped = optimizers.ClippedGradients(cell, build(cell).model.trainable_variables)
         built = cls(
             network=network,
+            images=images,
             optimizer=optimizer,
             optimizer_start=optimizer_start,
             engine=engine(network, optimizer, loss, images),
@@ -72,6 +74,8 @@ class Trainer:
     _images: Images | None = None
     _key: Cell | None = None
     _graph: Graph | None = field(default=None, repr=False)
+    _warm: tuple[Cell, str] | None = None
+    _infer: Inference = field(init=False, repr=False)
 
     def graph(self, cell: Cell) -> Graph:
         """The cell's compiled graph; only the last one is kept, since replicas come ordered."""
@@ -85,11 +89,12 @@ class Trainer:
 
     def forget(self) -> None:
         """Drops the compiled graph, which a failure may have left half built."""
-        self._graph = None
+        self._graph = self._warm = None
 
     def train(self, cell: Cell, seed: int) -> Record:
         """Trains and measures one replica. A loss that is not finite is an outcome, not an error."""
         begin = time.perf_counter()
+        self._warm = None
         graph = self.graph(cell)
         graph.network.reset(cell, seed)
         optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
@@ -135,3 +140,27 @@ class Trainer:
             training_sec=training_sec,
             total_sec=time.perf_counter() - begin,
         )
+
+    def burst(self, cell: Cell, *, work: str, steps: int) -> float:
+        """Seconds of ``steps`` consecutive training steps or inference batches, nothing else.
+
+        The first burst of a cell compiles and warms up before its clock starts. Training goes on
+        where the last burst ended.
+        """
+        if self._warm != (cell, work):
+            graph = self.graph(cell)
+            graph.network.reset(cell, 0)
+            optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
+            self._infer = inference(graph.network, graph.images)
+            self._warm = None
+        graph = self.graph(cell)
+        order = batch_order(0, examples=len(self.data.train_labels), batch=cell.batch, steps=steps)
+        scale = pixel_scale(cell)
+        runs = 1 if self._warm else 2
+        for _ in range(runs):
+            if work == "training":
+                _, seconds = graph.engine.train(order, scale)
+            else:
+                seconds = self._infer(order, scale)
+        self._warm = cell, work
+        return seconds

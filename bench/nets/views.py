@@ -50,7 +50,9 @@ class BatchView:
         depth = network.cell.hidden_layers
         self._states = network.model.non_trainable_variables
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)])
+        @tf.function(
+            input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)]
+        )
         def look(indices: Any, pixel_scale: Any) -> Any:
             inputs = scaled(network.cell, tf.gather(images.train_images, indices), pixel_scale)
             labels = tf.gather(images.train_labels, indices)
@@ -103,7 +105,7 @@ class TestView:
                 total += tf.cast(loss(labels, outputs[-1]), tf.float64) * chunk
                 alive = [
                     before | tf.reduce_any(now != 0, axis=list(range(len(now.shape) - 1)))
-                    for before, now in zip(alive, outputs[depth:-1], strict=True)
+                    for before, now in zip(alive, outputs[depth:-1])  # noqa: B905 - AutoGraph of 2.12
                 ]
             return correct, total, alive
 

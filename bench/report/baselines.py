@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from bench.report.rows import spread
-from bench.report.text import NOTHING, code, count, plain, points, significant, table
+from bench.report.text import NOTHING, code, count, more, plain, points, significant, table
 from bench.run import Item, StoredRun
 from bench.verdict.acceptance import Change
-from bench.verdict.baseline import Baseline, BaselineCell
+from bench.verdict.baseline import Acceptance, Baseline, BaselineCell
 from bench.verdict.metrics import BY_NAME
 
 
@@ -61,7 +61,7 @@ def preview_text(
         rows = [[_name(item), points(change.mean if change else None)] for item, change in listed]
         parts.append(table(("new cell", "test accuracy (%)"), rows, "lr"))
         if len(listed) < len(new):
-            parts.append(f"And {count(len(new) - len(listed), 'new cell')} more.")
+            parts.append(f"And {more(len(new) - len(listed), 'new cell')}.")
     return "\n\n".join(parts)
 
 
@@ -85,7 +85,7 @@ def classes_text(baselines: Sequence[Baseline]) -> str:
 
 
 def cells_text(baseline: Baseline, part: str) -> str:
-    """The acceptances of a class, and its cells whose name contains ``part``; empty if none does."""
+    """The acceptances of a class, and its cells with ``part`` in their name; empty if none has."""
     rows = [
         [code(f"{grid}/{cell.id}"), *_cell(cell)]
         for grid, cells in baseline.grids.items()
@@ -94,14 +94,16 @@ def cells_text(baseline: Baseline, part: str) -> str:
     ]
     if part and not rows:
         return ""
-    accepted = [
-        f"- {taken.date} {plain(taken.run)}, {count(taken.cells, 'cell')}, TensorFlow "
-        f"{taken.tensorflow}: {plain(taken.reason)}{f' ({plain(taken.reviewer)})' * bool(taken.reviewer)}"
-        for taken in baseline.acceptances
-    ]
+    accepted = [_acceptance(taken) for taken in baseline.acceptances]
     headers = ("cell", "seeds", "test accuracy (%)", "signal ratio", "diverged")
     parts = [f"## {code(baseline.environment_class)}", "\n".join(accepted)]
     return "\n\n".join(filter(None, [*parts, table(headers, rows, "lrrrr")]))
+
+
+def _acceptance(taken: Acceptance) -> str:
+    by = f" ({plain(taken.reviewer)})" if taken.reviewer else ""
+    what = f"{plain(taken.run)}, {count(taken.cells, 'cell')}, TensorFlow {taken.tensorflow}"
+    return f"- {taken.date} {what}: {plain(taken.reason)}{by}"
 
 
 def _cell(cell: BaselineCell) -> list[str]:

@@ -134,10 +134,10 @@ def _markdown(
     notes = [f"{count(hidden, 'identical cell')} not listed: `--all` lists them."] if hidden else []
     if lines:
         notes.append(
-            "Accuracy: mean ± standard deviation over seeds. Signal ratio: variance of the gradient in "
+            "Accuracy: mean ± standard deviation over seeds. Signal ratio: gradient variance in "
             "the first over that in the last hidden layer, at initialization, median over seeds. "
             + (
-                "Speeds were measured with all workers busy, one run after the other: no evidence."
+                "Speeds were taken with all workers busy, one run after the other: no evidence."
                 if speeds
                 else "The runs are of two machines, so speeds are left out."
             )

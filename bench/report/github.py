@@ -30,8 +30,8 @@ def append_step_summary(text: str, environ: Mapping[str, str] | None = None) -> 
             size = file.tell()
             if size + len(content) > MOST_BYTES:
                 return (
-                    f"${VARIABLE}: not written: {path} would have {size + len(content):,} bytes, and "
-                    f"GitHub shows at most {MOST_BYTES:,}"
+                    f"${VARIABLE}: not written: {path} would have {size + len(content):,} bytes, "
+                    f"and GitHub shows at most {MOST_BYTES:,}"
                 )
             file.write(content)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from bench.report.rows import Row, Rows, common_configuration
 from bench.report.text import (
@@ -12,6 +13,7 @@ from bench.report.text import (
     code,
     count,
     duration,
+    more,
     percent,
     plain,
     points,
@@ -44,6 +46,8 @@ MOST_VIOLATIONS = 5
 #: and stands in the legend.
 _EXPLAINED = frozenset(Verdict) - {Verdict.IDENTICAL, Verdict.NEW, Verdict.EQUIVALENT}
 
+_TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy", "python": "Python"}
+
 _HEADERS = (
     "cell",
     "test accuracy (%)",
@@ -57,11 +61,12 @@ _HEADERS = (
 )
 _NOTES = (
     "Accuracy: mean ± standard deviation over seeds, after the last step. Ratios: variance of the "
-    "gradient in the first over that in the last hidden layer, at initialization (below 1 it shrinks "
-    "on its way back); *signal* is the loss gradient at the pre-activation of each example, *kernel* the "
-    "batch gradient of the weights. Dead units: 0 for every test image after training. Ratios, dead "
-    "units and throughput are medians over seeds. **Throughput** was measured with all workers busy "
-    "and is not compared: neither across machines nor with the baseline."
+    "gradient in the first over that in the last hidden layer, at initialization (below 1 it "
+    "shrinks on its way back); *signal* is each example's loss gradient at the pre-activation, "
+    "*kernel* the batch gradient of the weights. Dead units: 0 for every test image, trained. "
+    "Ratios, dead units and throughput are medians over seeds. **Throughput** was measured with "
+    "all workers busy and is not compared: neither across machines nor with the baseline. "
+    "Baseline and change: over the seeds that both have."
 )
 
 
@@ -136,7 +141,7 @@ def _attention(judgements: Sequence[Judgement]) -> list[str]:
     parts = ["### What needs attention", table(("verdict", "cell", "reason"), rows, "lll")]
     hidden = sum(len(group.items) for group in groups[MOST_ROWS:])
     if hidden:
-        parts.append(f"And {count(hidden, 'cell')} more.")
+        parts.append(f"And {more(hidden, 'cell')}.")
     return parts
 
 
@@ -158,23 +163,14 @@ def _compared(run: StoredRun, baseline: Baseline | None, total_sec: float | None
     versions = versions_of(baseline)
     here: dict[str, str] = {
         "environment class": environment.environment_class,
-        **{
-            {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy"}.get(
-                name, name
-            ): version
-            for name, version in environment.software.items()
-        },
+        **{_TITLES.get(name, name): version for name, version in environment.software.items()},
         "images": _images(environment.data),
     }
     there: dict[str, str] = {}
     if baseline is not None:
         there = {
             "environment class": baseline.environment_class,
-            "TensorFlow": versions.get("tensorflow", NOTHING),
-            "Keras": versions.get("keras", NOTHING),
-            "NumPy": versions.get("numpy", NOTHING),
-            "python": versions.get("python", NOTHING),
-            "bench": versions.get("bench", NOTHING),
+            **{_TITLES.get(name, name): version for name, version in versions.items()},
             "images": _images(baseline.data),
         }
     name = "baseline" if baseline is None or baseline.acceptances else plain(baseline.name)
@@ -188,14 +184,14 @@ def _compared(run: StoredRun, baseline: Baseline | None, total_sec: float | None
     parts = [table(("", "this run", name), rows, "lll")]
     if baseline is None or baseline.environment_class != environment.environment_class:
         parts.append(
-            f"No baseline is stored for {code(environment.environment_class)}. Once these results are "
-            f"reviewed: `bench baseline accept {run.path.name} --reason TEXT`."
+            f"No baseline is stored for {code(environment.environment_class)}. Once these results "
+            f"are reviewed: `bench baseline accept {run.path.name} --reason TEXT`."
         )
     gone = stale(run, baseline) if baseline is not None else []
     if gone:
         parts.append(
-            f"The baseline also holds {count(len(gone), 'cell')} that this run does not have, such as "
-            f"{code(f'{gone[0].grid}/{gone[0].id}')}."
+            f"The baseline also holds {count(len(gone), 'cell')} that this run does not have, such "
+            f"as {code(f'{gone[0].grid}/{gone[0].id}')}."
         )
     return "\n\n".join(parts)
 
@@ -241,8 +237,8 @@ class _Footnotes:
         self._numbers: dict[str, int] = {}
 
     def mark(self, *texts: str) -> str:
-        numbers = [self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts if text]
-        return f" ({', '.join(map(str, numbers))})" if numbers else ""
+        numbers = {self._numbers.setdefault(text, len(self._numbers) + 1) for text in texts if text}
+        return f" ({', '.join(map(str, sorted(numbers)))})" if numbers else ""
 
     def text(self) -> str:
         return "\n".join(f"{number}. {plain(text)}" for text, number in self._numbers.items())
@@ -272,12 +268,11 @@ def _grid(
 def _row(
     measured: Row, judgement: Judgement, baseline: Baseline | None, notes: _Footnotes
 ) -> list[str]:
-    before = _baseline_accuracy(baseline, judgement)
-    change: float | None = None
-    if measured.accuracy is not None and before is not None:
-        identical = judgement.verdict is Verdict.IDENTICAL
-        change = 0.0 if identical else measured.accuracy - before
+    before, change = _against_baseline(baseline, judgement, measured)
     reason = judgement.reason if judgement.verdict in _EXPLAINED else ""
+    verdict = (
+        f"**{judgement.verdict.value}**" if judgement.verdict.fails else judgement.verdict.value
+    )
     return [
         code(judgement.item.id),
         measured.accuracy_text,
@@ -287,13 +282,17 @@ def _row(
         rate(measured.images_per_sec),
         points(before),
         change_points(change),
-        judgement.verdict.value + notes.mark(reason, *_warnings(measured)),
+        f"{verdict}{notes.mark(reason, *_warnings(measured, judgement.reason))}",
     ]
 
 
-def _warnings(measured: Row) -> list[str]:
-    """What makes a row's numbers rest on less than they seem to."""
-    warnings = [f"crashed: {message}" for message in dict.fromkeys(measured.crashes)]
+def _warnings(measured: Row, reason: str) -> list[str]:
+    """What makes a row's numbers rest on less than they seem to, beyond the verdict's reason."""
+    warnings = [
+        f"crashed: {message}"
+        for message in dict.fromkeys(measured.crashes)
+        if message not in reason
+    ]
     if 0 < measured.trained < measured.planned:
         warnings.append(
             f"accuracy over {measured.trained} of {measured.planned} seeds: only these trained"
@@ -301,14 +300,26 @@ def _warnings(measured: Row) -> list[str]:
     return warnings
 
 
-def _baseline_accuracy(baseline: Baseline | None, judgement: Judgement) -> float | None:
+def _against_baseline(
+    baseline: Baseline | None, judgement: Judgement, measured: Row
+) -> tuple[float | None, float | None]:
+    """The baseline's mean accuracy and the change, over the seeds that trained on both sides.
+
+    Without such a seed: the mean of what the baseline has, and no change.
+    """
     stored = baseline.find(judgement.item) if baseline is not None else None
-    values = [
-        accuracy
+    accuracies = {
+        sample.seed: accuracy
         for sample in (stored.samples if stored is not None else ())
         if (accuracy := sample.metrics.get("test_accuracy")) is not None
-    ]
-    return sum(values) / len(values) if values else None
+    }
+    shared = accuracies.keys() & measured.accuracies.keys()
+    if not shared:
+        return (fmean(accuracies.values()) if accuracies else None), None
+    before = fmean(accuracies[seed] for seed in shared)
+    if judgement.verdict is Verdict.IDENTICAL:
+        return before, 0.0
+    return before, fmean(measured.accuracies[seed] for seed in shared) - before
 
 
 def _claims(judgements: Sequence[Judgement]) -> list[str]:
@@ -329,7 +340,7 @@ def _claims(judgements: Sequence[Judgement]) -> list[str]:
             for id_, result in violated[:MOST_VIOLATIONS]
         ]
         if len(violated) > MOST_VIOLATIONS:
-            lines.append(f"  - and {count(len(violated) - MOST_VIOLATIONS, 'cell')} more")
+            lines.append(f"  - and {more(len(violated) - MOST_VIOLATIONS, 'cell')}")
     return ["Claims that hold for any TensorFlow:", "\n".join(lines)]
 
 
@@ -358,6 +369,6 @@ def _evidence(judgements: Sequence[Judgement]) -> str:
         return ""
     headers = ("cell", "metric", "baseline mean", "mean", "change", "p", "p (Holm)", "verdict")
     return (
-        f"<details><summary>All {count(len(rows), 'comparison')} of the distribution rung</summary>"
+        f"<details><summary>Evidence: {count(len(rows), 'comparison')} of distributions</summary>"
         f"\n\n{table(headers, rows, 'llrrrrrl')}\n\n</details>"
     )

@@ -83,7 +83,9 @@ class Progress:
         self._count(record.cell)
         if record.crash is not None:
             self._failed += 1
-            self._line(f"crashed: {self._ids[record.cell]} seed {record.seed}: {record.crash.message}")
+            self._line(
+                f"crashed: {self._ids[record.cell]} seed {record.seed}: {record.crash.message}"
+            )
 
     def tick(self) -> None:
         if not self._live and time.monotonic() - self._shown >= PLAIN_EVERY_SEC:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cell import AXES, Cell
@@ -20,15 +20,12 @@ class Row:
     planned: int
     """Replicas that the run set out to train."""
     measured: int
-    trained: int
     diverged_steps: tuple[int, ...]
     """First bad step of each diverged replica, sorted."""
     crashes: tuple[str, ...]
     """What each crash said."""
-    accuracy: float | None
-    """Mean over the trained replicas, a share."""
-    accuracy_std: float | None
-    """Sample standard deviation; None below two trained replicas."""
+    accuracies: Mapping[int, float]
+    """Share of test images by seed, of the trained replicas."""
     signal_ratio: float | None
     """Median over replicas, at initialization."""
     kernel_ratio: float | None
@@ -36,6 +33,20 @@ class Row:
     """Median over replicas, after training; at initialization for a replica that did not end."""
     images_per_sec: float | None
     """Median over replicas."""
+
+    @property
+    def trained(self) -> int:
+        return len(self.accuracies)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean over the trained replicas, a share."""
+        return statistics.fmean(self.accuracies.values()) if self.accuracies else None
+
+    @property
+    def accuracy_std(self) -> float | None:
+        """Sample standard deviation; None below two trained replicas."""
+        return spread(list(self.accuracies.values()))
 
     @property
     def failures(self) -> str:
@@ -77,17 +88,18 @@ class Rows:
 
 
 def _row(records: Sequence[Record], planned: int) -> Row:
-    accuracies = _values(records, lambda record: record.test_accuracy if _trained(record) else None)
     return Row(
         planned=planned,
         measured=len(records),
-        trained=len(accuracies),
         diverged_steps=tuple(
             sorted(record.diverged_step for record in records if record.diverged_step is not None)
         ),
         crashes=tuple(record.crash.message for record in records if record.crash is not None),
-        accuracy=statistics.fmean(accuracies) if accuracies else None,
-        accuracy_std=spread(accuracies),
+        accuracies={
+            record.seed: record.test_accuracy
+            for record in records
+            if record.outcome == "trained" and record.test_accuracy is not None
+        },
         signal_ratio=_median(records, _signal_ratio),
         kernel_ratio=_median(records, _kernel_ratio),
         dead_share=_median(records, _dead_share),
@@ -103,10 +115,6 @@ def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
         for axis in AXES
         if known and len({cell.value(axis) for cell in known}) == 1
     }
-
-
-def _trained(record: Record) -> bool:
-    return record.outcome == "trained"
 
 
 def _signal_ratio(record: Record) -> float | None:

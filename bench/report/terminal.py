@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report.text import clipped, count, duration
+from bench.report.text import clipped, duration, more
 from bench.report.words import answer, attention, by_verdict, called
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement
@@ -44,7 +44,7 @@ def summary_lines(
         lines.append(f"    {clipped(group.reason, 200)}")
     hidden = sum(len(group.items) for group in groups[MOST_GROUPS:])
     if hidden:
-        lines.append(f"... and {count(hidden, 'cell')} more, all in the report")
+        lines.append(f"... and {more(hidden, 'cell')}, all in the report")
     lines += ["", answer(judgements, called(baseline))]
     if report is not None:
         lines.append(f"report: {report}")

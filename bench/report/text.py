@@ -27,7 +27,10 @@ def change_points(change: float | None) -> str:
     """A difference of shares in percentage points, always with its sign unless it is exactly 0."""
     if change is None:
         return NOTHING
-    return "0" if change == 0 else f"{100 * change:+.2f}".replace("-", "−")
+    if change == 0:
+        return "0"
+    text = f"{100 * change:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
 def percent(share: float | None) -> str:
@@ -63,6 +66,11 @@ def duration(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """``1 cell``, ``2 cells``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def more(number: int, noun: str) -> str:
+    """``1 more cell``, ``2 more cells``."""
+    return f"{number} more {noun}{'' if number == 1 else 's'}"
 
 
 def clipped(text: str, length: int = 300) -> str:

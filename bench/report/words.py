@@ -13,7 +13,7 @@ from bench.verdict.judgement import ATTENTION, Judgement, Verdict
 #: One line each for the legend.
 MEANING: Mapping[Verdict, str] = {
     Verdict.CRASHED: "a worker died or raised; fails the run",
-    Verdict.CLAIM_VIOLATED: "theory or publication says otherwise, for any TensorFlow; fails the run",
+    Verdict.CLAIM_VIOLATED: "against theory or publication, for any TensorFlow; fails the run",
     Verdict.REGRESSED: "worse than the baseline by more than matters and than luck; fails the run",
     Verdict.CHANGED: "trains differently, whether better or worse is not known; fails the run",
     Verdict.MISSING: "was to be measured and was not",
@@ -79,14 +79,15 @@ def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "")
 
     listed = ", ".join(f"{cells} {verdict.value}" for verdict, cells in counted.items())
     if not measured:
-        return said("Nothing was measured", ": this is no success.")
+        return said("Nothing was measured", ": this run says nothing about TensorFlow.")
     if failing:
         verb = "needs" if failing == 1 else "need"
         return said(
             f"{failing} of {count(total, 'cell')} {verb} attention", f": {listed}.{compared}"
         )
     if undecided:
-        text = f"Nothing regressed, but {undecided} of {count(total, 'cell')} are undecided"
+        verb = "is" if undecided == 1 else "are"
+        text = f"Nothing regressed, but {undecided} of {count(total, 'cell')} {verb} undecided"
         return said(text, f": {listed}.{compared}")
     if new == total:
         why = f"{against} has none of them" if against else "no baseline is stored"

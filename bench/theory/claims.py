@@ -41,6 +41,7 @@ MNIST_TEST_SHARES = (
 #: Unit roundoff of float32.
 _U = 2.0**-24
 
+
 def check_claims(cell: Cell, records: Sequence[Record]) -> list[ClaimResult]:
     """The results of all claims that apply to a cell."""
     results = (claim.of(cell, records) for claim in CLAIMS)
@@ -259,10 +260,7 @@ SIGMOID_SIGNAL_RATIO = Claim(
     "Sigmoid: a slope of at most 1/4 shrinks the signal's variance at least 16-fold per layer at unit "
     "weight variance (Glorot and Bengio 2010).",
     lambda cell: (
-        _plain(cell)
-        and cell.activation == "sigmoid"
-        and cell.depth >= 2
-        and _scaled_to_width(cell)
+        _plain(cell) and cell.activation == "sigmoid" and cell.depth >= 2 and _scaled_to_width(cell)
     ),
     _sigmoid_ratio,
 )

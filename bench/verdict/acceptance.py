@@ -175,9 +175,13 @@ def _refuse_unfit(
     """Raises BenchError unless the run may become a baseline."""
     own = run.environment.environment_class
     if not items:
-        raise BenchError("nothing to accept: no cell was selected", hint="check the expression of -k")
+        raise BenchError(
+            "nothing to accept: no cell was selected", hint="check the expression of -k"
+        )
     if not reason.strip():
-        raise BenchError("a baseline needs a reason", hint="say why these results are right: --reason")
+        raise BenchError(
+            "a baseline needs a reason", hint="say why these results are right: --reason"
+        )
     if baseline is not None and baseline.environment_class != own:
         raise BenchError(
             f"{run.path}: is of class {own}, and the baseline of {baseline.environment_class}",

@@ -171,7 +171,9 @@ def nearest_class(root: Path, numerics: Numerics) -> Baseline | None:
     for path in root.glob(f"*/{CLASS}"):
         stored = _read(path, _ClassFile).numerics
         if stored.device == numerics.device and stored != numerics:
-            differing = sum(wanted[key] != value for key, value in msgspec.structs.asdict(stored).items())
+            differing = sum(
+                wanted[key] != value for key, value in msgspec.structs.asdict(stored).items()
+            )
             found.append((differing, path.parent.name))
     return read_baseline(root, min(found)[1]) if found else None
 
@@ -199,7 +201,7 @@ def baseline_cell(run: StoredRun, item: Item) -> BaselineCell:
     return BaselineCell(
         id=item.id,
         cell=item.cell,
-        samples=[_sample(record) for record in run.of(item.cell) if record.outcome != "crashed"],
+        samples=[sample(record) for record in run.of(item.cell) if record.outcome != "crashed"],
     )
 
 
@@ -213,7 +215,9 @@ def write_baseline(root: Path, baseline: Baseline) -> None:
     contents = {f"{grid}.json": _grid_text(grid, cells) for grid, cells in baseline.grids.items()}
     unusable = [name for name in contents if name == CLASS or not re.fullmatch(r"[\w.-]+", name)]
     if unusable:
-        raise BenchError(f"{folder / unusable[0]}: no name for a grid's file", hint="rename the grid")
+        raise BenchError(
+            f"{folder / unusable[0]}: no name for a grid's file", hint="rename the grid"
+        )
     head = _ClassFile(
         schema=SCHEMA,
         numerics=baseline.numerics,
@@ -234,7 +238,8 @@ def difference(before: Cell, after: Cell) -> str:
     return ", ".join(f"{key} {old[key]}, now {new[key]}" for key in old if old[key] != new[key])
 
 
-def _sample(record: Record) -> Sample:
+def sample(record: Record) -> Sample:
+    """What a baseline keeps of a record; for replicas that did not crash."""
     return Sample(
         seed=record.seed,
         outcome="diverged" if record.outcome == "diverged" else "trained",

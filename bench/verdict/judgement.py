@@ -33,9 +33,7 @@ class Verdict(str, enum.Enum):
         return self in _FAILING
 
 
-_FAILING = frozenset(
-    {Verdict.CRASHED, Verdict.CLAIM_VIOLATED, Verdict.REGRESSED, Verdict.CHANGED}
-)
+_FAILING = frozenset({Verdict.CRASHED, Verdict.CLAIM_VIOLATED, Verdict.REGRESSED, Verdict.CHANGED})
 ATTENTION = tuple(Verdict)
 
 

@@ -7,7 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.record import Flow, Record
+
+Array = npt.NDArray[np.float64]
 
 #: Images that a test accuracy is a share of (MNIST's test set).
 TEST_IMAGES = 10_000
@@ -55,11 +60,30 @@ class Metric:
         """From ``baseline`` to ``value``, both raw, on the metric's scale."""
         return self.transform(value) - self.transform(baseline)
 
+    def floor(self, mean: Array) -> Array:
+        """Smallest variance over seeds that is believed, whatever a few seeds show.
+
+        Accuracy: e(1-e)/(2n), the seed-to-seed variance of a converged run with error e on n images
+        (Jordan 2024, eq. 6, for small e); runs that are cut short vary more, and no training varies
+        less. Other metrics: a tenth of the minimum effect, squared.
+        """
+        resolution = (RESOLUTION * self.minimum_effect) ** 2
+        if self.name != "test_accuracy":
+            return np.full(np.shape(mean), resolution)
+        share = np.clip(np.nan_to_num(mean, nan=0.5), 0.0, 1.0)
+        return np.maximum(share * (1 - share) / (2 * TEST_IMAGES), resolution)
+
     def describe_change(self, change: float) -> str:
         """A change on the metric's scale as people write it: ``-1.20 pp`` or ``x 0.500``."""
         if self.scale == "log":
             return f"x {math.exp(min(change, 700.0)):.4g}"
         return f"{100 * change:+.2f} pp"
+
+    def describe_margin(self) -> str:
+        """The minimum effect as people write it: ``0.50 pp`` or ``a factor of 2``."""
+        if self.scale == "log":
+            return f"a factor of {math.exp(self.minimum_effect):.4g}"
+        return f"{100 * self.minimum_effect:.2f} pp"
 
     def describe(self, value: float | None) -> str:
         """A raw value as people write it."""

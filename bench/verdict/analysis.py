@@ -1,0 +1,265 @@
+"""All tests of one run at once, on arrays: shape (cells, seeds) in, one entry per cell out.
+
+Two families share the level half and half, so that the chance of any false alarm in a run stays at
+the stated level: tests of means, and of shares that differ in part, corrected by Holm over all cells
+and metrics; and flips, cells that change their state with every seed (:func:`statistics.luck`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.verdict import statistics
+from bench.verdict.metrics import METRICS, Metric
+from bench.verdict.statistics import Array, Difference
+
+DIVERGED = "diverged"
+
+#: The two families.
+FAMILIES = 2
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sides:
+    """Values of a metric (or 1 for diverged, else 0) on both sides, shape (cells, seeds) each."""
+
+    baseline: Array
+    run: Array
+    """NaN: not defined, or no such seed."""
+    baseline_applies: Mask
+    run_applies: Mask
+    """Whether a value could be: the seed was measured and got as far. NaN there is an outcome."""
+
+    def only(self, cells: Mask) -> tuple[Array, Array]:
+        """The values, all NaN outside ``cells``."""
+        keep = cells[:, None]
+        return np.where(keep, self.baseline, np.nan), np.where(keep, self.run, np.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """How many seeds of each cell are in a state: diverged, or a metric not defined."""
+
+    hits: tuple[Array, Array]
+    seeds: tuple[Array, Array]
+    exact: Array
+    """Fisher's p; NaN where no seed, or every seed, is in the state on both sides."""
+    lucky: Array
+    """p of :func:`statistics.luck` for a cell that flipped; NaN for all others."""
+    mixed: float
+    """Sides with both states, the mean of the two sides' counts."""
+    adjusted: Array
+    """After correction; NaN where ``exact`` is."""
+
+    @property
+    def differ(self) -> Mask:
+        """Where the shares differ."""
+        (a, b), (n, m) = self.hits, self.seeds
+        return np.asarray((a * m != b * n) & (n > 0) & (m > 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """A metric's mean on both sides, on the metric's scale."""
+
+    difference: Difference
+    """``p_value`` is NaN where nothing could be tested."""
+    equivalent: Array
+    """p of :func:`statistics.equivalence` within the metric's minimum effect."""
+    seeds: Array
+    """Values on the side that has fewer (pairs, where paired)."""
+    variance: Array
+    """Of one seed (one pair), moderated, averaged over the sides."""
+    lucky: Array
+    """p of :func:`statistics.luck` for a change as large as the metric's gap; NaN for all others."""
+    mixed: Array
+    """Sides that show both states of such a change, the mean of the two sides' counts."""
+    adjusted: Array
+    """After correction, NaN where nothing was tested."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """Everything that was tested in a run."""
+
+    shares: dict[str, Shares]
+    """By metric name (not defined), and ``diverged``."""
+    means: dict[str, Means]
+    tests: int
+    """Size of the family that Holm corrected."""
+
+
+def analyse(diverged: Sides, values: Mapping[str, Sides]) -> Analysis:
+    """Tests whether each cell's outcomes and metrics are those of its baseline.
+
+    Args:
+        diverged: 1 or 0 for each seed.
+        values: by metric name, on the metric's scale.
+    """
+    shares = {DIVERGED: _shares(diverged, lambda side: side == 1)}
+    means: dict[str, Means] = {}
+    for metric in METRICS:
+        sides = values[metric.name]
+        undefined = _shares(sides, np.isnan)
+        shares[metric.name] = undefined
+        means[metric.name] = _means(metric, *sides.only(~undefined.differ))
+    families = [part.exact for part in shares.values()]
+    families += [part.difference.p_value for part in means.values()]
+    corrected = np.minimum(1.0, FAMILIES * statistics.holm(np.concatenate(families)))
+    parts = iter(np.split(corrected, len(families)))
+    shares = {
+        name: dataclasses.replace(part, adjusted=_either(next(parts), part.lucky))
+        for name, part in shares.items()
+    }
+    means = {
+        name: dataclasses.replace(part, adjusted=_both(next(parts), part.lucky))
+        for name, part in means.items()
+    }
+    return Analysis(shares=shares, means=means, tests=int((~np.isnan(corrected)).sum()))
+
+
+def _either(adjusted: Array, lucky: Array) -> Array:
+    """A flip is significant by either family: each one's level is its own."""
+    return np.fmin(adjusted, np.minimum(1.0, FAMILIES * lucky))
+
+
+def _both(adjusted: Array, lucky: Array) -> Array:
+    """A change between two states must pass as a difference and not be luck."""
+    return np.where(
+        np.isnan(adjusted), np.nan, np.fmax(adjusted, np.minimum(1.0, FAMILIES * lucky))
+    )
+
+
+def _shares(sides: Sides, state: Callable[[Array], Mask]) -> Shares:
+    pairs = ((sides.baseline, sides.baseline_applies), (sides.run, sides.run_applies))
+    a, b = ((state(values) & applies).sum(axis=1).astype(float) for values, applies in pairs)
+    n, m = (applies.sum(axis=1).astype(float) for _, applies in pairs)
+    exact = np.full(a.shape, np.nan)
+    for cell in np.flatnonzero((a + b > 0) & (a + b < n + m) & (n > 0) & (m > 0)):
+        exact[cell] = statistics.fisher(*(int(x[cell]) for x in (a, n, b, m)))
+    flipped = (n > 0) & (m > 0) & (((a == 0) & (b == m)) | ((a == n) & (b == 0)))
+    mixed = float(((a > 0) & (a < n)).sum() + ((b > 0) & (b < m)).sum()) / 2
+    lucky = np.full(a.shape, np.nan)
+    for cell in np.flatnonzero(flipped):
+        rate = statistics.flips_per_mixed_side(int(min(n[cell], m[cell])))
+        lucky[cell] = statistics.luck(int(flipped.sum()), mixed, rate)
+    return Shares(hits=(a, b), seeds=(n, m), exact=exact, lucky=lucky, mixed=mixed, adjusted=exact)
+
+
+def _means(metric: Metric, baseline: Array, run: Array) -> Means:
+    if metric.paired:
+        difference, n, variance = _paired(metric, run - baseline)
+    else:
+        difference, n, variance = _two_samples(metric, baseline, run)
+    lucky, mixed = _luck_of_changes(metric, baseline, run, difference, n)
+    return Means(
+        difference=difference,
+        equivalent=statistics.equivalence(difference, metric.minimum_effect),
+        seeds=n,
+        variance=variance,
+        lucky=lucky,
+        mixed=mixed,
+        adjusted=difference.p_value,
+    )
+
+
+def _paired(metric: Metric, differences: Array) -> tuple[Difference, Array, Array]:
+    n, mean, variance = _moments(differences)
+    tested = n >= 2
+    floors = np.asarray(metric.floor(mean), float)
+    own = np.where(tested, variance, np.nan)
+    prior = statistics.variance_prior((own / floors)[tested], (n - 1)[tested])
+    moderated, df = statistics.moderate(own, n - 1, floors, prior)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = statistics.paired_t(np.where(tested, mean, np.nan), moderated, n, df=df)
+    return difference, n, moderated
+
+
+def _two_samples(metric: Metric, baseline: Array, run: Array) -> tuple[Difference, Array, Array]:
+    (n, mean, variance), (m, mean_run, variance_run) = _moments(baseline), _moments(run)
+    tested = (n >= 2) & (m >= 2)
+    floors = metric.floor(np.concatenate([mean, mean_run]))
+    own = np.where(np.tile(tested, 2), np.concatenate([variance, variance_run]), np.nan)
+    df_own = np.concatenate([n, m]) - 1
+    both = np.tile(tested, 2)
+    prior = statistics.variance_prior((own / floors)[both], df_own[both])
+    moderated, df = statistics.moderate(own, df_own, floors, prior)
+    first, second = np.split(moderated, 2)
+    df_first, df_second = np.split(df, 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = statistics.welch(
+            mean, first, n, mean_run, second, m, df_a=df_first, df_b=df_second
+        )
+    return difference, np.minimum(n, m), (first + second) / 2
+
+
+def _moments(values: Array) -> tuple[Array, Array, Array]:
+    """Number, mean and sample variance along seeds, NaN left out; NaN where there are too few."""
+    n = (~np.isnan(values)).sum(axis=1).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=1) / n
+        variance = np.nansum((values - mean[:, None]) ** 2, axis=1) / (n - 1)
+    return n, mean, variance
+
+
+def _luck_of_changes(
+    metric: Metric, baseline: Array, run: Array, difference: Difference, n: Array
+) -> tuple[Array, Array]:
+    """:func:`statistics.luck` of each change as large as the gap, and the mixed sides behind it.
+
+    A side is mixed, and another cell's change a flip like this one, if it reaches from this cell's
+    lower mean to its higher one, up to a quarter of the change on either end.
+    """
+    cells = difference.change.size
+    lucky, mixed = np.full(cells, np.nan), np.full(cells, np.nan)
+    large = np.flatnonzero(np.abs(difference.change) >= metric.gap)
+    if not large.size:
+        return lucky, mixed
+    sides = np.concatenate([baseline, run])
+    lowest, highest = (pick(sides, axis=1) for pick in (np.fmin.reduce, np.fmax.reduce))
+    means = np.stack([_moments(baseline)[1], _moments(run)[1]])
+    low, high = means.min(axis=0), means.max(axis=0)
+    for cell in large:
+        slack = (high[cell] - low[cell]) / 4
+        bottom, top = low[cell] + slack, high[cell] - slack
+        mixed[cell] = ((lowest <= bottom) & (highest >= top)).sum() / 2
+        flips = int(((low[large] <= bottom) & (high[large] >= top)).sum())
+        rate = statistics.flips_per_mixed_side(int(n[cell]))
+        lucky[cell] = statistics.luck(flips, float(mixed[cell]), rate)
+    return lucky, mixed
+
+
+def seeds_needed(metric: Metric, analysis: Analysis, cell: int, *, alpha: float) -> float:
+    """Seeds a side that would decide an undecided cell, if change and spread stay what they are.
+
+    Infinite for a change that is exactly the minimum effect.
+    """
+    means = analysis.means[metric.name]
+    change = abs(float(means.difference.change[cell]))
+    sides = 1 if metric.paired else 2
+    variance = float(means.variance[cell])
+    level = alpha / FAMILIES
+    if change > metric.minimum_effect:
+        tail = level / 2 / max(analysis.tests, 1)
+        needed = float(statistics.seeds_to_decide(change, variance, tail, sides=sides))
+    else:
+        room = metric.minimum_effect - change
+        needed = float(statistics.seeds_to_decide(room, variance, alpha, sides=sides))
+    if not math.isnan(means.lucky[cell]):
+        needed = max(needed, seeds_against_luck(float(means.mixed[cell]), level))
+    return max(needed, float(means.seeds[cell]) + 1)
+
+
+def seeds_against_luck(mixed: float, level: float) -> float:
+    """The fewest seeds a side with which one flip is not luck."""
+    seeds = 2
+    while statistics.luck(1, mixed, statistics.flips_per_mixed_side(seeds)) > level:
+        seeds += 1
+    return float(seeds)

@@ -1,0 +1,96 @@
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from builders import environment, healthy, replaced
+from golden import check_golden
+
+from bench.report.comparison import compare_runs, differences_of_plan
+from bench.run import StoredRun
+from bench.verdict.judgement import Judgement, Verdict
+
+
+def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:
+    """B trains one cell worse and one differently."""
+    before = healthy(Path("results/a"), of=environment(software={"tensorflow": "2.20.0"}))
+    after = healthy(Path("results/b"))
+    records = dict(after.records)
+    for key, record in records.items():
+        if key[0].depth == 10:
+            worse = (record.test_accuracy or 0) - 0.02
+            records[key] = msgspec.structs.replace(record, test_accuracy=worse, digest="0")
+    verdicts = [Verdict.IDENTICAL] * 2 + [Verdict.REGRESSED, Verdict.ROUNDING]
+    verdicts += [Verdict.IDENTICAL] * 2
+    judgements = [
+        Judgement(item=item, verdict=verdict, reason=f"{verdict.value}, as planted", rung="digest")
+        for item, verdict in zip(after.plan.items, verdicts, strict=True)
+    ]
+    return before, replaced(after, records=records), judgements
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_compare(form: str) -> None:
+    """Only cells that differ are listed, in three formats."""
+    text, warnings = compare_runs(*two(), form=form)
+    assert warnings == []
+    check_golden({"markdown": "compare.md", "csv": "compare.csv", "json": "compare.json"}[form], text)
+
+
+def test_all() -> None:
+    """``--all`` lists the identical cells too."""
+    before, after, judgements = two()
+    listed = compare_runs(before, after, judgements, everything=True, form="csv")[0]
+    assert len(list(csv.DictReader(io.StringIO(listed)))) == len(judgements) == 6
+    few = compare_runs(before, after, judgements, form="csv")[0]
+    assert len(list(csv.DictReader(io.StringIO(few)))) == 2
+    text = compare_runs(before, after, judgements)[0]
+    assert "4 identical cells not listed" in text
+
+
+def test_numbers_are_raw_in_json() -> None:
+    """A share is a share, at full precision, and what is absent is null."""
+    before, after, judgements = two()
+    cells = json.loads(compare_runs(before, after, judgements, form="json")[0])["cells"]
+    cell = judgements[2].item.cell
+    values = [record.test_accuracy or 0 for record in after.of(cell)]
+    assert cells[0]["accuracy_b"] == pytest.approx(sum(values) / 3, abs=1e-15)
+    assert cells[0]["accuracy_change"] == pytest.approx(-0.02)
+
+
+def test_other_machine_has_no_speeds() -> None:
+    """Throughput of two machines is not set side by side."""
+    before, after, judgements = two()
+    assert "images/s" in compare_runs(before, after, judgements)[0]
+    other = replaced(after, environment=environment(machine={"cpu": "another"}))
+    text = compare_runs(before, other, judgements)[0]
+    assert "images/s" not in text
+    assert "The runs are of two machines" in text
+
+
+def test_plans_that_differ() -> None:
+    """Other cells, seeds, images and absent replicas are each a warning."""
+    before, after, _ = two()
+    assert differences_of_plan(before, after) == []
+    records = dict(list(after.records.items())[:-2])
+    plan = msgspec.structs.replace(after.plan, items=after.plan.items[1:], seeds=[0, 1, 5, 6])
+    other = replaced(
+        after, plan=plan, records=records, environment=environment(data={"fingerprint": "ffff"})
+    )
+    gone = before.plan.items[0].id
+    # 5 cells x 4 seeds = 20; of seeds 0 and 1 ten are there, but the last cell's last two records
+    # are of seeds 1 and 2, so 9
+    assert differences_of_plan(before, other) == [
+        f"1 cell of A not in B, such as depth/{gone}",
+        "A has 3 seeds, B has 4, 2 of them shared",
+        "A was trained on images 741c988805d0, B on ffff",
+        "B is unfinished: 11 of 20 replicas are absent",
+    ]
+    text, warnings = compare_runs(before, other, [], form="markdown")
+    assert all(f"> **Warning**: {warning}" in text for warning in warnings[:2])

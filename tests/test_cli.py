@@ -1,0 +1,488 @@
+"""``bench ...`` as a user meets it: what is printed, where, and the exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from builders import (
+    CLASS,
+    DEPTH_AXES,
+    crashed,
+    environment,
+    healthy,
+    items,
+    plan,
+    replaced,
+    stored,
+    trained,
+    write,
+)
+from golden import check_golden
+
+import bench
+from bench import cli
+from bench.cell import Cell
+from bench.grid import GRIDS
+from bench.run import StoredRun
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory; claims are tested elsewhere and synthetic runs violate them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("bench.verdict.judging.check_claims", lambda cell, records: [])
+    return tmp_path
+
+
+def results(name: str) -> Path:
+    return Path("results") / name
+
+
+def worse(run: StoredRun, depth: int, by: float = 0.05) -> StoredRun:
+    """The run with a planted loss of accuracy, and so other digests."""
+    records = {
+        key: msgspec.structs.replace(
+            record, test_accuracy=(record.test_accuracy or 0) - by, digest=f"worse{key[1]}"
+        )
+        if key[0].depth == depth
+        else record
+        for key, record in run.records.items()
+    }
+    return replaced(run, records=records)
+
+
+def accepted(run: StoredRun) -> None:
+    assert cli.main(["baseline", "accept", str(run.path), "--yes", "--reason", "first"]) == 0
+
+
+# Help and usage
+
+
+def commands() -> list[list[str]]:
+    return [
+        [],
+        ["data"],
+        ["data", "fetch"],
+        ["data", "verify"],
+        ["data", "where"],
+        ["report"],
+        ["compare"],
+        ["baseline"],
+        ["baseline", "accept"],
+        ["baseline", "show"],
+        ["baseline", "diff"],
+        ["baseline", "check"],
+        ["grids"],
+    ]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command explains itself; every command that acts has an example that parses."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    if command and command not in (["data"], ["baseline"]):
+        example = re.search(r"^example:\n  bench (.*)$", text, re.MULTILINE)
+        assert example is not None
+        words = re.findall(r'"[^"]*"|\S+', example[1].partition(" > ")[0])
+        parsed = cli._parser().parse_args([word.strip('"') for word in words])
+        assert words[: len(command)] == command
+        assert callable(parsed.command)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """``bench --version`` names version and program."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"bench {bench.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["data"], ["compare", "a"], ["report", "--outputs"]])
+def test_usage(arguments: list[str]) -> None:
+    """Wrong usage is exit code 2."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+# Runs
+
+
+@pytest.mark.parametrize("command", [["report", "x"], ["compare", "x", "y"], ["baseline", "diff", "x"]])
+def test_no_such_run(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Said on stderr with the way out, exit code 2, nothing on stdout."""
+    assert cli.main(command) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "bench: error: no run 'x': neither a folder nor a name below results/\n"
+        "  -> name a folder, a run below --results DIR, or 'latest'\n"
+    )
+
+
+def test_run_by_path_name_and_latest() -> None:
+    """Three ways to mean one run; ``latest`` is the newest."""
+    write(healthy(results("20261120-000000-quick")))
+    newest = write(healthy(results("20261121-000000-quick")))
+    for name in ("latest", newest.name, str(newest), str(newest.absolute())):
+        assert cli.find_run(name, Path("results")).path.name == newest.name
+
+
+def test_latest_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """No run at all is trouble, not success."""
+    assert cli.main(["report", "latest"]) == 2
+    assert "results: holds no run" in capsys.readouterr().err
+
+
+def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged line is named; the exit code is not that of a regression."""
+    path = write(healthy(results("a")))
+    lines = (path / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (path / "records.jsonl").write_bytes(b"".join([lines[0], lines[1][:40] + b"\n", *lines[2:]]))
+    assert cli.main(["report", "a"]) == 2
+    assert "records.jsonl, line 2: not a record of schema 1" in capsys.readouterr().err
+
+
+# Report
+
+
+def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """``report.md`` in the run's folder; counts and the path on stdout; exit code of the verdict."""
+    run = healthy(results("a"))
+    write(run)
+    assert cli.main(["report", "a"]) == 0
+    assert "report: results/a/report.md" in capsys.readouterr().out
+    assert "**Nothing to compare 6 cells with**" in Path("results/a/report.md").read_text()
+    accepted(run)
+    write(worse(healthy(results("b")), 10))
+    assert cli.main(["report", "b"]) == 1
+    text = Path("results/b/report.md").read_text()
+    assert text.startswith("**2 of 6 cells need attention**")
+    assert cli.main(["report", "a"]) == 0
+    assert Path("results/a/report.md").read_text().startswith("**Nothing regressed**")
+
+
+def test_report_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--output FILE``, and ``-`` for stdout; report.md stays away."""
+    path = write(healthy(results("a")))
+    assert cli.main(["report", "a", "--output", "mine.md"]) == 0
+    capsys.readouterr()
+    assert cli.main(["report", "a", "--output", "-"]) == 0
+    assert capsys.readouterr().out == Path("mine.md").read_text()
+    assert not (path / "report.md").exists()
+
+
+def test_report_that_cannot_be_written(
+    below_a_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trouble, exit code 2."""
+    write(healthy(results("a")))
+    assert cli.main(["report", "a", "--output", str(below_a_file)]) == 2
+    assert f"{below_a_file}: cannot be written: Not a directory" in capsys.readouterr().err
+
+
+def test_report_of_crashes() -> None:
+    """A crash is exit code 1 even where there is no baseline."""
+    cell = Cell()
+    the_plan = plan(items("depth", [cell], DEPTH_AXES), seeds=(0, 1))
+    write(stored(the_plan, [trained(cell, 0), crashed(cell, 1)], path=results("a")))
+    assert cli.main(["report", "a"]) == 1
+    assert "crashed 1/2" in Path("results/a/report.md").read_text()
+
+
+# Compare
+
+
+def test_compare_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two equal runs: nothing regressed, no row, exit code 0."""
+    write(healthy(results("a")))
+    write(healthy(results("b")))
+    assert cli.main(["compare", "a", "b"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("**Nothing regressed**: 6 of 6 cells identical to run a (TensorFlow 2.21.0)")
+    check_golden("cli-compare-identical.md", out)
+
+
+def test_compare_finds_a_planted_loss(capsys: pytest.CaptureFixture[str]) -> None:
+    """Five points less at depth 10: exit code 1, the two cells and no others, in every format."""
+    write(healthy(results("a")))
+    write(worse(healthy(results("b")), 10))
+    assert cli.main(["compare", "a", "b"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("**2 of 6 cells need attention**")
+    assert "4 identical cells not listed" in out
+    assert cli.main(["compare", "a", "b", "--format", "csv"]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["cell"].split("-")[0] for row in rows] == ["depth:10", "depth:10"]
+    assert cli.main(["compare", "a", "b", "--format", "json", "--all"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["cells"]) == 6
+
+
+def test_compare_warns_of_other_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    """In CSV, where stdout is for a program, warnings are on stderr."""
+    write(healthy(results("a")))
+    after = healthy(results("b"))
+    write(replaced(after, plan=msgspec.structs.replace(after.plan, items=after.plan.items[1:])))
+    assert cli.main(["compare", "a", "b"]) == 0
+    assert "> **Warning**: 1 cell of A not in B" in capsys.readouterr().out
+    assert cli.main(["compare", "a", "b", "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    assert "bench: warning: 1 cell of A not in B" in err
+    assert "arning" not in out
+
+
+def test_compare_of_nothing_in_common(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing compared is never success."""
+    write(healthy(results("a")))
+    cell = Cell(depth=99)
+    the_plan = plan(items("depth", [cell], DEPTH_AXES))
+    write(stored(the_plan, [trained(cell, seed) for seed in range(3)], path=results("b")))
+    assert cli.main(["compare", "a", "b"]) == 2
+    assert "no cell in common" in capsys.readouterr().err
+
+
+# Baselines
+
+
+def test_accept_shows_then_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    """First the change, then the files; a second time nothing is left to accept."""
+    run = healthy(results("a"))
+    write(run)
+    assert cli.main(["baseline", "accept", "a", "--yes", "--reason", "first"]) == 0
+    check_golden("cli-accept-new.md", capsys.readouterr().out)
+    assert sorted(path.name for path in Path("baselines", CLASS).iterdir()) == [
+        "class.json",
+        "depth.json",
+    ]
+    assert cli.main(["baseline", "accept", "a", "--yes", "--reason", "again"]) == 0
+    assert capsys.readouterr().out == (
+        f"results/a holds nothing that the baseline {CLASS} does not.\n"
+    )
+
+
+def test_accept_asks(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal it needs --yes; on one, anything but yes leaves all as it was."""
+    write(healthy(results("a")))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert cli.main(["baseline", "accept", "a", "--reason", "x"]) == 2
+    out, err = capsys.readouterr()
+    assert "6 new cells" in out
+    assert "add --yes to accept" in err
+    assert not Path("baselines").exists()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for answer, code in (("", 2), ("n", 2), ("yes", 0)):
+        answers = iter(["because", answer])
+        monkeypatch.setattr("builtins.input", lambda _, answers=answers: next(answers))
+        assert cli.main(["baseline", "accept", "a"]) == code
+        assert Path("baselines", CLASS).exists() == (code == 0)
+
+
+def test_accept_without_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """A baseline that nobody can explain is refused."""
+    write(healthy(results("a")))
+    assert cli.main(["baseline", "accept", "a", "--yes"]) == 2
+    assert "a baseline needs a reason" in capsys.readouterr().err
+    assert not Path("baselines").exists()
+
+
+def stored_ids() -> list[str]:
+    content = json.loads(Path("baselines", CLASS, "depth.json").read_text())
+    return [cell["id"].partition("-init")[0] for cell in content["cells"]]
+
+
+def test_accept_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
+    """``-k "depth:3-"`` takes depth 3 and leaves depth 30; other cells stay as they were."""
+    run = healthy(results("a"))
+    write(run)
+    arguments = ["baseline", "accept", "a", "--yes", "--reason", "x", "-k"]
+    assert cli.main([*arguments, "depth:3- and not tanh"]) == 0
+    assert stored_ids() == ["depth:3-act:relu"]
+    assert cli.main([*arguments, "tanh", "--grid", "depth"]) == 0
+    assert stored_ids() == ["depth:3-act:relu", *(f"depth:{d}-act:tanh" for d in (3, 10, 30))]
+    capsys.readouterr()
+    assert cli.main([*arguments, "gelu"]) == 2
+    assert "-k 'gelu' matches none of 6 cells" in capsys.readouterr().err
+    assert cli.main([*arguments, "a = b"]) == 2
+    assert "unexpected '=' at column 3" in capsys.readouterr().err
+    assert cli.main([*arguments, "", "--grid", "clip"]) == 2
+    assert "--grid clip: not in this run" in capsys.readouterr().err
+
+
+def test_accept_refuses_crashes(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unfinished run is no baseline, unless somebody insists."""
+    run = healthy(results("a"))
+    records = dict(run.records)
+    key = next(iter(records))
+    records[key] = crashed(*key)
+    write(replaced(run, records=records))
+    arguments = ["baseline", "accept", "a", "--yes", "--reason", "x"]
+    assert cli.main(arguments) == 2
+    assert "crashed under seed 0" in capsys.readouterr().err
+    assert not Path("baselines").exists()
+    assert cli.main([*arguments, "--force"]) == 0
+
+
+def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
+    """What accepting would change, and nothing is written."""
+    run = healthy(results("a"))
+    write(run)
+    accepted(run)
+    before = {path: path.read_bytes() for path in Path("baselines").rglob("*.json")}
+    write(worse(healthy(results("b")), 10))
+    capsys.readouterr()
+    assert cli.main(["baseline", "diff", "b"]) == 0
+    check_golden("cli-diff.md", capsys.readouterr().out)
+    assert {path: path.read_bytes() for path in Path("baselines").rglob("*.json")} == before
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cells of the only class; some of them; the classes where there are several."""
+    assert cli.main(["baseline", "show"]) == 2
+    assert "baselines: holds no baseline" in capsys.readouterr().err
+    run = healthy(results("a"))
+    write(run)
+    accepted(run)
+    capsys.readouterr()
+    assert cli.main(["baseline", "show"]) == 0
+    today = time.strftime("%Y-%m-%d")
+    check_golden("cli-show.md", capsys.readouterr().out.replace(today, "2026-11-21"))
+    assert cli.main(["baseline", "show", "depth:3-"]) == 0
+    out = capsys.readouterr().out
+    assert len(re.findall("^. `depth/depth:", out, re.MULTILINE)) == 2
+    assert cli.main(["baseline", "show", "--class", "cpu-z"]) == 2
+    assert f"no baseline of class 'cpu-z'\n  -> there are: {CLASS}" in capsys.readouterr().err
+    assert cli.main(["baseline", "show", "nothing-like-it"]) == 2
+    numerics = msgspec.structs.replace(environment().numerics, isa="avx2")
+    other = healthy(results("c"), of=environment(numerics=numerics))
+    write(other)
+    accepted(other)
+    capsys.readouterr()
+    assert cli.main(["baseline", "show"]) == 0
+    out = capsys.readouterr().out
+    assert "| `cpu-avx2-onednn-1thread`" in out
+    assert f"| `{CLASS}`" in out
+
+
+def test_check(capsys: pytest.CaptureFixture[str]) -> None:
+    """Sound baselines pass; a cell of no grid, damage, and nothing at all do not."""
+    assert cli.main(["baseline", "check"]) == 2
+    assert "holds no baseline, so none was checked" in capsys.readouterr().err
+    grid = GRIDS["depth"]
+    cells = list(grid.cells("quick").values())[:3]
+    the_plan = plan(items("depth", cells, grid.axes))
+    records = [trained(cell, seed) for cell in cells for seed in the_plan.seeds]
+    run = stored(the_plan, records, path=results("a"))
+    write(run)
+    accepted(run)
+    capsys.readouterr()
+    assert cli.main(["baseline", "check"]) == 0
+    assert capsys.readouterr().out == "1 baselines, 0 problems\n"
+    path = Path("baselines", CLASS, "depth.json")
+    sound = path.read_text()
+    path.write_text(sound.replace('"depth:1-', '"depth:99-', 1))
+    assert cli.main(["baseline", "check"]) == 2
+    assert "is in no grid any more" in capsys.readouterr().out
+    path.write_text(sound[:100])
+    assert cli.main(["baseline", "check"]) == 2
+    assert "not a baseline of schema 1" in capsys.readouterr().out
+
+
+# Grids and data
+
+
+def test_grids(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every cell of the tier under its grid's question; the full tier has more."""
+    assert cli.main(["grids"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("# ") for line in lines) == len(GRIDS)
+    expected = [f"{grid.name}/{id_}" for grid in GRIDS.values() for id_ in grid.cells("quick")]
+    assert [line for line in lines if not line.startswith("# ")] == expected
+    assert cli.main(["grids", "depth", "--tier", "full"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(GRIDS["depth"].cells("full")) + 1
+    assert cli.main(["grids", "deep"]) == 2
+    assert "no grid 'deep'\n  -> one of depth, activation" in capsys.readouterr().err
+    assert cli.main(["grids", "--tier", "quack"]) == 2
+    assert "no tier 'quack'" in capsys.readouterr().err
+
+
+def test_data_without_network(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing cached is trouble with a remedy; ``where`` always answers; unknown sources are named."""
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(place / "cache"))
+    monkeypatch.delenv("BENCH_MNIST_DIR", raising=False)
+    assert cli.main(["data", "verify"]) == 2
+    assert "nothing is cached in" in capsys.readouterr().err
+    assert cli.main(["data", "where"]) == 0
+    assert str(place / "cache") in capsys.readouterr().out
+    assert cli.main(["data", "fetch", "--source", "cache", "moon"]) == 2
+    assert "unknown MNIST source 'moon'" in capsys.readouterr().err
+    assert cli.main(["data", "fetch", "--source", "cache"]) == 2
+
+
+# The process
+
+
+def test_keyboard_interrupt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C is exit code 2 and one line."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "find_run", interrupted)
+    assert cli.main(["report", "latest"]) == 2
+    assert capsys.readouterr().err == "bench: interrupted\n"
+
+
+def test_closed_pipe() -> None:
+    """``bench grids | head -1`` leaves no traceback."""
+    command = f"{sys.executable} -m bench.cli grids --tier full | head -1"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stderr == ""
+    assert result.stdout.startswith("# ")
+
+
+def test_never_imports_tensorflow() -> None:
+    """Judging stored runs works, and is quick, where TensorFlow is broken."""
+    write(healthy(results("a")))
+    code = """
+import sys
+from bench.cli import main
+for arguments in (["report", "a"], ["compare", "a", "a"], ["grids"], ["baseline", "diff", "a"]):
+    main(arguments)
+heavy = {"tensorflow", "keras", "pandas", "distributed", "rich"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
