@@ -163,13 +163,14 @@ DEPTH = Grid(
         "quick": [
             *_depth((1, 3, 10, 30), ("mlp",)),
             *_depth((3, 10), ("residual",)),
-            *_depth((50,), activations=["relu"], normalizations=["none", "batch"]),
+            *_depth((50,), activations=["relu"]),
+            *_depth((50,), ("residual",), ["relu"], normalizations=["batch"]),
             *_depth((10, 50), ("residual",), ["relu"], branches=["scaled"]),
         ],
         "standard": [
             *_depth((2, 5, 20, 50), ("mlp",)),
             *_depth(DEPTHS, ("residual",), branches=["plain", "scaled"]),
-            *_depth((3, 10, 30), normalizations=["batch"]),
+            *_depth((3, 10, 30, 50), normalizations=["batch"]),
         ],
         "full": [*_depth(DEPTHS, normalizations=["none", "batch"], branches=["plain", "scaled"])],
     },

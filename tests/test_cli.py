@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory; claims are tested elsewhere and synthetic runs violate them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr("bench.verdict.judging.check_claims", lambda cell, records: [])
+    monkeypatch.setattr("bench.verdict.judging.check_claims", lambda *_: [])
     return tmp_path
 
 
@@ -122,7 +122,9 @@ def test_usage(arguments: list[str]) -> None:
 # Runs
 
 
-@pytest.mark.parametrize("command", [["report", "x"], ["compare", "x", "y"], ["baseline", "diff", "x"]])
+@pytest.mark.parametrize(
+    "command", [["report", "x"], ["compare", "x", "y"], ["baseline", "diff", "x"]]
+)
 def test_no_such_run(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Said on stderr with the way out, exit code 2, nothing on stdout."""
     assert cli.main(command) == 2
@@ -214,7 +216,9 @@ def test_compare_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "a", "b"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith("**Nothing regressed**: 6 of 6 cells identical to run a (TensorFlow 2.21.0)")
+    assert out.startswith(
+        "**Nothing regressed**: 6 of 6 cells identical to run a (TensorFlow 2.21.0)"
+    )
     check_golden("cli-compare-identical.md", out)
 
 
@@ -391,7 +395,7 @@ def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     accepted(run)
     capsys.readouterr()
     assert cli.main(["baseline", "check"]) == 0
-    assert capsys.readouterr().out == "1 baselines, 0 problems\n"
+    assert capsys.readouterr().out == "1 baseline checked, 0 problems\n"
     path = Path("baselines", CLASS, "depth.json")
     sound = path.read_text()
     path.write_text(sound.replace('"depth:1-', '"depth:99-', 1))
@@ -423,7 +427,7 @@ def test_grids(capsys: pytest.CaptureFixture[str]) -> None:
 def test_data_without_network(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing cached is trouble with a remedy; ``where`` always answers; unknown sources are named."""
+    """Nothing cached is trouble with a remedy; ``where`` always answers; sources are checked."""
     monkeypatch.setenv("BENCH_CACHE_DIR", str(place / "cache"))
     monkeypatch.delenv("BENCH_MNIST_DIR", raising=False)
     assert cli.main(["data", "verify"]) == 2

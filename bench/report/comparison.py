@@ -137,7 +137,7 @@ def _markdown(
             "Accuracy: mean ± standard deviation over seeds. Signal ratio: gradient variance in "
             "the first over that in the last hidden layer, at initialization, median over seeds. "
             + (
-                "Speeds were taken with all workers busy, one run after the other: no evidence."
+                "Speeds were taken with all workers busy, one run after the other: no proof."
                 if speeds
                 else "The runs are of two machines, so speeds are left out."
             )

@@ -27,6 +27,7 @@ from bench.report.words import (
     attention,
     by_verdict,
     called,
+    known_items,
     question_of,
     versions_of,
 )
@@ -187,11 +188,12 @@ def _compared(run: StoredRun, baseline: Baseline | None, total_sec: float | None
             f"No baseline is stored for {code(environment.environment_class)}. Once these results "
             f"are reviewed: `bench baseline accept {run.path.name} --reason TEXT`."
         )
-    gone = stale(run, baseline) if baseline is not None else []
+    gone = stale(run, baseline, known_items()) if baseline is not None else []
     if gone:
         parts.append(
-            f"The baseline also holds {count(len(gone), 'cell')} that this run does not have, such "
-            f"as {code(f'{gone[0].grid}/{gone[0].id}')}."
+            f"The baseline also holds {count(len(gone), 'cell')} that no grid has any more, such "
+            "as "
+            f"{code(f'{gone[0].grid}/{gone[0].id}')}."
         )
     return "\n\n".join(parts)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.text import count
+from bench.run import Item
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import ATTENTION, Judgement, Verdict
 
@@ -118,6 +119,18 @@ def question_of(grid: str) -> tuple[str, str]:
 
     known = GRIDS.get(grid)
     return (known.title, known.question) if known is not None else (grid, "")
+
+
+def known_items() -> list[Item]:
+    """Every cell of every grid of this version, at the tier that contains all others."""
+    from bench.grid import GRIDS, TIERS
+
+    largest = list(TIERS)[-1]
+    return [
+        Item(grid=grid.name, id=id_, cell=cell)
+        for grid in GRIDS.values()
+        for id_, cell in grid.cells(largest).items()
+    ]
 
 
 def called(baseline: Baseline | None) -> str:

@@ -214,25 +214,25 @@ def _luck_of_changes(
 ) -> tuple[Array, Array]:
     """:func:`statistics.luck` of each change as large as the gap, and the mixed sides behind it.
 
-    A side is mixed, and another cell's change a flip like this one, if it reaches from this cell's
-    lower mean to its higher one, up to a quarter of the change on either end.
+    The two states of a change end a quarter of it from its lower and from its higher mean. A side is
+    mixed if it has seeds in both; a cell flips if one side is all in one and the other all in the other.
     """
     cells = difference.change.size
     lucky, mixed = np.full(cells, np.nan), np.full(cells, np.nan)
     large = np.flatnonzero(np.abs(difference.change) >= metric.gap)
     if not large.size:
         return lucky, mixed
-    sides = np.concatenate([baseline, run])
-    lowest, highest = (pick(sides, axis=1) for pick in (np.fmin.reduce, np.fmax.reduce))
-    means = np.stack([_moments(baseline)[1], _moments(run)[1]])
-    low, high = means.min(axis=0), means.max(axis=0)
+    lowest = np.stack([np.fmin.reduce(side, axis=1) for side in (baseline, run)])
+    highest = np.stack([np.fmax.reduce(side, axis=1) for side in (baseline, run)])
+    means = np.stack([_moments(side)[1] for side in (baseline, run)])
     for cell in large:
-        slack = (high[cell] - low[cell]) / 4
-        bottom, top = low[cell] + slack, high[cell] - slack
+        low, high = means[:, cell].min(), means[:, cell].max()
+        bottom, top = low + (high - low) / 4, high - (high - low) / 4
         mixed[cell] = ((lowest <= bottom) & (highest >= top)).sum() / 2
-        flips = int(((low[large] <= bottom) & (high[large] >= top)).sum())
+        down, up = highest <= bottom, lowest >= top
+        flips = int(((down[0] & up[1]) | (down[1] & up[0])).sum())
         rate = statistics.flips_per_mixed_side(int(n[cell]))
-        lucky[cell] = statistics.luck(flips, float(mixed[cell]), rate)
+        lucky[cell] = statistics.luck(max(flips, 1), float(mixed[cell]), rate)
     return lucky, mixed
 
 

@@ -77,25 +77,23 @@ def exit_code(judgements: Sequence[Judgement]) -> int:
     return EXIT_OK
 
 
-def stale(
-    run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = None
-) -> list[tuple[str, str]]:
-    """(grid, id) of the baseline's cells, in the run's grids, that the run's plan does not have.
+def stale(run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = None) -> list[Item]:
+    """The baseline's cells, in the run's grids, that the run's plan does not have.
 
     None for a plan of selected cells.
 
     Args:
         known: every cell of the current grids. A smaller tier leaves out cells of a larger one, which
-            are no finding; None counts these too.
+            are no finding; without this argument these are listed too.
     """
     if run.plan.selected:
         return []
     present = {(item.grid, item.id) for item in (*run.plan.items, *(known or ()))}
     return [
-        (grid, id_)
+        Item(grid=grid, id=cell.id, cell=cell.cell)
         for grid in run.plan.grids()
-        for id_ in baseline.grids.get(grid, {})
-        if (grid, id_) not in present
+        for cell in baseline.grids.get(grid, {}).values()
+        if (grid, cell.id) not in present
     ]
 
 

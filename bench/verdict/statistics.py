@@ -19,10 +19,13 @@ FEWEST_GROUPS = 10
 #: Degrees of freedom that stand for a variance that is known.
 KNOWN = 1e6
 
-#: A variance that the prior gives less than this probability borrows nothing from it.
-OUTLIER = 0.1
+#: A variance that the prior gives less than this probability borrows nothing from it. Chosen by
+#: simulation: at .1 cells whose spread differs fiftyfold raise a false alarm in 7 % of runs, at .2 in
+#: less than 5 %, and the power to see 2 points at n = 3 falls from .98 to .94 (standard deviation .2).
+OUTLIER = 0.2
 
-#: No prior counts for more degrees of freedom than this; see :func:`moderate`.
+#: No prior counts for more degrees of freedom than this, however alike cells look; see
+#: :func:`moderate`.
 MOST_BORROWED = 8.0
 
 

@@ -40,7 +40,9 @@ def test_compare(form: str) -> None:
     """Only cells that differ are listed, in three formats."""
     text, warnings = compare_runs(*two(), form=form)
     assert warnings == []
-    check_golden({"markdown": "compare.md", "csv": "compare.csv", "json": "compare.json"}[form], text)
+    check_golden(
+        {"markdown": "compare.md", "csv": "compare.csv", "json": "compare.json"}[form], text
+    )
 
 
 def test_all() -> None:

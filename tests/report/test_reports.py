@@ -22,6 +22,7 @@ from golden import check_golden
 from stories import STORIES, Story, as_baseline, identical, judged, mixed
 
 from bench.cell import Cell
+from bench.grid import GRIDS
 from bench.report.github import append_step_summary
 from bench.report.markdown import full_report, short_report
 from bench.report.terminal import summary_lines
@@ -94,8 +95,14 @@ def test_tables_are_rectangular(name: str) -> None:
     ("verdicts", "expected"),
     [
         ({"identical": 3}, "Nothing regressed: 3 of 3 cells identical to X."),
-        ({"identical": 2, "rounding": 1}, "Nothing regressed: 1 rounding, 2 identical, of 3 cells."),
-        ({"regressed": 1, "identical": 2}, "1 of 3 cells needs attention: 1 regressed, 2 identical"),
+        (
+            {"identical": 2, "rounding": 1},
+            "Nothing regressed: 1 rounding, 2 identical, of 3 cells.",
+        ),
+        (
+            {"regressed": 1, "identical": 2},
+            "1 of 3 cells needs attention: 1 regressed, 2 identical",
+        ),
         ({"crashed": 2, "new": 1}, "2 of 3 cells need attention: 2 crashed, 1 new"),
         (
             {"inconclusive": 1, "identical": 2},
@@ -212,6 +219,18 @@ def test_nearest_class_is_named() -> None:
     assert "**cpu-avx2-onednn-1thread**" in text
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
     assert "No baseline is stored" not in short_report(*identical()[:2], baseline=identical()[2])
+
+
+def test_stale_cells_of_the_baseline_are_named() -> None:
+    """A cell that no grid has any more is said, one that a larger tier has is not."""
+    story = identical()
+    assert story[2] is not None
+    assert "no grid has any more" not in full(story)
+    cells = [Cell(depth=77), next(iter(GRIDS["depth"].cells("full").values()))]
+    old = items("depth", cells, GRIDS["depth"].axes)
+    before = stored(plan(old), [trained(cell, 0) for cell in cells])
+    text = full((*story[:2], as_baseline(before)))
+    assert f"also holds 1 cell that no grid has any more, such as `depth/{old[0].id}`" in text
 
 
 # The job summary
