@@ -163,7 +163,7 @@ def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """``report.md`` in the run's folder; counts and the path on stdout; exit code of the verdict."""
+    """``report.md`` in the run's folder; counts and path on stdout; exit code of the verdict."""
     run = healthy(results("a"))
     write(run)
     assert cli.main(["report", "a"]) == 0

@@ -15,7 +15,9 @@ from bench.verdict.statistics import KNOWN, MOST_BORROWED, Difference, Prior
 def _samples(seed: int, cells: int = 50) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     scale = np.exp(random.normal(size=(cells, 1)))
-    return scale * random.normal(size=(cells, 3)), 0.7 * scale * random.normal(size=(cells, 5)) + 0.2
+    return scale * random.normal(size=(cells, 3)), 0.7 * scale * random.normal(
+        size=(cells, 5)
+    ) + 0.2
 
 
 def test_welch_is_scipys() -> None:

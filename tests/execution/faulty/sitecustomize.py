@@ -1,0 +1,125 @@
+"""Stands in for TensorFlow in training processes of tests, and misbehaves where a cell says so.
+
+Python imports a module of this name at its start if its folder is on PYTHONPATH. A cell's width picks
+the fault, so that tests choose one through the public interface; all else is the real thing: pipes,
+processes, records.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import signal
+import sys
+import time
+import types
+
+from faults import ABORT, EAT_MEMORY, EXIT, HANG, KILL, RAISE, RESOURCES, SEGFAULT
+
+
+def _fault(width: int) -> None:
+    print(f"about to train width {width}")
+    if width == ABORT:
+        print("corrupted size vs. prev_size", file=sys.stderr)
+        os.abort()
+    elif width == KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif width == SEGFAULT:
+        ctypes.string_at(0)
+    elif width == HANG:
+        time.sleep(3600)
+    elif width == RAISE:
+        raise ValueError("shapes (3,) and (4,) do not match\nsecond line")
+    elif width == EXIT:
+        os._exit(7)
+    elif width == EAT_MEMORY:
+        hoard = []
+        while True:
+            hoard.append(bytearray(os.urandom(1 << 20)) * 32)
+            time.sleep(0.01)
+    elif width == RESOURCES:
+        raise type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor")
+
+
+class Trainer:
+    """The interface of bench.nets.replica.Trainer, without a network."""
+
+    def __init__(self, data: object, device: str, environment: str) -> None:
+        self._data, self._environment = data, environment
+
+    def forget(self) -> None:
+        return None
+
+    def train(self, cell: object, seed: int) -> object:
+        from bench.record import Flow, Record
+
+        _fault(cell.width)
+        time.sleep(float(os.environ.get("FAULTY_SLEEP_SEC", "0.01")))
+        digest = hashlib.sha256(f"{cell} {seed}".encode()).hexdigest()[:32]
+        part = int(digest[:6], 16) / 0xFFFFFF
+        layers = cell.depth
+        flow = Flow(
+            signal=[0.5] * layers,
+            kernel_gradient=[0.5] * layers,
+            bias_gradient=[0.5] * layers,
+            activation_mean=[0.0] * layers,
+            activation_variance=[1.0] * layers,
+            dead_units=[0.0] * layers,
+            gradient_norm=1.0,
+            clipped_norm=1.0,
+            clipped_peak=0.1,
+            clipped_variable_norm=0.5,
+            clip_error=0.0,
+            kernel_gradient_peak=0.1,
+        )
+        shift = float(os.environ.get("FAULTY_SHIFT", "0"))
+        return Record(
+            cell=cell,
+            seed=seed,
+            outcome="trained",
+            data=self._data.fingerprint,
+            environment=self._environment,
+            test_accuracy=0.93 + 0.004 * part - shift,
+            test_loss=0.2,
+            digest=digest if not shift else digest[::-1],
+            start=flow,
+            end=flow,
+            images_per_sec=1000.0,
+            training_sec=0.01,
+            total_sec=0.02,
+        )
+
+    def burst(self, cell: object, *, work: str, steps: int) -> float:
+        _fault(cell.width)
+        return 1e-4 * steps
+
+
+def _module(name: str, **contents: object) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(contents)
+    sys.modules[name] = module
+
+
+def _numerics(device: str, *, isa: str, threads: int) -> object:
+    from bench.environment import Numerics
+
+    return Numerics(
+        device=device, isa="fake", onednn=True, xla=False, tf32=False, threads=threads or 1
+    )
+
+
+def _configure(*_: object, **__: object) -> None:
+    if os.environ.get("FAULTY_START") == "abort":
+        print("cannot load libfake.so", file=sys.stderr)
+        os.abort()
+
+
+if "bench.execution.trainer" in sys.orig_argv:
+    _module("bench.nets.replica", Trainer=Trainer)
+    _module(
+        "bench.nets.device",
+        configure=_configure,
+        numerics=_numerics,
+        software=lambda: {"tensorflow": os.environ.get("FAULTY_VERSION", "9.9.9"), "keras": "9"},
+    )

@@ -1,0 +1,82 @@
+"""Tests of the schedule."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cell import Cell
+from bench.execution.schedule import Schedule, cost
+
+CELLS = st.lists(
+    st.builds(
+        Cell,
+        depth=st.integers(1, 4),
+        initializer=st.sampled_from(["he_normal", "zeros", "normal_0.1"]),
+        normalization=st.sampled_from(["none", "batch"]),
+    ),
+    max_size=12,
+    unique=True,
+)
+
+
+@given(CELLS, st.integers(1, 3), st.lists(st.integers(0, 3), min_size=200, max_size=200))
+def test_hands_out_every_replica_once(cells: list[Cell], seeds: int, asking: list[int]) -> None:
+    """Whatever the order in which workers ask, each replica is handed out exactly once."""
+    replicas = [(cell, seed) for cell in cells for seed in range(seeds)]
+    schedule = Schedule(replicas)
+    handed = [replica for worker in asking if (replica := schedule.next(worker)) is not None]
+    assert sorted(map(repr, handed)) == sorted(map(repr, replicas))
+    assert len(schedule) == 0
+
+
+def test_a_worker_keeps_its_graph_until_it_is_done() -> None:
+    """Two workers with two graphs: neither compiles the other's."""
+    deep, flat = Cell(depth=9), Cell(depth=2)
+    others = [Cell(depth=9, initializer="zeros"), Cell(depth=2, initializer="zeros")]
+    schedule = Schedule([(cell, seed) for cell in (flat, deep, *others) for seed in range(2)])
+    handed = {worker: [schedule.next(worker) for _ in range(4)] for worker in ("a", "b")}
+    graphs = {w: {replica[0].graph() for replica in got if replica} for w, got in handed.items()}
+    assert graphs == {"a": {deep.graph()}, "b": {flat.graph()}}
+
+
+def test_the_most_expensive_graph_comes_first() -> None:
+    """So that a long one is not left for the end."""
+    schedule = Schedule([(Cell(depth=1), 0), (Cell(depth=50), 0), (Cell(depth=10), 0)])
+    assert [schedule.next(worker)[0].depth for worker in "abc"] == [50, 10, 1]  # type: ignore[index]
+
+
+def test_an_idle_worker_helps_where_most_is_left() -> None:
+    """The second worker has no graph of its own, and takes from the first one's."""
+    schedule = Schedule([(Cell(), seed) for seed in range(4)])
+    assert [schedule.next(worker) for worker in "aabb"] == [(Cell(), seed) for seed in range(4)]
+
+
+def test_a_lost_replica_comes_back() -> None:
+    """A worker that went away costs nothing but time."""
+    schedule = Schedule([(Cell(), 0)])
+    lost = schedule.next("a")
+    assert schedule.next("b") is None
+    assert lost is not None
+    schedule.put_back(lost)
+    assert schedule.next("b") == lost
+
+
+def test_drop_takes_out_one_cell_only() -> None:
+    """The other cells of the graph stay."""
+    other = Cell(initializer="zeros")
+    schedule = Schedule([(Cell(), 0), (other, 0), (Cell(), 1)])
+    assert schedule.drop(Cell()) == [(Cell(), 0), (Cell(), 1)]
+    assert schedule.next("a") == (other, 0)
+
+
+def test_cost_grows_with_work() -> None:
+    """Depth, steps, normalization and convolutions cost more."""
+    base = cost(Cell(depth=3))
+    for dearer in (
+        Cell(depth=10),
+        Cell(steps=1200),
+        Cell(normalization="batch"),
+        Cell(architecture="cnn"),
+    ):
+        assert cost(dearer) > base

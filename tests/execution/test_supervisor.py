@@ -1,0 +1,171 @@
+"""Tests of the supervisor: training processes that really die, hang and fill the memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import faults
+import psutil
+import pytest
+
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.execution import protocol
+from bench.execution.supervisor import Crashed, Supervisor
+from bench.record import Record
+
+
+TIMEOUT_SEC = 60.0
+
+
+def make(cache: tuple[Path, str], environment: dict[str, str], **options: Any) -> Supervisor:
+    """A supervisor of faulty training processes."""
+    settings = protocol.Settings(device="cpu", data=cache[1], cache_dir=str(cache[0]))
+    return Supervisor(settings, environment=environment, name="7", **options)
+
+
+@pytest.fixture
+def supervisor(
+    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+) -> Iterator[Supervisor]:
+    """A supervisor with a limit of 400 MiB."""
+    made = make(image_cache, faulty_environment, memory_limit_bytes=400 * 2**20)
+    yield made
+    made.close()
+
+
+def train(supervisor: Supervisor, width: int, timeout_sec: float = TIMEOUT_SEC) -> Record:
+    return supervisor.train(Cell(width=width), 3, timeout_sec=timeout_sec)
+
+
+@pytest.mark.parametrize(
+    ("width", "reason", "message"),
+    [
+        (faults.ABORT, "signal", "killed by SIGABRT"),
+        (faults.KILL, "signal", "killed by SIGKILL (the system does this when memory runs out)"),
+        (faults.SEGFAULT, "signal", "killed by SIGSEGV"),
+        (faults.EXIT, "exit", "exited with status 7"),
+        (faults.RAISE, "exception", "ValueError: shapes (3,) and (4,) do not match"),
+        (faults.RESOURCES, "memory", "ResourceExhaustedError: OOM when allocating tensor"),
+    ],
+)
+def test_a_failure_costs_its_replica_and_says_how(
+    supervisor: Supervisor, width: int, reason: str, message: str
+) -> None:
+    """The record names signal, status or exception and the last output; the next cell is trained."""
+    record = train(supervisor, width)
+    assert record.outcome == "crashed"
+    assert record.crash is not None
+    assert (record.crash.reason, record.crash.message) == (reason, message)
+    assert f"about to train width {width}" in record.crash.output
+    assert (record.cell, record.seed, record.worker) == (Cell(width=width), 3, "7")
+    assert train(supervisor, 100).outcome == "trained"
+
+
+def test_a_fatal_signal_leaves_a_traceback(supervisor: Supervisor) -> None:
+    """What the process printed last is kept, with Python's own stack."""
+    crash = train(supervisor, faults.ABORT).crash
+    assert crash is not None
+    assert "corrupted size vs. prev_size" in crash.output
+    assert "Fatal Python error: Aborted" in crash.output
+
+
+def test_output_of_earlier_replicas_is_left_out(supervisor: Supervisor) -> None:
+    """The last output is the crashed replica's own."""
+    train(supervisor, 100)
+    crash = train(supervisor, faults.EXIT).crash
+    assert crash is not None
+    assert "width 100" not in crash.output
+
+
+def test_a_process_that_hangs_is_ended(supervisor: Supervisor) -> None:
+    """After the limit its replica has crashed, and the next one gets a new process."""
+    supervisor.start()
+    begin = time.monotonic()
+    record = train(supervisor, faults.HANG, timeout_sec=1.0)
+    assert time.monotonic() - begin < 30
+    assert record.crash is not None
+    assert (record.crash.reason, record.crash.message) == ("timeout", "no answer for 1 s")
+    assert train(supervisor, 100).outcome == "trained"
+
+
+def test_a_process_that_fills_the_memory_is_ended(supervisor: Supervisor) -> None:
+    """Beyond its limit, long before the machine's."""
+    record = train(supervisor, faults.EAT_MEMORY)
+    assert record.crash is not None
+    assert record.crash.reason == "memory"
+    assert re.fullmatch(
+        r"out of memory: \d\.\d GiB, and the worker's limit is 0\.4 GiB", record.crash.message
+    )
+    assert train(supervisor, 100).outcome == "trained"
+
+
+def test_a_process_killed_from_outside(supervisor: Supervisor) -> None:
+    """Also while it sleeps."""
+    supervisor.start()
+    (child,) = _trainers()
+    threading.Timer(0.5, os.kill, (child.pid, signal.SIGKILL)).start()
+    crash = train(supervisor, faults.HANG).crash
+    assert crash is not None
+    assert crash.message.startswith("killed by SIGKILL")
+
+
+def test_a_process_killed_between_replicas_is_replaced(supervisor: Supervisor) -> None:
+    """Nobody's replica was in it."""
+    supervisor.start()
+    (child,) = _trainers()
+    child.kill()
+    child.wait()
+    assert train(supervisor, 100).outcome == "trained"
+
+
+def test_close_leaves_no_process(supervisor: Supervisor) -> None:
+    """Not even a hanging one."""
+    train(supervisor, 100)
+    assert len(_trainers()) == 1
+    supervisor.close()
+    assert not _trainers()
+
+
+def test_a_burst_that_crashes_is_an_exception(supervisor: Supervisor) -> None:
+    """Throughput has no records."""
+    assert supervisor.burst(Cell(), work="training", steps=5, timeout_sec=60) == pytest.approx(5e-4)
+    with pytest.raises(Crashed, match="killed by SIGABRT"):
+        supervisor.burst(Cell(width=faults.ABORT), work="training", steps=5, timeout_sec=60)
+
+
+def test_a_process_that_cannot_start_is_trouble(
+    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+) -> None:
+    """Not a crash of whichever cell came first; the last output says why."""
+    made = make(image_cache, {**faulty_environment, "FAULTY_START": "abort"})
+    with pytest.raises(BenchError, match="7: the training process did not start: killed by SIGABRT") as caught:
+        made.start()
+    assert "cannot load libfake.so" in str(caught.value)
+    made.close()
+
+
+def test_images_that_are_not_cached_are_trouble(
+    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+) -> None:
+    """The process says so itself."""
+    made = make((image_cache[0], "0" * 64), faulty_environment)
+    with pytest.raises(BenchError, match=re.escape("0" * 12)):
+        made.start()
+    made.close()
+
+
+def _trainers() -> list[psutil.Process]:
+    """The training processes that are alive below this one."""
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "bench.execution.trainer" in " ".join(child.cmdline())
+    ]
