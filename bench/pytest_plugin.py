@@ -84,7 +84,7 @@ class Bench:
     """The hooks of an active session."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from bench.run import new_run_name
+        from bench.run import JUNIT, make_folder, new_run_name
         from bench.session import run_folder
 
         self._config = config
@@ -100,8 +100,9 @@ class Bench:
                 resume=option.resume,
                 new=new_run_name(option.tier),
             )
-        if not option.xmlpath and not option.collectonly:
-            option.xmlpath = str(self._folder / "junit.xml")
+            if not option.collectonly:
+                make_folder(self._folder)
+                option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
 
     # --- Collection: one item per cell, one per claim
 

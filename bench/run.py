@@ -136,6 +136,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise cannot_write(path, error) from error
 
 
+def make_folder(path: Path) -> None:
+    """Makes a run's folder and those above it.
+
+    Raises:
+        BenchError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def cannot_write(path: Path, error: OSError) -> BenchError:
     """The error for a place that takes no more bytes."""
     taken = isinstance(error, FileExistsError)  # a file where a folder has to be made
@@ -187,8 +199,8 @@ class RunWriter:
         self._lock = filelock.FileLock(str(path / ".lock"))
 
     def __enter__(self) -> RunWriter:
+        make_folder(self.path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             raise BenchError(

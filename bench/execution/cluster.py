@@ -136,7 +136,7 @@ def connect(placement: Placement, *, data: str, cache_dir: Path) -> Iterator[Clu
 def _foreign(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
     assert placement.scheduler is not None
     try:
-        client = distributed.Client(placement.scheduler, timeout=20, set_as_default=False)
+        client = distributed.Client(placement.scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise BenchError(
             f"--scheduler {placement.scheduler}: no answer: {error}",

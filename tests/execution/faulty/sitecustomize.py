@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import signal
 import sys
@@ -59,6 +60,7 @@ class Trainer:
         digest = hashlib.sha256(f"{cell} {seed}".encode()).hexdigest()[:32]
         part = int(digest[:6], 16) / 0xFFFFFF
         layers = cell.depth
+        limit = cell.clipping_rule[1] or math.inf
         flow = Flow(
             signal=[0.5] * layers,
             kernel_gradient=[0.5] * layers,
@@ -67,10 +69,10 @@ class Trainer:
             activation_variance=[1.0] * layers,
             dead_units=[0.0] * layers,
             gradient_norm=1.0,
-            clipped_norm=1.0,
-            clipped_peak=0.1,
-            clipped_variable_norm=0.5,
-            clip_error=0.0,
+            clipped_norm=min(1.0, limit),
+            clipped_peak=min(0.1, limit),
+            clipped_variable_norm=min(0.5, limit),
+            clip_error=max(0.0, 1 - limit),
             kernel_gradient_peak=0.1,
         )
         shift = float(os.environ.get("FAULTY_SHIFT", "0"))

@@ -1,0 +1,201 @@
+"""Tests of the executor on a real local cluster, with training processes that fail as told."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from pathlib import Path
+
+import builders
+import distributed
+import faults
+import pytest
+
+from bench.cell import Cell
+from bench.errors import BenchError
+from bench.execution.cluster import Placement
+from bench.execution.executor import Execution
+from bench.record import Record, read_records
+from bench.run import ENVIRONMENT, RECORDS, Plan, RunWriter
+
+
+class Watcher:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.started_replicas: list[tuple[Cell, int]] = []
+        self.finished_records: list[Record] = []
+
+    def started(self, worker: str, cell: Cell, seed: int) -> None:
+        self.started_replicas.append((cell, seed))
+
+    def finished(self, worker: str, record: Record) -> None:
+        self.finished_records.append(record)
+
+    def tick(self) -> None:
+        return None
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch, faulty_environment: dict[str, str]) -> None:
+    """Training processes of this process' clusters are the faulty ones."""
+    for name, value in faulty_environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def plan(*widths: int, seeds: int = 3) -> Plan:
+    cells = [Cell(width=width) for width in widths]
+    return builders.plan(builders.items("depth", cells, ("width",)), seeds=range(seeds))
+
+
+def execute(
+    path: Path,
+    the_plan: Plan,
+    cache: tuple[Path, str],
+    *,
+    resume: bool = False,
+    placement: Placement | None = None,
+) -> Watcher:
+    """Runs a plan into ``path``."""
+    watcher = Watcher()
+    with RunWriter(path, the_plan, resume=resume) as writer:
+        Execution(
+            writer,
+            placement or Placement(workers=2, cell_timeout_sec=2.0),
+            data={"name": "custom", "fingerprint": cache[1], "source": "test"},
+            cache_dir=cache[0],
+            progress=watcher,
+        ).run()
+    return watcher
+
+
+@pytest.mark.usefixtures("faulty")
+def test_trains_every_replica_once(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+    """Two workers, one record per replica, in the file and told to whoever watches."""
+    the_plan = plan(10, 11, 12, 13)
+    watcher = execute(tmp_path / "run", the_plan, image_cache)
+    records = read_records(tmp_path / "run" / RECORDS)
+    assert Counter(record.key for record in records) == Counter(the_plan.replicas())
+    assert {record.outcome for record in records} == {"trained"}
+    assert {record.worker for record in records} == {"0", "1"}
+    assert sorted(map(repr, watcher.started_replicas)) == sorted(map(repr, the_plan.replicas()))
+    assert len(watcher.finished_records) == 12
+    assert (tmp_path / "run" / ENVIRONMENT).is_file()
+
+
+@pytest.mark.usefixtures("faulty")
+def test_faults_cost_their_cells_and_the_run_goes_on(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """An abort, a hang and an exception among sound cells; seeds of a hung cell are not tried."""
+    the_plan = plan(10, faults.ABORT, 11, faults.HANG, 12, faults.RAISE)
+    execute(tmp_path / "run", the_plan, image_cache)
+    records = read_records(tmp_path / "run" / RECORDS)
+    by_width: dict[int, list[Record]] = {}
+    for record in records:
+        by_width.setdefault(record.cell.width, []).append(record)
+    assert {width: len(found) for width, found in by_width.items()} == dict.fromkeys(by_width, 3)
+    assert len(by_width) == 6
+    sound = [record for width in (10, 11, 12) for record in by_width[width]]
+    assert {record.outcome for record in sound} == {"trained"}
+    reasons = {
+        width: [record.crash.reason for record in by_width[width] if record.crash]
+        for width in (faults.ABORT, faults.HANG, faults.RAISE)
+    }
+    assert reasons[faults.ABORT] == ["signal"] * 3
+    assert reasons[faults.RAISE] == ["exception"] * 3
+    assert reasons[faults.HANG][0] == "timeout"
+    assert set(reasons[faults.HANG][1:]) <= {"timeout", "not attempted"}
+    assert "not attempted" in reasons[faults.HANG]
+
+
+@pytest.mark.usefixtures("faulty")
+def test_resume_trains_only_what_is_missing(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """Records that are there stay as they are; half a line at the end is trained again."""
+    the_plan = plan(10, 11)
+    execute(tmp_path / "run", the_plan, image_cache)
+    path = tmp_path / "run" / RECORDS
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]) + lines[3][:100])
+    watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
+    assert len(watcher.finished_records) == 3
+    assert path.read_bytes().splitlines(keepends=True)[:3] == lines[:3]
+    records = read_records(path)
+    assert Counter(record.key for record in records) == Counter(the_plan.replicas())
+
+
+@pytest.mark.usefixtures("faulty")
+def test_resume_of_a_complete_run_trains_nothing(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """It ends at once, with all records as they were."""
+    execute(tmp_path / "run", plan(10), image_cache)
+    before = (tmp_path / "run" / RECORDS).read_bytes()
+    assert not execute(tmp_path / "run", plan(10), image_cache, resume=True).finished_records
+    assert (tmp_path / "run" / RECORDS).read_bytes() == before
+
+
+@pytest.mark.usefixtures("faulty")
+def test_resume_under_another_version_is_refused(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of two TensorFlow versions don't belong into one run."""
+    execute(tmp_path / "run", plan(10), image_cache)
+    (tmp_path / "run" / RECORDS).write_bytes(b"")
+    monkeypatch.setenv("FAULTY_VERSION", "9.9.10")
+    message = "started with other software: tensorflow '9.9.9', now '9.9.10'"
+    with pytest.raises(BenchError, match=re.escape(message)):
+        execute(tmp_path / "run", plan(10), image_cache, resume=True)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_process_that_cannot_start_stops_the_run(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken installation is trouble, not as many crashed cells as there are."""
+    monkeypatch.setenv("FAULTY_START", "abort")
+    with pytest.raises(BenchError, match="did not start: killed by SIGABRT"):
+        execute(tmp_path / "run", plan(10, 11), image_cache)
+    assert read_records(tmp_path / "run" / RECORDS) == []
+
+
+@pytest.mark.usefixtures("faulty")
+def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+    """``--scheduler``: the same plan on workers that somebody else has started."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        placement = Placement(scheduler=cluster.scheduler_address)
+        execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
+    outcomes = Counter(record.outcome for record in read_records(tmp_path / "run" / RECORDS))
+    assert outcomes == {"trained": 3, "crashed": 3}
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_lost_dask_worker_costs_no_replica(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nanny is gone with it; what it was training is trained elsewhere."""
+    monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.3")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        victim = cluster.workers[0]
+        threading.Timer(4.0, lambda: cluster.sync(victim.close)).start()
+        placement = Placement(scheduler=cluster.scheduler_address)
+        the_plan = plan(10, 11, 12, 13, seeds=8)
+        execute(tmp_path / "run", the_plan, image_cache, placement=placement)
+        assert victim.status is distributed.Status.closed, "it was to be lost while it trained"
+    records = read_records(tmp_path / "run" / RECORDS)
+    assert Counter(record.key for record in records) == Counter(the_plan.replicas())
+    assert {record.outcome for record in records} == {"trained"}
+
+
+def test_a_scheduler_that_is_not_there(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+    """The address is in the message, and what would start one."""
+    placement = Placement(scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(BenchError, match=re.escape("--scheduler tcp://127.0.0.1:9: no answer")):
+        execute(tmp_path / "run", plan(10), image_cache, placement=placement)

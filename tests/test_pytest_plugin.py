@@ -1,0 +1,316 @@
+"""Tests of the main job as users start it: ``pytest suites`` in a process of its own.
+
+Training processes are the stand-in of ``execution/faulty``; all else is real.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main as bench_main
+from bench.record import read_records
+from bench.run import Plan, read_json
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
+CLASS = "cpu-fake-onednn-1thread"
+
+
+@dataclass
+class Job:
+    """Starts main jobs in a folder of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> list[str]:
+        options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
+        suites = str(REPOSITORY / "suites")
+        return [sys.executable, "-m", "pytest", suites, "-p", "no:cacheprovider", *options, *arguments]
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, **self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == expect, output
+        return output
+
+    def records(self, run: str) -> list:  # type: ignore[type-arg]
+        return read_records(self.folder / "results" / run / "records.jsonl")
+
+    def plan(self, run: str) -> Plan:
+        return read_json(self.folder / "results" / run / "plan.json", Plan)
+
+    def accept(self, run: str) -> None:
+        results, baselines = self.folder / "results", self.folder / "baselines"
+        arguments = ["--results", results, "--baselines", baselines, "--yes", "--force"]
+        command = ["baseline", "accept", run, "--reason", "test", *map(str, arguments)]
+        assert bench_main(command) == 0
+
+
+@pytest.fixture
+def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job:
+    environment = {
+        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "BENCH_CACHE_DIR": str(image_cache[0]),
+        "BENCH_MNIST_DIR": str(images_file),
+        "GITHUB_STEP_SUMMARY": "",
+    }
+    return Job(tmp_path, environment)
+
+
+FEW = ("--axis", "depth=3", "-k", "test_clipping and clip:norm", "--run", "r")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class TestMainJob:
+    def test_leaves_all_its_files(self, job: Job) -> None:
+        """Records, report, JUnit, environment, and plain progress lines without a terminal."""
+        summary = job.folder / "summary.md"
+        output = job.run(*FEW, GITHUB_STEP_SUMMARY=str(summary))
+        folder = job.folder / "results" / "r"
+        assert len(job.records("r")) == 4 * 3
+        assert "4/4 cells, 12/12 replicas" in output
+        assert re.search(r"elapsed \d+:\d\d, remaining 0:00", output)
+        assert re.search(r"^new +4$", output, re.MULTILINE)
+        assert "report: results/r/report.md" in output
+        assert re.search(r"^time: ", output, re.MULTILINE)
+        assert "clip:norm_0.1" in (folder / "report.md").read_text()
+        assert "4" in summary.read_text()
+        environment = json.loads((folder / "environment.json").read_text())
+        assert environment["software"]["tensorflow"] == "9.9.9"
+        cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
+        assert sum("clip:norm" in case.attrib["name"] for case in cases) == 4
+
+    def test_identical_then_regressed(self, job: Job) -> None:
+        """The same bits again are identical, exit 0; 20 points less accuracy is exit 1."""
+        job.run(*FEW)
+        job.accept("r")
+        again = job.run(*FEW[:-1], "again")
+        assert re.search(r"^identical +4$", again, re.MULTILINE)
+        worse = job.run(*FEW[:-1], "worse", expect=1, FAULTY_SHIFT="0.2")
+        assert "regressed" in worse
+        assert "4 failed" in worse
+
+    def test_a_crash_is_a_finding(self, job: Job) -> None:
+        """Exit 1, with the signal and the cell in the lines that come first."""
+        (job.folder / "sitecustomize.py").write_text(
+            "import os, sys\n"
+            "if 'bench.execution.trainer' in sys.orig_argv:\n"
+            f"    sys.path.insert(0, {str(FAULTY)!r})\n"
+            "    import importlib.util as u\n"
+            f"    spec = u.spec_from_file_location('faulty', {str(FAULTY / 'sitecustomize.py')!r})\n"
+            "    module = u.module_from_spec(spec); spec.loader.exec_module(module)\n"
+            "    train = module.Trainer.train\n"
+            "    def wrapped(self, cell, seed):\n"
+            "        if cell.clipping == 'norm_0.1' and seed == 1: os.abort()\n"
+            "        return train(self, cell, seed)\n"
+            "    module.Trainer.train = wrapped\n"
+        )
+        path = f"{job.folder}{os.pathsep}{FAULTY.parents[1]}"
+        output = job.run(*FEW, expect=1, PYTHONPATH=path)
+        assert re.search(r"^CRASHED clipping/\S*clip:norm_0.1", output, re.MULTILINE)
+        assert "killed by SIGABRT" in output
+        assert Counter(record.outcome for record in job.records("r")) == {"trained": 10, "crashed": 2}
+
+    def test_claims_are_items(self, job: Job) -> None:
+        """A claim has an item of its own, and the stand-in's flat signal breaks one."""
+        output = job.run("--axis", "act=sigmoid", "-k", "test_depth", "--run", "r", expect=1)
+        assert re.search(r"^CLAIM VIOLATED depth/", output, re.MULTILINE)
+        assert "test_claim[sigmoid-signal-ratio]" in output
+
+
+class TestSelection:
+    def test_by_axis_k_and_id(self, job: Job) -> None:
+        """The three ways narrow each other down; the plan knows that it is a selection."""
+        id_ = "depth:10-act:tanh-init:he_normal-lr:0.03"
+        job.run("--axis", "depth=3,10", "--axis", "act=tanh", "-k", "test_activation", "--run", "a")
+        assert {item.cell.activation for item in job.plan("a").items} == {"tanh"}
+        assert len(job.plan("a").items) == 4
+        job.run("--cell", id_, "--run", "b")
+        assert [item.id for item in job.plan("b").items] == [id_]
+        assert job.plan("b").selected
+
+    def test_full_tier_is_reachable(self, job: Job) -> None:
+        """Any axis value, one seed."""
+        arguments = ["--tier", "full", "--axis", "init=uniform_.3", "--axis", "depth=10"]
+        job.run(*arguments, "--axis", "act=tanh", "--seeds", "1", "--run", "r")
+        assert {item.cell.initializer for item in job.plan("r").items} == {"uniform_0.3"}
+        assert job.plan("r").seeds == [0]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--cell", "depth:3-act:rely"], "no such cell at tier quick"),
+            (["--axis", "dept=3"], "no axis 'dept'"),
+            (["--axis", "depth=4"], "no grid has depth:4"),
+            (["--tier", "huge"], "no tier 'huge'"),
+            (["--seeds", "0"], "--seeds must be above 0"),
+            (["--data-sources", "ftp"], "ftp"),
+            (["--resume"], "results: holds no run"),
+        ],
+    )
+    def test_a_mistake_is_one_clear_message(
+        self, job: Job, arguments: list[str], message: str
+    ) -> None:
+        """Exit 2, the mistake, what would be right, no traceback."""
+        output = job.run(*arguments, expect=2)
+        assert message in output
+        assert "->" in output
+        assert "Traceback" not in output
+
+    def test_nothing_selected_is_no_success(self, job: Job) -> None:
+        """Exit 2: nothing was measured."""
+        job.run("-k", "no_such_test", expect=2)
+
+
+class TestDevice:
+    def test_an_absent_gpu_is_skipped_with_its_reason(self, job: Job) -> None:
+        """And, as nothing was measured, it is no success either."""
+        output = job.run(*FEW, "--device", "gpu", "-rs", expect=2, CUDA_VISIBLE_DEVICES="-1")
+        assert "no GPU" in output
+        assert "4 skipped" in output or "skipped" in output
+
+    def test_a_required_gpu_fails(self, job: Job) -> None:
+        """Before anything is trained."""
+        arguments = [*FEW, "--device", "gpu", "--require-device"]
+        output = job.run(*arguments, expect=2, CUDA_VISIBLE_DEVICES="-1")
+        assert "bench: error: no GPU" in output
+        assert not (job.folder / "results" / "r" / "records.jsonl").exists()
+
+    def test_auto_is_the_cpu_where_there_is_no_gpu(self, job: Job) -> None:
+        job.run(*FEW, "--device", "auto", CUDA_VISIBLE_DEVICES="-1")
+        assert job.plan("r").device == "cpu"
+
+
+class TestInterruption:
+    SLOW = ("--axis", "depth=3", "-k", "test_clipping", "--run", "r", "--workers", "2")
+
+    def count(self, job: Job) -> int:
+        path = job.folder / "results" / "r" / "records.jsonl"
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    def test_kill_and_resume(self, job: Job) -> None:
+        """SIGKILL of the run: resuming repeats no replica and loses none; no process is left."""
+        process = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.2")
+        wait_for(lambda: self.count(job) >= 5)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        wait_for(lambda: not _trainers_of(job))
+        before = job.records("r")
+        path = job.folder / "results" / "r" / "records.jsonl"
+        with path.open("ab") as file:
+            file.write(b'{"schema":1,"cell":{"depth":3')  # what a kill in mid-write leaves
+        output = job.run(*self.SLOW, "--resume")
+        after = job.records("r")
+        assert after[: len(before)] == before
+        assert Counter(r.key for r in after) == Counter(job.plan("r").replicas())
+        assert "14/14 cells" in output
+
+    def test_ctrl_c_reports_what_is_done(self, job: Job) -> None:
+        """Exit 2; the report holds what was measured, and names the way to go on."""
+        process = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.3")
+        wait_for(lambda: self.count(job) >= 9)
+        os.kill(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 2, output
+        assert re.search(r"^missing +\d+$", output, re.MULTILINE), output
+        assert "--resume" in output
+        report = (job.folder / "results" / "r" / "report.md").read_text()
+        assert "not measured" in report or "missing" in report
+        assert not _trainers_of(job)
+        job.run(*self.SLOW, "--resume")
+
+    def test_two_runs_into_one_folder(self, job: Job) -> None:
+        """The second one says so and leaves the first alone."""
+        first = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.1")
+        wait_for(lambda: self.count(job) >= 1)
+        second = job.run(*self.SLOW, "--resume", expect=2)
+        assert "another process is writing to this run" in second
+        output, _ = first.communicate(timeout=60)
+        assert first.returncode == 0, output
+        third = job.run(*self.SLOW, expect=2)
+        assert "already holds a run" in third
+
+
+class TestTrouble:
+    def test_a_damaged_baseline_is_found_before_training(self, job: Job) -> None:
+        """Exit 2 at once, with the file's name."""
+        folder = job.folder / "baselines" / CLASS
+        folder.mkdir(parents=True)
+        (folder / "class.json").write_text('{"schema": 99}')
+        output = job.run(*FEW, expect=2)
+        assert f"baselines/{CLASS}/class.json" in output
+        assert "schema" in output
+        assert not (job.folder / "results" / "r" / "records.jsonl").exists()
+
+    def test_results_that_cannot_be_written(self, job: Job) -> None:
+        """A file where the folder should be; root cannot write there either."""
+        (job.folder / "results").write_text("in the way")
+        output = job.run(*FEW, expect=2)
+        assert "bench: error:" in output
+        assert "cannot be written" in output
+        assert "Traceback" not in output
+
+    def test_a_full_disk_keeps_what_is_there(self, job: Job) -> None:
+        """The run stops with exit 2 at the first record that cannot be written."""
+        folder = job.folder / "results" / "r"
+        folder.mkdir(parents=True)
+        (folder / "records.jsonl").symlink_to("/dev/full")
+        output = job.run(*FEW, expect=2)
+        assert "records.jsonl: cannot be written: No space left on device" in output
+        assert "--resume" in output
+
+    def test_no_data(self, job: Job) -> None:
+        """Every source that was tried, and why it failed."""
+        empty = {"BENCH_CACHE_DIR": str(job.folder / "empty"), "BENCH_MNIST_DIR": ""}
+        output = job.run(*FEW, "--data-sources", "cache", expect=2, **empty)
+        assert "cache" in output
+        assert "bench: error:" in output
+
+    def test_a_broken_tensorflow(self, job: Job) -> None:
+        """Exit 2, with what the process printed: no cell is to blame."""
+        output = job.run(*FEW, expect=2, FAULTY_START="abort")
+        assert "the training process did not start" in output
+        assert "cannot load libfake.so" in output
+
+
+def _trainers_of(job: Job) -> list[int]:
+    """Training processes that were started in the job's folder."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if "bench.execution.trainer" in command and process.info["cwd"] == str(job.folder):
+            found.append(process.pid)
+    return found
