@@ -2,6 +2,9 @@
 
 NumPy promises that the raw stream of a bit generator never changes, but not what ``Generator``
 makes of it (NEP 19). So everything here starts from the raw 64-bit words of a Philox generator.
+NumPy's logarithm and sine also differ in the last bit between its versions and between CPUs. So
+they are computed here from additions, products, quotients and square roots, which IEEE 754 rounds
+alike everywhere. Only ``orthogonal`` depends on more: on the QR factorization of a LAPACK.
 """
 
 from __future__ import annotations
@@ -35,9 +38,40 @@ def uniform(bits: np.random.Philox, count: int) -> Array:
 def standard_normal(bits: np.random.Philox, count: int) -> Array:
     """``count`` standard normal float64 values (Box and Muller 1958)."""
     pairs = (count + 1) // 2
-    radius = np.sqrt(-2.0 * np.log1p(-uniform(bits, pairs)))
-    angle = 2.0 * math.pi * uniform(bits, pairs)
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+    radius = np.sqrt(-2.0 * _log(1.0 - uniform(bits, pairs)))
+    cosine, sine = _circle(uniform(bits, pairs))
+    return np.concatenate([radius * cosine, radius * sine])[:count]
+
+
+def _log(x: Array) -> Array:
+    """ln(x) of x in (0, 1]: x = m 2^e with m from sqrt(1/2) to sqrt(2), ln(m) = 2 artanh(s) with
+    s = (m - 1) / (m + 1), whose series to s^23 leaves s^24 / 25 < 2^-65."""
+    mantissa, exponent = np.frexp(x)
+    small = mantissa < math.sqrt(0.5)
+    mantissa = np.where(small, 2.0 * mantissa, mantissa)
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    series = _polynomial(s * s, [1.0 / k for k in range(1, 25, 2)])
+    return np.asarray((exponent - small) * math.log(2.0) + 2.0 * s * series)
+
+
+def _circle(turns: Array) -> tuple[Array, Array]:
+    """Cosine and sine of 2 pi ``turns``, from Taylor series within pi/4 of a quarter turn."""
+    quarter = np.floor(4.0 * turns + 0.5)
+    angle = 2.0 * math.pi * (turns - 0.25 * quarter)
+    square = -angle * angle
+    cosine = _polynomial(square, [1.0 / math.factorial(k) for k in range(0, 20, 2)])
+    sine = angle * _polynomial(square, [1.0 / math.factorial(k) for k in range(1, 21, 2)])
+    odd = quarter % 2 == 1
+    sign = np.where(quarter % 4 >= 2, -1.0, 1.0)
+    return sign * np.where(odd, -sine, cosine), sign * np.where(odd, cosine, sine)
+
+
+def _polynomial(x: Array, coefficients: list[float]) -> Array:
+    """The polynomial whose first coefficient belongs to x^0 (Horner's rule)."""
+    value = np.full_like(x, coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = value * x + coefficient
+    return value
 
 
 def truncated_normal(bits: np.random.Philox, count: int) -> Array:

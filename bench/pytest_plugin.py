@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
-
-
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +96,6 @@ class Bench:
             self._folder = run_folder(
                 option.results,
                 option.run,
-                tier=option.tier,
                 resume=option.resume,
                 new=new_run_name(option.tier),
             )
@@ -156,19 +155,39 @@ class Bench:
                 hint=f"{hint}`bench grids --tier {tier}` lists all",
             )
 
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Takes out what pytest puts in the place of a grid without a selected cell, and the claims
+        of such a grid."""
+        empty = {
+            item.path
+            for item in items
+            if "judgement" in _parameters(item)
+            and not isinstance(_parameters(item)["judgement"], tuple)
+        }
+        dropped = [item for item in items if item.path in empty]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = [item for item in items if item.path not in empty]
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         from bench.run import Item
-        from bench.session import DeviceAbsent, Session, resolve_device
+        from bench.session import DeviceAbsentError, Session, resolve_device
 
         option = self._config.option
-        cells = [item.callspec.params["judgement"] for item in _cell_items(session)]
+        cells = [
+            _parameters(item)["judgement"]
+            for item in session.items
+            if "judgement" in _parameters(item)
+        ]
         if not cells or option.collectonly:
             return
         items = [Item(grid=grid, id=id_, cell=cell) for grid, id_, cell in cells]
         with _told():
             try:
                 device = resolve_device(option.device, required=option.require_device)
-            except DeviceAbsent as absent:
+            except DeviceAbsentError as absent:
                 self._skip = absent.message
                 return
             self.session = Session(self._options(device, len(items)), items)
@@ -213,9 +232,8 @@ class Bench:
             reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
             capture: Any = self._config.pluginmanager.getplugin("capturemanager")
             with capture.global_and_fixture_disabled(), _told():
-                stream = reporter._tw._file if reporter else None
-                live = bool(stream and stream.isatty())
-                self.session.execute(stream, live=live)
+                stream = reporter._tw._file if reporter else sys.stdout
+                self.session.execute(stream, live=stream.isatty())
         return (yield)
 
     # --- What items ask for
@@ -341,13 +359,13 @@ def remote_bursts(pytestconfig: pytest.Config) -> Iterator[RemoteBursts]:
     from bench import mnist
     from bench.execution import protocol
     from bench.execution.supervisor import Supervisor
-    from bench.session import DeviceAbsent, resolve_device
+    from bench.session import DeviceAbsentError, resolve_device
 
     option = pytestconfig.option
     with _told():
         try:
             device = resolve_device(option.device, required=option.require_device)
-        except DeviceAbsent as absent:
+        except DeviceAbsentError as absent:
             pytest.skip(absent.message)
         data = mnist.load(directory=option.data_dir, sources=_sources(option))
         settings = protocol.Settings(
@@ -366,19 +384,15 @@ def _sources(option: Any) -> tuple[str, ...]:
     return mnist.resolve_sources(option.data_sources) if option.data_sources else mnist.SOURCES
 
 
-def _cell_items(session: pytest.Session) -> Iterator[Any]:
-    for item in session.items:
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and "judgement" in callspec.params:
-            yield item
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec is not None else {}
 
 
-class _told:
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
     """Turns trouble into one clear message and exit code 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, BenchError):
-            pytest.exit(f"bench: error: {error}", returncode=EXIT_TROUBLE)
+    try:
+        yield
+    except BenchError as error:
+        pytest.exit(f"bench: error: {error}", returncode=EXIT_TROUBLE)

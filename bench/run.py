@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 from collections.abc import Iterable, Mapping
@@ -268,14 +269,14 @@ class RunWriter:
         Raises:
             BenchError: the disk is full; what a failed write left behind is cut off again.
         """
-        line = encode(record)
+        rest = encode(record)
         size = os.fstat(self._file).st_size
         try:
-            written = os.write(self._file, line)
-            if written < len(line):
-                os.ftruncate(self._file, size)
-                raise OSError(28, "No space left on device")
+            while rest:  # the first of two writes may fill the disk, the second says so
+                rest = rest[os.write(self._file, rest) :]
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, size)
             raise cannot_write(self.path / RECORDS, error) from error
         self.records[record.key] = record
 

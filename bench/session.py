@@ -40,7 +40,7 @@ class Options:
     selected: bool
 
 
-class DeviceAbsent(BenchError):
+class DeviceAbsentError(BenchError):
     """The device that was asked for is not there: items are skipped with this reason."""
 
 
@@ -48,7 +48,7 @@ def resolve_device(asked: str, *, required: bool) -> str:
     """``cpu`` or ``gpu`` for ``cpu``, ``gpu`` or ``auto``.
 
     Raises:
-        DeviceAbsent: a GPU was asked for and there is none.
+        DeviceAbsentError: a GPU was asked for and there is none.
         BenchError: the same, and it is required.
     """
     if asked == "cpu":
@@ -57,14 +57,14 @@ def resolve_device(asked: str, *, required: bool) -> str:
         return "gpu"
     if asked == "auto" and not required:
         return "cpu"
-    kind = BenchError if required else DeviceAbsent
+    kind = BenchError if required else DeviceAbsentError
     raise kind(
         "no GPU: nvidia-smi lists none that CUDA_VISIBLE_DEVICES leaves visible",
         hint="run on a machine with an NVIDIA GPU and its driver, or use --device cpu",
     )
 
 
-def run_folder(results: Path, name: str | None, *, tier: str, resume: bool, new: str) -> Path:
+def run_folder(results: Path, name: str | None, *, resume: bool, new: str) -> Path:
     """The folder of the run to write: a new one, or with ``resume`` the one named or the newest.
 
     Raises:

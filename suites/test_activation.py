@@ -1,6 +1,5 @@
 """Which activations let gradients flow, and does each one still compute what it did?"""
 
-from bench.grid import ACTIVATION as GRID
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement

@@ -1,6 +1,5 @@
 """Does clipping bound what it should, and leave alone what it should?"""
 
-from bench.grid import CLIPPING as GRID
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement

@@ -1,6 +1,5 @@
 """How deep can a network be, plain or with skip connections, before gradients vanish or explode?"""
 
-from bench.grid import DEPTH as GRID
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement

@@ -1,6 +1,5 @@
 """From which initial weights does training start at all, and how fast?"""
 
-from bench.grid import INITIALIZATION as GRID
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement

@@ -1,6 +1,5 @@
 """What do batch and layer normalization rescue, from how bad a start?"""
 
-from bench.grid import NORMALIZATION as GRID
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement

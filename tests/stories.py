@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+
+from bench.cell import Cell
+from bench.run import StoredRun
+from bench.theory.claim import ClaimResult
+from bench.verdict.baseline import Acceptance, Baseline, baseline_from_run
+from bench.verdict.judgement import Comparison, Judgement, Verdict
 from builders import (
     DEPTH_AXES,
     crashed,
@@ -16,12 +22,6 @@ from builders import (
     stored,
     trained,
 )
-
-from bench.cell import Cell
-from bench.run import StoredRun
-from bench.theory.claim import ClaimResult
-from bench.verdict.baseline import Acceptance, Baseline, baseline_from_run
-from bench.verdict.judgement import Comparison, Judgement, Verdict
 
 Story = tuple[StoredRun, list[Judgement], Baseline | None]
 

@@ -14,6 +14,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+import bench
+from bench import cli
+from bench.cell import Cell
+from bench.grid import GRIDS
+from bench.run import StoredRun
 from builders import (
     CLASS,
     DEPTH_AXES,
@@ -28,12 +34,6 @@ from builders import (
     write,
 )
 from golden import check_golden
-
-import bench
-from bench import cli
-from bench.cell import Cell
-from bench.grid import GRIDS
-from bench.run import StoredRun
 
 
 @pytest.fixture(autouse=True)

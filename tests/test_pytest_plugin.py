@@ -39,7 +39,16 @@ class Job:
     def command(self, *arguments: str) -> list[str]:
         options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
         suites = str(REPOSITORY / "suites")
-        return [sys.executable, "-m", "pytest", suites, "-p", "no:cacheprovider", *options, *arguments]
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            suites,
+            "-p",
+            "no:cacheprovider",
+            *options,
+            *arguments,
+        ]
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -108,7 +117,7 @@ class TestMainJob:
         assert "4" in summary.read_text()
         environment = json.loads((folder / "environment.json").read_text())
         assert environment["software"]["tensorflow"] == "9.9.9"
-        cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own
+        cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
         assert sum("clip:norm" in case.attrib["name"] for case in cases) == 4
 
     def test_identical_then_regressed(self, job: Job) -> None:
@@ -140,7 +149,10 @@ class TestMainJob:
         output = job.run(*FEW, expect=1, PYTHONPATH=path)
         assert re.search(r"^CRASHED clipping/\S*clip:norm_0.1", output, re.MULTILINE)
         assert "killed by SIGABRT" in output
-        assert Counter(record.outcome for record in job.records("r")) == {"trained": 10, "crashed": 2}
+        assert Counter(record.outcome for record in job.records("r")) == {
+            "trained": 10,
+            "crashed": 2,
+        }
 
     def test_claims_are_items(self, job: Job) -> None:
         """A claim has an item of its own, and the stand-in's flat signal breaks one."""

@@ -12,13 +12,13 @@ import hypothesis.strategies as st
 import msgspec
 import numpy as np
 import pytest
-from builders import crashed, diverged, flow, trained
 from hypothesis import given
 from test_cell import cells
 
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.record import Crash, Flow, Record, decode, encode, finite, finite_list, read_records
+from builders import crashed, diverged, flow, trained
 
 floats = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 numbers = st.lists(floats, max_size=5)

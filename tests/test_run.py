@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from builders import DEPTH_AXES, environment, healthy, items, plan, trained, write
 
 import bench
 from bench.cell import Cell
@@ -30,6 +29,7 @@ from bench.run import (
     read_run,
     write_atomically,
 )
+from builders import DEPTH_AXES, environment, healthy, items, plan, trained, write
 
 SHALLOW, DEEP = Cell(depth=3), Cell(depth=10)
 PLAN_OF_TWO = plan(items("depth", [SHALLOW, DEEP], DEPTH_AXES), seeds=(0, 1))

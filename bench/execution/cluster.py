@@ -41,12 +41,14 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit_bytes: int | None = None
 
 
-class TrainerPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
+class TrainerPlugin(distributed.WorkerPlugin):
     """Gives each Dask worker a supervised training process of its own.
 
     Args:
-        devices: per worker name its variables and GPU memory; workers of a foreign scheduler have
-            been given their devices by whoever started them.
+        settings: of the training processes.
+        memory_limit_bytes: per process; 0: none.
+        environments: per worker name, variables that choose its device; workers of a foreign
+            scheduler have been given theirs by whoever started them.
     """
 
     name = _PLUGIN
@@ -71,7 +73,7 @@ class TrainerPlugin(distributed.WorkerPlugin):  # type: ignore[misc]
             name=name,
         )
 
-    def teardown(self, worker: Any) -> None:
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's interface
         self.supervisor.close()
 
 
@@ -122,18 +124,20 @@ def connect(placement: Placement, *, data: str, cache_dir: Path) -> Iterator[Clu
     """Starts or joins the cluster; what was started here is ended here.
 
     Args:
+        placement: which workers.
         data: fingerprint of the images, which must be in every machine's cache.
+        cache_dir: of this machine; workers of a foreign scheduler have their own.
 
     Raises:
         BenchError: the scheduler does not answer.
     """
     if placement.scheduler:
-        yield from _foreign(placement, data, cache_dir)
+        yield from _foreign(placement, data)
     else:
         yield from _local(placement, data, cache_dir)
 
 
-def _foreign(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
+def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
     assert placement.scheduler is not None
     try:
         client = distributed.Client(placement.scheduler, timeout=10, set_as_default=False)

@@ -121,7 +121,8 @@ class Execution:
         future.add_done_callback(lambda done: self._answers.put((worker, done)))
 
     def _take(self, cluster: Cluster, worker: str, future: distributed.Future) -> None:
-        if self._futures.get(worker) is not future:
+        expected = self._futures.get(worker)
+        if expected is None or expected is not future:
             return  # of a worker that was given up
         replica = self._running.get(worker)
         if future.status != "finished":
@@ -197,16 +198,3 @@ class Execution:
                 hint="see their logs, then continue with --resume",
             )
         self._schedule.put_back(replica)
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def started(self, worker: str, cell: Cell, seed: int) -> None:
-        return None
-
-    def finished(self, worker: str, record: Record) -> None:
-        return None
-
-    def tick(self) -> None:
-        return None

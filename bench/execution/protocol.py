@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Union
+from typing import Literal
 
 import msgspec
 
@@ -72,8 +72,8 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     crash: Crash
 
 
-Reply = Union[Ready, Trouble, Done, Timed, Failed]
-Request = Union[Settings, Train, Burst]
+Reply = Ready | Trouble | Done | Timed | Failed
+Request = Settings | Train | Burst
 
 _encoder = msgspec.json.Encoder()
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -31,7 +31,7 @@ _OUTPUT_BYTES = 4000
 _POLL_SEC = 0.5
 
 
-class Crashed(Exception):
+class CrashError(Exception):
     """The process ended, was ended, or failed before it answered; ``crash`` says how."""
 
     def __init__(self, crash: Crash) -> None:
@@ -65,7 +65,7 @@ class Supervisor:
         self._memory_limit = memory_limit_bytes
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
-        self._output: IO[bytes] = tempfile.TemporaryFile("a+b")
+        self._output: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - until close()
         self._unread = b""
 
     def start(self) -> protocol.Ready:
@@ -87,7 +87,7 @@ class Supervisor:
         )
         try:
             reply = self._ask(self._settings, START_TIMEOUT_SEC)
-        except Crashed as ended:
+        except CrashError as ended:
             raise BenchError(
                 f"{self._name}: the training process did not start: {ended.crash.message}\n"
                 f"{ended.crash.output}".rstrip(),
@@ -111,7 +111,7 @@ class Supervisor:
             reply = self._request(protocol.Train(cell=cell, seed=seed), timeout_sec)
             assert isinstance(reply, protocol.Done)
             record = reply.record
-        except Crashed as crashed:
+        except CrashError as crashed:
             record = Record(
                 cell=cell,
                 seed=seed,
@@ -128,7 +128,7 @@ class Supervisor:
         """Seconds of ``steps`` consecutive steps of a warm cell.
 
         Raises:
-            Crashed: the process died, hung or failed.
+            CrashError: the process died, hung or failed.
             BenchError: a process could not be started.
         """
         message = protocol.Burst(cell=cell, work=work, steps=steps)
@@ -140,21 +140,21 @@ class Supervisor:
         """The answer of a process that is started if need be, and ended if it cannot go on.
 
         Raises:
-            Crashed: there is none.
+            CrashError: there is none.
         """
         if self._process is None or self._process.poll() is not None:
             self.start()
         self._mark = self._output.seek(0, os.SEEK_END)
         try:
             reply = self._ask(message, timeout_sec)
-        except Crashed:
+        except CrashError:
             self._end()
             raise
         if isinstance(reply, protocol.Failed):
             crash = msgspec.structs.replace(reply.crash, output=self._last_output())
             if crash.reason == "memory":
                 self._end()  # what it allocated may stay allocated
-            raise Crashed(crash)
+            raise CrashError(crash)
         return reply
 
     def close(self) -> None:
@@ -177,10 +177,12 @@ class Supervisor:
         """One question, one answer.
 
         Raises:
-            Crashed: no answer came.
+            CrashError: no answer came.
         """
         process = self._process
-        assert process is not None and process.stdin is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it died: reading says how
             process.stdin.write(protocol.line(message))
             process.stdin.flush()
@@ -191,11 +193,11 @@ class Supervisor:
                 if selector.select(timeout=_POLL_SEC):
                     chunk = os.read(process.stdout.fileno(), 1 << 20)
                     if not chunk:
-                        raise Crashed(self._death(process))
+                        raise CrashError(self._death(process))
                     self._unread += chunk
                 elif time.monotonic() > deadline:
                     process.kill()
-                    raise Crashed(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
+                    raise CrashError(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
                 else:
                     self._check_memory(process)
         answer, _, self._unread = self._unread.partition(b"\n")
@@ -214,7 +216,7 @@ class Supervisor:
                 f"out of memory: {resident / 2**30:.1f} GiB, and the worker's limit is "
                 f"{self._memory_limit / 2**30:.1f} GiB"
             )
-            raise Crashed(self._crash("memory", message))
+            raise CrashError(self._crash("memory", message))
 
     def _death(self, process: subprocess.Popen[bytes]) -> Crash:
         code = process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,17 +39,17 @@ def flow(
     with np.errstate(over="ignore", invalid="ignore"):
         return Flow(
             signal=finite_list(_mean_square(array) for array in signals),
-            kernel_gradient=finite_list(np.var(wide[index]) for index in hidden),
-            bias_gradient=finite_list(np.var(wide[index + 1]) for index in hidden),
+            kernel_gradient=finite_list(float(np.var(wide[index])) for index in hidden),
+            bias_gradient=finite_list(float(np.var(wide[index + 1])) for index in hidden),
             activation_mean=finite_list(np.mean(array, dtype=np.float64) for array in activations),
             activation_variance=finite_list(
                 np.var(array, dtype=np.float64) for array in activations
             ),
-            dead_units=finite_list(np.mean(units) for units in dead_units),
+            dead_units=finite_list(float(np.mean(units)) for units in dead_units),
             gradient_norm=finite(_global_norm(wide)),
             clipped_norm=finite(_global_norm(kept)),
             clipped_peak=finite(_peak(kept)),
-            clipped_variable_norm=finite(max(_global_norm([array]) for array in kept)),
+            clipped_variable_norm=finite(np.max([_global_norm([array]) for array in kept])),
             clip_error=finite(_clip_error(wide, kept)),
             kernel_gradient_peak=finite(_peak([wide[index] for index in kernels])),
         )
@@ -63,10 +64,13 @@ def _global_norm(arrays: Arrays) -> float:
 
 
 def _peak(arrays: Arrays) -> float:
-    return float(max(np.max(np.abs(array)) for array in arrays))
+    return float(np.max([np.max(np.abs(array)) for array in arrays]))  # max() may drop a NaN
 
 
 def _clip_error(before: Arrays, after: Arrays) -> float:
     """Largest change of an entry, relative to the largest entry; 0 where all is 0."""
     change = _peak([new - old for new, old in zip(after, before, strict=True)])
-    return change / _peak(before) if change else 0.0
+    if change == 0.0:
+        return 0.0
+    largest = _peak(before)
+    return change / largest if largest else math.inf

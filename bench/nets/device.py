@@ -19,6 +19,7 @@ def configure(device: str, *, threads: int, gpu_memory_mib: int | None = None) -
     """Prepares ``cpu`` or ``gpu`` for this process.
 
     Args:
+        device: ``cpu`` or ``gpu``.
         threads: of TensorFlow's pools; 0 leaves TensorFlow's default.
         gpu_memory_mib: hard limit of this process on its GPU; None lets it grow as needed.
 
@@ -40,7 +41,7 @@ def configure(device: str, *, threads: int, gpu_memory_mib: int | None = None) -
         )
     tf.config.set_visible_devices(found[0], "GPU")
     if gpu_memory_mib is None:
-        tf.config.experimental.set_memory_growth(found[0], True)
+        tf.config.experimental.set_memory_growth(found[0], enable=True)
     else:
         tf.config.set_logical_device_configuration(
             found[0], [tf.config.LogicalDeviceConfiguration(memory_limit=gpu_memory_mib)]
@@ -51,6 +52,7 @@ def numerics(device: str, *, isa: str, threads: int) -> Numerics:
     """What this process' bits depend on.
 
     Args:
+        device: as given to :func:`configure`.
         isa: the CPU's instruction set; a GPU's compute capability replaces it.
         threads: as given to :func:`configure`.
     """

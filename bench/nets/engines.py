@@ -22,8 +22,6 @@ import tensorflow as tf
 from bench.nets.images import Images, scaled
 from bench.nets.network import Network
 
-keras = tf.keras
-
 
 class Engine(Protocol):
     """Trains a network in place."""
@@ -219,15 +217,15 @@ def _timed(predict: Callable[[Any, Any], Any]) -> Inference:
     return infer
 
 
-class _BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
+class _BatchLosses(tf.keras.callbacks.Callback):
     """Keras logs the mean loss since its metrics were last reset: reset them at every batch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.values: list[float] = []
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras
         self.model.reset_metrics()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras
         self.values.append(logs["loss"])

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench.cell import Cell
 from bench import initial
+from bench.cell import Cell
 
 keras = tf.keras
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,9 +51,10 @@ def reset(built: Any, initial: Sequence[Any], learning_rate: float) -> None:
 
 def loss(cell: Cell) -> Any:
     """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are int32."""
+    precision = _loss_precision(cell)
     if cell.loss == "crossentropy":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    squared = keras.losses.MeanSquaredError()
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **precision)
+    squared = keras.losses.MeanSquaredError(**precision)
 
     def mean_squared_error(labels: Any, logits: Any) -> Any:
         return squared(
@@ -60,6 +62,12 @@ def loss(cell: Cell) -> Any:
         )
 
     return mean_squared_error
+
+
+def _loss_precision(cell: Cell) -> dict[str, str]:
+    """Keras 3 rounds logits to float32 unless told otherwise; Keras 2 takes them as they are."""
+    told = "dtype" in inspect.signature(keras.losses.MeanSquaredError.__init__).parameters
+    return {"dtype": "float64"} if told and cell.precision == "float64" else {}
 
 
 class ClippedGradients:

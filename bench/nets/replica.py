@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench.cell import Cell
+from bench.initial import batch_order
 from bench.measure.flow import flow
 from bench.measure.trajectory import digest, first_not_finite, trajectory
 from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale
-from bench.initial import batch_order
 from bench.nets.network import Network, build
 from bench.nets.views import BatchView, Signals, TestView
 from bench.record import Flow, Record, finite

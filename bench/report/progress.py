@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from bench.cell import Cell
 from bench.record import Record
@@ -120,7 +120,7 @@ class Progress:
             print(text, file=self._stream, flush=True)
         self._shown = time.monotonic()
 
-    def _renderable(self) -> object:
+    def _renderable(self) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.text import Text

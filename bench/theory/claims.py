@@ -82,7 +82,7 @@ def _flows(records: Sequence[Record]) -> list[Flow]:
     return [flow for record in records for flow in (record.start, record.end) if flow is not None]
 
 
-def _learns(cell: Cell, records: Sequence[Record]) -> Finding:
+def _learns(_: Cell, records: Sequence[Record]) -> Finding:
     accuracies = [record.test_accuracy or 0.0 for record in records]
     return (
         min(accuracies) >= LEARNED,
@@ -91,7 +91,7 @@ def _learns(cell: Cell, records: Sequence[Record]) -> Finding:
     )
 
 
-def _does_not_learn(cell: Cell, records: Sequence[Record]) -> Finding:
+def _does_not_learn(_: Cell, records: Sequence[Record]) -> Finding:
     accuracies = [record.test_accuracy or 0.0 for record in records]
     diverged = sum(record.outcome == "diverged" for record in records)
     return (
@@ -101,7 +101,7 @@ def _does_not_learn(cell: Cell, records: Sequence[Record]) -> Finding:
     )
 
 
-def _dead(cell: Cell, records: Sequence[Record]) -> Finding:
+def _dead(_: Cell, records: Sequence[Record]) -> Finding:
     peak = max(flow.kernel_gradient_peak or 0.0 for flow in _flows(records))
     finite = all(flow.kernel_gradient_peak is not None for flow in _flows(records))
     accuracies = {record.test_accuracy for record in records}

@@ -46,6 +46,7 @@ def preview(
 
     Args:
         baseline: what is stored, None if nothing is.
+        run: whose results are offered.
         items: those to accept; None for all of the run's plan.
     """
     changes: list[Change] = []
@@ -71,14 +72,19 @@ def accept(
 ) -> Baseline:
     """Stores a run's results of ``items`` in place of what the baseline holds for them.
 
-    Other cells stay as they are, but for images with another fingerprint (``force`` only): results of
-    two data sets do not belong together, so the class is started anew.
+    Other cells stay as they are, but for images with another fingerprint (``force`` only): results
+    of two data sets do not belong together, so the class is started anew.
 
     Args:
+        root: the folder of all classes.
+        run: whose results are accepted.
         baseline: what :func:`read_baseline` gave for the run's environment class.
+        items: the cells to store.
+        reason: why these results are right; kept with them.
+        reviewer: who says so.
         date: today if None.
-        force: also take a run from uncommitted code, of other images, or without some replicas; crashed
-            replicas are never stored.
+        force: also take a run from uncommitted code, of other images, or without some replicas;
+            crashed replicas are never stored.
 
     Raises:
         BenchError: there is nothing to accept, no reason is given, or the run is not fit to be one.
@@ -120,6 +126,7 @@ def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
     """What is wrong with the stored baselines; one line per problem, none if all is well.
 
     Args:
+        root: the folder of all classes.
         items: every cell of the current grids, so that cells which no longer exist, or which mean
             something else now, are named; None leaves that out.
     """
@@ -131,9 +138,9 @@ def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
         except BenchError as error:
             problems.append(f"{error.message} -> {error.hint}")
             continue
-        assert baseline is not None  # the folder is there
-        if not baseline.grids:
+        if baseline is None or not baseline.grids:
             problems.append(f"{folder}: holds no cells -> accept a run, or remove the folder")
+            continue
         for grid, cells in baseline.grids.items():
             path = folder / f"{grid}.json"
             problems += [text for cell in cells.values() for text in _problems(path, cell, known)]

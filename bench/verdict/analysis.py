@@ -1,8 +1,9 @@
 """All tests of one run at once, on arrays: shape (cells, seeds) in, one entry per cell out.
 
-Two families share the level half and half, so that the chance of any false alarm in a run stays at
-the stated level: tests of means, and of shares that differ in part, corrected by Holm over all cells
-and metrics; and flips, cells that change their state with every seed (:func:`statistics.luck`).
+Two families share the level half and half, so that the chance of any false alarm in a run stays
+at the stated level: tests of means, and of shares that differ in part, corrected by Holm over all
+cells and metrics; and flips, cells that change their state with every seed
+(:func:`bench.verdict.statistics.luck`).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Means:
     variance: Array
     """Of one seed (one pair), moderated, averaged over the sides."""
     lucky: Array
-    """p of :func:`statistics.luck` for a change as large as the metric's gap; NaN for all others."""
+    """p of :func:`statistics.luck` for a change as large as the metric's gap; else NaN."""
     mixed: Array
     """Sides that show both states of such a change, the mean of the two sides' counts."""
     adjusted: Array
@@ -212,10 +213,11 @@ def _moments(values: Array) -> tuple[Array, Array, Array]:
 def _luck_of_changes(
     metric: Metric, baseline: Array, run: Array, difference: Difference, n: Array
 ) -> tuple[Array, Array]:
-    """:func:`statistics.luck` of each change as large as the gap, and the mixed sides behind it.
+    """Luck of each change that is as large as the gap, and the mixed sides behind it.
 
-    The two states of a change end a quarter of it from its lower and from its higher mean. A side is
-    mixed if it has seeds in both; a cell flips if one side is all in one and the other all in the other.
+    The two states of a change end a quarter of it from its lower and from its higher mean. A side
+    is mixed if it has seeds in both; a cell flips if one side is all in one state and the other all
+    in the other.
     """
     cells = difference.change.size
     lucky, mixed = np.full(cells, np.nan), np.full(cells, np.nan)

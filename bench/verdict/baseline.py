@@ -1,7 +1,7 @@
 """Baselines: reviewed results of an environment class, every seed's values kept.
 
-``<root>/<environment class>/class.json`` holds what is common (numerics, data, who accepted what), and
-``<grid>.json`` beside it the cells of one grid, one line per seed, so that a diff reads well.
+``<root>/<environment class>/class.json`` holds what is common (numerics, data, who accepted what),
+and ``<grid>.json`` beside it the cells of one grid, one line per seed, so that a diff reads well.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     outcome: Literal["trained", "diverged"]
     digest: str
     metrics: dict[str, float | None]
-    """By :attr:`Metric.name`, raw. A name that is absent was not measured when this was accepted; None
-    was measured and is not defined."""
+    """By :attr:`Metric.name`, raw. A name that is absent was not measured when this was accepted;
+    None was measured and is not defined."""
     images_per_sec: float | None = None
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class _GridFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _Schema(msgspec.Struct):
-    """Only the schema number, so that another schema is named before its fields are complained of."""
+    """Only the schema number, so that another schema is named before its fields are."""
 
     schema: Any = None
 
@@ -137,8 +137,8 @@ def read_baseline(root: Path, environment_class: str) -> Baseline | None:
     head = _read(folder / CLASS, _ClassFile)
     if head.numerics.environment_class != environment_class:
         raise BenchError(
-            f"{folder / CLASS}: describes class {head.numerics.environment_class}, and its folder is "
-            f"{environment_class}",
+            f"{folder / CLASS}: describes class {head.numerics.environment_class}, and its folder "
+            f"is {environment_class}",
             hint="rename the folder to the class, or restore it from version control",
         )
     grids = {}
@@ -158,10 +158,10 @@ def read_baseline(root: Path, environment_class: str) -> Baseline | None:
 
 
 def nearest_class(root: Path, numerics: Numerics) -> Baseline | None:
-    """The stored baseline of another class that differs in the fewest settings, on the same device kind.
+    """The stored baseline of another class, on the same device kind, with the fewest differences.
 
-    Bits differ between classes, so it serves the distribution rung alone: :func:`bench.verdict.
-    ladder.judge` sees that the class is another one and says so.
+    Bits differ between classes, so it serves the distribution rung alone:
+    :func:`bench.verdict.ladder.judge` sees that the class is another one and says so.
 
     Raises:
         BenchError: a baseline is damaged.
@@ -181,7 +181,7 @@ def nearest_class(root: Path, numerics: Numerics) -> Baseline | None:
 def baseline_from_run(run: StoredRun) -> Baseline:
     """A run in the place of a baseline, for comparing two runs.
 
-    Crashed and missing replicas have no sample; a cell of which nothing is left stays, without samples.
+    Crashed and missing replicas have no sample; a cell of which nothing is left stays, without.
     """
     return Baseline(
         environment_class=run.environment.environment_class,

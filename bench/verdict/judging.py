@@ -1,4 +1,4 @@
-"""A stored run, judged: the claims checked, the right baseline found, every cell given its verdict."""
+"""A stored run, judged: claims checked, the right baseline found, every cell given its verdict."""
 
 from __future__ import annotations
 

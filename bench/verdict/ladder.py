@@ -1,7 +1,7 @@
 """The ladder of evidence: what is concluded of each cell of a run against a baseline.
 
-Rungs, the sharpest first: the outcome (crashed, missing), a claim that does not hold, whether there is
-anything to compare with, equal digests, and then the distribution over seeds.
+Rungs, the sharpest first: the outcome (crashed, missing), a claim that does not hold, whether there
+is anything to compare with, equal digests, and then the distribution over seeds.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def judge(
     All cells are judged in one call because false alarms are controlled over all that is tested.
 
     Args:
-        baseline: of the same environment class, of a near one (then never ``identical``), or another
-            run (:func:`bench.verdict.baseline.baseline_from_run`); None if there is none.
+        run: what was measured.
+        baseline: of the same environment class, of a near one (then never ``identical``), or
+            another run (:func:`bench.verdict.baseline.baseline_from_run`); None if there is none.
         claims: what claims said of each item.
         alpha: chance of any false alarm in the whole run; also the level, cell by cell, at which
             equivalence is shown.
@@ -63,7 +64,7 @@ def judge(
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
-    """How many cells have each verdict, in the order of attention; verdicts of none are left out."""
+    """How many cells have each verdict, in the order of attention; those of none left out."""
     counted = collections.Counter(judgement.verdict for judgement in judgements)
     return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
 
@@ -83,8 +84,10 @@ def stale(run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = Non
     None for a plan of selected cells.
 
     Args:
-        known: every cell of the current grids. A smaller tier leaves out cells of a larger one, which
-            are no finding; without this argument these are listed too.
+        run: what was planned.
+        baseline: what is stored.
+        known: every cell of the current grids. A smaller tier leaves out cells of a larger one,
+            which are no finding; without this argument these are listed too.
     """
     if run.plan.selected:
         return []

@@ -64,7 +64,7 @@ class Metric:
         """Smallest variance over seeds that is believed, whatever a few seeds show.
 
         Accuracy: e(1-e)/(2n), the seed-to-seed variance of a converged run with error e on n images
-        (Jordan 2024, eq. 6, for small e); runs that are cut short vary more, and no training varies
+        (Jordan 2024, for small e); runs that are cut short vary more, and no training varies
         less. Other metrics: a tenth of the minimum effect, squared.
         """
         resolution = (RESOLUTION * self.minimum_effect) ** 2
@@ -122,9 +122,10 @@ def _dead_share(flow: Flow) -> float | None:
 
 
 _WHY_START = (
-    "Both sides start from the same weights and batch, so only rounding differs: 6e-8 an operation in "
-    "float32 and 4e-3 in bfloat16, averaged over hundreds of entries; beyond 1 % a formula or a "
-    "default changed (a leaky ReLU's slope of .2 for .3 is 6 % a layer: (1+a^2)/2, He et al. 2015)."
+    "Both sides start from the same weights and batch, so only rounding differs: 6e-8 an operation "
+    "in float32 and 4e-3 in bfloat16, averaged over hundreds of entries; beyond 1 % a formula or a "
+    "default changed (a leaky ReLU's slope a of .2 for .3 is 5 % a layer: the gradient's variance "
+    "goes with (1 + a^2)/2, He et al. 2015)."
 )
 
 METRICS: tuple[Metric, ...] = (
@@ -138,9 +139,9 @@ METRICS: tuple[Metric, ...] = (
         minimum_effect=0.005,
         gap=0.1,
         paired=False,
-        why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a converged "
-        "run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky seed alone "
-        "rarely reaches it, and it is one error in sixteen.",
+        why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a "
+        "converged run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky "
+        "seed alone rarely reaches it, and it is one error in sixteen.",
     ),
     Metric(
         name="signal_ratio_start",
@@ -176,10 +177,10 @@ METRICS: tuple[Metric, ...] = (
         minimum_effect=math.log(2.0),
         gap=math.log(10.0),
         paired=False,
-        why="Training re-equilibrates gradients (Yang et al. 2019, section 5), and a trained network's "
-        "ratio differs from seed to seed by tens of percent; a factor of two over all layers is "
-        "beyond that and still little against vanishing (a sigmoid's slope is at most 1/4: a factor "
-        "of 16 in each layer).",
+        why="Training re-equilibrates gradients (Yang et al. 2019), and a trained network's ratio "
+        "differs from seed to seed by tens of percent; a factor of two over all layers is beyond "
+        "that and still little against vanishing (a sigmoid's slope is at most 1/4: at unit weight "
+        "variance a factor of 16 in each layer).",
     ),
     Metric(
         name="dead_share_end",
@@ -191,8 +192,8 @@ METRICS: tuple[Metric, ...] = (
         minimum_effect=0.05,
         gap=0.25,
         paired=False,
-        why="Five of a layer's hundred units; the count k of independent units has a standard deviation "
-        "of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one hidden layer.",
+        why="Five of a layer's hundred units; a count k of independent units has a standard "
+        "deviation of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one layer.",
     ),
 )
 

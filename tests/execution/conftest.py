@@ -14,4 +14,7 @@ FAULTY = Path(__file__).parent / "faulty"
 @pytest.fixture
 def faulty_environment(image_cache: tuple[Path, str]) -> dict[str, str]:
     """Environment variables under which training processes are the faulty ones."""
-    return {"PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}", "BENCH_CACHE_DIR": str(image_cache[0])}
+    return {
+        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "BENCH_CACHE_DIR": str(image_cache[0]),
+    }

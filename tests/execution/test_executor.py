@@ -7,11 +7,11 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-import builders
 import distributed
-import faults
 import pytest
 
+import builders
+import faults
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
@@ -111,9 +111,7 @@ def test_faults_cost_their_cells_and_the_run_goes_on(
 
 
 @pytest.mark.usefixtures("faulty")
-def test_resume_trains_only_what_is_missing(
-    tmp_path: Path, image_cache: tuple[Path, str]
-) -> None:
+def test_resume_trains_only_what_is_missing(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
     """Records that are there stay as they are; half a line at the end is trained again."""
     the_plan = plan(10, 11)
     execute(tmp_path / "run", the_plan, image_cache)

@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import faults
 import psutil
 import pytest
 
+import faults
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
-from bench.execution.supervisor import Crashed, Supervisor
+from bench.execution.supervisor import CrashError, Supervisor
 from bench.record import Record
-
 
 TIMEOUT_SEC = 60.0
 
@@ -137,7 +136,7 @@ def test_close_leaves_no_process(supervisor: Supervisor) -> None:
 def test_a_burst_that_crashes_is_an_exception(supervisor: Supervisor) -> None:
     """Throughput has no records."""
     assert supervisor.burst(Cell(), work="training", steps=5, timeout_sec=60) == pytest.approx(5e-4)
-    with pytest.raises(Crashed, match="killed by SIGABRT"):
+    with pytest.raises(CrashError, match="killed by SIGABRT"):
         supervisor.burst(Cell(width=faults.ABORT), work="training", steps=5, timeout_sec=60)
 
 
@@ -146,7 +145,9 @@ def test_a_process_that_cannot_start_is_trouble(
 ) -> None:
     """Not a crash of whichever cell came first; the last output says why."""
     made = make(image_cache, {**faulty_environment, "FAULTY_START": "abort"})
-    with pytest.raises(BenchError, match="7: the training process did not start: killed by SIGABRT") as caught:
+    with pytest.raises(
+        BenchError, match="7: the training process did not start: killed by SIGABRT"
+    ) as caught:
         made.start()
     assert "cannot load libfake.so" in str(caught.value)
     made.close()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from builders import environment, healthy, replaced
-from golden import check_golden
 
 from bench.report.comparison import compare_runs, differences_of_plan
 from bench.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
+from builders import environment, healthy, replaced
+from golden import check_golden
 
 
 def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:

@@ -7,6 +7,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
+from bench.cell import Cell
+from bench.grid import GRIDS
+from bench.report.github import append_step_summary
+from bench.report.markdown import full_report, short_report
+from bench.report.terminal import summary_lines
+from bench.report.words import answer
+from bench.run import Item
+from bench.verdict.judgement import Judgement, Verdict
 from builders import (
     DEPTH_AXES,
     diverged,
@@ -20,15 +29,6 @@ from builders import (
 )
 from golden import check_golden
 from stories import STORIES, Story, as_baseline, identical, judged, mixed
-
-from bench.cell import Cell
-from bench.grid import GRIDS
-from bench.report.github import append_step_summary
-from bench.report.markdown import full_report, short_report
-from bench.report.terminal import summary_lines
-from bench.report.words import answer
-from bench.run import Item
-from bench.verdict.judgement import Judgement, Verdict
 
 
 @pytest.mark.parametrize("name", STORIES)

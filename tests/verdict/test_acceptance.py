@@ -100,7 +100,7 @@ UNFIT = {
     "dirty": (environment(run={"dirty": "true"}), None, "uncommitted code"),
     "other images": (environment(data={"fingerprint": "f00"}), None, "trained on images f00"),
     "crashed": (None, crashed, "crashed under seed 1"),
-    "missing": (None, lambda cell, seed: None, "was not measured in full"),
+    "missing": (None, lambda *_: None, "was not measured in full"),
 }
 
 
@@ -188,7 +188,9 @@ def test_check_names_damaged_files_and_empty_classes(tmp_path: Path) -> None:
     empty = baseline_from_run(healthy(of=environment(numerics=numerics)))
     write_baseline(tmp_path, msgspec.structs.replace(empty, grids={}))
     path = tmp_path / CLASS / "depth.json"
-    path.write_text(re.sub('"test_accuracy":[0-9.]+', '"test_accuracy":NaN', path.read_text(), 1))
+    path.write_text(
+        re.sub('"test_accuracy":[0-9.]+', '"test_accuracy":NaN', path.read_text(), count=1)
+    )
     problems = check(tmp_path)
     assert len(problems) == 2
     assert "holds no cells" in problems[0]

@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.verdict.baseline import (
     CLASS,
     Baseline,
+    Sample,
     baseline_from_run,
     nearest_class,
     read_baseline,
@@ -174,3 +175,12 @@ def test_a_run_stands_in_for_a_baseline_without_its_crashes() -> None:
     baseline = baseline_from_run(replaced(run, records=records))
     assert baseline.name == f"run {run.path.name}"
     assert [len(cell.samples) for cell in baseline.grids["depth"].values()] == [0, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_sample_in_memory_is_finite(value: float) -> None:
+    """Written out it would turn into null, which means: not defined."""
+    sample = baseline_from_run(healthy()).grids["depth"].popitem()[1].samples[0]
+    metrics = {**sample.metrics, "test_accuracy": value}
+    with pytest.raises(ValueError, match="test_accuracy is not finite"):
+        Sample(seed=0, outcome="trained", digest="x", metrics=metrics)
