@@ -106,10 +106,8 @@ class Bench:
     # --- Collection: one item per cell, one per claim
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        grid = getattr(metafunc.module, "GRID", None)
-        if grid is None:
-            return
         if "judgement" in metafunc.fixturenames:
+            grid = metafunc.module.GRID
             with _told():
                 cells = self._selected(grid.name, grid.cells(self._config.option.tier))
             metafunc.parametrize(

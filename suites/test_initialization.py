@@ -1,9 +1,11 @@
 """From which initial weights does training start at all, and how fast?"""
 
+from bench import grid
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
+GRID = grid.INITIALIZATION
 CLAIMS = (
     claims.ZERO_INITIALIZATION_IS_DEAD,
     claims.RELU_SIGNAL_RATIO,

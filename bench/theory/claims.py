@@ -82,6 +82,11 @@ def _flows(records: Sequence[Record]) -> list[Flow]:
     return [flow for record in records for flow in (record.start, record.end) if flow is not None]
 
 
+def _started(records: Sequence[Record]) -> list[Record]:
+    """The records whose gradient flow at step 0 was measured."""
+    return [record for record in records if record.start is not None]
+
+
 def _learns(_: Cell, records: Sequence[Record]) -> Finding:
     accuracies = [record.test_accuracy or 0.0 for record in records]
     return (
@@ -101,7 +106,9 @@ def _does_not_learn(_: Cell, records: Sequence[Record]) -> Finding:
     )
 
 
-def _dead(_: Cell, records: Sequence[Record]) -> Finding:
+def _dead(_: Cell, records: Sequence[Record]) -> Finding | None:
+    if not _flows(records):
+        return None
     peak = max(flow.kernel_gradient_peak or 0.0 for flow in _flows(records))
     finite = all(flow.kernel_gradient_peak is not None for flow in _flows(records))
     accuracies = {record.test_accuracy for record in records}
@@ -134,9 +141,12 @@ def finite_width_spread(cell: Cell, seeds: int) -> float:
     return math.sqrt(5 * (cell.depth - 1) / (cell.width * seeds))
 
 
-def _relu_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
+def _relu_ratio(cell: Cell, records: Sequence[Record]) -> Finding | None:
     """chi = sigma_w^2 / 2 per layer (He et al. 2015, eq. 14). The logarithm of a factor with mean 1
     and variance v has mean about -v/2."""
+    records = _started(records)
+    if not records:
+        return None
     measured = _log_ratio(records)
     steps = cell.depth - 1
     expected = steps * math.log(weight_gain(cell) / 2)
@@ -149,8 +159,11 @@ def _relu_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
     )
 
 
-def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
+def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding | None:
     """The slope is at most 1/4, so chi <= sigma_w^2 / 16 per layer."""
+    records = _started(records)
+    if not records:
+        return None
     measured = _log_ratio(records)
     bound = (cell.depth - 1) * math.log(weight_gain(cell) / 16)
     bound += SIGMAS * finite_width_spread(cell, len(records))
@@ -159,7 +172,9 @@ def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding:
     return measured <= bound, f"ln(signal ratio) {measured:.3f}, must be at most {bound:.3f}"
 
 
-def _below_a_millionth(cell: Cell, records: Sequence[Record]) -> Finding:
+def _below_a_millionth(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    if not _started(records):
+        return None
     ratios = [record.start.signal_ratio for record in records if record.start is not None]
     finite = [ratio for ratio in ratios if ratio is not None]
     holds, evidence = _does_not_learn(cell, records)
@@ -183,12 +198,12 @@ def _rounding_of_norm(cell: Cell) -> float:
     return 2 * math.sqrt(entries) * _U + 3 * _U
 
 
-def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding:
+def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding | None:
     rule, threshold = cell.clipping_rule
     assert threshold is not None
     rounding = 0.0 if rule == "value" else _rounding_of_norm(cell)
     limit = threshold * (1 + _U) * (1 + rounding)  # the threshold itself is rounded to float32
-    worst = 0.0
+    bounded = []
     for flow in _flows(records):
         after = {
             "value": flow.clipped_peak,
@@ -199,11 +214,14 @@ def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding:
             if flow.gradient_norm is None:
                 continue  # nothing bounds a gradient that is not finite
             return False, "a finite gradient is not finite after clipping"
-        worst = max(worst, after)
+        bounded.append(after)
         if rule == "global_norm" and flow.gradient_norm is not None:
             kept = min(flow.gradient_norm, threshold)
             if abs(after - kept) > kept * (rounding + _U):
                 return False, f"global norm {after:.7g} after clipping, must be {kept:.7g}"
+    if not bounded:
+        return None
+    worst = max(bounded)
     return worst <= limit, f"largest after clipping {worst:.7g}, threshold {threshold:g}"
 
 
@@ -220,7 +238,7 @@ def _clip_passes(cell: Cell, records: Sequence[Record]) -> Finding | None:
     ]
     if not below:
         return None
-    worst = max(flow.clip_error or 0.0 for flow in below)
+    worst = max(math.inf if flow.clip_error is None else flow.clip_error for flow in below)
     return (
         worst <= allowed,
         f"largest relative change {worst:.2g} over {len(below)} gradients below the threshold, "

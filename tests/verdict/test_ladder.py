@@ -217,7 +217,7 @@ def test_more_dead_units_are_regressed() -> None:
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.525, "changed"), (0.504, "equivalent")])
 def test_the_first_step_is_compared_seed_by_seed(ratio: float, verdict: str) -> None:
-    """5 % at step 0 is a changed formula, good or bad not known; .8 % is certain, and within the margin."""
+    """5 % at step 0 is a changed formula, good or bad not known; .8 % is certain but too small."""
     run = _run(lambda r: msgspec.structs.replace(r, start=flow(r.cell, ratio=ratio)), salt="x")
     judgement = _chosen(run)
     assert judgement.verdict.value == verdict

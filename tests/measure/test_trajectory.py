@@ -1,0 +1,107 @@
+"""Trajectory and digest: which bits count."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+
+from bench.measure.trajectory import LENGTH, digest, first_not_finite, from_bytes, trajectory
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+LOSSES = np.linspace(2.3, 0.3, 250, dtype=np.float32)
+GRADIENTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([0.0, 1.5], np.float32)]
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(1, 1), (199, 199), (200, 200), (250, 200)])
+def test_the_first_200_losses_are_kept(steps: int, kept: int) -> None:
+    """Four bytes each, and they come back as they were."""
+    assert LENGTH == 200
+    stored = trajectory(LOSSES[:steps])
+    assert len(stored) == 4 * kept
+    np.testing.assert_array_equal(from_bytes(stored), LOSSES[:kept])
+    assert from_bytes(stored).dtype == np.float32
+
+
+def test_bytes_are_little_endian_wherever_they_come_from() -> None:
+    """1.0 is 0x3f800000; also from a strided view and a big-endian array."""
+    one_two = b"\x00\x00\x80\x3f\x00\x00\x00\x40"
+    assert trajectory(np.array([1, 2], np.float32)) == one_two
+    assert trajectory(np.array([1, 9, 2, 9], np.float32)[::2]) == one_two
+    assert trajectory(np.array([1, 2], ">f4")) == one_two
+
+
+def test_a_digest_is_that_of_its_bytes() -> None:
+    """Worked by hand: the losses, then each gradient's dtype, shape and bytes."""
+    stored = trajectory(LOSSES)
+    content = stored + b"<f4(2, 3)" + GRADIENTS[0].tobytes() + b"<f4(2,)" + GRADIENTS[1].tobytes()
+    assert digest(stored, GRADIENTS) == hashlib.sha256(content).hexdigest()[:32]
+
+
+def _ulp(array: np.ndarray) -> np.ndarray:
+    moved = array.copy()
+    moved.flat[-1] = np.nextafter(moved.flat[-1], np.float32(9), dtype=moved.dtype)
+    return moved
+
+
+CHANGED_GRADIENTS = {
+    "one unit in the last place": [GRADIENTS[0], _ulp(GRADIENTS[1])],
+    "sign of zero": [GRADIENTS[0], np.array([-0.0, 1.5], np.float32)],
+    "order of variables": GRADIENTS[::-1],
+    "shape": [GRADIENTS[0].reshape(3, 2), GRADIENTS[1]],
+    "transposed": [np.ascontiguousarray(GRADIENTS[0].reshape(3, 2).T), GRADIENTS[1]],
+    "dtype": [GRADIENTS[0].view(np.int32), GRADIENTS[1]],
+    "precision": [GRADIENTS[0].astype(np.float64), GRADIENTS[1]],
+    "a variable less": GRADIENTS[:1],
+    "a variable more": [*GRADIENTS, np.zeros((0,), np.float32)],
+    "split otherwise": [GRADIENTS[0][:1], GRADIENTS[0][1:], GRADIENTS[1]],
+    "payload of NaN": [
+        GRADIENTS[0],
+        np.array([0x7FC00001, 0x3FC00000], np.uint32).view(np.float32),
+    ],
+}
+
+
+def test_a_digest_sees_every_change() -> None:
+    """Each alone; all the digests differ from one another, too."""
+    stored = trajectory(LOSSES)
+    late = LOSSES.copy()
+    late[199] = np.nextafter(late[199], np.float32(9))
+    digests = {
+        "unchanged": digest(stored, GRADIENTS),
+        "last loss": digest(trajectory(late), GRADIENTS),
+        "a loss less": digest(trajectory(LOSSES[:199]), GRADIENTS),
+        **{name: digest(stored, changed) for name, changed in CHANGED_GRADIENTS.items()},
+    }
+    assert len(set(digests.values())) == len(digests) == 14
+
+
+def test_a_digest_sees_nothing_else() -> None:
+    """Equal values in another memory layout, and losses beyond the trajectory."""
+    stored = trajectory(LOSSES)
+    expected = digest(stored, GRADIENTS)
+    beyond = LOSSES.copy()
+    beyond[200] = 7
+    fortran = [np.asfortranarray(GRADIENTS[0]), np.repeat(GRADIENTS[1], 2)[::2]]
+    assert digest(trajectory(beyond), GRADIENTS) == expected
+    assert digest(stored, fortran) == expected
+    assert len(expected) == 32
+
+
+@pytest.mark.parametrize(
+    ("losses", "step"),
+    [
+        ([2.3, 1.0], None),
+        ([], None),
+        ([math.nan, 1.0], 0),
+        ([2.3, 1.0, math.inf, math.nan], 2),
+        ([2.3, -math.inf], 1),
+        ([3e38], None),
+    ],
+)
+def test_first_not_finite(losses: list[float], step: int | None) -> None:
+    """Counted from 0; a large loss is a loss."""
+    assert first_not_finite(np.array(losses, np.float32)) == step
