@@ -48,7 +48,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     data: dict[str, str]
     """``name``, ``fingerprint`` and ``source`` of the images."""
     run: dict[str, Any] = {}
-    """``command``, ``started``, ``commit``, ``dirty``, ``workers``."""
+    """``command``, ``started``, ``commit``, ``dirty`` (``true`` or ``false``), ``workers``."""
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

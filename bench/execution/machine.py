@@ -108,7 +108,7 @@ def commit(folder: Path) -> dict[str, str]:
 
     return {
         "commit": _probe(lambda: git("rev-parse", "HEAD")),
-        "dirty": _probe(lambda: "yes" if git("status", "--porcelain") else "no"),
+        "dirty": _probe(lambda: "true" if git("status", "--porcelain") else "false"),
     }
 
 

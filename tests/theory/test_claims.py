@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from builders import crashed, diverged, flow, trained
 
 from bench.cell import Cell
 from bench.grid import GRIDS
@@ -35,6 +34,7 @@ from bench.theory.claims import (
     finite_width_spread,
     weight_gain,
 )
+from builders import crashed, diverged, flow, trained
 
 pytestmark = pytest.mark.filterwarnings("error")
 
