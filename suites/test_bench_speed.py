@@ -93,7 +93,10 @@ def test_model_fit(benchmark: Any, tmp_path: Path, plan: Plan, data: mnist.Mnist
         script = Path(__file__).with_name("model_fit.py")
         arguments = [path / PLAN, data.fingerprint, mnist.cache_directory()]
         done = subprocess.run(
-            [sys.executable, script, *arguments], check=True, capture_output=True, text=True
+            [sys.executable, str(script), *map(str, arguments)],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return list(json.loads(done.stdout.splitlines()[-1]))
 

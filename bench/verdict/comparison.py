@@ -11,7 +11,8 @@ import numpy as np
 from bench.verdict import statistics
 from bench.verdict.analysis import (
     DIVERGED,
-    FAMILIES,
+    FLIPS,
+    MEANS,
     Analysis,
     Mask,
     Sides,
@@ -162,7 +163,7 @@ class _Teller:
         )
 
     def _luck(self, mixed: float, p: float) -> str:
-        needed = seeds_against_luck(mixed, self.alpha / FAMILIES)
+        needed = seeds_against_luck(mixed, self.alpha / FLIPS)
         return (
             f"may be luck (p {p:.2g}: {mixed:g} cells of this run do both, depending on the seed); "
             f"{_advice(needed)}"
@@ -170,7 +171,7 @@ class _Teller:
 
     def _fisher_seeds(self, a: float, b: float, seeds: int) -> float:
         """Seeds at which such shares would differ significantly."""
-        level = self.alpha / FAMILIES / max(self.analysis.tests, 1)
+        level = self.alpha / MEANS / max(self.analysis.tests, 1)
         for n in range(seeds + 1, 200):
             if statistics.fisher(round(a * n), n, round(b * n), n) <= level:
                 return n
@@ -210,7 +211,7 @@ class _Teller:
             p = means.equivalent[cell]
             return Verdict.EQUIVALENT, f"within {margin} (p {p:.2g})"
         lucky = float(means.lucky[cell])
-        if lucky > self.alpha / FAMILIES and abs(change) > metric.minimum_effect:
+        if lucky > self.alpha / FLIPS and abs(change) > metric.minimum_effect:
             return Verdict.INCONCLUSIVE, self._luck(float(means.mixed[cell]), lucky)
         needed = seeds_needed(metric, self.analysis, cell, alpha=self.alpha)
         return (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.verdict.analysis import DIVERGED, FAMILIES, Sides, analyse
+from bench.verdict.analysis import DIVERGED, FLIPS, Sides, analyse
 from bench.verdict.metrics import METRICS
 from bench.verdict.statistics import Array
 
@@ -125,7 +125,7 @@ def test_the_simulation_can_fail() -> None:
         values = {metric.name: (flat, flat) for metric in METRICS} | {"test_accuracy": accuracy}
         analysis = analyse(_sides(flat, flat), {k: _sides(*v) for k, v in values.items()})
         means = analysis.means["test_accuracy"]
-        alarms += bool((means.lucky[means.difference.p_value < 1e-6] > ALPHA / FAMILIES).any())
+        alarms += bool((means.lucky[means.difference.p_value < 1e-6] > ALPHA / FLIPS).any())
     assert alarms > stats.binom.ppf(0.999, random_runs, ALPHA)
 
 
