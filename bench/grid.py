@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cell import ACTIVATIONS, AXES, Cell, with_number
+from bench.cell import ACTIVATIONS, Cell, with_number
 from bench.errors import BenchError
 
 
@@ -66,58 +66,6 @@ def product(**axes: Sequence[Any]) -> Iterator[Cell]:
     """All combinations of the given attribute values of :class:`Cell`, the last varying fastest."""
     for values in itertools.product(*axes.values()):
         yield Cell(**dict(zip(axes, values, strict=True)))
-
-
-def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> dict[str, Cell]:
-    """The cells whose value on each axis of ``wanted`` is one of those given."""
-    return {
-        id_: cell
-        for id_, cell in cells.items()
-        if all(cell.value(axis) in values for axis, values in wanted.items())
-    }
-
-
-def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
-    """``depth=3,10`` as axis and values.
-
-    Numbers may be written in any form: ``bias=.1`` finds ``bias:0.1``.
-
-    Raises:
-        BenchError: no such axis, no value, or a value that no tier of any grid has.
-    """
-    axis, _, tail = text.partition("=")
-    if axis not in AXES:
-        raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
-    known = {cell.value(axis) for grid in GRIDS.values() for cell in grid.cells("full").values()}
-    by_number = {_as_number(value): value for value in known}
-    values = []
-    for value in filter(None, (part.strip() for part in tail.split(","))):
-        found = value if value in known else by_number.get(_as_number(value))
-        if found is None:
-            raise BenchError(
-                f"--axis {text}: no grid has {axis}:{value}",
-                hint=f"{axis} is one of {', '.join(sorted(known, key=_natural))}",
-            )
-        values.append(found)
-    if not values:
-        raise BenchError(f"--axis {text}: no value", hint=f"write --axis {axis}=VALUE[,VALUE ...]")
-    return axis, tuple(values)
-
-
-def _as_number(text: str) -> float | str:
-    """The number in a value such as ``0.1`` or ``normal_.01``, with its name; else the text."""
-    name, _, tail = text.rpartition("_")
-    try:
-        return f"{name}_{float(tail)!r}"
-    except ValueError:
-        return text
-
-
-def _natural(text: str) -> tuple[float, str]:
-    try:
-        return float(text), ""
-    except ValueError:
-        return float("inf"), text
 
 
 # --- The grids ---------------------------------------------------------------------------------

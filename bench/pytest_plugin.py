@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.measure.throughput import RemoteClock
 
 if TYPE_CHECKING:
-    from bench.cell import Cell
-    from bench.execution.supervisor import Supervisor
+    from bench.bursts import RemoteBursts
     from bench.session import Session
     from bench.theory.claim import ClaimResult
     from bench.verdict.judgement import Judgement
@@ -85,6 +82,7 @@ class Bench:
 
     def __init__(self, config: pytest.Config) -> None:
         from bench.run import JUNIT, make_folder, new_run_name
+        from bench.selection import Selection
         from bench.session import run_folder
 
         self._config = config
@@ -93,6 +91,7 @@ class Bench:
         self._warning: str | None = None
         option = config.option
         with _told():
+            self._selection = Selection(option.tier, axes=option.axis, ids=option.cell)
             self._folder = run_folder(
                 option.results,
                 option.run,
@@ -108,49 +107,13 @@ class Bench:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "judgement" in metafunc.fixturenames:
             grid = metafunc.module.GRID
-            with _told():
-                cells = self._selected(grid.name, grid.cells(self._config.option.tier))
-            metafunc.parametrize(
-                "judgement",
-                [(grid.name, id_, cells[id_]) for id_ in cells],
-                ids=list(cells),
-                indirect=True,
-            )
+            cells = self._selection.of(grid)
+            asked = [(grid.name, id_, cell) for id_, cell in cells.items()]
+            metafunc.parametrize("judgement", asked, ids=list(cells), indirect=True)
         if "claim_results" in metafunc.fixturenames:
             claims = metafunc.module.CLAIMS
             metafunc.parametrize(
                 "claim_results", claims, ids=[claim.name for claim in claims], indirect=True
-            )
-
-    def _selected(self, grid: str, cells: dict[str, Cell]) -> dict[str, Cell]:
-        from bench.grid import parse_axis, select
-
-        wanted = dict(parse_axis(text) for text in self._config.option.axis)
-        named = set(self._config.option.cell)
-        chosen = select(cells, wanted)
-        if named:
-            self._check_named(named)
-            chosen = {id_: cell for id_, cell in chosen.items() if named & {id_, f"{grid}/{id_}"}}
-        return chosen
-
-    def _check_named(self, named: set[str]) -> None:
-        import difflib
-
-        from bench.grid import GRIDS
-
-        tier = self._config.option.tier
-        known = {
-            name
-            for grid in GRIDS.values()
-            for id_ in grid.cells(tier)
-            for name in (id_, f"{grid.name}/{id_}")
-        }
-        for name in sorted(named - known):
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise BenchError(
-                f"--cell {name}: no such cell at tier {tier}",
-                hint=f"{hint}`bench grids --tier {tier}` lists all",
             )
 
     def pytest_collection_modifyitems(
@@ -273,8 +236,8 @@ class Bench:
         from bench.verdict.ladder import exit_code
 
         if self.session is None or self.session.run is None:
-            if self._skip or session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-                session.exitstatus = EXIT_TROUBLE  # nothing measured is never success
+            if session.exitstatus in _NOTHING_FAILED and self._nothing_measured:
+                session.exitstatus = EXIT_TROUBLE
             return
         with _told():
             self._warning = write_reports(
@@ -286,11 +249,25 @@ class Bench:
         if session.exitstatus == EXIT_OK:
             session.exitstatus = exit_code(self.session.judgements)
 
+    @property
+    def _nothing_measured(self) -> bool:
+        """Whether no item did any work; that is never success."""
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        return not self._config.option.collectonly and not reporter.stats.get("passed")
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         from bench.report.terminal import summary_lines
         from bench.run import REPORT
 
-        if self.session is None or self.session.run is None:
+        if self.session is None:
+            if self._nothing_measured:
+                tier = self._config.option.tier
+                terminalreporter.write_line(
+                    f"Nothing was measured{': ' if self._skip else ''}{self._skip}. "
+                    f"`bench grids --tier {tier}` lists the cells of the tier."
+                )
+            return
+        if self.session.run is None:
             return
         terminalreporter.section("bench")
         lines = summary_lines(
@@ -320,41 +297,11 @@ def claim_results(request: pytest.FixtureRequest) -> list[tuple[str, ClaimResult
     return results
 
 
-_clock = RemoteClock()
-
-
-def remote_clock() -> float:
-    """The timer that pytest-benchmark measures :class:`RemoteBursts` with."""
-    return _clock()
-
-
-class RemoteBursts:
-    """Bursts of steps in a training process that has the machine to itself."""
-
-    def __init__(self, supervisor: Supervisor, timeout_sec: float) -> None:
-        self._supervisor = supervisor
-        self._timeout_sec = timeout_sec
-
-    def __call__(self, cell: Cell, *, engine: str, work: Any, steps: int) -> Callable[[], None]:
-        """A function that runs ``steps`` steps of the cell on this engine."""
-        import msgspec
-
-        cell = msgspec.structs.replace(cell, engine=engine)
-
-        def burst() -> None:
-            start = time.perf_counter()
-            worked = self._supervisor.burst(
-                cell, work=work, steps=steps, timeout_sec=self._timeout_sec
-            )
-            _clock.count(waited_sec=time.perf_counter() - start, worked_sec=worked)
-
-        return burst
-
-
 @pytest.fixture(scope="session")
 def remote_bursts(pytestconfig: pytest.Config) -> Iterator[RemoteBursts]:
     """A process for throughput, started when the first item asks and ended with the session."""
     from bench import mnist
+    from bench.bursts import RemoteBursts
     from bench.execution import protocol
     from bench.execution.supervisor import Supervisor
     from bench.session import DeviceAbsentError, resolve_device
@@ -380,6 +327,9 @@ def _sources(option: Any) -> tuple[str, ...]:
     from bench import mnist
 
     return mnist.resolve_sources(option.data_sources) if option.data_sources else mnist.SOURCES
+
+
+_NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def _parameters(item: pytest.Item) -> dict[str, Any]:

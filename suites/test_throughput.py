@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from bench.bursts import RemoteBursts, remote_clock
 from bench.cell import ENGINES, Cell
-from bench.pytest_plugin import RemoteBursts, remote_clock
 
 #: Steps in a burst: a fifth of a second or less, and long enough that calls don't matter.
 MLP_STEPS, CNN_STEPS = 50, 5
@@ -28,7 +28,7 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("work", ["training", "inference"])
 def test_throughput(
-    benchmark: Any, remote_bursts: RemoteBursts, work: str, network: str, engine: str
+    benchmark: Any, remote_bursts: RemoteBursts, work: Any, network: str, engine: str
 ) -> None:
     """Images per second, in ``extra_info`` of pytest-benchmark's JSON and tables."""
     cell, steps = NETWORKS[network]

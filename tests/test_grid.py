@@ -9,7 +9,7 @@ import pytest
 
 from bench.cell import ACTIVATIONS, Cell, split_number, with_number
 from bench.errors import BenchError
-from bench.grid import GRIDS, TIERS, parse_axis, product, select
+from bench.grid import GRIDS, TIERS
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -329,62 +329,3 @@ def test_clipping_grid(rule: str, initializer: str) -> None:
 
 
 # --- Selecting by axis --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("depth=3,10", ("depth", ("3", "10"))),
-        ("depth=3.0", ("depth", ("3",))),
-        ("bias=.1", ("bias", ("0.1",))),
-        ("bias=1e-1,0", ("bias", ("0.1", "0.0"))),
-        ("lr=1e-4", ("lr", ("0.0001",))),
-        ("init=normal_.01", ("init", ("normal_0.01",))),
-        ("init=truncated_normal_1,zeros", ("init", ("truncated_normal_1.0", "zeros"))),
-        ("clip=global_norm_1e2", ("clip", ("global_norm_100.0",))),
-        ("act= relu , tanh", ("act", ("relu", "tanh"))),
-        ("norm=batch", ("norm", ("batch",))),
-    ],
-)
-def test_parse_axis_takes_numbers_in_any_form(
-    text: str, expected: tuple[str, tuple[str, ...]]
-) -> None:
-    """And answers with the form that ids have."""
-    assert parse_axis(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message", "hints"),
-    [
-        ("deep=3", "--axis deep=3: no axis 'deep'", ["depth", "act", "engine"]),
-        ("depth=4", "--axis depth=4: no grid has depth:4", ["1, 2, 3, 5, 10, 20, 30, 50"]),
-        ("act=relu,mish", "no grid has act:mish", list(ACTIVATIONS)),
-        ("init=normal_.02", "no grid has init:normal_.02", ["normal_0.01", "zeros"]),
-        ("depth=", "--axis depth=: no value", ["--axis depth=VALUE"]),
-        ("depth", "--axis depth: no value", ["--axis depth=VALUE"]),
-        ("depth=,", "--axis depth=,: no value", ["--axis depth=VALUE"]),
-    ],
-)
-def test_parse_axis_names_what_exists(text: str, message: str, hints: list[str]) -> None:
-    """Instead of what does not."""
-    with pytest.raises(BenchError, match=re.escape(message)) as caught:
-        parse_axis(text)
-    assert all(hint in str(caught.value.hint) for hint in hints)
-
-
-def test_select_keeps_cells_that_match_on_every_axis() -> None:
-    """Values of one axis are alternatives; axes restrict one another."""
-    cells = {
-        cell.id(("depth", "act")): cell
-        for cell in product(depth=[1, 3, 30], activation=["relu", "tanh", "elu"])
-    }
-    assert len(cells) == 9
-    chosen = select(cells, {"depth": ["3", "30"], "act": ["relu", "elu"]})
-    assert list(chosen) == [
-        "depth:3-act:relu",
-        "depth:3-act:elu",
-        "depth:30-act:relu",
-        "depth:30-act:elu",
-    ]
-    assert select(cells, {}) == cells
-    assert select(cells, {"depth": ["5"]}) == {}

@@ -202,7 +202,9 @@ class TestSelection:
 
     def test_nothing_selected_is_no_success(self, job: Job) -> None:
         """Exit 2: nothing was measured."""
-        job.run("-k", "no_such_test", expect=2)
+        for expression in ("no_such_test", "test_claim"):
+            output = job.run("-k", expression, expect=2)
+            assert "Nothing was measured" in output
 
 
 class TestDevice:

@@ -151,10 +151,10 @@ def test_tiny_values_do_not_underflow() -> None:
         activations=[tiny],
         gradients=[tiny, tiny[0], tiny, tiny[0]],
     )
-    assert measured.signal == [pytest.approx(1e-60, rel=1e-6)]
-    assert measured.activation_variance == [pytest.approx(1e-60, rel=1e-6)]
-    assert measured.kernel_gradient == [pytest.approx(1e-60, rel=1e-6)]
-    assert measured.gradient_norm == pytest.approx(math.sqrt(12) * 1e-30, rel=1e-6)
+    assert measured.signal == [pytest.approx(1e-60, rel=1e-6, abs=0)]
+    assert measured.activation_variance == [pytest.approx(1e-60, rel=1e-6, abs=0)]
+    assert measured.kernel_gradient == [pytest.approx(1e-60, rel=1e-6, abs=0)]
+    assert measured.gradient_norm == pytest.approx(math.sqrt(12) * 1e-30, rel=1e-6, abs=0)
 
 
 def test_large_values_do_not_overflow() -> None:
@@ -172,5 +172,5 @@ def test_sums_are_in_float64() -> None:
     values = np.ones((256, 256), np.float32)
     values[:, ::2] += np.float32(2**-20)
     measured = measure(activations=[values])
-    assert measured.activation_variance == [pytest.approx(2.0**-42, rel=1e-9)]
+    assert measured.activation_variance == [pytest.approx(2.0**-42, rel=1e-9, abs=0)]
     assert measured.activation_mean == [pytest.approx(1 + 2.0**-21, rel=1e-15)]

@@ -1,0 +1,102 @@
+"""Engines: five ways to execute the same steps."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cell import ENGINES, Cell
+from bench.initial import batch_order
+from bench.nets.images import Images, pixel_scale
+from bench.nets.replica import Graph
+
+pytestmark = pytest.mark.filterwarnings(
+    "error",
+    # Python 3.13 deprecates how AutoGraph of TensorFlow 2.20 annotates syntax trees.
+    "ignore:.* got an unexpected keyword argument:DeprecationWarning",
+)
+
+RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001}
+STEPS = 10
+ORDER = batch_order(0, examples=2000, batch=50, steps=STEPS)
+
+
+def cell_of(optimizer: str, engine: str) -> Cell:
+    return Cell(
+        depth=2,
+        width=24,
+        batch=50,
+        optimizer=optimizer,
+        learning_rate=RATES[optimizer],
+        engine=engine,
+    )
+
+
+def run(graph: Graph, cell: Cell, *, moved: float = 0.0) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Losses and final variables; every weight first multiplied by up to 1 +- ``moved``."""
+    graph.network.reset(cell, 0)
+    random = np.random.default_rng(1)
+    for kernel in graph.network.kernels if moved else ():
+        factor = 1 + moved * random.uniform(-1, 1, tuple(kernel.shape))
+        kernel.assign((kernel.numpy() * factor).astype(np.float32))
+    for variable, value in zip(graph.optimizer.variables, graph.optimizer_start, strict=True):
+        variable.assign(value)
+    graph.optimizer.learning_rate = cell.learning_rate
+    losses, seconds = graph.engine.train(ORDER, pixel_scale(cell))
+    assert seconds > 0
+    return losses, [variable.numpy() for variable in graph.network.model.variables]
+
+
+@pytest.fixture(scope="module")
+def graphs(images: Images) -> Any:
+    """Compiled once for all tests here."""
+
+    @functools.cache
+    def graph(cell: Cell) -> Graph:
+        return Graph.of(cell, images)
+
+    return graph
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name not in ("in_graph", "xla")])
+@pytest.mark.parametrize("optimizer", RATES)
+def test_engines_train_bit_identically(graphs: Any, optimizer: str, engine: str) -> None:
+    """Losses of ten steps and the weights after them."""
+    reference, other = cell_of(optimizer, "in_graph"), cell_of(optimizer, engine)
+    losses, weights = run(graphs(reference), reference)
+    again, same = run(graphs(other), other)
+    assert losses.dtype == again.dtype == np.float32
+    assert losses.shape == (STEPS,)
+    np.testing.assert_array_equal(losses, again)
+    for ours, theirs in zip(weights, same, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("optimizer", RATES)
+def test_xla_differs_by_rounding_alone(graphs: Any, optimizer: str) -> None:
+    """XLA sums in another order. That is as if every weight were moved by up to 4 sqrt(784) u =
+    112 u (the backward error of a product of length 784: Higham and Mary 2019, lambda = 4), so at
+    no step may it lie further away than twice what that does by then."""
+    reference, other = cell_of(optimizer, "in_graph"), cell_of(optimizer, "xla")
+    losses, _ = run(graphs(reference), reference)
+    moved, _ = run(graphs(reference), reference, moved=112 * 2.0**-24)
+    compiled, _ = run(graphs(other), other)
+    reach = np.maximum.accumulate(np.abs(moved - losses)) + 4 * 2.0**-24 * losses
+    assert np.all(np.abs(compiled - losses) <= 2 * reach)
+    assert np.max(reach / losses) < 1e-4, "a bound that a semantic change would pass"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_losses_are_those_before_each_step(graphs: Any, engine: str) -> None:
+    """Steps one by one see the same as all at once, and the first one sees the initial weights."""
+    cell = cell_of("sgd", engine)
+    graph = graphs(cell)
+    losses, _ = run(graph, cell)
+    graph.network.reset(cell, 0)
+    scale = pixel_scale(cell)
+    single = [graph.engine.train(ORDER[step : step + 1], scale)[0] for step in range(3)]
+    np.testing.assert_array_equal(np.concatenate(single), losses[:3])
