@@ -121,14 +121,17 @@ class Progress:
         self._shown = time.monotonic()
 
     def _renderable(self) -> Any:
-        from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         done = self._replicas - sum(self._open.values())
-        running = [Text(f"  {worker}: {what}") for worker, what in sorted(self._running.items())]
-        bar = ProgressBar(total=self._replicas, completed=done, width=60)
-        return Group(bar, Text(self.summary()), *running)
+        grid = Table.grid()
+        grid.add_row(ProgressBar(total=self._replicas, completed=done, width=60))
+        grid.add_row(Text(self.summary()))
+        for _, what in sorted(self._running.items()):
+            grid.add_row(Text(f"  {what}", no_wrap=True, overflow="ellipsis"))
+        return grid
 
 
 def clock(seconds: float) -> str:
