@@ -9,75 +9,18 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from bench.cli import main as bench_main
-from bench.record import read_records
-from bench.run import Plan, read_json
+from jobs import FAULTY, Job
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
 CLASS = "cpu-fake-onednn-1thread"
-
-
-@dataclass
-class Job:
-    """Starts main jobs in a folder of their own."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def command(self, *arguments: str) -> list[str]:
-        options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
-        suites = str(REPOSITORY / "suites")
-        return [
-            sys.executable,
-            "-m",
-            "pytest",
-            suites,
-            "-p",
-            "no:cacheprovider",
-            *options,
-            *arguments,
-        ]
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**os.environ, **self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
-        process = self.start(*arguments, **environment)
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode == expect, output
-        return output
-
-    def records(self, run: str) -> list:  # type: ignore[type-arg]
-        return read_records(self.folder / "results" / run / "records.jsonl")
-
-    def plan(self, run: str) -> Plan:
-        return read_json(self.folder / "results" / run / "plan.json", Plan)
-
-    def accept(self, run: str) -> None:
-        results, baselines = self.folder / "results", self.folder / "baselines"
-        arguments = ["--results", results, "--baselines", baselines, "--yes", "--force"]
-        command = ["baseline", "accept", run, "--reason", "test", *map(str, arguments)]
-        assert bench_main(command) == 0
 
 
 @pytest.fixture
@@ -89,6 +32,16 @@ def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job
         "GITHUB_STEP_SUMMARY": "",
     }
     return Job(tmp_path, environment)
+
+
+@pytest.fixture
+def other_images(tmp_path: Path, images_file: Path) -> Path:
+    """The images of :func:`images_file`, one pixel changed."""
+    with np.load(images_file) as arrays:
+        changed = dict(arrays)
+    changed["x_test"][0, 0, 0] ^= 1
+    np.savez(tmp_path / "other.npz", **changed)
+    return tmp_path / "other.npz"
 
 
 FEW = ("--axis", "depth=3", "-k", "test_clipping and clip:norm", "--run", "r")
@@ -129,6 +82,16 @@ class TestMainJob:
         worse = job.run(*FEW[:-1], "worse", expect=1, FAULTY_SHIFT="0.2")
         assert "regressed" in worse
         assert "4 failed" in worse
+
+    def test_other_images_are_not_comparable(self, job: Job, other_images: Path) -> None:
+        """Images of MNIST's shape with another fingerprint are trained on, recorded, not compared."""
+        job.run(*FEW)
+        job.accept("r")
+        output = job.run(*FEW[:-1], "other", BENCH_MNIST_DIR=str(other_images))
+        assert re.search(r"^not comparable +4$", output, re.MULTILINE)
+        assert "trained on other images" in output
+        prints = {record.data for run in ("r", "other") for record in job.records(run)}
+        assert len(prints) == 2
 
     def test_a_crash_is_a_finding(self, job: Job) -> None:
         """Exit 1, with the signal and the cell in the lines that come first."""

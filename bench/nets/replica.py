@@ -77,10 +77,14 @@ class Trainer:
     _warm: tuple[Cell, str] | None = None
     _infer: Inference = field(init=False, repr=False)
 
-    def graph(self, cell: Cell) -> Graph:
-        """The cell's compiled graph; only the last one is kept, since replicas come ordered."""
+    def graph(self, cell: Cell, *, fresh: bool = False) -> Graph:
+        """The cell's compiled graph; only the last one is kept, since replicas come ordered.
+
+        Args:
+            fresh: build it anew, as the framework's own random state demands.
+        """
         key = cell.graph()
-        if self._graph is None or self._key != key or cell.dropout:
+        if self._graph is None or self._key != key or fresh:
             self._graph = None
             if self._images is None:
                 self._images = on_device(self.data, self.device)
@@ -95,7 +99,7 @@ class Trainer:
         """Trains and measures one replica. A loss that is not finite is an outcome, not an error."""
         begin = time.perf_counter()
         self._warm = None
-        graph = self.graph(cell)
+        graph = self.graph(cell, fresh=cell.dropout > 0)
         graph.network.reset(cell, seed)
         optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
         scale = pixel_scale(cell)

@@ -1,0 +1,67 @@
+"""Main jobs in processes of their own, as users start them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.cli import main as bench_main
+from bench.record import Record, read_records
+from bench.run import Plan, read_json
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
+
+
+@dataclass
+class Job:
+    """Starts main jobs in a folder of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> list[str]:
+        options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
+        suites = str(REPOSITORY / "suites")
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            suites,
+            "-p",
+            "no:cacheprovider",
+            *options,
+            *arguments,
+        ]
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, **self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
+        process = self.start(*arguments, **environment)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == expect, output
+        return output
+
+    def records(self, run: str) -> list[Record]:
+        return read_records(self.folder / "results" / run / "records.jsonl")
+
+    def plan(self, run: str) -> Plan:
+        return read_json(self.folder / "results" / run / "plan.json", Plan)
+
+    def accept(self, run: str) -> None:
+        results, baselines = self.folder / "results", self.folder / "baselines"
+        arguments = ["--results", results, "--baselines", baselines, "--yes", "--force"]
+        command = ["baseline", "accept", run, "--reason", "test", *map(str, arguments)]
+        assert bench_main(command) == 0
