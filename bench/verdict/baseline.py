@@ -36,7 +36,6 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metrics: dict[str, float | None]
     """By :attr:`Metric.name`, raw. A name that is absent was not measured when this was accepted;
     None was measured and is not defined."""
-    images_per_sec: float | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.metrics if name not in BY_NAME]
@@ -245,7 +244,6 @@ def sample(record: Record) -> Sample:
         outcome="diverged" if record.outcome == "diverged" else "trained",
         digest=record.digest,
         metrics={metric.name: metric.get(record) for metric in METRICS},
-        images_per_sec=record.images_per_sec,
     )
 
 
