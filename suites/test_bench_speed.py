@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,21 @@ CELLS = [
 GRAPHS = len({cell.graph() for cell in CELLS})
 
 
-class Unwatched:
-    """Progress that nobody watches."""
+class Stopwatch:
+    """Progress from the first replica's start to the last one's end."""
 
-    def started(self, worker: str, cell: Cell, seed: int) -> None: ...
+    def __init__(self) -> None:
+        self._times: list[float] = []
 
-    def finished(self, worker: str, record: Record) -> None: ...
+    @property
+    def working_sec(self) -> float:
+        return self._times[-1] - self._times[0]
+
+    def started(self, worker: str, cell: Cell, seed: int) -> None:
+        self._times.append(time.perf_counter())
+
+    def finished(self, worker: str, record: Record) -> None:
+        self._times.append(time.perf_counter())
 
     def tick(self) -> None: ...
 
@@ -52,8 +62,11 @@ def plan() -> Plan:
     return Plan(tier="quick", device="cpu", seeds=[0, 1, 2], items=items, selected=True)
 
 
-def run(path: Path, plan: Plan, data: mnist.Mnist, workers: int) -> dict[tuple[Cell, int], Record]:
-    """Trains the plan on a fresh cluster."""
+def run(
+    path: Path, plan: Plan, data: mnist.Mnist, workers: int
+) -> tuple[dict[tuple[Cell, int], Record], float]:
+    """Trains the plan on a fresh cluster; the records, and the seconds from first start to last end."""
+    stopwatch = Stopwatch()
     with RunWriter(path, plan) as writer:
         description = {"name": data.name, "fingerprint": data.fingerprint, "source": data.source}
         Execution(
@@ -61,9 +74,9 @@ def run(path: Path, plan: Plan, data: mnist.Mnist, workers: int) -> dict[tuple[C
             Placement(workers=workers),
             data=description,
             cache_dir=mnist.cache_directory(),
-            progress=Unwatched(),
+            progress=stopwatch,
         ).run()
-        return writer.records
+        return writer.records, stopwatch.working_sec
 
 
 def once(benchmark: Any, path: Path, work: Callable[[Path], Any]) -> Any:
@@ -75,13 +88,15 @@ def once(benchmark: Any, path: Path, work: Callable[[Path], Any]) -> Any:
 
 @pytest.mark.parametrize("workers", [2, 1])
 def test_bench(benchmark: Any, tmp_path: Path, plan: Plan, data: mnist.Mnist, workers: int) -> None:
-    """The main job's executor; the share of the workers' time that is training stands beside."""
-    records = once(benchmark, tmp_path, lambda path: run(path, plan, data, workers))
+    """The main job's executor. In ``extra_info``: the share of the workers' time that is training, and
+    replicas per second once all workers have started, by which two are compared with one."""
+    records, working_sec = once(benchmark, tmp_path, lambda path: run(path, plan, data, workers))
     assert all(record.outcome == "trained" for record in records.values())
     if benchmark.stats:
         training = sum(record.training_sec for record in records.values())
         share = training / (workers * benchmark.stats.stats.max)
         benchmark.extra_info["training_share"] = round(share, 3)
+        benchmark.extra_info["replicas_per_sec"] = round(len(records) / working_sec, 3)
 
 
 def test_model_fit(benchmark: Any, tmp_path: Path, plan: Plan, data: mnist.Mnist) -> None:
