@@ -48,7 +48,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     data: dict[str, str]
     """``name``, ``fingerprint`` and ``source`` of the images."""
     run: dict[str, Any] = {}
-    """``command``, ``started``, ``commit``, ``dirty`` (``true`` or ``false``), ``workers``."""
+    """``command``, ``started``, ``commit``, ``dirty`` (``true`` or ``false``), ``workers``,
+    ``total_sec``."""
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

@@ -300,8 +300,12 @@ class RunWriter:
             return
         write_atomically(path, pretty(environment))
 
-    def stored(self, environment: Environment) -> StoredRun:
-        """The run as :func:`read_run` would read it now."""
+    def finish(self, environment: Environment, total_sec: float) -> StoredRun:
+        """Notes how long it took, and gives the run as :func:`read_run` would read it now."""
+        run = {**environment.run, "total_sec": round(total_sec, 1)}
+        environment = msgspec.structs.replace(environment, run=run)
+        with contextlib.suppress(BenchError):  # a full disk has been told of by the records
+            write_atomically(self.path / ENVIRONMENT, pretty(environment))
         return StoredRun(
             path=self.path, plan=self.plan, environment=environment, records=dict(self.records)
         )

@@ -130,9 +130,9 @@ class Session:
                 finally:
                     environment = execution.environment or self._stored_environment()
                     if environment is not None:
-                        self.run = writer.stored(environment)
-                    self.total_sec = time.monotonic() - begin
-                    self._judge()
+                        self.total_sec = time.monotonic() - begin
+                        self.run = writer.finish(environment, self.total_sec)
+                        self._judge()
 
     def _check_baselines(self) -> None:
         """A damaged baseline is found before an hour of training, not after.
@@ -149,7 +149,6 @@ class Session:
         return None
 
     def _judge(self) -> None:
-        if self.run is None:
-            return
+        assert self.run is not None
         self.baseline = baseline_for(self.options.baselines, self.run)
         self.judgements = judge_with_claims(self.run, self.baseline)

@@ -72,10 +72,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         for record in RECORDS_OF_TWO[:3]:
             writer.append(record)
         assert writer.missing() == [(DEEP, 1)]
-        stored = writer.stored(environment())
+        stored = writer.finish(environment(), 1.23)
     run = read_run(path)
     assert run == stored
     assert run.plan == PLAN_OF_TWO
+    assert run.environment.run["total_sec"] == 1.2
     assert run.of(SHALLOW) == RECORDS_OF_TWO[:2]
     assert run.of(DEEP) == RECORDS_OF_TWO[2:3]
     assert run.of(Cell(depth=99)) == []
