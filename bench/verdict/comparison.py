@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -156,7 +157,8 @@ class _Teller:
         if not math.isnan(shares.lucky[cell]):
             return Verdict.INCONCLUSIVE, self._luck(shares.mixed, shares.lucky[cell])
         (a, b), (n, m) = self._counts(name, cell)
-        needed = self._fisher_seeds(a / n, b / m, int(max(n, m)))
+        level = self.alpha / MEANS / max(self.analysis.tests, 1)
+        needed = _fisher_seeds(a / n, b / m, int(max(n, m)), level)
         return (
             Verdict.INCONCLUSIVE,
             f"may be luck (adjusted p {adjusted:.2g}); {_advice(needed)}",
@@ -168,14 +170,6 @@ class _Teller:
             f"may be luck (p {p:.2g}: {mixed:g} cells of this run do both, depending on the seed); "
             f"{_advice(needed)}"
         )
-
-    def _fisher_seeds(self, a: float, b: float, seeds: int) -> float:
-        """Seeds at which such shares would differ significantly."""
-        level = self.alpha / MEANS / max(self.analysis.tests, 1)
-        for n in range(seeds + 1, 200):
-            if statistics.fisher(round(a * n), n, round(b * n), n) <= level:
-                return n
-        return math.inf
 
     def _means(self, metric: Metric, cell: int) -> Comparison:
         means = self.analysis.means[metric.name]
@@ -216,12 +210,21 @@ class _Teller:
         needed = seeds_needed(metric, self.analysis, cell, alpha=self.alpha)
         return (
             Verdict.INCONCLUSIVE,
-            f"neither a change (adjusted p {adjusted:.2g}) nor none beyond {margin} is shown; "
+            f"no change is shown (adjusted p {adjusted:.2g}), nor that it is within {margin}; "
             f"{_advice(needed)}",
         )
 
 
 _DIRECTION = {True: Verdict.IMPROVED, False: Verdict.REGRESSED}
+
+
+@functools.lru_cache(maxsize=1024)
+def _fisher_seeds(a: float, b: float, seeds: int, level: float) -> float:
+    """Seeds, above ``seeds``, at which shares ``a`` and ``b`` would differ at this level."""
+    for n in range(seeds + 1, 200):
+        if statistics.fisher(round(a * n), n, round(b * n), n) <= level:
+            return n
+    return math.inf
 
 
 def _advice(seeds: float) -> str:
