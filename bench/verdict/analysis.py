@@ -75,7 +75,9 @@ class Means:
     difference: Difference
     """``p_value`` is NaN where nothing could be tested."""
     equivalent: Array
-    """p of :func:`statistics.equivalence` within the metric's minimum effect."""
+    """p of :func:`statistics.equivalence` within the metric's minimum effect, of matched seeds."""
+    pair_variance: Array
+    """Of one pair's difference, as equivalence used it."""
     seeds: Array
     """Values on the side that has fewer (pairs, where paired)."""
     variance: Array
@@ -155,14 +157,27 @@ def _shares(sides: Sides, state: Callable[[Array], Mask]) -> Shares:
 
 
 def _means(metric: Metric, baseline: Array, run: Array) -> Means:
+    """Changes are tested as the metric says; equivalence always on seed-matched pairs.
+
+    Pairs share initial weights and batch order. Where only rounding differs, the two trainings of a
+    seed stay close and a few pairs show that nothing changed, however far seeds lie apart; where
+    they part, pairs are independent and their test is valid all the same, with fewer degrees of
+    freedom. Their own spread is used alone: cells differ in it by orders of magnitude, so that
+    there is nothing to pool.
+    """
     if metric.paired:
         difference, n, variance = _paired(metric, run - baseline)
+        pairs, pair_variance = difference, variance
     else:
         difference, n, variance = _two_samples(metric, baseline, run)
+        number, mean, pair_variance = _moments(run - baseline)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pairs = statistics.paired_t(mean, pair_variance, number)
     lucky, mixed = _luck_of_changes(metric, baseline, run, difference, n)
     return Means(
         difference=difference,
-        equivalent=statistics.equivalence(difference, metric.minimum_effect),
+        equivalent=statistics.equivalence(pairs, metric.minimum_effect),
+        pair_variance=pair_variance,
         seeds=n,
         variance=variance,
         lucky=lucky,
@@ -245,14 +260,14 @@ def seeds_needed(metric: Metric, analysis: Analysis, cell: int, *, alpha: float)
     """
     means = analysis.means[metric.name]
     change = abs(float(means.difference.change[cell]))
-    sides = 1 if metric.paired else 2
-    variance = float(means.variance[cell])
     if change > metric.minimum_effect:
         tail = alpha / MEANS / 2 / max(analysis.tests, 1)
+        variance, sides = float(means.variance[cell]), 1 if metric.paired else 2
         needed = float(statistics.seeds_to_decide(change, variance, tail, sides=sides))
     else:
         room = metric.minimum_effect - change
-        needed = float(statistics.seeds_to_decide(room, variance, alpha, sides=sides))
+        variance = float(means.pair_variance[cell])
+        needed = float(statistics.seeds_to_decide(room, variance, alpha, sides=1))
     if not math.isnan(means.lucky[cell]):
         needed = max(needed, seeds_against_luck(float(means.mixed[cell]), alpha / FLIPS))
     return max(needed, float(means.seeds[cell]) + 1)

@@ -195,7 +195,7 @@ class _Teller:
         means = self.analysis.means[metric.name]
         change, adjusted = float(means.difference.change[cell]), float(means.adjusted[cell])
         margin = metric.describe_margin()
-        if math.isnan(adjusted):
+        if math.isnan(adjusted) or means.seeds[cell] < 2:
             return Verdict.INCONCLUSIVE, "one seed shows no spread: at least 2 are needed"
         if adjusted <= self.alpha and abs(change) > metric.minimum_effect:
             better = change * metric.better

@@ -368,3 +368,22 @@ def test_a_stored_baseline_names_itself_in_reasons(tmp_path: Path) -> None:
     write_baseline(tmp_path, baseline_from_run(healthy()))
     judgement = judge(_run(), read_baseline(tmp_path, BASELINE.environment_class))[0]
     assert judgement.reason.startswith(f"baseline {BASELINE.environment_class} has no such cell")
+
+
+def test_rounding_alone_is_equivalent_however_far_seeds_lie_apart() -> None:
+    """Seeds up to 12 points apart, each within .04 points of itself in the baseline: five pairs
+    suffice, where two samples would need hundreds. The same values under other seeds decide nothing."""
+
+    def moved(shift: int, by: float) -> Callable[[Record], Record]:
+        def change(record: Record) -> Record:
+            accuracy = 0.84 + 0.03 * ((record.seed + shift) % 5) + by * (record.seed - 2)
+            digest = f"{record.digest}{shift}{by}"
+            return msgspec.structs.replace(record, test_accuracy=accuracy, digest=digest)
+
+        return change
+
+    before = baseline_from_run(_run(moved(0, 0.0)))
+    matched = judge(_run(moved(0, 0.0002)), before)
+    assert {judgement.verdict for judgement in matched} == {Verdict.EQUIVALENT}
+    shuffled = judge(_run(moved(1, 0.0002)), before)
+    assert {judgement.verdict for judgement in shuffled} == {Verdict.INCONCLUSIVE}
