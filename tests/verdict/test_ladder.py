@@ -382,8 +382,8 @@ def test_rounding_alone_is_equivalent_however_far_seeds_lie_apart() -> None:
 
         return change
 
-    before = baseline_from_run(_run(moved(0, 0.0)))
-    matched = judge(_run(moved(0, 0.0002)), before)
+    before = baseline_from_run(_run(moved(0, 0.0), everywhere=True))
+    matched = judge(_run(moved(0, 0.0002), everywhere=True), before)
     assert {judgement.verdict for judgement in matched} == {Verdict.EQUIVALENT}
-    shuffled = judge(_run(moved(1, 0.0002)), before)
+    shuffled = judge(_run(moved(1, 0.0002), everywhere=True), before)
     assert {judgement.verdict for judgement in shuffled} == {Verdict.INCONCLUSIVE}
