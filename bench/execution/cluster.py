@@ -206,6 +206,5 @@ def _environments(count: int, gpus: list[machine.Gpu]) -> dict[str, dict[str, st
     if not gpus:
         return {str(index): {"CUDA_VISIBLE_DEVICES": "-1"} for index in range(count)}
     return {
-        str(index): {"CUDA_VISIBLE_DEVICES": str(gpus[index % len(gpus)].index)}
-        for index in range(count)
+        str(index): {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)].uuid} for index in range(count)
     }

@@ -30,6 +30,8 @@ class Gpu:
     """One GPU as its driver lists it."""
 
     index: int
+    uuid: str
+    """Names it for ``CUDA_VISIBLE_DEVICES``, whose indices may follow another order."""
     name: str
     driver: str
     memory_mib: int
@@ -52,7 +54,7 @@ def memory_bytes() -> int:
 def gpus() -> list[Gpu]:
     """GPUs that ``CUDA_VISIBLE_DEVICES`` leaves visible; empty without a driver."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    query = "index,name,driver_version,memory.total"
+    query = "index,uuid,name,driver_version,memory.total"
     try:
         listing = subprocess.run(
             ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"],
@@ -64,13 +66,18 @@ def gpus() -> list[Gpu]:
     except (OSError, subprocess.SubprocessError):
         return []
     found = [
-        Gpu(index=int(row[0]), name=row[1], driver=row[2], memory_mib=int(float(row[3])))
+        Gpu(int(row[0]), row[1], row[2], row[3], int(float(row[4])))
         for row in csv.reader(listing.splitlines(), skipinitialspace=True)
-        if len(row) == 4 and row[0].isdigit()
+        if len(row) == 5 and row[0].isdigit()
     ]
     if visible is None:
         return found
-    return [gpu for gpu in found if str(gpu.index) in visible.split(",")]
+    wanted = [name.strip() for name in visible.split(",") if name.strip()]
+    return [
+        gpu
+        for gpu in found
+        if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in wanted)
+    ]
 
 
 def isa() -> str:
