@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
@@ -158,6 +159,26 @@ def test_a_process_that_cannot_start_stops_the_run(
     with pytest.raises(BenchError, match="did not start: killed by SIGABRT"):
         execute(tmp_path / "run", plan(10, 11), image_cache)
     assert read_records(tmp_path / "run" / RECORDS) == []
+
+
+@pytest.mark.usefixtures("faulty")
+def test_workers_share_gpus(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two GPUs, two workers on each: every process sees one GPU and takes half of its memory, less
+    what CUDA needs itself: .9 x 10,000 MiB / 2."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nfor i in 0 1; do echo $i, GPU-$i-x, Any, 570.1, 10000; done\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("FAULTY_SHOW_DEVICE", "1")
+    monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.2")
+    placement = Placement(device="gpu", workers_per_gpu=2)
+    execute(tmp_path / "run", plan(10, 11, 12, 13, seeds=4), image_cache, placement=placement)
+    shown = {(r.worker, r.environment) for r in read_records(tmp_path / "run" / RECORDS)}
+    settings = {"threads": 1, "gpu_memory_mib": 4500}
+    assert shown == {(str(i), f"gpu GPU-{i % 2}-x {settings}") for i in range(4)}
 
 
 @pytest.mark.usefixtures("faulty")

@@ -48,6 +48,9 @@ class Trainer:
 
     def __init__(self, data: object, device: str, environment: str) -> None:
         self._data, self._environment = data, environment
+        if "FAULTY_SHOW_DEVICE" in os.environ:
+            shown = f"{device} {os.environ['CUDA_VISIBLE_DEVICES']} {_configured}"
+            self._environment = shown
 
     def forget(self) -> None:
         return None
@@ -111,7 +114,11 @@ def _numerics(device: str, *, isa: str, threads: int) -> object:
     )
 
 
-def _configure(*_: object, **__: object) -> None:
+_configured: dict[str, object] = {}
+
+
+def _configure(*_: object, **settings: object) -> None:
+    _configured.update(settings)
     if os.environ.get("FAULTY_START") == "abort":
         print("cannot load libfake.so", file=sys.stderr)
         os.abort()
