@@ -13,6 +13,8 @@ import pytest
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 
 if TYPE_CHECKING:
+    import filelock
+
     from bench.bursts import RemoteBursts
     from bench.session import Session
     from bench.theory.claim import ClaimResult
@@ -81,12 +83,13 @@ class Bench:
     """The hooks of an active session."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from bench.run import JUNIT, make_folder, new_run_name
+        from bench.run import JUNIT, claim, new_run_name
         from bench.selection import Selection
         from bench.session import run_folder
 
         self._config = config
         self.session: Session | None = None
+        self._lock: filelock.BaseFileLock | None = None
         self._skip = ""
         self._warning: str | None = None
         option = config.option
@@ -98,9 +101,14 @@ class Bench:
                 resume=option.resume,
                 new=new_run_name(option.tier),
             )
-            if not option.collectonly:
-                make_folder(self._folder)
+            if not option.collectonly and not option.help:
+                self._lock = claim(self._folder, resume=option.resume)
                 option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
+
+    def pytest_unconfigure(self) -> None:
+        """Lets go of the run's folder, whatever happened."""
+        if self._lock is not None:
+            self._lock.release(force=True)
 
     # --- Collection: one item per cell, one per claim
 
@@ -140,18 +148,22 @@ class Bench:
         cells = [
             _parameters(item)["judgement"]
             for item in session.items
-            if "judgement" in _parameters(item)
+            if "judgement" in _parameters(item) and item.get_closest_marker("skip") is None
         ]
         if not cells or option.collectonly:
             return
         items = [Item(grid=grid, id=id_, cell=cell) for grid, id_, cell in cells]
         with _told():
             try:
-                device = resolve_device(option.device, required=option.require_device)
+                device = resolve_device(
+                    option.device,
+                    required=option.require_device,
+                    elsewhere=bool(option.scheduler),
+                )
             except DeviceAbsentError as absent:
                 self._skip = absent.message
                 return
-            self.session = Session(self._options(device, len(items)), items)
+            self.session = Session(self._options(device, len(items)), items, self._lock)
 
     def _options(self, device: str, collected: int) -> Any:
         from bench.execution.cluster import Placement
@@ -253,7 +265,8 @@ class Bench:
     def _nothing_measured(self) -> bool:
         """Whether no item did any work; that is never success."""
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
-        return not self._config.option.collectonly and not reporter.stats.get("passed")
+        option = self._config.option
+        return not option.collectonly and bool(reporter) and not reporter.stats.get("passed")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         from bench.report.terminal import summary_lines

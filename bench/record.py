@@ -49,7 +49,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clip_error: float | None
     """Largest |clipped - unclipped| over all entries, relative to the largest unclipped entry."""
     kernel_gradient_peak: float | None
-    """Largest absolute entry of any hidden layer's kernel gradient; exactly 0 if all are dead."""
+    """Largest absolute entry of any layer's kernel gradient, the output layer's included; exactly 0
+    if all is dead."""
 
     @property
     def signal_ratio(self) -> float | None:
@@ -105,7 +106,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     diverged_step: int | None = None
     """First step, counted from 0, whose loss is NaN or infinite."""
     digest: str = ""
-    """Equal digests mean bit-identical training. Empty if crashed."""
+    """Equal digests mean that nothing computed differs: step-0 gradients, losses, variables at the end,
+    test accuracy and loss. Empty if crashed."""
     trajectory: bytes = b""
     """Loss of the first steps, little-endian float32; base64 in JSON."""
     start: Flow | None = None

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import filelock
 import msgspec
@@ -172,10 +172,37 @@ def latest_run(results: Path) -> Path:
     Raises:
         BenchError: there is none.
     """
-    runs = sorted(path.parent for path in results.glob(f"*/{PLAN}"))
-    if not runs:
+    plans = list(results.glob(f"*/{PLAN}"))
+    if not plans:
         raise BenchError(f"{results}: holds no run", hint="start one: pytest suites --tier quick")
-    return runs[-1]
+    return max(plans, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+
+
+def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
+    """Makes a run's folder and takes its lock, which the caller releases.
+
+    Raises:
+        BenchError: another process writes there, the place cannot be written to, or it already holds
+            a run that is not to be resumed.
+    """
+    make_folder(path)
+    lock = filelock.FileLock(str(path / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BenchError(
+            f"{path}: another process is writing to this run",
+            hint="wait for it, or start a run of your own with another --run NAME",
+        ) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if not resume and (path / PLAN).exists():
+        lock.release()
+        raise BenchError(
+            f"{path}: already holds a run",
+            hint="continue it with --resume, or choose another --run NAME",
+        )
+    return lock
 
 
 class RunWriter:
@@ -186,30 +213,31 @@ class RunWriter:
         plan: what will be measured.
         resume: continue what is there: records are kept, a torn last line is cut off, and the plan
             must be the same.
+        lock: what :func:`claim` gave, if the folder is already claimed.
 
     Raises:
         BenchError: another process writes there, the place cannot be written to, it already holds a
             run (without ``resume``) or another plan (with it).
     """
 
-    def __init__(self, path: Path, plan: Plan, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        plan: Plan,
+        *,
+        resume: bool = False,
+        lock: filelock.BaseFileLock | None = None,
+    ) -> None:
         self.path = path
         self.plan = plan
         self.records: dict[tuple[Cell, int], Record] = {}
         self._resume = resume
-        self._lock = filelock.FileLock(str(path / ".lock"))
+        self._earlier: Mapping[str, Any] = {}
+        self._lock = lock
 
     def __enter__(self) -> RunWriter:
-        make_folder(self.path)
-        try:
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise BenchError(
-                f"{self.path}: another process is writing to this run",
-                hint="wait for it, or start a run of your own with another --run NAME",
-            ) from None
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        if self._lock is None:
+            self._lock = claim(self.path, resume=self._resume)
         try:
             self._open()
         except BaseException:
@@ -224,7 +252,8 @@ class RunWriter:
         traceback: TracebackType | None,
     ) -> None:
         os.close(self._file)
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def _open(self) -> None:
         records, plan = self.path / RECORDS, self.path / PLAN
@@ -237,11 +266,6 @@ class RunWriter:
             if records.exists():
                 self._cut_torn_line(records)
                 self.records = {record.key: record for record in read_records(records)}
-        elif plan.exists():
-            raise BenchError(
-                f"{self.path}: already holds a run",
-                hint="continue it with --resume, or choose another --run NAME",
-            )
         else:
             write_atomically(plan, pretty(self.plan))
         try:
@@ -291,18 +315,20 @@ class RunWriter:
         if self._resume and path.exists():
             before = read_json(path, Environment)
             for part in ("numerics", "software", "data"):
-                if getattr(before, part) != getattr(environment, part):
+                changed = _first_difference(before, environment, part)
+                if changed:
                     raise BenchError(
-                        f"{path}: the run was started with other {part}: "
-                        f"{_first_difference(before, environment, part)}",
+                        f"{path}: the run was started with other {part}: {changed}",
                         hint="resume it where it was started, or start a new run",
                     )
+            self._earlier = before.run
             return
         write_atomically(path, pretty(environment))
 
     def finish(self, environment: Environment, total_sec: float) -> StoredRun:
-        """Notes how long it took, and gives the run as :func:`read_run` would read it now."""
-        run = {**environment.run, "total_sec": round(total_sec, 1)}
+        """Notes how long it took in all, and gives the run as :func:`read_run` would read it now."""
+        total_sec += float(self._earlier.get("total_sec", 0.0))
+        run = {**environment.run, **self._earlier, "total_sec": round(total_sec, 1)}
         environment = msgspec.structs.replace(environment, run=run)
         with contextlib.suppress(BenchError):  # a full disk has been told of by the records
             write_atomically(self.path / ENVIRONMENT, pretty(environment))
@@ -317,11 +343,13 @@ def pretty(structure: msgspec.Struct) -> bytes:
 
 
 def _first_difference(before: Environment, after: Environment, part: str) -> str:
+    """In words, or nothing. Where the same images came from is no difference."""
     old: Mapping[str, object] = msgspec.to_builtins(getattr(before, part))
     new: Mapping[str, object] = msgspec.to_builtins(getattr(after, part))
     keys: Iterable[str] = dict.fromkeys([*old, *new])
-    return next(
+    differences = (
         f"{key} {old.get(key)!r}, now {new.get(key)!r}"
         for key in keys
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and (part, key) != ("data", "source")
     )
+    return next(differences, "")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
+
+import filelock
 
 from bench import mnist
 from bench.environment import Environment
@@ -44,24 +48,53 @@ class DeviceAbsentError(BenchError):
     """The device that was asked for is not there: items are skipped with this reason."""
 
 
-def resolve_device(asked: str, *, required: bool) -> str:
+def resolve_device(asked: str, *, required: bool, elsewhere: bool = False) -> str:
     """``cpu`` or ``gpu`` for ``cpu``, ``gpu`` or ``auto``.
+
+    Args:
+        asked: by the user.
+        required: whether it is an error if the device is absent.
+        elsewhere: whether training happens on the workers of a foreign scheduler, which know
+            themselves what they have.
 
     Raises:
         DeviceAbsentError: a GPU was asked for and there is none.
-        BenchError: the same, and it is required.
+        BenchError: the same, and it is required; or ``auto`` for workers elsewhere.
     """
-    if asked == "cpu":
+    if elsewhere and asked == "auto":
+        raise BenchError(
+            "--device auto looks at this machine, and --scheduler trains elsewhere",
+            hint="say --device cpu or --device gpu",
+        )
+    if asked == "cpu" or elsewhere:
         return asked
-    if machine.gpus():
+    absent = _why_no_gpu()
+    if not absent:
         return "gpu"
     if asked == "auto" and not required:
         return "cpu"
     kind = BenchError if required else DeviceAbsentError
     raise kind(
-        "no GPU: nvidia-smi lists none that CUDA_VISIBLE_DEVICES leaves visible",
-        hint="run on a machine with an NVIDIA GPU and its driver, or use --device cpu",
+        f"no GPU: {absent}",
+        hint="run on a machine with an NVIDIA GPU, its driver and the extra 'gpu', or use "
+        "--device cpu",
     )
+
+
+def _why_no_gpu() -> str:
+    """Why nothing can be trained on a GPU of this machine, or nothing if it can.
+
+    TensorFlow is asked in a process of its own, and only where there is a driver: it takes seconds.
+    """
+    if not machine.gpus():
+        return "nvidia-smi lists none that CUDA_VISIBLE_DEVICES leaves visible"
+    count = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    done = subprocess.run([sys.executable, "-c", count], capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return f"TensorFlow cannot be imported: {last}"
+    seen = int(done.stdout.split()[-1])
+    return "" if seen else "TensorFlow was installed without CUDA, or cannot load its libraries"
 
 
 def run_folder(results: Path, name: str | None, *, resume: bool, new: str) -> Path:
@@ -84,10 +117,14 @@ class Session:
     Args:
         options: the user's choices.
         items: what was collected, in order.
+        lock: of the run's folder, if it is claimed already.
     """
 
-    def __init__(self, options: Options, items: Sequence[Item]) -> None:
+    def __init__(
+        self, options: Options, items: Sequence[Item], lock: filelock.BaseFileLock | None
+    ) -> None:
         self.options = options
+        self._lock = lock
         self.plan = Plan(
             tier=options.tier,
             device=options.placement.device,
@@ -115,7 +152,9 @@ class Session:
             "fingerprint": data.fingerprint,
             "source": data.source,
         }
-        with RunWriter(self.options.run, self.plan, resume=self.options.resume) as writer:
+        with RunWriter(
+            self.options.run, self.plan, resume=self.options.resume, lock=self._lock
+        ) as writer:
             done = list(writer.records)
             with Progress(self.plan, done, cost=cost, stream=stream, live=live) as progress:
                 execution = Execution(
@@ -135,11 +174,17 @@ class Session:
                         self._judge()
 
     def _check_baselines(self) -> None:
-        """A damaged baseline is found before an hour of training, not after.
+        """A damaged baseline, or a mistyped folder, is found before an hour of training.
 
         Raises:
-            BenchError: it is damaged.
+            BenchError: it is damaged, or there is no such folder.
         """
+        if not self.options.baselines.is_dir():
+            raise BenchError(
+                f"{self.options.baselines}: no such folder of baselines",
+                hint="start from the repository's root or name it with --baselines DIR; an empty "
+                "folder means that there are none yet",
+            )
         for folder in sorted(self.options.baselines.glob("*/")):
             read_baseline(self.options.baselines, folder.name)
 

@@ -23,6 +23,9 @@ class Job:
     folder: Path
     environment: dict[str, str]
 
+    def __post_init__(self) -> None:
+        (self.folder / "baselines").mkdir()
+
     def command(self, *arguments: str) -> list[str]:
         options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
         suites = str(REPOSITORY / "suites")

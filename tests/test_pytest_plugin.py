@@ -243,7 +243,7 @@ class TestTrouble:
     def test_a_damaged_baseline_is_found_before_training(self, job: Job) -> None:
         """Exit 2 at once, with the file's name."""
         folder = job.folder / "baselines" / CLASS
-        folder.mkdir(parents=True)
+        folder.mkdir()
         (folder / "class.json").write_text('{"schema": 99}')
         output = job.run(*FEW, expect=2)
         assert f"baselines/{CLASS}/class.json" in output

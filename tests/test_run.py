@@ -145,13 +145,28 @@ def test_damaged_plan(tmp_path: Path, edit: tuple[bytes, bytes], why: str) -> No
 
 
 def test_latest_run(tmp_path: Path) -> None:
-    """The newest name; folders without a plan are no runs; none at all is an error."""
+    """The one begun last, whatever its name; folders without a plan are no runs; none is an error."""
     with pytest.raises(BenchError, match="holds no run"):
         latest_run(tmp_path)
-    for name in ("20261121-031502-quick", "20261120-235959-full"):
-        write(healthy(tmp_path / name))
+    for age, name in ((300, "mine"), (200, "20261121-031502-quick"), (100, "another")):
+        path = write(healthy(tmp_path / name)) / PLAN
+        os.utime(path, (1e9 - age, 1e9 - age))
     (tmp_path / "zzz").mkdir()
-    assert latest_run(tmp_path).name == "20261121-031502-quick"
+    assert latest_run(tmp_path).name == "another"
+
+
+def test_resume_from_the_cache_after_a_download(tmp_path: Path) -> None:
+    """A first run gets its images from afar, its continuation from the cache: the same images."""
+    first = environment(data={**environment().data, "source": "wheel"})
+    with RunWriter(tmp_path / "run", PLAN_OF_TWO) as writer:
+        writer.write_environment(first)
+        writer.finish(first, 10.0)
+    again = environment(data={**environment().data, "source": "cache"})
+    with RunWriter(tmp_path / "run", PLAN_OF_TWO, resume=True) as writer:
+        writer.write_environment(again)
+        finished = writer.finish(again, 5.0)
+    assert finished.environment.run["total_sec"] == 15.0
+    assert finished.environment.run["command"] == first.run["command"]
 
 
 def test_run_names_sort_by_time() -> None:

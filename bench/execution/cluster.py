@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from bench.execution import machine, protocol
 from bench.execution.supervisor import Supervisor
 from bench.record import Record, encode
 
-_PLUGIN = "bench-trainer"
+#: What a training process takes, with room: 850 MiB were measured at depth 30 with batch
+#: normalization, and the tutorial's CNN holds the activations of 1,000 test images.
+WORKER_BYTES = 3 * 2**29
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +28,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         device: ``cpu`` or ``gpu``.
-        workers: training processes on this machine; None: one per core, or ``workers_per_gpu`` per
-            GPU.
+        workers: training processes on this machine; None: one per core, fewer where memory is short,
+            or ``workers_per_gpu`` per GPU.
         workers_per_gpu: small networks leave a GPU idle; each process gets its share of the memory.
         scheduler: address of a Dask scheduler whose workers are used instead of this machine's.
         cell_timeout_sec: a replica that takes longer has crashed.
@@ -51,8 +54,6 @@ class TrainerPlugin(distributed.WorkerPlugin):
             scheduler have been given theirs by whoever started them.
     """
 
-    name = _PLUGIN
-
     def __init__(
         self,
         settings: protocol.Settings,
@@ -60,6 +61,7 @@ class TrainerPlugin(distributed.WorkerPlugin):
         memory_limit_bytes: int,
         environments: Mapping[str, Mapping[str, str]],
     ) -> None:
+        self.name = f"bench-{uuid.uuid4().hex}"  # several runs may share a scheduler
         self._settings = settings
         self._memory_limit_bytes = memory_limit_bytes
         self._environments = environments
@@ -77,40 +79,68 @@ class TrainerPlugin(distributed.WorkerPlugin):
         self.supervisor.close()
 
 
-def start_trainer() -> bytes:
+def start_trainer(plugin: str) -> bytes:
     """Runs on a worker: starts its training process, and returns what that says of itself."""
-    return protocol.line(_supervisor().start())
+    return protocol.line(_supervisor(plugin).start())
 
 
-def train(cell: Cell, seed: int, timeout_sec: float) -> bytes:
+def train(plugin: str, cell: Cell, seed: int, timeout_sec: float) -> bytes:
     """Runs on a worker: one replica, as a record's line."""
-    return encode(_supervisor().train(cell, seed, timeout_sec=timeout_sec))
+    return encode(_supervisor(plugin).train(cell, seed, timeout_sec=timeout_sec))
 
 
-def _supervisor() -> Supervisor:
-    plugin: TrainerPlugin = distributed.get_worker().plugins[_PLUGIN]
-    return plugin.supervisor
+def _supervisor(plugin: str) -> Supervisor:
+    found: TrainerPlugin = distributed.get_worker().plugins[plugin]
+    return found.supervisor
 
 
 class Cluster:
     """A connected client and what the executor needs of it."""
 
-    def __init__(self, client: distributed.Client, placement: Placement) -> None:
+    def __init__(
+        self, client: distributed.Client, plugin: TrainerPlugin, placement: Placement
+    ) -> None:
         self._client = client
+        self._plugin = plugin.name
         self._timeout_sec = placement.cell_timeout_sec
+        client.register_plugin(plugin)
+
+    def close(self) -> None:
+        """Ends the training processes; workers stay."""
+        with contextlib.suppress(OSError):  # of a scheduler that is gone
+            self._client.unregister_worker_plugin(self._plugin)
 
     def workers(self) -> list[str]:
-        """Addresses of the workers that are there now."""
-        return list(self._client.nthreads())
+        """Addresses of the workers that are there now.
+
+        Raises:
+            BenchError: the scheduler is gone.
+        """
+        try:
+            return list(self._client.nthreads())
+        except OSError as error:
+            raise BenchError(
+                f"the Dask scheduler does not answer any more: {error}",
+                hint="see its log, then continue with --resume",
+            ) from error
 
     def start_trainer(self, worker: str) -> distributed.Future:
         """Future of :func:`start_trainer` on this worker."""
-        return self._client.submit(start_trainer, workers=[worker], pure=False, retries=0)
+        return self._client.submit(
+            start_trainer, self._plugin, workers=[worker], pure=False, retries=0
+        )
 
     def train(self, worker: str, cell: Cell, seed: int) -> distributed.Future:
         """Future of :func:`train` on this worker."""
         return self._client.submit(
-            train, cell, seed, self._timeout_sec, workers=[worker], pure=False, retries=0
+            train,
+            self._plugin,
+            cell,
+            seed,
+            self._timeout_sec,
+            workers=[worker],
+            pure=False,
+            retries=0,
         )
 
 
@@ -149,26 +179,27 @@ def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
         ) from error
     with client:
         settings = protocol.Settings(device=placement.device, data=data, cache_dir="")
-        client.register_plugin(
-            TrainerPlugin(
-                settings, memory_limit_bytes=placement.memory_limit_bytes or 0, environments={}
-            )
+        plugin = TrainerPlugin(
+            settings, memory_limit_bytes=placement.memory_limit_bytes or 0, environments={}
         )
+        cluster = Cluster(client, plugin, placement)
         try:
-            yield Cluster(client, placement)
+            yield cluster
         finally:
-            client.unregister_worker_plugin(_PLUGIN)
+            cluster.close()
 
 
 def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
     gpus = machine.gpus() if placement.device == "gpu" else []
-    slots = len(gpus) * placement.workers_per_gpu if gpus else machine.cores()
-    count = placement.workers or slots
+    count = placement.workers or _slots(gpus, placement.workers_per_gpu)
+    memory_limit = placement.memory_limit_bytes
+    if memory_limit is None:
+        memory_limit = _memory_share(count)
     settings = protocol.Settings(
         device=placement.device,
         data=data,
         cache_dir=str(cache_dir),
-        gpu_memory_mib=_gpu_share(gpus, placement.workers_per_gpu),
+        gpu_memory_mib=_gpu_share(gpus, count),
     )
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -183,22 +214,40 @@ def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        limit = placement.memory_limit_bytes
-        client.register_plugin(
-            TrainerPlugin(
-                settings,
-                memory_limit_bytes=machine.memory_bytes() // count if limit is None else limit,
-                environments=_environments(count, gpus),
-            )
+        plugin = TrainerPlugin(
+            settings, memory_limit_bytes=memory_limit, environments=_environments(count, gpus)
         )
-        yield Cluster(client, placement)
+        yield Cluster(client, plugin, placement)
 
 
-def _gpu_share(gpus: list[machine.Gpu], workers_per_gpu: int) -> int | None:
-    """MiB per process; a tenth of each GPU is left to CUDA's contexts. None: alone, grows freely."""
-    if not gpus or workers_per_gpu == 1:
-        return None
-    return int(0.9 * min(gpu.memory_mib for gpu in gpus) / workers_per_gpu)
+def _slots(gpus: list[machine.Gpu], workers_per_gpu: int) -> int:
+    if gpus:
+        return len(gpus) * workers_per_gpu
+    return max(1, min(machine.cores(), machine.memory_bytes() // WORKER_BYTES))
+
+
+def _memory_share(workers: int) -> int:
+    """Bytes for each worker.
+
+    Raises:
+        BenchError: too few to train in; that must not look as if TensorFlow had crashed.
+    """
+    share = machine.memory_bytes() // workers
+    if share < WORKER_BYTES and workers > 1:
+        raise BenchError(
+            f"--workers {workers}: {share / 2**30:.1f} GiB for each, and a training process takes up "
+            f"to {WORKER_BYTES / 2**30:.1f} GiB",
+            hint="use fewer workers, or set --memory-limit GIB yourself",
+        )
+    return max(share, WORKER_BYTES)
+
+
+def _gpu_share(gpus: list[machine.Gpu], workers: int) -> int | None:
+    """MiB per process; a tenth of each GPU is left to CUDA's contexts. None, to grow freely, for a
+    process that has its GPU alone, or where the driver does not tell the size."""
+    smallest = min((gpu.memory_mib for gpu in gpus), default=0)
+    per_gpu = -(-workers // len(gpus)) if gpus else 1
+    return int(0.9 * smallest / per_gpu) if per_gpu > 1 and smallest else None
 
 
 def _environments(count: int, gpus: list[machine.Gpu]) -> dict[str, dict[str, str]]:

@@ -64,6 +64,7 @@ class Execution:
         self._schedule = Schedule(writer.missing())
         self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
         self._running: dict[str, Replica | None] = {}
+        self._starting: set[str] = set()
         self._futures: dict[str, distributed.Future] = {}
         self._losses: dict[Replica, int] = {}
         self.environment: Environment | None = None
@@ -111,10 +112,14 @@ class Execution:
         """Starts the trainers of new workers, and takes back what lost workers had."""
         present = set(cluster.workers())
         for worker in [worker for worker in self._running if worker not in present]:
-            self._lost(worker, self._running.pop(worker))
+            self._lost(worker)
         for worker in present - set(self._running):
             self._running[worker] = None
+            self._starting.add(worker)
             self._watch(worker, cluster.start_trainer(worker))
+        for worker in present:  # idle ones take over what lost ones had
+            if self._running[worker] is None and worker not in self._starting:
+                self._give(cluster, worker)
 
     def _watch(self, worker: str, future: distributed.Future) -> None:
         self._futures[worker] = future  # a future that nobody holds is cancelled
@@ -124,19 +129,26 @@ class Execution:
         expected = self._futures.get(worker)
         if expected is None or expected is not future:
             return  # of a worker that was given up
-        replica = self._running.get(worker)
         if future.status != "finished":
             error = future.exception() if future.status == "error" else None
             if isinstance(error, BenchError):
                 raise error
-            self._running.pop(worker, None)
-            del self._futures[worker]
-            self._lost(worker, replica)
+            if error is not None and not isinstance(error, distributed.KilledWorker):
+                raise BenchError(
+                    f"worker {worker} cannot run training processes: {error!r}",
+                    hint="is the same version of bench installed there?",
+                ) from error
+            self._lost(worker)
             return
-        if replica is None:
+        if worker in self._starting:
+            self._starting.remove(worker)
             self._greet(worker, protocol.reply_decoder.decode(future.result()))
         else:
             self._keep(worker, decode_record(future.result()))
+        self._give(cluster, worker)
+
+    def _give(self, cluster: Cluster, worker: str) -> None:
+        """The next replica for a worker that has none."""
         self._running[worker] = None
         following = self._schedule.next(worker)
         if following is not None:
@@ -154,7 +166,7 @@ class Execution:
                 "command": " ".join(sys.argv),
                 "started": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
                 "tier": self._writer.plan.tier,
-                "workers": str(self._placement.workers or "auto"),
+                "workers": str(len(self._running)),
                 **machine.commit(Path.cwd()),
             },
         )
@@ -185,8 +197,11 @@ class Execution:
                 self._writer.append(skipped)
                 self._progress.finished(worker, skipped)
 
-    def _lost(self, worker: str, replica: Replica | None) -> None:
-        """A Dask worker went away: trouble of the machine, so the replica is trained elsewhere."""
+    def _lost(self, worker: str) -> None:
+        """A Dask worker went away: trouble of the machine, so its replica is trained elsewhere."""
+        replica = self._running.pop(worker, None)
+        self._futures.pop(worker, None)
+        self._starting.discard(worker)
         if replica is None:
             return
         self._losses[replica] = self._losses.get(replica, 0) + 1

@@ -35,6 +35,7 @@ class Gpu:
     name: str
     driver: str
     memory_mib: int
+    """0 if the driver does not tell."""
 
 
 def cores() -> int:
@@ -66,18 +67,28 @@ def gpus() -> list[Gpu]:
     except (OSError, subprocess.SubprocessError):
         return []
     found = [
-        Gpu(int(row[0]), row[1], row[2], row[3], int(float(row[4])))
+        Gpu(int(row[0]), row[1], row[2], row[3], _mib(row[4]))
         for row in csv.reader(listing.splitlines(), skipinitialspace=True)
         if len(row) == 5 and row[0].isdigit()
     ]
     if visible is None:
         return found
     wanted = [name.strip() for name in visible.split(",") if name.strip()]
+    parts = [name for name in wanted if name.startswith("MIG-")]  # slices are not in the listing
+    if parts:
+        return [Gpu(i, name, "MIG slice", found[0].driver, 0) for i, name in enumerate(parts)]
     return [
         gpu
         for gpu in found
         if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in wanted)
     ]
+
+
+def _mib(text: str) -> int:
+    try:
+        return int(float(text))
+    except ValueError:
+        return 0
 
 
 def isa() -> str:

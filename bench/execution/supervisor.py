@@ -66,6 +66,7 @@ class Supervisor:
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - until close()
+        self._keras_home = tempfile.TemporaryDirectory(prefix="bench-keras-")
         self._unread = b""
 
     def start(self) -> protocol.Ready:
@@ -82,7 +83,13 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,
-            env={**os.environ, **_QUIET, **self._environment},
+            env={
+                **os.environ,
+                **_QUIET,
+                "KERAS_BACKEND": "tensorflow",
+                "KERAS_HOME": self._keras_home.name,  # a user's keras.json may say otherwise
+                **self._environment,
+            },
             start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
         )
         try:
@@ -161,6 +168,7 @@ class Supervisor:
         """Ends the process, if one runs, and forgets what it printed."""
         self._end()
         self._output.close()
+        self._keras_home.cleanup()
 
     def _end(self) -> None:
         process, self._process = self._process, None

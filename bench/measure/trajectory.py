@@ -23,15 +23,17 @@ def from_bytes(stored: bytes) -> npt.NDArray[np.float32]:
     return np.frombuffer(stored, "<f4").astype(np.float32)
 
 
-def digest(stored: bytes, gradients: Sequence[npt.NDArray[Any]]) -> str:
-    """128 bits, in hexadecimal, of a trajectory and the step-0 gradients of all variables in order.
+def digest(arrays: Sequence[npt.NDArray[Any]]) -> str:
+    """128 bits, in hexadecimal, of arrays in order: their dtypes, shapes and bits.
 
-    Equal digests mean bit-identical training. Signs of zero and payloads of NaN count as bits, too.
+    Of a replica these are the step-0 gradients, the losses of all steps, all variables at the end,
+    moving statistics included, and test accuracy and loss. Equal digests mean that nothing which was
+    computed differs. Signs of zero and payloads of NaN count as bits, too.
     """
-    state = hashlib.sha256(stored)
-    for gradient in gradients:
-        state.update(f"{gradient.dtype.str}{gradient.shape}".encode())
-        state.update(np.ascontiguousarray(gradient).tobytes())
+    state = hashlib.sha256()
+    for array in arrays:
+        state.update(f"{array.dtype.str}{array.shape}".encode())
+        state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()[:32]
 
 

@@ -56,18 +56,22 @@ def numerics(device: str, *, isa: str, threads: int) -> Numerics:
         isa: the CPU's instruction set; a GPU's compute capability replaces it.
         threads: as given to :func:`configure`.
     """
+    tf32 = False
     if device == "gpu":
         details = tf.config.experimental.get_device_details(
             tf.config.list_physical_devices("GPU")[0]
         )
         major, minor = details.get("compute_capability", (0, 0))
         isa = f"sm{major}{minor}"
+        allowed = os.environ.get("NVIDIA_TF32_OVERRIDE") != "0"
+        enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+        tf32 = major >= 8 and allowed and enabled  # Ampere was the first to have it
     return Numerics(
         device=device,
         isa=isa,
         onednn=device == "cpu" and onednn_enabled(),
         xla="--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", ""),
-        tf32=device == "gpu" and tf.config.experimental.tensor_float_32_execution_enabled(),
+        tf32=tf32,
         threads=threads or len(os.sched_getaffinity(0)),
     )
 

@@ -14,7 +14,7 @@ from bench.mnist import Mnist
 
 @dataclass(frozen=True)
 class Images:
-    """Tensors of one data set; images are (n, 784), labels int32 (n,)."""
+    """Tensors of one data set; images are (n, 784), labels integers (n,)."""
 
     train_images: Any
     train_labels: Any
@@ -23,15 +23,19 @@ class Images:
 
 
 def on_device(data: Mnist, device: str) -> Images:
-    """Puts a data set on the device. A CPU keeps uint8; a GPU has no kernel that gathers uint8, so it
-    holds the same values as float32."""
-    dtype = np.float32 if device == "gpu" else np.uint8
+    """Puts a data set on the device.
+
+    A CPU keeps bytes and int32. A GPU has no kernel that gathers uint8, and TensorFlow leaves eager
+    int32 tensors on the host: it holds the same values as float32 and int64.
+    """
+    on_gpu = device == "gpu"
+    dtype, label_dtype = (np.float32, np.int64) if on_gpu else (np.uint8, np.int32)
 
     def images(array: Any) -> Any:
         return tf.constant(np.asarray(array.reshape(len(array), 784), dtype=dtype))
 
     def labels(array: Any) -> Any:
-        return tf.constant(np.asarray(array, dtype=np.int32))
+        return tf.constant(np.asarray(array, dtype=label_dtype))
 
     return Images(
         train_images=images(data.train_images),

@@ -50,7 +50,7 @@ def reset(built: Any, initial: Sequence[Any], learning_rate: float) -> None:
 
 
 def loss(cell: Cell) -> Any:
-    """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are int32."""
+    """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are integers."""
     precision = _loss_precision(cell)
     if cell.loss == "crossentropy":
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **precision)

@@ -136,7 +136,14 @@ class Trainer:
             test_accuracy=accuracy if diverged is None else None,
             test_loss=finite(test_loss) if diverged is None else None,
             diverged_step=diverged,
-            digest=digest(stored, signals.gradients),
+            digest=digest(
+                [
+                    *signals.gradients,
+                    losses,
+                    *(variable.numpy() for variable in graph.network.model.variables),
+                    np.array([accuracy, test_loss]),
+                ]
+            ),
             trajectory=stored,
             start=start,
             end=end if diverged is None else None,

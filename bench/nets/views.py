@@ -100,7 +100,7 @@ class TestView:
                 outputs = _as_list(
                     network.view(scaled(network.cell, pixels, pixel_scale), training=False)
                 )
-                best = tf.argmax(outputs[-1], axis=-1, output_type=tf.int32)
+                best = tf.argmax(outputs[-1], axis=-1, output_type=labels.dtype)
                 correct += tf.reduce_sum(tf.cast(best == labels, tf.int32))
                 total += tf.cast(loss(labels, outputs[-1]), tf.float64) * chunk
                 alive = [

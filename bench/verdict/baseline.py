@@ -24,8 +24,6 @@ SCHEMA = 1
 
 CLASS = "class.json"
 
-ROOT = Path("baselines")
-
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One seed of one cell. A crash is never part of a baseline."""

@@ -213,6 +213,36 @@ def test_a_lost_dask_worker_costs_no_replica(
     assert {record.outcome for record in records} == {"trained"}
 
 
+@pytest.mark.usefixtures("faulty")
+def test_an_idle_worker_takes_over_from_a_lost_one(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last replica's worker goes away when nothing else is left to do."""
+    monkeypatch.setenv("FAULTY_SLEEP_SEC", "3")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+
+        class Saboteur(Watcher):
+            def started(self, worker: str, cell: Cell, seed: int) -> None:
+                super().started(worker, cell, seed)
+                if len(self.started_replicas) == 1:
+                    victim = next(w for w in cluster.workers.values() if w.worker_address == worker)
+                    threading.Timer(1.0, lambda: cluster.sync(victim.close)).start()
+
+        watcher = Saboteur()
+        with RunWriter(tmp_path / "run", plan(10, seeds=1)) as writer:
+            Execution(
+                writer,
+                Placement(scheduler=cluster.scheduler_address),
+                data={"name": "custom", "fingerprint": image_cache[1], "source": "test"},
+                cache_dir=image_cache[0],
+                progress=watcher,
+            ).run()
+    assert len(watcher.started_replicas) == 2
+    assert [r.outcome for r in read_records(tmp_path / "run" / RECORDS)] == ["trained"]
+
+
 def test_a_scheduler_that_is_not_there(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
     """The address is in the message, and what would start one."""
     placement = Placement(scheduler="tcp://127.0.0.1:9")

@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on oneDNN say nothing here
+
+# TensorFlow 2.12 and 2.13 import modules that newer Pythons deprecate; their own business.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import tensorflow  # noqa: F401
 
 import numpy as np
 import pytest

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bench.cell import Cell
 from bench.measure.trajectory import from_bytes
@@ -236,3 +237,19 @@ def test_forgetting_builds_anew(trainer: Trainer, compiled: list[Cell]) -> None:
     trainer.forget()
     assert trainer.train(small(), 0).digest == digest
     assert compiled == [small(), small()]
+
+
+def test_a_digest_sees_what_no_training_loss_shows(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another momentum of batch normalization's moving statistics leaves every loss as it was, and
+    changes only what inference does."""
+    cell = small(normalization="batch")
+    before = Trainer(data, "cpu", "class").train(cell, 0)
+    layer = tf.keras.layers.BatchNormalization
+    monkeypatch.setattr(
+        tf.keras.layers, "BatchNormalization", lambda **options: layer(momentum=0.5, **options)
+    )
+    after = Trainer(data, "cpu", "class").train(cell, 0)
+    assert after.trajectory == before.trajectory
+    assert after.digest != before.digest
