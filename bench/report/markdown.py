@@ -319,8 +319,6 @@ def _against_baseline(
     if not shared:
         return (fmean(accuracies.values()) if accuracies else None), None
     before = fmean(accuracies[seed] for seed in shared)
-    if judgement.verdict is Verdict.IDENTICAL:
-        return before, 0.0
     return before, fmean(measured.accuracies[seed] for seed in shared) - before
 
 

@@ -24,7 +24,7 @@ MEANING: Mapping[Verdict, str] = {
     Verdict.IMPROVED: "better than the baseline by more than luck",
     Verdict.EQUIVALENT: "shown to differ by less than matters",
     Verdict.ROUNDING: "differs by accumulated rounding only",
-    Verdict.IDENTICAL: "bit for bit: the digests of losses and first gradients are equal",
+    Verdict.IDENTICAL: "bit for bit: the digests of all that was computed are equal",
 }
 
 #: Neither a pass nor a failure: the run says nothing about these cells.

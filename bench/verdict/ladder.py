@@ -183,10 +183,10 @@ def _obstacle(
 
 
 def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Judgement:
+    reason = f"bit-identical training and evaluation under {_plural(seeds)}"
     if run.environment.environment_class == baseline.environment_class:
-        reason = f"bit-identical training under {_plural(seeds)}"
         return _judgement(item, Verdict.IDENTICAL, reason, "digest")
-    reason = f"bit-identical training under {_plural(seeds)}, in spite of {_another(baseline)}"
+    reason += f", in spite of {_another(baseline)}"
     return _judgement(item, Verdict.EQUIVALENT, reason, "digest")
 
 

@@ -73,7 +73,7 @@ def test_equal_digests_are_identical_and_cost_nothing() -> None:
     for judgement in judge(_run(), BASELINE):
         assert (judgement.verdict, judgement.rung) == (Verdict.IDENTICAL, "digest")
         assert judgement.comparisons == ()
-        assert judgement.reason == "bit-identical training under 5 seeds"
+        assert judgement.reason == "bit-identical training and evaluation under 5 seeds"
 
 
 def test_one_other_digest_is_not_identical() -> None:
