@@ -206,8 +206,19 @@ class Bench:
             capture: Any = self._config.pluginmanager.getplugin("capturemanager")
             with capture.global_and_fixture_disabled(), _told():
                 stream = reporter._tw._file if reporter else sys.stdout
-                self.session.execute(stream, live=stream.isatty())
+                try:
+                    self.session.execute(stream, live=stream.isatty())
+                finally:
+                    if self.session.run is None:
+                        self._keep_junit()
         return (yield)
+
+    def _keep_junit(self) -> None:
+        """A run that was refused leaves the JUnit file of the run in its folder alone."""
+        manager = self._config.pluginmanager
+        for plugin in manager.get_plugins():
+            if type(plugin).__name__ == "LogXML":
+                manager.unregister(plugin)
 
     # --- What items ask for
 
@@ -275,10 +286,11 @@ class Bench:
         if self.session is None:
             if self._nothing_measured:
                 tier = self._config.option.tier
-                terminalreporter.write_line(
-                    f"Nothing was measured{': ' if self._skip else ''}{self._skip}. "
-                    f"`bench grids --tier {tier}` lists the cells of the tier."
+                why = self._skip or (
+                    f"no cell of tier {tier} is selected; `bench grids --tier {tier}` lists them, "
+                    "and --tier standard and full have more"
                 )
+                terminalreporter.write_line(f"Nothing was measured: {why}.")
             return
         if self.session.run is None:
             return

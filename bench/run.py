@@ -261,7 +261,8 @@ class RunWriter:
             if read_json(plan, Plan) != self.plan:
                 raise BenchError(
                     f"{plan}: --resume continues a run with the same cells, seeds and device only",
-                    hint="repeat the options that the run was started with, or start a new run",
+                    hint=f"repeat the options that it was started with{self._command()}, or start a "
+                    "new run",
                 )
             if records.exists():
                 self._cut_torn_line(records)
@@ -272,6 +273,12 @@ class RunWriter:
             self._file = os.open(records, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise cannot_write(records, error) from error
+
+    def _command(self) -> str:
+        """What the run was started with, in brackets, if it is known."""
+        with contextlib.suppress(BenchError):
+            return f" ({read_json(self.path / ENVIRONMENT, Environment).run['command']})"
+        return ""
 
     @staticmethod
     def _cut_torn_line(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from typing import TextIO
 import filelock
 
 from bench import mnist
-from bench.environment import Environment
 from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
@@ -22,7 +20,7 @@ from bench.execution.executor import Execution
 from bench.execution.schedule import cost
 from bench.grid import TIERS
 from bench.report.progress import Progress
-from bench.run import ENVIRONMENT, Item, Plan, RunWriter, StoredRun, latest_run, read_json
+from bench.run import Item, Plan, RunWriter, StoredRun, latest_run
 from bench.verdict.baseline import Baseline, read_baseline
 from bench.verdict.judgement import Judgement
 from bench.verdict.judging import baseline_for, judge_with_claims
@@ -167,10 +165,9 @@ class Session:
                 try:
                     execution.run()
                 finally:
-                    environment = execution.environment or self._stored_environment()
-                    if environment is not None:
+                    if execution.environment is not None:
                         self.total_sec = time.monotonic() - begin
-                        self.run = writer.finish(environment, self.total_sec)
+                        self.run = writer.finish(execution.environment, self.total_sec)
                         self._judge()
 
     def _check_baselines(self) -> None:
@@ -187,11 +184,6 @@ class Session:
             )
         for folder in sorted(self.options.baselines.glob("*/")):
             read_baseline(self.options.baselines, folder.name)
-
-    def _stored_environment(self) -> Environment | None:
-        with contextlib.suppress(BenchError):
-            return read_json(self.options.run / ENVIRONMENT, Environment)
-        return None
 
     def _judge(self) -> None:
         assert self.run is not None

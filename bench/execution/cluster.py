@@ -208,7 +208,7 @@ def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster
             n_workers=count,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             memory_limit=0,
             silence_logs="ERROR",
         ) as cluster,

@@ -86,6 +86,9 @@ def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "")
         return said(
             f"{failing} of {count(total, 'cell')} {verb} attention", f": {listed}.{compared}"
         )
+    if measured < total:
+        text = f"Incomplete: {total - measured} of {count(total, 'cell')} were not measured"
+        return said(text, f", and nothing regressed among the others: {listed}.{compared}")
     if undecided:
         verb = "is" if undecided == 1 else "are"
         text = f"Nothing regressed, but {undecided} of {count(total, 'cell')} {verb} undecided"

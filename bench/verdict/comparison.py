@@ -230,7 +230,7 @@ def _fisher_seeds(a: float, b: float, seeds: int, level: float) -> float:
 def _advice(seeds: float) -> str:
     if seeds > MOST_SEEDS:
         return f"more than {MOST_SEEDS} seeds would decide"
-    return f"about {seeds:.0f} seeds would decide"
+    return f"about {seeds:.0f} seeds would decide, on both sides"
 
 
 def _finite(value: float) -> float | None:
