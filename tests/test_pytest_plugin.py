@@ -235,8 +235,13 @@ class TestInterruption:
         assert "another process is writing to this run" in second
         output, _ = first.communicate(timeout=60)
         assert first.returncode == 0, output
+        junit = (job.folder / "results" / "r" / "junit.xml").read_bytes()
         third = job.run(*self.SLOW, expect=2)
         assert "already holds a run" in third
+        fourth = job.run(*self.SLOW, "--axis", "init=he_normal", "--resume", expect=2)
+        assert "repeat the options that it was started with" in fourth
+        assert "--axis depth=3 -k test_clipping" in fourth
+        assert (job.folder / "results" / "r" / "junit.xml").read_bytes() == junit
 
 
 class TestTrouble:

@@ -110,7 +110,8 @@ def test_tables_are_rectangular(name: str) -> None:
         ),
         (
             {"missing": 2, "identical": 1},
-            "Incomplete: 2 of 3 cells were not measured, and nothing regressed among the others: 2 missing, 1 identical",
+            "Incomplete: 2 of 3 cells were not measured, and nothing regressed among the others: "
+            "2 missing, 1 identical",
         ),
         ({"not comparable": 3}, "Nothing regressed, but 3 of 3 cells are undecided"),
         ({"new": 3}, "Nothing to compare 3 cells with: X has none of them."),
