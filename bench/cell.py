@@ -8,7 +8,8 @@ cell belongs to or if its value is not the default, so a later axis changes no i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +31,7 @@ ACTIVATIONS = (
 NORMALIZATIONS = ("none", "batch", "layer")
 OPTIMIZERS = ("sgd", "momentum", "adam")
 LOSSES = ("crossentropy", "mse")
-PRECISIONS = ("float32", "float64", "mixed_bfloat16")
+PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 ENGINES = ("in_graph", "function", "eager", "xla", "fit")
 
 #: Initializers without and with a number behind their name.
@@ -205,11 +206,50 @@ _NAMED = {
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Cell)}
 
 
+def from_texts(texts: Mapping[str, str]) -> Cell:
+    """The cell with these axis values, written as in an id; an axis not named has its default.
+
+    Raises:
+        ValueError: no such axis or value; the message lists what there is.
+
+    Example:
+        >>> from_texts({"depth": "10", "act": "tanh"}) == Cell(depth=10, activation="tanh")
+        True
+    """
+    values: dict[str, Any] = {}
+    for axis, text in texts.items():
+        if axis not in _ATTRIBUTES:
+            raise ValueError(f"{axis!r} is no axis; an axis is one of {', '.join(AXES)}")
+        attribute = _ATTRIBUTES[axis]
+        kind = type(_DEFAULTS[attribute])
+        try:
+            values[attribute] = kind(text)
+        except ValueError:
+            noun = {int: "whole number", float: "number"}[kind]
+            raise ValueError(f"{axis}:{text} is not a {noun}") from None
+    return Cell(**values)
+
+
+def pairs(id_: str) -> dict[str, str]:
+    """The pairs of an id, ``{"depth": "10", "act": "relu"}``; a value may hold a minus sign."""
+    parts = re.split(f"-(?=(?:{'|'.join(AXES)}):)", id_)
+    return {axis: value for axis, _, value in (part.partition(":") for part in parts)}
+
+
+def known_values(axis: str) -> tuple[str, ...]:
+    """What an axis may be, ``RULE_NUMBER`` where a number follows; empty where it is a number."""
+    scaled = {
+        "init": (FIXED_INITIALIZERS, SCALED_INITIALIZERS),
+        "clip": (("none",), CLIPPING_RULES),
+    }
+    fixed, rules = scaled.get(axis, (_NAMED.get(axis, ()), ()))
+    return (*fixed, *(f"{rule}_NUMBER" for rule in rules))
+
+
 def _check_scaled(axis: str, text: str, scaled: tuple[str, ...], fixed: tuple[str, ...]) -> None:
     name, scale = split_number(text)
     if text in fixed or (name in scaled and scale is not None and 0 < scale < math.inf):
         if scale is not None and text != with_number(name, scale):
             raise ValueError(f"{axis}:{text} is written {with_number(name, scale)}")
         return
-    forms = ", ".join([*fixed, *(f"{rule}_NUMBER" for rule in scaled)])
-    raise ValueError(f"{axis}:{text} is unknown; {axis} is one of {forms}")
+    raise ValueError(f"{axis}:{text} is unknown; {axis} is one of {', '.join(known_values(axis))}")

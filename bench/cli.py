@@ -88,9 +88,9 @@ def report(arguments: argparse.Namespace) -> int:
     else:
         path = Path(arguments.output) if arguments.output else run.path / REPORT
         write_atomically(path, text.encode())
-        lines = summary_lines(judgements, baseline=baseline, report=path, total_sec=total_sec)
+        lines = summary_lines(run, judgements, baseline=baseline, report=path, total_sec=total_sec)
         print("\n".join(lines))
-    return exit_code(judgements)
+    return exit_code(judgements, run)
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -104,10 +104,12 @@ def compare(arguments: argparse.Namespace) -> int:
     before = find_run(arguments.a, arguments.results)
     after = find_run(arguments.b, arguments.results)
     judgements = judge_with_claims(after, baseline_from_run(before))
-    if all(judgement.verdict is Verdict.NEW for judgement in judgements):
+    shared = before.checks.keys() & after.checks.keys()
+    if not shared and all(judgement.verdict is Verdict.NEW for judgement in judgements):
         raise BenchError(
-            f"{before.path} and {after.path} have no cell in common: nothing can be compared",
-            hint="compare runs of the same grids",
+            f"{before.path} and {after.path} have no cell and no check in common: nothing can be "
+            "compared",
+            hint="compare runs of the same suites",
         )
     text, warnings = compare_runs(
         before, after, judgements, everything=arguments.all, form=arguments.format
@@ -116,7 +118,36 @@ def compare(arguments: argparse.Namespace) -> int:
     if arguments.format == "csv":
         for warning in warnings:
             print(f"bench: warning: {warning}", file=sys.stderr)
-    return exit_code(judgements)
+    return exit_code(judgements, after)
+
+
+# Theory
+
+
+def theory(arguments: argparse.Namespace) -> int:
+    """Prints what theory predicts for a network; draws it if asked to."""
+    from bench.cell import AXES, from_texts, pairs
+    from bench.report.figures import FORMATS, draw
+    from bench.report.theory import theory_picture, theory_text
+
+    given = {axis: getattr(arguments, f"axis_{axis}") for axis in AXES}
+    chosen = {axis: text for axis, text in given.items() if text is not None}
+    try:
+        named = pairs(arguments.cell.rpartition("/")[2]) if arguments.cell else {}
+        cell = from_texts({**named, **chosen})
+    except ValueError as error:
+        raise BenchError(str(error), hint="bench theory --help") from error
+    text = theory_text(cell, form=arguments.format, all_layers=arguments.all_layers)
+    if arguments.plot is not None:
+        form = arguments.plot.suffix[1:]
+        if form not in FORMATS:
+            raise BenchError(
+                f"--plot {arguments.plot}: no picture of this kind",
+                hint=f"let its name end in {' or '.join(f'.{known}' for known in FORMATS)}",
+            )
+        write_atomically(arguments.plot, draw(theory_picture(cell), form))
+    print(text, end="")
+    return EXIT_OK
 
 
 # Baselines

@@ -7,6 +7,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from bench.cell import AXES, Cell, known_values
+
+_DEFAULT = Cell()
 _EXIT = "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble"
 
 
@@ -67,6 +70,8 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     compare.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
     _results(compare)
 
+    _theory(commands, handlers)
+
     baseline = _group(commands, "baseline", "stored baselines: accept, show, diff, check")
     _baseline_commands(baseline, handlers)
 
@@ -80,6 +85,34 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     grids.add_argument("grid", nargs="?", metavar="GRID", help="only this one")
     grids.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
     return parser
+
+
+def _theory(commands: Any, handlers: Any) -> None:
+    theory = _add(
+        commands,
+        "theory",
+        handlers.theory,
+        "predict how gradients flow through a network before it is trained",
+        "bench theory --act relu --init glorot_normal --depth 30",
+    )
+    theory.add_argument(
+        "cell", nargs="?", metavar="CELL", help="its id, or GRID/ID, as reports have it"
+    )
+    theory.add_argument(
+        "--all-layers", action="store_true", help="leave out no layer of a deep one"
+    )
+    theory.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
+    theory.add_argument("--plot", type=Path, metavar="FILE", help="also draw it: FILE.svg or .png")
+    axes = theory.add_argument_group(
+        "axes",
+        "The network in the words of cell ids. An option overrides CELL; what acts after step 0 "
+        "changes nothing.",
+    )
+    for axis in AXES:
+        default = f"default {_DEFAULT.value(axis)}"
+        known = ", ".join(known_values(axis))
+        text = f"{known}; {default}" if known else default
+        axes.add_argument(f"--{axis}", dest=f"axis_{axis}", metavar="X", help=text)
 
 
 def _baseline_commands(group: Any, handlers: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import filelock
 
     from bench.bursts import RemoteBursts
+    from bench.check import Check, CheckResult
     from bench.session import Session
     from bench.theory.claim import ClaimResult
     from bench.verdict.judgement import Judgement
@@ -36,6 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cell", action="append", default=[], metavar="ID", help="only this cell; may be repeated"
     )
     what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
+    what.addoption(
+        "--check-seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run each check of TensorFlow's arithmetic on N draws of its inputs (default: 1)",
+    )
     where = parser.getgroup("bench: where it runs")
     where.addoption("--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu")
     where.addoption(
@@ -111,7 +119,7 @@ class Bench:
         if self._lock is not None:
             self._lock.release(force=True)
 
-    # --- Collection: one item per cell, one per claim
+    # --- Collection: one item per cell, one per claim, one per check
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "judgement" in metafunc.fixturenames:
@@ -119,22 +127,39 @@ class Bench:
             cells = self._selection.of(grid)
             asked = [(grid.name, id_, cell) for id_, cell in cells.items()]
             metafunc.parametrize("judgement", asked, ids=list(cells), indirect=True)
+        if "check_result" in metafunc.fixturenames:
+            checks = self._checks(metafunc.module.FAMILIES)
+            metafunc.parametrize(
+                "check_result", checks, ids=[check.id for check in checks], indirect=True
+            )
         if "claim_results" in metafunc.fixturenames:
             claims = metafunc.module.CLAIMS
             metafunc.parametrize(
                 "claim_results", claims, ids=[claim.name for claim in claims], indirect=True
             )
 
+    def _checks(self, families: Sequence[str]) -> list[Check]:
+        """The checks of a suite; none if the user named cells."""
+        from bench.numerics import catalogue
+
+        option = self._config.option
+        if option.axis or option.cell:
+            return []
+        return catalogue.checks(option.tier, families, seeds=option.check_seeds)
+
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Takes out what pytest puts in the place of a grid without a selected cell, and the claims
-        of such a grid."""
+        """Takes out what pytest puts in the place of a grid without a selected cell, the claims of
+        such a grid, and of a suite without a selected check."""
+        from bench.check import Check
+
+        kinds = {"judgement": tuple, "check_result": Check}
         empty = {
             item.path
             for item in items
-            if "judgement" in _parameters(item)
-            and not isinstance(_parameters(item)["judgement"], tuple)
+            for name, value in _parameters(item).items()
+            if name in kinds and not isinstance(value, kinds[name])
         }
         dropped = [item for item in items if item.path in empty]
         if dropped:
@@ -146,12 +171,13 @@ class Bench:
         from bench.session import DeviceAbsentError, Session, resolve_device
 
         option = self._config.option
-        cells = [
-            _parameters(item)["judgement"]
-            for item in session.items
-            if "judgement" in _parameters(item) and item.get_closest_marker("skip") is None
-        ]
-        if not cells or option.collectonly:
+        collected = [item for item in session.items if item.get_closest_marker("skip") is None]
+        asked = {
+            name: [_parameters(item)[name] for item in collected if name in _parameters(item)]
+            for name in ("judgement", "check_result")
+        }
+        cells, checks = asked["judgement"], asked["check_result"]
+        if not (cells or checks) or option.collectonly:
             return
         items = [Item(grid=grid, id=id_, cell=cell) for grid, id_, cell in cells]
         with _told():
@@ -164,7 +190,7 @@ class Bench:
             except DeviceAbsentError as absent:
                 self._skip = absent.message
                 return
-            self.session = Session(self._options(device, len(items)), items, self._lock)
+            self.session = Session(self._options(device, len(items)), items, checks, self._lock)
 
     def _options(self, device: str, collected: int) -> Any:
         from bench.execution.cluster import Placement
@@ -172,7 +198,7 @@ class Bench:
         from bench.session import Options
 
         option = self._config.option
-        for name in ("workers", "workers_per_gpu", "seeds", "cell_timeout"):
+        for name in ("workers", "workers_per_gpu", "seeds", "check_seeds", "cell_timeout"):
             if getattr(option, name) is not None and getattr(option, name) <= 0:
                 flag = name.replace("_", "-")
                 raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
@@ -238,6 +264,19 @@ class Bench:
             pytest.skip(f"not measured: {found.reason}")
         return found
 
+    def check(self, check: Check) -> CheckResult:
+        """What one check found."""
+        if self._skip:
+            pytest.skip(self._skip)
+        assert self.session is not None
+        assert self.session.run is not None
+        found = self.session.run.checks.get(check)
+        if found is None:
+            pytest.skip("not run; continue the run with --resume")
+        if found.absent:
+            pytest.skip(found.absent)
+        return found
+
     def claims(self, grid: str, name: str) -> list[tuple[str, ClaimResult]]:
         """What a claim said of each cell of a grid that it applies to."""
         if self._skip:
@@ -270,7 +309,7 @@ class Bench:
                 total_sec=self.session.total_sec,
             )
         if session.exitstatus == EXIT_OK:
-            session.exitstatus = exit_code(self.session.judgements)
+            session.exitstatus = exit_code(self.session.judgements, self.session.run)
 
     @property
     def _nothing_measured(self) -> bool:
@@ -296,6 +335,7 @@ class Bench:
             return
         terminalreporter.section("bench")
         lines = summary_lines(
+            self.session.run,
             self.session.judgements,
             baseline=self.session.baseline,
             report=self.session.run.path / REPORT,
@@ -310,6 +350,12 @@ def judgement(request: pytest.FixtureRequest) -> Judgement:
     """The judgement of the cell that the item stands for."""
     grid, id_, _ = request.param
     return request.config.stash[_WAKE].result(grid, id_)
+
+
+@pytest.fixture
+def check_result(request: pytest.FixtureRequest) -> CheckResult:
+    """What the check that the item stands for found."""
+    return request.config.stash[_WAKE].check(request.param)
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ which layer overflowed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from bench.cell import Cell
-from bench.errors import BenchError
+from bench.lines import read_lines
 
 SCHEMA = 1
 
@@ -163,24 +163,7 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         BenchError: the file is absent or a line is damaged; names the file and the line.
     """
-    return list(_iterate(path))
-
-
-def _iterate(path: Path) -> Iterator[Record]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise BenchError(
-            f"{path}: cannot be read: {error.strerror}", hint="name a folder below results/"
-        ) from error
-    for index, line in enumerate(lines[:-1], start=1):
-        try:
-            yield decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BenchError(
-                f"{path}, line {index}: not a record of schema {SCHEMA}: {error}",
-                hint=f"remove line {index} and continue the run with --resume, or run anew",
-            ) from error
+    return read_lines(path, decode, f"record of schema {SCHEMA}")
 
 
 def finite(value: float) -> float | None:

@@ -14,8 +14,10 @@ import filelock
 import msgspec
 
 from bench.cell import Cell
+from bench.check import Check, CheckResult, encode_result, read_results
 from bench.environment import Environment
 from bench.errors import BenchError
+from bench.lines import Appender, cannot_write, cut_torn_line
 from bench.record import Record, encode, read_records
 
 SCHEMA = 1
@@ -23,6 +25,7 @@ SCHEMA = 1
 PLAN = "plan.json"
 ENVIRONMENT = "environment.json"
 RECORDS = "records.jsonl"
+CHECKS = "checks.jsonl"
 REPORT = "report.md"
 JUNIT = "junit.xml"
 
@@ -36,13 +39,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run set out to measure: every item under every seed."""
+    """What a run set out to measure: every item under every seed, and every check."""
 
     schema: int = SCHEMA
     tier: str
     device: str
     seeds: list[int]
     items: list[Item]
+    checks: list[Check] = []
     selected: bool = False
     """True if options left out cells of the tier: their absence is then no finding."""
 
@@ -70,6 +74,12 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     environment: Environment
     records: dict[tuple[Cell, int], Record]
+    checks: dict[Check, CheckResult] = {}
+
+    @property
+    def results(self) -> list[CheckResult]:
+        """What checks found, in the order of the plan; those that did not run are left out."""
+        return [self.checks[check] for check in self.plan.checks if check in self.checks]
 
     def of(self, cell: Cell) -> list[Record]:
         """The cell's records in the order of the plan's seeds; those not measured are left out."""
@@ -92,7 +102,14 @@ def read_run(path: Path) -> StoredRun:
     records: dict[tuple[Cell, int], Record] = {}
     for record in read_records(path / RECORDS):
         records.setdefault(record.key, record)
-    return StoredRun(path=path, plan=plan, environment=environment, records=records)
+    checks = read_results(path / CHECKS) if (path / CHECKS).exists() else []
+    return StoredRun(
+        path=path,
+        plan=plan,
+        environment=environment,
+        records=records,
+        checks={result.check: result for result in reversed(checks)},
+    )
 
 
 T = TypeVar("T")
@@ -147,17 +164,6 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> BenchError:
-    """The error for a place that takes no more bytes."""
-    taken = isinstance(error, FileExistsError)  # a file where a folder has to be made
-    why = "Not a directory" if taken else error.strerror or error
-    return BenchError(
-        f"{path}: cannot be written: {why}",
-        hint="free disk space or choose another place with --results DIR; records already written "
-        "are kept: continue with --resume",
-    )
 
 
 def new_run_name(tier: str, now: datetime.datetime | None = None) -> str:
@@ -231,6 +237,7 @@ class RunWriter:
         self.path = path
         self.plan = plan
         self.records: dict[tuple[Cell, int], Record] = {}
+        self.checks: dict[Check, CheckResult] = {}
         self._resume = resume
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
@@ -251,12 +258,13 @@ class RunWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        os.close(self._file)
+        for file in self._files.values():
+            file.close()
         if self._lock is not None:
             self._lock.release()
 
     def _open(self) -> None:
-        records, plan = self.path / RECORDS, self.path / PLAN
+        plan = self.path / PLAN
         if self._resume:
             if read_json(plan, Plan) != self.plan:
                 raise BenchError(
@@ -264,15 +272,14 @@ class RunWriter:
                     hint=f"repeat the options that it was started with{self._command()}, or start a "
                     "new run",
                 )
-            if records.exists():
-                self._cut_torn_line(records)
-                self.records = {record.key: record for record in read_records(records)}
+            for name in (RECORDS, CHECKS):
+                cut_torn_line(self.path / name)
         else:
             write_atomically(plan, pretty(self.plan))
-        try:
-            self._file = os.open(records, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise cannot_write(records, error) from error
+        self._files = {name: Appender(self.path / name) for name in (RECORDS, CHECKS)}
+        if self._resume:
+            self.records = {record.key: record for record in read_records(self.path / RECORDS)}
+            self.checks = {result.check: result for result in read_results(self.path / CHECKS)}
 
     def _command(self) -> str:
         """What the run was started with, in brackets, if it is known."""
@@ -280,36 +287,26 @@ class RunWriter:
             return f" ({read_json(self.path / ENVIRONMENT, Environment).run['command']})"
         return ""
 
-    @staticmethod
-    def _cut_torn_line(path: Path) -> None:
-        content = path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
-            try:
-                os.truncate(path, end)
-            except OSError as error:
-                raise cannot_write(path, error) from error
-
     def missing(self) -> list[tuple[Cell, int]]:
         """The replicas of the plan that have no record yet."""
         return [key for key in self.plan.replicas() if key not in self.records]
 
-    def append(self, record: Record) -> None:
-        """Adds a record as one line in one write.
+    def missing_checks(self) -> list[Check]:
+        """The checks of the plan that have no result yet."""
+        return [check for check in self.plan.checks if check not in self.checks]
+
+    def append(self, outcome: Record | CheckResult) -> None:
+        """Adds a record or a check's result as one line in one write.
 
         Raises:
             BenchError: the disk is full; what a failed write left behind is cut off again.
         """
-        rest = encode(record)
-        size = os.fstat(self._file).st_size
-        try:
-            while rest:  # the first of two writes may fill the disk, the second says so
-                rest = rest[os.write(self._file, rest) :]
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, size)
-            raise cannot_write(self.path / RECORDS, error) from error
-        self.records[record.key] = record
+        if isinstance(outcome, Record):
+            self._files[RECORDS].append(encode(outcome))
+            self.records[outcome.key] = outcome
+        else:
+            self._files[CHECKS].append(encode_result(outcome))
+            self.checks[outcome.check] = outcome
 
     def write_environment(self, environment: Environment) -> None:
         """Writes ``environment.json``.
@@ -340,7 +337,11 @@ class RunWriter:
         with contextlib.suppress(BenchError):  # a full disk has been told of by the records
             write_atomically(self.path / ENVIRONMENT, pretty(environment))
         return StoredRun(
-            path=self.path, plan=self.plan, environment=environment, records=dict(self.records)
+            path=self.path,
+            plan=self.plan,
+            environment=environment,
+            records=dict(self.records),
+            checks=dict(self.checks),
         )
 
 

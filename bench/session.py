@@ -13,6 +13,8 @@ from typing import TextIO
 import filelock
 
 from bench import mnist
+from bench.cell import Cell
+from bench.check import Check
 from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
@@ -114,12 +116,17 @@ class Session:
 
     Args:
         options: the user's choices.
-        items: what was collected, in order.
+        items: cells that were collected, in order.
+        checks: that were collected, in order.
         lock: of the run's folder, if it is claimed already.
     """
 
     def __init__(
-        self, options: Options, items: Sequence[Item], lock: filelock.BaseFileLock | None
+        self,
+        options: Options,
+        items: Sequence[Item],
+        checks: Sequence[Check],
+        lock: filelock.BaseFileLock | None,
     ) -> None:
         self.options = options
         self._lock = lock
@@ -128,6 +135,7 @@ class Session:
             device=options.placement.device,
             seeds=list(range(options.seeds or TIERS[options.tier].seeds)),
             items=list(items),
+            checks=list(checks),
             selected=options.selected,
         )
         self.run: StoredRun | None = None
@@ -153,7 +161,7 @@ class Session:
         with RunWriter(
             self.options.run, self.plan, resume=self.options.resume, lock=self._lock
         ) as writer:
-            done = list(writer.records)
+            done: list[tuple[Cell, int] | Check] = [*writer.records, *writer.checks]
             with Progress(self.plan, done, cost=cost, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,

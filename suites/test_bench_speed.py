@@ -17,8 +17,10 @@ import pytest
 
 from bench import mnist
 from bench.cell import Cell
+from bench.check import CheckResult
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
+from bench.execution.schedule import Task
 from bench.grid import DEPTH
 from bench.record import Record
 from bench.run import PLAN, Item, Plan, RunWriter, pretty
@@ -42,10 +44,10 @@ class Stopwatch:
     def working_sec(self) -> float:
         return self._times[-1] - self._times[0]
 
-    def started(self, worker: str, cell: Cell, seed: int) -> None:
+    def started(self, worker: str, task: Task) -> None:
         self._times.append(time.perf_counter())
 
-    def finished(self, worker: str, record: Record) -> None:
+    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
         self._times.append(time.perf_counter())
 
     def tick(self) -> None: ...

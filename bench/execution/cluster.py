@@ -12,11 +12,12 @@ import dask
 import distributed
 import msgspec
 
-from bench.cell import Cell
+from bench.check import Check, CheckResult, decode_result, encode_result
 from bench.errors import BenchError
 from bench.execution import machine, protocol
+from bench.execution.schedule import Task
 from bench.execution.supervisor import Supervisor
-from bench.record import Record, encode
+from bench.record import Record, decode, encode
 
 #: What a training process takes, with room: 850 MiB were measured at depth 30 with batch
 #: normalization, and the tutorial's CNN holds the activations of 1,000 test images.
@@ -84,9 +85,13 @@ def start_trainer(plugin: str) -> bytes:
     return protocol.line(_supervisor(plugin).start())
 
 
-def train(plugin: str, cell: Cell, seed: int, timeout_sec: float) -> bytes:
-    """Runs on a worker: one replica, as a record's line."""
-    return encode(_supervisor(plugin).train(cell, seed, timeout_sec=timeout_sec))
+def do(plugin: str, task: Task, timeout_sec: float) -> bytes:
+    """Runs on a worker: one replica or check, as the line of its record or result."""
+    supervisor = _supervisor(plugin)
+    if isinstance(task, Check):
+        return encode_result(supervisor.verify(task, timeout_sec=timeout_sec))
+    cell, seed = task
+    return encode(supervisor.train(cell, seed, timeout_sec=timeout_sec))
 
 
 def _supervisor(plugin: str) -> Supervisor:
@@ -130,13 +135,12 @@ class Cluster:
             start_trainer, self._plugin, workers=[worker], pure=False, retries=0
         )
 
-    def train(self, worker: str, cell: Cell, seed: int) -> distributed.Future:
-        """Future of :func:`train` on this worker."""
+    def do(self, worker: str, task: Task) -> distributed.Future:
+        """Future of :func:`do` on this worker."""
         return self._client.submit(
-            train,
+            do,
             self._plugin,
-            cell,
-            seed,
+            task,
             self._timeout_sec,
             workers=[worker],
             pure=False,
@@ -144,9 +148,9 @@ class Cluster:
         )
 
 
-def decode_record(line: bytes) -> Record:
-    """What :func:`train` returned."""
-    return msgspec.json.decode(line, type=Record)
+def decode_outcome(task: Task, line: bytes) -> Record | CheckResult:
+    """What :func:`do` returned."""
+    return decode_result(line) if isinstance(task, Check) else decode(line)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Executor: trains a plan's replicas on a cluster and writes each record as it arrives."""
+"""Executor: does a plan's tasks on a cluster and writes each outcome as it arrives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import distributed
 
-from bench.cell import Cell
+from bench.check import CheckResult
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.execution import machine, protocol
-from bench.execution.cluster import Cluster, Placement, connect, decode_record
-from bench.execution.schedule import Replica, Schedule
+from bench.execution.cluster import Cluster, Placement, connect, decode_outcome
+from bench.execution.schedule import Schedule, Task, called
 from bench.record import Crash, Record
 from bench.run import RunWriter
 
@@ -30,9 +30,9 @@ _MAX_LOSSES = 3
 class Progress(Protocol):
     """Who watches a run."""
 
-    def started(self, worker: str, cell: Cell, seed: int) -> None: ...
+    def started(self, worker: str, task: Task) -> None: ...
 
-    def finished(self, worker: str, record: Record) -> None: ...
+    def finished(self, worker: str, outcome: Record | CheckResult) -> None: ...
 
     def tick(self) -> None: ...
 
@@ -61,16 +61,16 @@ class Execution:
         self._data = data
         self._cache_dir = cache_dir
         self._progress = progress
-        self._schedule = Schedule(writer.missing())
+        self._schedule = Schedule(writer.missing(), writer.missing_checks())
         self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
-        self._running: dict[str, Replica | None] = {}
+        self._running: dict[str, Task | None] = {}
         self._starting: set[str] = set()
         self._futures: dict[str, distributed.Future] = {}
-        self._losses: dict[Replica, int] = {}
+        self._losses: dict[Task, int] = {}
         self.environment: Environment | None = None
 
     def run(self) -> Environment:
-        """Trains all that is missing.
+        """Does all that is missing.
 
         Raises:
             BenchError: infrastructure trouble; what was measured until then is on disk.
@@ -106,7 +106,7 @@ class Execution:
 
     @property
     def _busy(self) -> bool:
-        return any(replica is not None for replica in self._running.values())
+        return any(task is not None for task in self._running.values())
 
     def _welcome(self, cluster: Cluster) -> None:
         """Starts the trainers of new workers, and takes back what lost workers had."""
@@ -144,17 +144,19 @@ class Execution:
             self._starting.remove(worker)
             self._greet(worker, protocol.reply_decoder.decode(future.result()))
         else:
-            self._keep(worker, decode_record(future.result()))
+            task = self._running[worker]
+            assert task is not None
+            self._keep(worker, decode_outcome(task, future.result()))
         self._give(cluster, worker)
 
     def _give(self, cluster: Cluster, worker: str) -> None:
-        """The next replica for a worker that has none."""
+        """The next task for a worker that has none."""
         self._running[worker] = None
         following = self._schedule.next(worker)
         if following is not None:
             self._running[worker] = following
-            self._progress.started(worker, *following)
-            self._watch(worker, cluster.train(worker, *following))
+            self._progress.started(worker, following)
+            self._watch(worker, cluster.do(worker, following))
 
     def _greet(self, worker: str, ready: Any) -> None:
         environment = Environment(
@@ -182,9 +184,11 @@ class Execution:
                     hint="start workers of one kind, or one run for each kind",
                 )
 
-    def _keep(self, worker: str, record: Record) -> None:
+    def _keep(self, worker: str, record: Record | CheckResult) -> None:
         self._writer.append(record)
         self._progress.finished(worker, record)
+        if isinstance(record, CheckResult):
+            return
         if record.crash is not None and record.crash.reason == "timeout":
             crash = Crash(
                 reason="not attempted",
@@ -198,18 +202,17 @@ class Execution:
                 self._progress.finished(worker, skipped)
 
     def _lost(self, worker: str) -> None:
-        """A Dask worker went away: trouble of the machine, so its replica is trained elsewhere."""
-        replica = self._running.pop(worker, None)
+        """A Dask worker went away: trouble of the machine, so its task is done elsewhere."""
+        task = self._running.pop(worker, None)
         self._futures.pop(worker, None)
         self._starting.discard(worker)
-        if replica is None:
+        if task is None:
             return
-        self._losses[replica] = self._losses.get(replica, 0) + 1
-        if self._losses[replica] >= _MAX_LOSSES:
-            cell, seed = replica
+        self._losses[task] = self._losses.get(task, 0) + 1
+        if self._losses[task] >= _MAX_LOSSES:
             raise BenchError(
-                f"{cell.id(('depth', 'act', 'init', 'norm'))}, seed {seed}: {_MAX_LOSSES} Dask "
-                f"workers were lost while they trained it, the last one {worker}",
+                f"{called(task)}: {_MAX_LOSSES} Dask workers were lost while they worked on it, the "
+                f"last one {worker}",
                 hint="see their logs, then continue with --resume",
             )
-        self._schedule.put_back(replica)
+        self._schedule.put_back(task)

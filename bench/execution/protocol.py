@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from bench.cell import Cell
+from bench.check import Check, CheckResult
 from bench.environment import Numerics
 from bench.record import Crash, Record
 
@@ -39,6 +40,12 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     steps: int
 
 
+class Verify(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request for one check of TensorFlow's arithmetic."""
+
+    check: Check
+
+
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """First line from the process."""
 
@@ -66,14 +73,20 @@ class Timed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     seconds: float
 
 
+class Verified(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the check found."""
+
+    result: CheckResult
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last request ended in an exception; the process is sound unless memory ran out."""
 
     crash: Crash
 
 
-Reply = Ready | Trouble | Done | Timed | Failed
-Request = Settings | Train | Burst
+Reply = Ready | Trouble | Done | Timed | Verified | Failed
+Request = Settings | Train | Burst | Verify
 
 _encoder = msgspec.json.Encoder()
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

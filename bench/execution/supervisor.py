@@ -21,6 +21,7 @@ import msgspec
 import psutil
 
 from bench.cell import Cell
+from bench.check import Check, CheckResult
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.record import Crash, Record
@@ -128,6 +129,21 @@ class Supervisor:
                 crash=crashed.crash,
             )
         return msgspec.structs.replace(record, worker=self._name)
+
+    def verify(self, check: Check, *, timeout_sec: float) -> CheckResult:
+        """Runs one check; a process that dies, hangs or fills the memory is a crashed result.
+
+        Raises:
+            BenchError: a process could not be started.
+        """
+        begin = time.perf_counter()
+        try:
+            reply = self._request(protocol.Verify(check=check), timeout_sec)
+        except CrashError as crashed:
+            elapsed = time.perf_counter() - begin
+            return CheckResult(check=check, total_sec=elapsed, crash=crashed.crash)
+        assert isinstance(reply, protocol.Verified)
+        return reply.result
 
     def burst(
         self, cell: Cell, *, work: Literal["training", "inference"], steps: int, timeout_sec: float

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.mnist import open_cached
+from bench.numerics.examiner import Examiner
 from bench.record import Crash
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def main() -> None:
     assert isinstance(settings, protocol.Settings)
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     try:
-        trainer, ready = _set_up(settings)
+        trainer, examiner, ready = _set_up(settings)
     except BenchError as error:
         replies.write(protocol.line(protocol.Trouble(message=error.message, hint=error.hint)))
         return
     replies.write(protocol.line(ready))
-    _serve(trainer, requests, replies)
+    _serve(trainer, examiner, requests, replies)
 
 
 def _read(requests: queue.Queue[protocol.Request]) -> None:
@@ -46,7 +47,7 @@ def _read(requests: queue.Queue[protocol.Request]) -> None:
     os._exit(0)
 
 
-def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
+def _set_up(settings: protocol.Settings) -> tuple[Trainer, Examiner, protocol.Ready]:
     cache_dir = Path(settings.cache_dir) if settings.cache_dir else None
     data = open_cached(settings.data, cache_dir=cache_dir)
     from bench.nets import device
@@ -58,17 +59,23 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
 
     numerics = device.numerics(settings.device, isa=machine.isa(), threads=settings.threads)
     trainer = Trainer(data, settings.device, numerics.environment_class)
+    examiner = Examiner(data, settings.device, tf32=numerics.tf32)
     ready = protocol.Ready(
         numerics=numerics, software=device.software(), machine=machine.describe()
     )
-    return trainer, ready
+    return trainer, examiner, ready
 
 
-def _serve(trainer: Trainer, requests: queue.Queue[protocol.Request], replies: IO[bytes]) -> None:
+def _serve(
+    trainer: Trainer,
+    examiner: Examiner,
+    requests: queue.Queue[protocol.Request],
+    replies: IO[bytes],
+) -> None:
     while True:
         request = requests.get()
         try:
-            reply = _answer(trainer, request)
+            reply = _answer(trainer, examiner, request)
         except Exception as error:
             traceback.print_exc()
             trainer.forget()
@@ -81,7 +88,10 @@ def _serve(trainer: Trainer, requests: queue.Queue[protocol.Request], replies: I
         replies.write(protocol.line(reply))
 
 
-def _answer(trainer: Trainer, request: protocol.Request) -> protocol.Reply:
+def _answer(trainer: Trainer, examiner: Examiner, request: protocol.Request) -> protocol.Reply:
+    if isinstance(request, protocol.Verify):
+        trainer.forget()
+        return protocol.Verified(result=examiner.examine(request.check))
     if isinstance(request, protocol.Burst):
         seconds = trainer.burst(request.cell, work=request.work, steps=request.steps)
         return protocol.Timed(seconds=seconds)

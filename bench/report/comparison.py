@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from bench.report.checks import compared_checks
 from bench.report.rows import Row, Rows
 from bench.report.text import change_points, code, count, plain, rate, significant, table
 from bench.report.words import answer, by_verdict
@@ -143,12 +144,13 @@ def _markdown(
             )
         )
     parts = [
-        answer(judgements, against, emphasis="**"),
+        answer(judgements, against, emphasis="**") if judgements else "",
         "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
         _environments(before, after),
         table(("verdict", "cells"), counts, "lr"),
         table(headers, lines, "l" + "r" * (len(headers) - 3) + "ll") if lines else "",
         " ".join(notes),
+        *compared_checks(before, after),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from bench.report.checks import checks_section, headlines
 from bench.report.rows import Row, Rows, common_configuration
 from bench.report.text import (
     NOTHING,
@@ -23,10 +24,8 @@ from bench.report.text import (
 )
 from bench.report.words import (
     MEANING,
-    answer,
     attention,
     by_verdict,
-    called,
     known_items,
     question_of,
     versions_of,
@@ -93,7 +92,7 @@ def full_report(
     rows = Rows(run)
     for grid, found in _by_grid(judgements).items():
         parts += _grid(rows, grid, found, baseline)
-    parts.append(_evidence(judgements))
+    parts += [*checks_section(run), _evidence(judgements)]
     return _joined(parts)
 
 
@@ -123,7 +122,7 @@ def _summary(
     total_sec: float | None,
 ) -> list[str]:
     return [
-        answer(judgements, called(baseline), emphasis="**"),
+        *headlines(run, judgements, baseline, emphasis="**"),
         *_attention(judgements),
         *_counts(judgements),
         "### What was compared",

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Protocol, TextIO
 
 from bench.cell import Cell
+from bench.check import Check, CheckResult
 from bench.record import Record
 from bench.run import Plan
 
 #: Plain lines come at most this often.
 PLAIN_EVERY_SEC = 10.0
+
+
+#: A check takes about as long as a replica of depth 3.
+_CHECK_COST = 6e3
 
 
 class Costs(Protocol):
@@ -25,14 +31,20 @@ class Progress:
 
     Args:
         plan: what the run measures in all.
-        done: replicas measured by an earlier, interrupted part of the run.
+        done: replicas and checks of an earlier, interrupted part of the run.
         cost: relative work of a replica, for the remaining time.
         stream: where it is shown.
         live: whether ``stream`` is a terminal that can be redrawn.
     """
 
     def __init__(
-        self, plan: Plan, done: list[tuple[Cell, int]], *, cost: Costs, stream: TextIO, live: bool
+        self,
+        plan: Plan,
+        done: Iterable[tuple[Cell, int] | Check],
+        *,
+        cost: Costs,
+        stream: TextIO,
+        live: bool,
     ) -> None:
         self._stream = stream
         self._live = live
@@ -41,15 +53,18 @@ class Progress:
         self._open = Counter(cell for cell, _ in plan.replicas())
         self._cells = len(self._open)
         self._replicas = sum(self._open.values())
+        self._checks = len(plan.checks)
+        self._verified = 0
         self._left = sum(cost(cell) for cell, _ in plan.replicas())
+        self._left += _CHECK_COST * self._checks
         self._worked = 0.0
         self._failed = 0
         self._running: dict[str, str] = {}
         self._begin = time.monotonic()
         self._first = self._begin
         self._shown = self._begin
-        for cell, _ in done:
-            self._count(cell)
+        for task in done:
+            self._count(task)
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -72,20 +87,20 @@ class Progress:
             self._display.stop()
         self._line(self.summary())
 
-    def started(self, worker: str, cell: Cell, seed: int) -> None:
+    def started(self, worker: str, task: tuple[Cell, int] | Check) -> None:
         if not self._worked and not self._running:
             self._first = time.monotonic()  # the workers' start is not the cells' speed
-        self._running[worker] = f"{self._ids[cell]} seed {seed}"
+        self._running[worker] = self._called(task)
 
-    def finished(self, worker: str, record: Record) -> None:
+    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
+        task = outcome.check if isinstance(outcome, CheckResult) else outcome.key
         self._running.pop(worker, None)
-        self._worked += self._cost(record.cell)
-        self._count(record.cell)
-        if record.crash is not None:
+        self._worked += self._count(task)
+        if outcome.crash is not None:
             self._failed += 1
-            self._line(
-                f"crashed: {self._ids[record.cell]} seed {record.seed}: {record.crash.message}"
-            )
+            self._line(f"crashed: {self._called(task)}: {outcome.crash.message}")
+        elif isinstance(outcome, CheckResult) and outcome.fails:
+            self._line(f"out of bounds: {outcome.check.id}: {outcome.reason}")
 
     def tick(self) -> None:
         if not self._live and time.monotonic() - self._shown >= PLAIN_EVERY_SEC:
@@ -97,17 +112,35 @@ class Progress:
         cells = sum(1 for left in self._open.values() if not left)
         replicas = self._replicas - sum(self._open.values())
         failed = f", {self._failed} crashed" if self._failed else ""
+        done = []
+        if self._cells:
+            done += [f"{cells}/{self._cells} cells", f"{replicas}/{self._replicas} replicas"]
+        if self._checks:
+            done.append(f"{self._verified}/{self._checks} checks")
         return (
-            f"{cells}/{self._cells} cells, {replicas}/{self._replicas} replicas{failed}, elapsed "
+            f"{', '.join(done)}{failed}, elapsed "
             f"{clock(time.monotonic() - self._begin)}, remaining {self._remaining()}"
         )
 
-    def _count(self, cell: Cell) -> None:
-        self._open[cell] -= 1
-        self._left -= self._cost(cell)
+    def _called(self, task: tuple[Cell, int] | Check) -> str:
+        if isinstance(task, Check):
+            return task.id
+        cell, seed = task
+        return f"{self._ids[cell]} seed {seed}"
+
+    def _count(self, task: tuple[Cell, int] | Check) -> float:
+        """Notes a task as done, and says what work it was."""
+        if isinstance(task, Check):
+            self._verified += 1
+            work = _CHECK_COST
+        else:
+            self._open[task[0]] -= 1
+            work = self._cost(task[0])
+        self._left -= work
+        return work
 
     def _remaining(self) -> str:
-        if not any(self._open.values()):
+        if not any(self._open.values()) and self._verified == self._checks:
             return "0:00"
         if not self._worked:
             return "unknown"
@@ -125,9 +158,10 @@ class Progress:
         from rich.table import Table
         from rich.text import Text
 
-        done = self._replicas - sum(self._open.values())
+        done = self._replicas - sum(self._open.values()) + self._verified
         grid = Table.grid()
-        grid.add_row(ProgressBar(total=self._replicas, completed=done, width=60))
+        total = self._replicas + self._checks
+        grid.add_row(ProgressBar(total=total, completed=done, width=60))
         grid.add_row(Text(self.summary()))
         for _, what in sorted(self._running.items()):
             grid.add_row(Text(f"  {what}", no_wrap=True, overflow="ellipsis"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.report.checks import failing_lines, headlines
 from bench.report.text import clipped, duration, more
-from bench.report.words import answer, attention, by_verdict, called
+from bench.report.words import attention, by_verdict
+from bench.run import StoredRun
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement
 
@@ -15,6 +17,7 @@ MOST_GROUPS = 5
 
 
 def summary_lines(
+    run: StoredRun,
     judgements: Sequence[Judgement],
     *,
     baseline: Baseline | None,
@@ -24,6 +27,7 @@ def summary_lines(
     """Counts per verdict, what needs attention first and why, the answer, the report, the time.
 
     Args:
+        run: what was measured.
         judgements: of all cells.
         baseline: what they were judged against.
         report: the written report; None if there is none.
@@ -45,7 +49,11 @@ def summary_lines(
     hidden = sum(len(group.items) for group in groups[MOST_GROUPS:])
     if hidden:
         lines.append(f"... and {more(hidden, 'cell')}, all in the report")
-    lines += ["", answer(judgements, called(baseline))]
+    failing = failing_lines(run)
+    lines += [f"CHECK FAILS {clipped(line, 300)}" for line in failing[:MOST_GROUPS]]
+    if len(failing) > MOST_GROUPS:
+        lines.append(f"... and {more(len(failing) - MOST_GROUPS, 'check')}, all in the report")
+    lines += ["", *headlines(run, judgements, baseline)]
     if report is not None:
         lines.append(f"report: {report}")
     if total_sec is not None:

@@ -69,11 +69,21 @@ def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
     return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
 
 
-def exit_code(judgements: Sequence[Judgement]) -> int:
-    """1 if any cell fails; 2 if nothing was measured or something is missing; else 0."""
+def exit_code(judgements: Sequence[Judgement], run: StoredRun | None = None) -> int:
+    """1 if any cell or check fails; 2 if nothing was measured or something is missing; else 0.
+
+    Args:
+        judgements: of all cells.
+        run: whose checks count, too.
+    """
+    checks = run.plan.checks if run is not None else []
+    results = run.results if run is not None else []
     if any(judgement.verdict.fails for judgement in judgements):
         return EXIT_REGRESSED
-    if not judgements or any(judgement.verdict is Verdict.MISSING for judgement in judgements):
+    if any(result.fails for result in results):
+        return EXIT_REGRESSED
+    missing = any(judgement.verdict is Verdict.MISSING for judgement in judgements)
+    if missing or len(results) < len(checks) or not (judgements or results):
         return EXIT_TROUBLE
     return EXIT_OK
 

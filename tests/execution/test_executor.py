@@ -9,30 +9,33 @@ from collections import Counter
 from pathlib import Path
 
 import distributed
+import msgspec
 import pytest
 
 import builders
 import faults
 from bench.cell import Cell
+from bench.check import Check, CheckResult, read_results
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
+from bench.execution.schedule import Task
 from bench.record import Record, read_records
-from bench.run import ENVIRONMENT, RECORDS, Plan, RunWriter
+from bench.run import CHECKS, ENVIRONMENT, RECORDS, Plan, RunWriter
 
 
 class Watcher:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.started_replicas: list[tuple[Cell, int]] = []
-        self.finished_records: list[Record] = []
+        self.started_tasks: list[Task] = []
+        self.finished_tasks: list[Record | CheckResult] = []
 
-    def started(self, worker: str, cell: Cell, seed: int) -> None:
-        self.started_replicas.append((cell, seed))
+    def started(self, worker: str, task: Task) -> None:
+        self.started_tasks.append(task)
 
-    def finished(self, worker: str, record: Record) -> None:
-        self.finished_records.append(record)
+    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
+        self.finished_tasks.append(outcome)
 
     def tick(self) -> None:
         return None
@@ -80,8 +83,8 @@ def test_trains_every_replica_once(tmp_path: Path, image_cache: tuple[Path, str]
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
     assert {record.worker for record in records} == {"0", "1"}
-    assert sorted(map(repr, watcher.started_replicas)) == sorted(map(repr, the_plan.replicas()))
-    assert len(watcher.finished_records) == 12
+    assert sorted(map(repr, watcher.started_tasks)) == sorted(map(repr, the_plan.replicas()))
+    assert len(watcher.finished_tasks) == 12
     assert (tmp_path / "run" / ENVIRONMENT).is_file()
 
 
@@ -111,6 +114,63 @@ def test_faults_cost_their_cells_and_the_run_goes_on(
     assert "not attempted" in reasons[faults.HANG]
 
 
+def check(subject: str) -> Check:
+    return Check(family="optimizer", subject=subject)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_checks_run_beside_replicas_and_survive_faults(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """One that aborts, one that hangs, one that is out, one that is absent: each says so in its
+    result, and all others are done."""
+    subjects = [
+        "adam",
+        f"fault:{faults.ABORT}",
+        f"fault:{faults.HANG}",
+        f"fault:{faults.RAISE}",
+        "out:1",
+        "absent:Lamb",
+        "nothing:1",
+        "sgd",
+    ]
+    the_plan = msgspec.structs.replace(plan(10), checks=[check(subject) for subject in subjects])
+    watcher = execute(tmp_path / "run", the_plan, image_cache)
+    results = {result.check.subject: result for result in read_results(tmp_path / "run" / CHECKS)}
+    assert set(results) == set(subjects)
+    assert len(watcher.finished_tasks) == 3 + len(subjects)
+    crashes = {subject: result.crash for subject, result in results.items() if result.crash}
+    assert {subject: crash.reason for subject, crash in crashes.items()} == {
+        f"fault:{faults.ABORT}": "signal",
+        f"fault:{faults.HANG}": "timeout",
+        f"fault:{faults.RAISE}": "exception",
+    }
+    assert {subject for subject, result in results.items() if not result.fails} == {
+        "adam",
+        "absent:Lamb",
+        "sgd",
+    }
+    assert results["absent:Lamb"].absent == "no Lamb here"
+    assert results["out:1"].reason.startswith("tensor 1: got 1, expected 2 within 0.4, 2.5 times")
+    assert results["nothing:1"].reason == "nothing was compared"
+    assert results["adam"].digest == results["sgd"].digest != ""
+
+
+@pytest.mark.usefixtures("faulty")
+def test_resume_runs_only_checks_that_are_missing(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """Half a line at the end of the file is checked again, the rest is kept."""
+    the_plan = msgspec.structs.replace(plan(10, seeds=1), checks=[check("a"), check("b")])
+    execute(tmp_path / "run", the_plan, image_cache)
+    path = tmp_path / "run" / CHECKS
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:50])
+    watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
+    assert len(watcher.finished_tasks) == 1
+    assert {result.check for result in read_results(path)} == set(the_plan.checks)
+
+
 @pytest.mark.usefixtures("faulty")
 def test_resume_trains_only_what_is_missing(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
     """Records that are there stay as they are; half a line at the end is trained again."""
@@ -120,7 +180,7 @@ def test_resume_trains_only_what_is_missing(tmp_path: Path, image_cache: tuple[P
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:3]) + lines[3][:100])
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
-    assert len(watcher.finished_records) == 3
+    assert len(watcher.finished_tasks) == 3
     assert path.read_bytes().splitlines(keepends=True)[:3] == lines[:3]
     records = read_records(path)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
@@ -133,7 +193,7 @@ def test_resume_of_a_complete_run_trains_nothing(
     """It ends at once, with all records as they were."""
     execute(tmp_path / "run", plan(10), image_cache)
     before = (tmp_path / "run" / RECORDS).read_bytes()
-    assert not execute(tmp_path / "run", plan(10), image_cache, resume=True).finished_records
+    assert not execute(tmp_path / "run", plan(10), image_cache, resume=True).finished_tasks
     assert (tmp_path / "run" / RECORDS).read_bytes() == before
 
 
@@ -224,9 +284,9 @@ def test_an_idle_worker_takes_over_from_a_lost_one(
     ) as cluster:
 
         class Saboteur(Watcher):
-            def started(self, worker: str, cell: Cell, seed: int) -> None:
-                super().started(worker, cell, seed)
-                if len(self.started_replicas) == 1:
+            def started(self, worker: str, task: Task) -> None:
+                super().started(worker, task)
+                if len(self.started_tasks) == 1:
                     victim = next(w for w in cluster.workers.values() if w.worker_address == worker)
                     threading.Timer(1.0, lambda: cluster.sync(victim.close)).start()
 
@@ -239,7 +299,7 @@ def test_an_idle_worker_takes_over_from_a_lost_one(
                 cache_dir=image_cache[0],
                 progress=watcher,
             ).run()
-    assert len(watcher.started_replicas) == 2
+    assert len(watcher.started_tasks) == 2
     assert [r.outcome for r in read_records(tmp_path / "run" / RECORDS)] == ["trained"]
 
 

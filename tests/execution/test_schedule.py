@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cell import Cell
+from bench.check import Check
 from bench.execution.schedule import Schedule, cost
 
 CELLS = st.lists(
@@ -50,6 +51,22 @@ def test_an_idle_worker_helps_where_most_is_left() -> None:
     """The second worker has no graph of its own, and takes from the first one's."""
     schedule = Schedule([(Cell(), seed) for seed in range(4)])
     assert [schedule.next(worker) for worker in "aabb"] == [(Cell(), seed) for seed in range(4)]
+
+
+def test_checks_come_when_no_graph_is_free() -> None:
+    """They fill the time of workers that would otherwise compile what another one has compiled."""
+    checks = [Check(family="optimizer", subject=name) for name in ("adam", "sgd")]
+    schedule = Schedule([(Cell(), 0), (Cell(), 1)], checks)
+    assert len(schedule) == 4
+    assert [schedule.next(worker) for worker in "abab"] == [
+        (Cell(), 0),
+        checks[0],
+        (Cell(), 1),
+        checks[1],
+    ]
+    schedule.put_back(checks[0])
+    assert schedule.next("b") == checks[0]
+    assert len(schedule) == 0
 
 
 def test_a_lost_replica_comes_back() -> None:

@@ -52,7 +52,7 @@ def test_terminal(name: str) -> None:
     """What the terminal says last."""
     run, judgements, baseline = STORIES[name]()
     lines = summary_lines(
-        judgements, baseline=baseline, report=run.path / "report.md", total_sec=187.2
+        run, judgements, baseline=baseline, report=run.path / "report.md", total_sec=187.2
     )
     assert not any("\n" in line for line in lines)
     check_golden(f"terminal-{name}.md", "\n".join(lines) + "\n")
