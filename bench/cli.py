@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.run import REPORT, Item, StoredRun, latest_run, read_run, write_atomically
+from bench.run import Item, StoredRun, latest_run, read_run, write_atomically
 
 # Each command imports what it needs: `bench --help` answers at once, and `bench data` works where
 # SciPy does not.
@@ -72,6 +72,7 @@ def find_run(name: str, results: Path) -> StoredRun:
 
 def report(arguments: argparse.Namespace) -> int:
     """Judges a stored run again and writes its report."""
+    from bench.report.files import write_full_report
     from bench.report.markdown import full_report
     from bench.report.terminal import summary_lines
     from bench.verdict.judging import baseline_for, judge_with_claims
@@ -82,14 +83,17 @@ def report(arguments: argparse.Namespace) -> int:
     judgements = judge_with_claims(run, baseline)
     seconds = run.environment.run.get("total_sec")
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
-    text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
-    if arguments.output == "-":
-        print(text, end="")
-    else:
-        path = Path(arguments.output) if arguments.output else run.path / REPORT
+    if arguments.output:  # away from the run's folder, and so without its figures
+        text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+        if arguments.output == "-":
+            print(text, end="")
+            return exit_code(judgements, run)
+        path = Path(arguments.output)
         write_atomically(path, text.encode())
-        lines = summary_lines(run, judgements, baseline=baseline, report=path, total_sec=total_sec)
-        print("\n".join(lines))
+    else:
+        path = write_full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+    lines = summary_lines(run, judgements, baseline=baseline, report=path, total_sec=total_sec)
+    print("\n".join(lines))
     return exit_code(judgements, run)
 
 

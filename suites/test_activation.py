@@ -7,7 +7,7 @@ from bench.verdict.judgement import Judgement
 
 GRID = grid.ACTIVATION
 CLAIMS = (
-    claims.RELU_SIGNAL_RATIO,
+    claims.MEAN_FIELD_SIGNAL_RATIO,
     claims.SIGMOID_SIGNAL_RATIO,
 )
 

@@ -8,7 +8,7 @@ from bench.verdict.judgement import Judgement
 GRID = grid.INITIALIZATION
 CLAIMS = (
     claims.ZERO_INITIALIZATION_IS_DEAD,
-    claims.RELU_SIGNAL_RATIO,
+    claims.MEAN_FIELD_SIGNAL_RATIO,
 )
 
 

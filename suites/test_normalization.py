@@ -10,7 +10,7 @@ CLAIMS = (
     claims.SIGMOID_VANISHES,
     claims.BATCH_NORM_RESCUES_SIGMOID,
     claims.BATCH_NORM_REACHES_30,
-    claims.RELU_SIGNAL_RATIO,
+    claims.MEAN_FIELD_SIGNAL_RATIO,
 )
 
 

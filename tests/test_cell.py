@@ -22,7 +22,10 @@ from bench.cell import (
     PRECISIONS,
     SCALED_INITIALIZERS,
     Cell,
+    from_texts,
+    known_values,
     number,
+    pairs,
     split_number,
     with_number,
 )
@@ -288,3 +291,46 @@ def test_graph_tells_the_rest_apart() -> None:
         Cell(precision="float64"),
     ]
     assert len({cell.graph() for cell in [Cell(), *changed]}) == len(changed) + 1
+
+
+# Cells from texts
+
+
+@given(cells(), st.sets(st.sampled_from(AXES)))
+def test_an_id_names_its_cell(cell: Cell, shown: set[str]) -> None:
+    """What an id says makes the cell again, whatever axes it shows."""
+    assert from_texts(pairs(cell.id(shown))) == cell
+
+
+def test_minus_signs_in_ids() -> None:
+    """A negative number is a value, not the end of a pair."""
+    cell = Cell(bias=-0.5, input_scale=-1.0)
+    assert pairs(cell.id(("depth", "bias"))) == {"depth": "3", "bias": "-0.5", "scale": "-1.0"}
+    assert from_texts(pairs(cell.id())) == cell
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"deep": "3"}, "'deep' is no axis; an axis is one of depth, arch"),
+        ({"depth": "3.5"}, "depth:3.5 is not a whole number"),
+        ({"bias": "much"}, "bias:much is not a number"),
+        ({"act": "rule"}, "act:rule is unknown; act is one of relu, leaky_relu"),
+    ],
+)
+def test_texts_that_name_no_cell(texts: dict[str, str], message: str) -> None:
+    """The message says what there is."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        from_texts(texts)
+
+
+def test_known_values_make_cells() -> None:
+    """Every value that is listed for an axis is one, with a number for NUMBER."""
+    listed = {axis: known_values(axis) for axis in AXES}
+    assert {axis for axis, values in listed.items() if not values} == {
+        "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps",
+    }  # fmt: skip
+    for axis, values in listed.items():
+        for value in values:
+            extra = {"arch": "residual"} if axis == "branch" else {}
+            from_texts({axis: value.replace("NUMBER", "0.5"), **extra})

@@ -78,6 +78,7 @@ def commands() -> list[list[str]]:
         ["data", "where"],
         ["report"],
         ["compare"],
+        ["theory"],
         ["baseline"],
         ["baseline", "accept"],
         ["baseline", "show"],
@@ -168,6 +169,7 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     write(run)
     assert cli.main(["report", "a"]) == 0
     assert "report: results/a/report.md" in capsys.readouterr().out
+    assert Path("results/a/figures/depth.svg").exists()
     assert "**Nothing to compare 6 cells with**" in Path("results/a/report.md").read_text()
     accepted(run)
     write(worse(healthy(results("b")), 10))
@@ -179,13 +181,15 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_report_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    """``--output FILE``, and ``-`` for stdout; report.md stays away."""
+    """``--output FILE``, and ``-`` for stdout; neither report.md nor figures are written."""
     path = write(healthy(results("a")))
     assert cli.main(["report", "a", "--output", "mine.md"]) == 0
     capsys.readouterr()
     assert cli.main(["report", "a", "--output", "-"]) == 0
     assert capsys.readouterr().out == Path("mine.md").read_text()
     assert not (path / "report.md").exists()
+    assert not (path / "figures").exists()
+    assert "![" not in Path("mine.md").read_text()
 
 
 def test_report_that_cannot_be_written(
@@ -257,7 +261,66 @@ def test_compare_of_nothing_in_common(capsys: pytest.CaptureFixture[str]) -> Non
     the_plan = plan(items("depth", [cell], DEPTH_AXES))
     write(stored(the_plan, [trained(cell, seed) for seed in range(3)], path=results("b")))
     assert cli.main(["compare", "a", "b"]) == 2
-    assert "no cell in common" in capsys.readouterr().err
+    assert "no cell and no check in common" in capsys.readouterr().err
+
+
+# Theory
+
+
+def test_theory(capsys: pytest.CaptureFixture[str]) -> None:
+    """Axes as options, a cell's id, with its grid or without, and both: one network, one answer."""
+    assert cli.main(["theory", "--act", "relu", "--init", "glorot_normal", "--depth", "30"]) == 0
+    expected = capsys.readouterr().out
+    assert expected.startswith("**Vanishing: ")
+    id_ = "depth:30-arch:mlp-act:relu-init:glorot_normal-norm:none"
+    for arguments in ([id_], [f"depth/{id_}"], [id_.replace("30", "3"), "--depth", "30"]):
+        assert cli.main(["theory", *arguments]) == 0
+        assert capsys.readouterr().out == expected
+    assert cli.main(["theory", id_, "--lr", "0.5", "--opt", "adam"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == expected.splitlines()[0]
+
+
+def test_theory_in_other_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    """CSV and JSON for programs; every layer of a deep network on request."""
+    assert cli.main(["theory", "--depth", "50", "--format", "csv"]) == 0
+    assert len(list(csv.DictReader(io.StringIO(capsys.readouterr().out)))) == 50
+    assert cli.main(["theory", "--depth", "50", "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["layers"]) == 50
+    assert cli.main(["theory", "--depth", "50", "--all-layers"]) == 0
+    assert capsys.readouterr().out.count("\n| ") == 51  # and the header
+
+
+def test_theory_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--plot`` writes the kind of file that its name says, and prints as ever."""
+    for name, start in (("a.svg", b"<?xml"), ("b.png", b"\x89PNG")):
+        assert cli.main(["theory", "--plot", name]) == 0
+        assert Path(name).read_bytes().startswith(start)
+    assert capsys.readouterr().out.count("**Critical") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--act", "rule"], "act:rule is unknown; act is one of relu, "),
+        (["--depth", "many"], "depth:many is not a whole number"),
+        (["deep:3"], "'deep' is no axis; an axis is one of depth, "),
+        (["--arch", "cnn"], "arch:cnn: no prediction: "),
+        (
+            ["--plot", "a.pdf"],
+            "--plot a.pdf: no picture of this kind\n  -> let its name end in .svg",
+        ),
+        (["--plot", "a.svg", "--depth", "1"], "--plot: one hidden layer is one point"),
+    ],
+)
+def test_theory_of_nothing(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be predicted is trouble with a reason; nothing is printed or written."""
+    assert cli.main(["theory", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert not list(Path().iterdir())
 
 
 # Baselines
@@ -476,7 +539,9 @@ def test_never_imports_tensorflow() -> None:
     code = """
 import sys
 from bench.cli import main
-for arguments in (["report", "a"], ["compare", "a", "a"], ["grids"], ["baseline", "diff", "a"]):
+for arguments in (
+    ["report", "a"], ["compare", "a", "a"], ["grids"], ["baseline", "diff", "a"], ["theory"]
+):
     main(arguments)
 heavy = {"tensorflow", "keras", "pandas", "distributed", "rich"} & set(sys.modules)
 assert not heavy, heavy

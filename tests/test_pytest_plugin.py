@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.check import read_results
 from jobs import FAULTY, Job
 
 CLASS = "cpu-fake-onednn-1thread"
@@ -122,6 +123,46 @@ class TestMainJob:
         output = job.run("--axis", "act=sigmoid", "-k", "test_depth", "--run", "r", expect=1)
         assert re.search(r"^CLAIM VIOLATED depth/", output, re.MULTILINE)
         assert "test_claim[sigmoid-signal-ratio]" in output
+
+
+CHECKS = ("-k", "test_numerics and optimizer:sgd-precision:float32", "--run", "r")
+
+
+class TestChecks:
+    def test_checks_alone_are_a_run(self, job: Job) -> None:
+        """Counted in the progress, kept in the run's folder, told in report, terminal and JUnit."""
+        output = job.run(*CHECKS)
+        folder = job.folder / "results" / "r"
+        assert "1/1 checks" in output
+        assert "1 check against independent truth holds: 1 tensor compared." in output
+        assert len(read_results(folder / "checks.jsonl")) == 1
+        assert "`sgd`" in (folder / "report.md").read_text()
+        cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
+        assert [case.attrib["name"] for case in cases] == [
+            "test_check[optimizer:sgd-precision:float32]"
+        ]
+
+    def test_a_check_that_is_out_fails_the_run(self, job: Job) -> None:
+        """Exit 1, also when its cells are sound; tensor and bound are named."""
+        which = ("-k", "clip:norm_0.1 or optimizer:sgd-precision:float32", "--run", "r")
+        job.run(*which)
+        job.accept("r")
+        output = job.run(*which[:-1], "other", expect=1, FAULTY_CHECKS="1")
+        assert re.search(r"^identical +2$", output, re.MULTILINE)
+        assert "CHECK FAILS optimizer:sgd-precision:float32: tensor 1: got 1" in output
+        assert "2.5 times the bound" in output
+
+    def test_seeds_of_checks(self, job: Job) -> None:
+        """As many draws of the inputs as are asked for."""
+        job.run(*CHECKS[:1], "optimizer:sgd-precision:float32", "--check-seeds", "3", *CHECKS[2:])
+        results = read_results(job.folder / "results" / "r" / "checks.jsonl")
+        assert sorted(result.check.seed for result in results) == [0, 1, 2]
+
+    def test_who_names_cells_gets_no_checks(self, job: Job) -> None:
+        """``--axis`` and ``--cell`` speak of cells."""
+        output = job.run("--axis", "depth=3", "--collect-only", "-q")
+        assert "test_numerics" not in output
+        assert "test_check[" in job.run("--collect-only", "-q")
 
 
 class TestSelection:

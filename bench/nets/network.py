@@ -6,7 +6,7 @@ Built from public Keras layers, which are the thing under test; the same code ru
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,10 @@ class Network:
     """A cell's model and what can be seen inside it.
 
     ``model`` maps images to logits; ``view`` maps them to ``[z_1, .., z_L, a_1, .., a_L, logits]``
-    through the same layers: z_l is the input of hidden activation l and a_l its output.
+    through the same layers: z_l is the input of hidden activation l and a_l its output. ``inside`` has
+    every tensor from the first kernel's output to the logits by name, in order; ``variables`` every
+    variable, trainable or moving, by name; ``normalizations`` the layers between kernels and
+    activations by name.
     """
 
     cell: Cell
@@ -36,6 +39,9 @@ class Network:
     kernels: Sequence[Any]
     biases: Sequence[Any]
     start: Sequence[npt.NDArray[Any]]
+    inside: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    normalizations: Mapping[str, Any]
 
     def reset(self, cell: Cell, seed: int) -> None:
         """Sets every variable to its value before the first step of (cell, seed).
@@ -67,8 +73,11 @@ def build(cell: Cell) -> Network:
     if cell.dropout:
         hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
     logits = builder.parametric(
-        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=_variable_dtype(cell)), hidden
+        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=_variable_dtype(cell)),
+        hidden,
+        name="output layer",
     )
+    builder.noted("logits", logits)
     model = keras.Model(inputs, logits)
     return Network(
         cell=cell,
@@ -77,6 +86,9 @@ def build(cell: Cell) -> Network:
         kernels=[layer.kernel for layer in builder.layers],
         biases=[layer.bias for layer in builder.layers],
         start=[variable.numpy() for variable in model.variables],
+        inside=builder.inside,
+        variables=builder.variables,
+        normalizations=builder.normalizations,
     )
 
 
@@ -88,23 +100,44 @@ class _Builder:
         self.layers: list[Any] = []
         self.pre_activations: list[Any] = []
         self.activations: list[Any] = []
+        self.inside: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {}
+        self.normalizations: dict[str, Any] = {}
 
-    def parametric(self, layer: Any, inputs: Any) -> Any:
+    def parametric(self, layer: Any, inputs: Any, *, name: str) -> Any:
         outputs = layer(inputs)
         self.layers.append(layer)
+        self.variables |= {f"{name}, kernel": layer.kernel, f"{name}, bias": layer.bias}
         return outputs
 
     def hidden(self, layer: Any, inputs: Any) -> Any:
         """Kernel, normalization, activation."""
-        signal = self.parametric(layer, inputs)
-        if self.cell.normalization == "batch":
-            signal = keras.layers.BatchNormalization(dtype=self.cell.precision)(signal)
-        elif self.cell.normalization == "layer":
-            signal = keras.layers.LayerNormalization(dtype=self.cell.precision)(signal)
+        name = f"layer {len(self.activations) + 1}"
+        signal = self.noted(f"{name}, kernel output", self.parametric(layer, inputs, name=name))
+        if self.cell.normalization != "none":
+            signal = self.noted(f"{name}, normalized", self._normalized(name, signal))
         self.pre_activations.append(signal)
-        signal = _activation(self.cell)(signal)
+        signal = self.noted(f"{name}, activation", _activation(self.cell)(signal))
         self.activations.append(signal)
         return signal
+
+    def noted(self, name: str, tensor: Any) -> Any:
+        self.inside[name] = tensor
+        return tensor
+
+    def _normalized(self, name: str, signal: Any) -> Any:
+        batch = self.cell.normalization == "batch"
+        kind = keras.layers.BatchNormalization if batch else keras.layers.LayerNormalization
+        layer = kind(dtype=self.cell.precision)
+        outputs = layer(signal)
+        self.normalizations[name] = layer
+        self.variables |= {f"{name}, gamma": layer.gamma, f"{name}, beta": layer.beta}
+        if batch:
+            self.variables |= {
+                f"{name}, moving mean": layer.moving_mean,
+                f"{name}, moving variance": layer.moving_variance,
+            }
+        return outputs
 
 
 def _dense(builder: _Builder, signal: Any) -> Any:
@@ -114,10 +147,10 @@ def _dense(builder: _Builder, signal: Any) -> Any:
         branch = builder.hidden(layer, signal)
         if cell.architecture == "residual" and index > 0:
             if cell.branch == "scaled":
-                branch = keras.layers.Rescaling(1 / math.sqrt(cell.depth), dtype=cell.precision)(
-                    branch
-                )
-            branch = keras.layers.Add(dtype=cell.precision)([signal, branch])
+                scaling = keras.layers.Rescaling(1 / math.sqrt(cell.depth), dtype=cell.precision)
+                branch = builder.noted(f"layer {index + 1}, scaled branch", scaling(branch))
+            total = keras.layers.Add(dtype=cell.precision)([signal, branch])
+            branch = builder.noted(f"layer {index + 1}, sum", total)
         signal = branch
     return signal
 
@@ -125,13 +158,14 @@ def _dense(builder: _Builder, signal: Any) -> Any:
 def _convolutions(builder: _Builder, signal: Any) -> Any:
     """The MNIST tutorial's network: 5x5x32, pool, 5x5x64, pool, dense 1024."""
     precision = builder.cell.precision
-    for filters in (32, 64):
+    for number, filters in enumerate((32, 64), start=1):
         layer = keras.layers.Conv2D(
             filters, 5, padding="same", kernel_initializer="zeros", dtype=precision
         )
         signal = builder.hidden(layer, signal)
-        signal = keras.layers.MaxPooling2D(2, dtype=precision)(signal)
-    signal = keras.layers.Flatten(dtype=precision)(signal)
+        pooled = keras.layers.MaxPooling2D(2, dtype=precision)(signal)
+        signal = builder.noted(f"layer {number}, pooled", pooled)
+    signal = builder.noted("flattened", keras.layers.Flatten(dtype=precision)(signal))
     return builder.hidden(
         keras.layers.Dense(1024, kernel_initializer="zeros", dtype=precision), signal
     )

@@ -227,5 +227,15 @@ def _json(
             _flat(judgement, rows[0][judgement.item.cell], rows[1][judgement.item.cell])
             for judgement in listed
         ],
+        "checks": [
+            {
+                "check": result.check.id,
+                "same_bits": before.checks[check].digest == result.digest,
+                "a": before.checks[check],
+                "b": result,
+            }
+            for check, result in after.checks.items()
+            if check in before.checks
+        ],
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"

@@ -1,9 +1,12 @@
-"""Where reports go: ``report.md`` of the run, and the step summary of a CI job."""
+"""Where reports go: ``report.md`` and its figures in the run's folder, a CI job's step summary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from bench.report.curves import pictures
+from bench.report.figures import draw
 from bench.report.github import append_step_summary
 from bench.report.markdown import full_report, short_report
 from bench.run import REPORT, StoredRun, write_atomically
@@ -18,15 +21,39 @@ def write_reports(
     baseline: Baseline | None,
     total_sec: float | None = None,
 ) -> str | None:
-    """Writes the full report into the run's folder, and the short one where CI shows it.
+    """Writes the full report into the run's folder, then the short one where CI shows it.
 
     Returns:
         A warning for the terminal if the step summary could not be written, else None.
 
     Raises:
-        BenchError: the run's folder cannot be written to.
+        BenchError: as :func:`write_full_report` does.
     """
-    full = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
-    write_atomically(run.path / REPORT, full.encode())
+    write_full_report(run, judgements, baseline=baseline, total_sec=total_sec)
     short = short_report(run, judgements, baseline=baseline, total_sec=total_sec)
     return append_step_summary(short)
+
+
+def write_full_report(
+    run: StoredRun,
+    judgements: Sequence[Judgement],
+    *,
+    baseline: Baseline | None,
+    total_sec: float | None = None,
+) -> Path:
+    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg``, into the run's folder.
+
+    Returns:
+        the report's path.
+
+    Raises:
+        BenchError: the run's folder cannot be written to, or matplotlib is broken; the report, which
+            does not need it, is there all the same.
+    """
+    shown = pictures(run)
+    text = full_report(run, judgements, baseline=baseline, total_sec=total_sec, pictures=shown)
+    path = run.path / REPORT
+    write_atomically(path, text.encode())
+    for picture in shown.values():
+        write_atomically(run.path / picture.path, draw(picture))
+    return path

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from bench.report.checks import checks_section, headlines
+from bench.report.curves import SHOWN, Picture
+from bench.report.prediction import READING, prediction_section
 from bench.report.rows import Row, Rows, common_configuration
 from bench.report.text import (
     NOTHING,
@@ -76,6 +78,7 @@ def full_report(
     *,
     baseline: Baseline | None,
     total_sec: float | None = None,
+    pictures: Mapping[str, Picture] | None = None,
 ) -> str:
     """``report.md``: the answer, what needs attention, what was compared, and each grid's table.
 
@@ -84,14 +87,18 @@ def full_report(
         judgements: one per item, in plan order; those of missing cells may follow.
         baseline: what it was judged against, None if there is none.
         total_sec: how long the run took; None if that is not known.
+        pictures: the figures, by grid, that are stored where the report goes; none if not given.
 
     Returns:
         Markdown that ends in one newline.
     """
     parts = [*_summary(run, judgements, baseline, total_sec), _NOTES if judgements else ""]
-    rows = Rows(run)
-    for grid, found in _by_grid(judgements).items():
+    rows, grids = Rows(run), _by_grid(judgements)
+    parts.append(READING if any(grid in SHOWN for grid in grids) else "")
+    for grid, found in grids.items():
+        items = [judgement.item for judgement in found]
         parts += _grid(rows, grid, found, baseline)
+        parts += prediction_section(run, grid, items, (pictures or {}).get(grid))
     parts += [*checks_section(run), _evidence(judgements)]
     return _joined(parts)
 
@@ -105,7 +112,7 @@ def short_report(
 ) -> str:
     """The full report without its tables: a few kilobytes, whatever the number of cells.
 
-    Takes what :func:`full_report` takes.
+    Takes what :func:`full_report` takes, but for the figures.
     """
     where = f"Every cell: {code(str(run.path / 'report.md'))}."
     return _joined([*_summary(run, judgements, baseline, total_sec), where])

@@ -15,14 +15,11 @@ from bench.initial import variance
 from bench.mnist import MNIST_FINGERPRINT
 from bench.record import Flow, Record
 from bench.theory.claim import Claim, ClaimResult, Finding
+from bench.theory.predicted import SIGMAS, prediction_row, silent
 
 #: A network has learned if it gets most test images right: more than four times what the largest
 #: class alone would give (.1135), and far from what a trained network reaches (above .9).
 LEARNED = 0.5
-
-#: How many standard deviations a measured ratio may lie from theory: under normality 1 false alarm
-#: in 16,000 cells.
-SIGMAS = 4.0
 
 #: Share of each class in MNIST's test images (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009).
 MNIST_TEST_SHARES = (
@@ -40,6 +37,8 @@ MNIST_TEST_SHARES = (
 
 #: Unit roundoff of float32.
 _U = 2.0**-24
+
+__all__ = ["CLAIMS", "SIGMAS", "check_claims", "prediction_row"]
 
 
 def check_claims(cell: Cell, records: Sequence[Record]) -> list[ClaimResult]:
@@ -141,21 +140,15 @@ def finite_width_spread(cell: Cell, seeds: int) -> float:
     return math.sqrt(5 * (cell.depth - 1) / (cell.width * seeds))
 
 
-def _relu_ratio(cell: Cell, records: Sequence[Record]) -> Finding | None:
-    """chi = sigma_w^2 / 2 per layer (He et al. 2015, eq. 14). The logarithm of a factor with mean 1
-    and variance v has mean about -v/2."""
-    records = _started(records)
-    if not records:
+def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    row = prediction_row(cell, records)
+    if row is None:
         return None
-    measured = _log_ratio(records)
-    steps = cell.depth - 1
-    expected = steps * math.log(weight_gain(cell) / 2)
-    tolerance = SIGMAS * finite_width_spread(cell, len(records)) + 2.5 * steps / cell.width
-    if measured is None:
-        return False, "the signal ratio is not finite"
+    layers = f"; {row.layers}" if row.layers else ""
     return (
-        abs(measured - expected) <= tolerance,
-        f"ln(signal ratio) {measured:.3f}, predicted {expected:.3f} +- {tolerance:.3f}",
+        row.holds,
+        f"signal ratio {row.measured:.4g}, predicted {row.predicted:.4g}: quotient {row.quotient:.4g}, "
+        f"tolerance {row.tolerance:.4g}{layers}",
     )
 
 
@@ -260,18 +253,13 @@ ZERO_INITIALIZATION_IS_DEAD = Claim(
     ),
     _dead,
 )
-RELU_SIGNAL_RATIO = Claim(
-    "relu-signal-ratio",
-    "ReLU: the back-propagated signal's variance changes by sigma_w^2 / 2 per layer, so He's "
-    "initialization keeps it and Glorot's halves it (He et al. 2015, eq. 14).",
-    lambda cell: (
-        _plain(cell)
-        and cell.activation == "relu"
-        and cell.depth >= 2
-        and cell.bias == 0.0
-        and _scaled_to_width(cell)
-    ),
-    _relu_ratio,
+MEAN_FIELD_SIGNAL_RATIO = Claim(
+    "mean-field-signal-ratio",
+    "The back-propagated signal's variance at step 0 changes from layer to layer as mean-field theory "
+    "predicts (Schoenholz et al. 2017, eq. 14; behind batch normalization Yang et al. 2019), within "
+    "what finite width makes of it (Hanin and Nica 2020).",
+    lambda cell: not silent(cell),
+    _as_predicted,
 )
 SIGMOID_SIGNAL_RATIO = Claim(
     "sigmoid-signal-ratio",
@@ -354,7 +342,7 @@ CLIPPING_PASSES = Claim(
 
 CLAIMS = (
     ZERO_INITIALIZATION_IS_DEAD,
-    RELU_SIGNAL_RATIO,
+    MEAN_FIELD_SIGNAL_RATIO,
     SIGMOID_SIGNAL_RATIO,
     SIGMOID_VANISHES,
     BATCH_NORM_RESCUES_SIGMOID,

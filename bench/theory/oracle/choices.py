@@ -1,0 +1,109 @@
+"""What formulas of all kinds of arrays need beside arithmetic: constants, limits and signs.
+
+A function of a :class:`bench.theory.arrays.Bounded` that branches must bound the error on both sides of
+the branch, wherever rounding may have taken the other one. Of any other kind of array these are NumPy's
+functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bench.theory.arrays import Bounded, decide
+from bench.theory.rounding import Format
+
+
+def constant(value: float, like: Any) -> Any:
+    """A constant as the arithmetic of ``like`` has it.
+
+    A bounded one is off by its rounding, so that ``1 - beta`` is admitted whether it is rounded once
+    (as a Python number) or twice (1 minus a rounded beta).
+    """
+    if isinstance(like, Bounded):
+        return Bounded(value, like.form.rounds(value) if value else 0.0, like.form)
+    return value
+
+
+def full(value: float, like: Any, shape: tuple[int, ...] | None = None) -> Any:
+    """An array of ``like``'s kind, default of its shape, that holds a constant everywhere."""
+    filled = np.full(np.shape(decide(like)) if shape is None else shape, value, np.float64)
+    if isinstance(like, Bounded):
+        return Bounded(filled, like.form.rounds(value) if value else 0.0, like.form)
+    return filled
+
+
+def either(left: Any, right: Any) -> Any:
+    """One value written in two ways that are equal but for rounding; the bound admits both.
+
+    Args:
+        left: what is returned; of a bounded one with an error that reaches the other as well.
+        right: the same value, computed in another order.
+    """
+    if isinstance(left, Bounded) and isinstance(right, Bounded):
+        other = right.error + np.abs(right.value - left.value)
+        return Bounded(left.value, np.maximum(left.error, other), left.form)
+    return left
+
+
+def greatest(left: Any, right: Any) -> Any:
+    """The larger of two, entry by entry; ``right`` where that is NaN.
+
+    |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|): where the two are nearer than their errors,
+    the larger error counts.
+    """
+    taken = np.where(decide(left) >= decide(right), left, right)
+    form = _form(left, right)
+    if form is None:
+        return taken
+    (a, ea), (b, eb) = _parts(left, form), _parts(right, form)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= ea + eb
+    value, error = _parts(taken, form)
+    return Bounded(value, np.where(near, np.maximum(ea, eb), error), form)
+
+
+def sign(x: Any) -> Any:
+    """-1, 0 or 1; of a bounded number that may be on either side of 0, off by 2.
+
+    A bounded 0 is a sum of products that each have a factor 0: it is 0 in any arithmetic.
+    """
+    if isinstance(x, Bounded):
+        unsure = (np.abs(x.value) <= x.error) & (x.value != 0.0)
+        return Bounded(np.sign(x.value), np.where(unsure, 2.0, 0.0), x.form)
+    return np.sign(decide(x))
+
+
+def power(base: Any, exponent: float) -> Any:
+    """``base ** exponent`` of a base that is not negative; the exponent too is rounded.
+
+    d(b^e)/de = b^e ln(b), of which b = 0 has the limit 0.
+    """
+    raised = np.power(base, exponent)
+    if not isinstance(raised, Bounded) or not exponent:
+        return raised
+    off = raised.form.rounds(exponent)
+    logarithm = np.log(np.maximum(decide(base), np.finfo(float).tiny))
+    return Bounded(raised.value, raised.error + off * np.abs(raised.value * logarithm), raised.form)
+
+
+def in_range(x: Any) -> Any:
+    """``x``, infinite where the arithmetic's format ends."""
+    if not isinstance(x, Bounded):
+        return x
+    beyond = np.abs(x.value) > x.form.largest
+    value = np.where(beyond, np.copysign(np.inf, x.value), x.value)
+    return Bounded(value, np.where(beyond, 0.0, x.error), x.form)
+
+
+def _form(*arrays: Any) -> Format | None:
+    return next((array.form for array in arrays if isinstance(array, Bounded)), None)
+
+
+def _parts(x: Any, form: Format) -> tuple[Any, Any]:
+    if isinstance(x, Bounded):
+        return x.value, x.error
+    if isinstance(x, (int, float)):
+        return np.asarray(float(x)), np.asarray(form.rounds(float(x)) if x else 0.0)
+    return np.asarray(x, np.float64), np.asarray(0.0)

@@ -1,0 +1,312 @@
+"""Oracle: a cell's network as a list of operations that arrays of every kind pass through."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import initial
+from bench.cell import Cell
+from bench.theory.oracle import layers, operations
+from bench.theory.oracle.losses import LOSS
+from bench.theory.oracle.operations import Operation
+
+Arrays = Mapping[str, Any]
+
+#: Names of what goes into the first operation and what comes out of the last.
+INPUTS = "inputs"
+LOGITS = "logits"
+
+CLASSES = 10
+#: (height, width, channels) of an image, and of a ``cnn`` the side of its kernels, its filters, and the
+#: units of its dense layer: the MNIST tutorial's network.
+IMAGE = (28, 28, 1)
+SIDE = 5
+FILTERS = (32, 64)
+UNITS = 1024
+
+
+def same(_: Operation | None, array: Any) -> Any:
+    """An array as it is."""
+    return array
+
+
+@dataclass(frozen=True)
+class Known:
+    """Another's results, from which every operation starts instead of the oracle's own, so that what
+    comes out is the work of that one operation.
+
+    Args:
+        tensors: outputs of the operations, by name.
+        gradients: of the loss with respect to them, by name; for a backward pass.
+        lift: ``lift(operation, array)`` makes of an array what the operation is given; the operation is
+            None for the loss.
+    """
+
+    tensors: Arrays
+    gradients: Arrays = field(default_factory=dict)
+    lift: Callable[[Operation | None, Any], Any] = same
+
+
+class Oracle:
+    """A cell's network, forward and backward, as pure functions of arrays.
+
+    Parameters are a list in the order of Keras' ``model.trainable_variables``; moving statistics one in
+    the order of its ``non_trainable_variables``. They, and the inputs, may be float64, complex128,
+    :class:`bench.theory.arrays.Bounded` or :class:`bench.theory.arrays.Stochastic` arrays.
+
+    Args:
+        cell: whose network; its optimizer and clipping do not matter here.
+
+    Raises:
+        ValueError: mixed precision, or dropout, whose mask the framework draws.
+
+    Example:
+        >>> oracle = Oracle(Cell(depth=1, width=3))
+        >>> [operation.output for operation in oracle.operations]
+        ['layer 1, kernel output', 'layer 1, activation', 'logits']
+        >>> oracle.parameters
+        ('layer 1, kernel', 'layer 1, bias', 'output layer, kernel', 'output layer, bias')
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        if cell.precision not in ("float32", "float64"):
+            raise ValueError(
+                f"precision:{cell.precision} is out of the oracle's reach; it knows float32, float64"
+            )
+        if cell.dropout:
+            raise ValueError("the oracle has no dropout: the framework draws its masks")
+        self.cell = cell
+        self.operations: Sequence[Operation] = _wired(cell)
+        self.parameters = tuple(
+            name for operation in self.operations for name in operation.parameters
+        )
+        self.moving = tuple(name for operation in self.operations for name in operation.moving)
+        self._loss = LOSS[cell.loss]
+
+    # --- Values before the first step
+
+    def initial(self, seed: int) -> list[npt.NDArray[np.float64]]:
+        """Parameters before the first step, rounded to the cell's precision, as float64."""
+        dtype = np.float64 if self.cell.precision == "float64" else np.float32
+        values = []
+        layer = 0
+        for name, shape in zip(self.parameters, _shapes(self.cell), strict=True):
+            if name.endswith("kernel"):
+                drawn = initial.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
+                layer += 1
+            else:
+                bias = self.cell.bias if name.endswith("bias") else 0.0
+                drawn = np.full(shape, 1.0 if name.endswith("gamma") else bias)
+            values.append(drawn.astype(dtype).astype(np.float64))
+        return values
+
+    def initial_moving(self) -> list[npt.NDArray[np.float64]]:
+        """Moving means, 0, and variances, 1, before the first step."""
+        shapes = dict(zip(self.parameters, _shapes(self.cell), strict=True))
+        return [
+            np.full(
+                shapes[name.replace(name.rpartition(", ")[2], "gamma")],
+                1.0 if name.endswith("variance") else 0.0,
+            )
+            for name in self.moving
+        ]
+
+    # --- Forward
+
+    def forward(
+        self,
+        parameters: Sequence[Any],
+        inputs: Any,
+        *,
+        training: bool = True,
+        moving: Sequence[Any] | None = None,
+        known: Known | None = None,
+    ) -> dict[str, Any]:
+        """Every operation's output by name, in order; the last is ``logits``, (batch, classes).
+
+        Args:
+            parameters: in the order of :attr:`parameters`.
+            inputs: (batch, 784), or (batch, 28, 28, 1) for a ``cnn``.
+            training: whether batch normalization takes the batch's statistics or ``moving``.
+            moving: in the order of :attr:`moving`; needed unless training.
+            known: where each operation takes its inputs from; None for the operations before it.
+        """
+        lift = known.lift if known else same
+        values = dict(zip(self.parameters, parameters, strict=True))
+        if not training:
+            values.update(zip(self.moving, moving or (), strict=True))
+        outputs: dict[str, Any] = {}
+        at_hand = {INPUTS: inputs, **(known.tensors if known else {})}
+        for operation in self.operations:
+            aside = operation.inference and not training
+            names = (*operation.parameters, *(operation.moving if aside else ()))
+            given = [at_hand[name] for name in operation.inputs]
+            given += [values[name] for name in names]
+            function = operation.inference if aside else operation.forward
+            assert function is not None
+            output = function(*(lift(operation, array) for array in given))
+            outputs[operation.output] = output
+            if known is None:
+                at_hand[operation.output] = output
+        return outputs
+
+    def loss(self, logits: Any, labels: Any) -> Any:
+        """The batch mean of the cell's loss, a scalar; labels are integers (batch,)."""
+        return self._loss.value(logits, labels)
+
+    def moved(
+        self,
+        moving: Sequence[Any],
+        inputs: Any,
+        tensors: Arrays,
+        *,
+        momentum: float = layers.MOMENTUM,
+        corrected: Callable[[Operation], bool] = lambda _: False,
+        lift: Callable[[Operation | None, Any], Any] = same,
+    ) -> list[Any]:
+        """Moving statistics after a step on a batch.
+
+        Args:
+            moving: before the step.
+            inputs: of the network.
+            tensors: outputs of the operations in training mode.
+            momentum: share of what was.
+            corrected: whether an operation's batch variance enters with Bessel's correction.
+            lift: as in :class:`Known`.
+        """
+        before = dict(zip(self.moving, moving, strict=True))
+        at_hand = {INPUTS: inputs, **tensors}
+        after: list[Any] = []
+        for operation in self.operations:
+            if operation.moments is None:
+                continue
+            x = lift(operation, at_hand[operation.inputs[0]])
+            mean, variance = operation.moments(x)
+            if corrected(operation):
+                variance = variance * layers.bessel(x.size // variance.size)
+            for name, statistic in zip(operation.moving, (mean, variance), strict=True):
+                old = lift(operation, before[name])
+                after.append(layers.moving(old, statistic, momentum=momentum))
+        return after
+
+    # --- Backward
+
+    def backward(
+        self,
+        parameters: Sequence[Any],
+        inputs: Any,
+        tensors: Arrays,
+        labels: Any,
+        *,
+        known: Known | None = None,
+    ) -> dict[str, Any]:
+        """Gradients of the batch-mean loss in training mode, by name of operation output or parameter,
+        in the order of their computation.
+
+        Args:
+            parameters: in the order of :attr:`parameters`.
+            inputs: of the network.
+            tensors: what :meth:`forward` returned; not looked at if ``known`` is given.
+            labels: integers (batch,).
+            known: where each operation takes tensors and upstream gradients from.
+        """
+        lift = known.lift if known else same
+        at_hand = {INPUTS: inputs, **(known.tensors if known else tensors)}
+        values = dict(zip(self.parameters, parameters, strict=True))
+        gradients = {LOGITS: self._loss.gradient(lift(None, at_hand[LOGITS]), labels)}
+        upstreams = known.gradients if known else gradients
+        for operation in reversed(self.operations):
+            to_inputs, to_parameters = operation.backward(
+                [lift(operation, at_hand[name]) for name in operation.inputs],
+                [lift(operation, values[name]) for name in operation.parameters],
+                lift(operation, at_hand[operation.output]),
+                lift(operation, upstreams[operation.output]),
+            )
+            gradients.update(zip(operation.parameters, to_parameters, strict=True))
+            for name, gradient in zip(operation.inputs, to_inputs, strict=True):
+                if name != INPUTS:
+                    earlier = gradients.pop(name, None)  # to be behind what it waited for
+                    gradients[name] = gradient if earlier is None else earlier + gradient
+        return gradients
+
+    def gradients(
+        self, parameters: Sequence[Any], inputs: Any, labels: Any
+    ) -> tuple[Any, list[Any]]:
+        """The batch-mean loss and its gradient with respect to each parameter."""
+        tensors = self.forward(parameters, inputs)
+        found = self.backward(parameters, inputs, tensors, labels)
+        return self.loss(tensors[LOGITS], labels), [found[name] for name in self.parameters]
+
+
+def _wired(cell: Cell) -> list[Operation]:
+    """The network's operations in order; a tensor's name says which layer made it."""
+    steps: list[Operation] = []
+    signal = INPUTS
+    if cell.architecture == "cnn":
+        for number in (1, 2):
+            signal = _hidden(steps, cell, number, signal, convolutional=True)
+            signal = _added(steps, operations.pooling(f"layer {number}, pooled", signal))
+        signal = _added(steps, operations.flattening("flattened", signal))
+        signal = _hidden(steps, cell, 3, signal)
+    else:
+        for number in range(1, cell.depth + 1):
+            branch = _hidden(steps, cell, number, signal)
+            if cell.architecture == "residual" and number > 1:
+                layer = f"layer {number}"
+                if cell.branch == "scaled":
+                    scale = 1 / math.sqrt(cell.depth)
+                    scaled = operations.rescaling(scale, f"{layer}, scaled branch", branch)
+                    branch = _added(steps, scaled)
+                branch = _added(steps, operations.addition(f"{layer}, sum", (signal, branch)))
+            signal = branch
+    steps.append(operations.kernel("output layer", LOGITS, signal))
+    return steps
+
+
+def _added(steps: list[Operation], operation: Operation) -> str:
+    steps.append(operation)
+    return operation.output
+
+
+def _hidden(
+    steps: list[Operation], cell: Cell, number: int, signal: str, *, convolutional: bool = False
+) -> str:
+    """Kernel, normalization, activation; returns the name of the last one's output."""
+    layer = f"layer {number}"
+    signal = _added(
+        steps,
+        operations.kernel(layer, f"{layer}, kernel output", signal, convolutional=convolutional),
+    )
+    if cell.normalization != "none":
+        signal = _added(
+            steps,
+            operations.normalization(cell.normalization, layer, f"{layer}, normalized", signal),
+        )
+    return _added(steps, operations.activation(cell.activation, f"{layer}, activation", signal))
+
+
+def _shapes(cell: Cell) -> list[tuple[int, ...]]:
+    """Of all parameters, in order."""
+    if cell.architecture == "cnn":
+        places = (IMAGE[0] // 4) * (IMAGE[1] // 4)
+        kernels: list[tuple[int, ...]] = [
+            (SIDE, SIDE, IMAGE[2], FILTERS[0]),
+            (SIDE, SIDE, FILTERS[0], FILTERS[1]),
+            (places * FILTERS[1], UNITS),
+            (UNITS, CLASSES),
+        ]
+    else:
+        sizes = [math.prod(IMAGE), *[cell.width] * cell.depth, CLASSES]
+        kernels = list(itertools.pairwise(sizes))
+    found: list[tuple[int, ...]] = []
+    for index, kernel in enumerate(kernels):
+        normalized = cell.normalization != "none" and index < len(kernels) - 1
+        found += [kernel, *[(kernel[-1],)] * (3 if normalized else 1)]
+    return found

@@ -1,0 +1,209 @@
+"""Operation: one step of a network's forward pass, with its share of the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_SCALE
+from bench.theory.arrays import decide
+from bench.theory.oracle import convolution, layers
+
+Values = Sequence[Any]
+
+#: SELU is this times (e^x - 1) below 0: scale times alpha (Klambauer et al. 2017, eq. 14), which
+#: rounded numbers do not give to the last place.
+SELU_BELOW = 1.7580993408473768599402175208123
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: what it is called, what goes in, and its formulas.
+
+    Args:
+        output: name of the tensor that it makes.
+        inputs: names of the tensors that go in.
+        parameters: names of its trainable variables.
+        forward: ``forward(*inputs, *parameters)`` -> output, in training mode.
+        backward: ``backward(inputs, parameters, output, upstream)`` -> a gradient per input and one per
+            parameter.
+        moving: names of moving mean and variance; empty but for batch normalization.
+        moments: of the input, as they enter the moving statistics.
+        inference: ``inference(*inputs, *parameters, *moving)`` -> output; None where ``forward`` is it.
+        constant: it holds a constant that is no float32 number, which TensorFlow rounds to float32 even
+            where it computes in float64.
+        choices: ``choices(*inputs, upstream)`` -> how far each entry of the input's gradient may be from
+            ``backward`` where a choice among equals is not specified; None where nothing is open.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    forward: Callable[..., Any]
+    backward: Callable[[Values, Values, Any, Any], tuple[Values, Values]]
+    parameters: tuple[str, ...] = ()
+    moving: tuple[str, ...] = ()
+    moments: Callable[..., tuple[Any, Any]] | None = None
+    inference: Callable[..., Any] | None = None
+    constant: bool = False
+    choices: Callable[..., Any] | None = None
+
+
+def kernel(layer: str, output: str, inputs: str, *, convolutional: bool = False) -> Operation:
+    """A dense or convolutional kernel and its bias."""
+    function = convolution.conv2d_backward if convolutional else layers.dense_backward
+
+    def backward(x: Values, parameters: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
+        dx, *rest = function(x[0], parameters[0], upstream)
+        return (dx,), rest
+
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        parameters=(f"{layer}, kernel", f"{layer}, bias"),
+        forward=convolution.conv2d if convolutional else layers.dense,
+        backward=backward,
+    )
+
+
+def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
+    """``batch`` or ``layer`` normalization with Keras' default epsilon."""
+    batch = name == "batch"
+    function = layers.batch_norm_backward if batch else layers.layer_norm_backward
+
+    def backward(x: Values, parameters: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
+        dx, *rest = function(x[0], parameters[0], upstream)
+        return (dx,), rest
+
+    def forward(x: Any, gamma: Any, beta: Any) -> Any:
+        return layers.batch_norm(x, gamma, beta)[0]
+
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        parameters=(f"{layer}, gamma", f"{layer}, beta"),
+        forward=forward if batch else layers.layer_norm,
+        backward=backward,
+        moving=(f"{layer}, moving mean", f"{layer}, moving variance") if batch else (),
+        moments=layers.batch_moments if batch else None,
+        inference=layers.batch_norm_inference if batch else None,
+    )
+
+
+def activation(name: str, output: str, inputs: str) -> Operation:
+    """One of :data:`bench.theory.activations.ACTIVATION`."""
+    slope = _SLOPED.get(name)
+    formulas = ACTIVATION[name]
+    value = _VALUED.get(name, formulas.value)
+
+    def backward(x: Values, _: Values, y: Any, upstream: Any) -> tuple[Values, Values]:
+        gradient = slope(x[0], y, upstream) if slope else upstream * formulas.slope(x[0])
+        return (gradient,), ()
+
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        forward=value,
+        backward=backward,
+        constant=name in ("leaky_relu", "gelu"),
+    )
+
+
+def rescaling(scale: float, output: str, inputs: str) -> Operation:
+    """Multiplication by a number."""
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        forward=lambda x: x * scale,
+        backward=lambda _x, _p, _y, upstream: ((upstream * scale,), ()),
+        constant=True,
+    )
+
+
+def addition(output: str, inputs: tuple[str, str]) -> Operation:
+    """The sum of two tensors."""
+    return Operation(
+        output=output,
+        inputs=inputs,
+        forward=lambda left, right: left + right,
+        backward=lambda _x, _p, _y, upstream: ((upstream, upstream), ()),
+    )
+
+
+def pooling(output: str, inputs: str) -> Operation:
+    """The largest of each 2 x 2 window."""
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        forward=convolution.max_pool,
+        backward=lambda x, _p, _y, upstream: ((convolution.max_pool_backward(x[0], upstream),), ()),
+        choices=convolution.max_pool_ties,
+    )
+
+
+def flattening(output: str, inputs: str) -> Operation:
+    """Images to vectors."""
+    return Operation(
+        output=output,
+        inputs=(inputs,),
+        forward=convolution.flatten,
+        backward=lambda x, _p, _y, upstream: ((convolution.flatten_backward(x[0], upstream),), ()),
+    )
+
+
+# --- Activations in the order of operations that TensorFlow takes. It rounds worse than the formulas of
+# --- bench.theory.activations: e^x - 1 near x = 0, ln(1 + e^x) for large x, 1 - sigmoid(x).
+
+#: Above, softplus(x) is taken as x + e^-x. TensorFlow takes x alone, from 13.9 on in float32 and 34.0
+#: in float64, where that is off by e^-x < 15 u, within ln(1 + e^x)'s bound of 4 u x; u: unit roundoff.
+_LARGE = 40.0
+
+
+def _below(x: Any) -> Any:
+    """e^x of what is below 0, else 1: the other branch must not overflow."""
+    return np.exp(np.where(decide(x) < 0, x, 0.0))
+
+
+def _elu(x: Any) -> Any:
+    return np.where(decide(x) < 0, _below(x) - 1.0, x)
+
+
+def _selu(x: Any) -> Any:
+    return np.where(decide(x) < 0, SELU_BELOW * (_below(x) - 1.0), SELU_SCALE * x)
+
+
+def _softplus(x: Any) -> Any:
+    large = decide(x) > _LARGE
+    moderate = np.log1p(np.exp(np.where(large, 0.0, x)))
+    return np.where(large, x + np.exp(np.where(large, -x, 0.0)), moderate)
+
+
+_VALUED: dict[str, Callable[[Any], Any]] = {"elu": _elu, "selu": _selu, "softplus": _softplus}
+
+
+def _elu_gradient(_: Any, y: Any, upstream: Any) -> Any:
+    return np.where(decide(y) < 0, upstream * (y + 1.0), upstream)
+
+
+def _selu_gradient(_: Any, y: Any, upstream: Any) -> Any:
+    return np.where(decide(y) < 0, upstream * (y + SELU_BELOW), upstream * SELU_SCALE)
+
+
+def _silu_gradient(x: Any, _: Any, upstream: Any) -> Any:
+    sigmoid = ACTIVATION["sigmoid"].value(x)
+    return upstream * (sigmoid * (1.0 + x * (1.0 - sigmoid)))
+
+
+#: ``f(x, y, upstream)``. From the output y, where TensorFlow starts from it (ReLU, ELU, SELU, tanh,
+#: sigmoid): from what y was rounded to, e^x = y + 1 cannot be had more exactly.
+_SLOPED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "relu": lambda _, y, upstream: np.where(decide(y) > 0, upstream, 0.0),
+    "leaky_relu": lambda x, _, upstream: np.where(decide(x) > 0, upstream, upstream * LEAKY_SLOPE),
+    "elu": _elu_gradient,
+    "selu": _selu_gradient,
+    "silu": _silu_gradient,
+    "tanh": lambda _, y, upstream: upstream * (1.0 - np.square(y)),
+    "sigmoid": lambda _, y, upstream: upstream * (1.0 - y) * y,
+}

@@ -1,0 +1,22 @@
+"""Does TensorFlow compute what its documentation says? Part by part, against float64 formulas.
+
+Error bounds are derived from the rounding of each computation, so what is out was computed by another
+formula, with another constant, or wrongly. No baseline is needed.
+"""
+
+from bench.check import CheckResult
+
+FAMILIES = (
+    "initializer",
+    "activation",
+    "normalization",
+    "network",
+    "clipping",
+    "optimizer",
+    "engine",
+)
+
+
+def test_check(check_result: CheckResult) -> None:
+    """All tensors lie within the bounds of rounding."""
+    assert not check_result.fails, check_result.reason
