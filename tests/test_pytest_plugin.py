@@ -125,7 +125,7 @@ class TestMainJob:
         assert "test_claim[sigmoid-signal-ratio]" in output
 
 
-CHECKS = ("-k", "test_numerics and optimizer:sgd-precision:float32", "--run", "r")
+CHECKS = ("-k", "test_numerics and optimizer:sgd-engine:eager-precision:float32", "--run", "r")
 
 
 class TestChecks:
@@ -136,25 +136,25 @@ class TestChecks:
         assert "1/1 checks" in output
         assert "1 check against independent truth holds: 1 tensor compared." in output
         assert len(read_results(folder / "checks.jsonl")) == 1
-        assert "`sgd`" in (folder / "report.md").read_text()
+        assert "`sgd-engine:eager`" in (folder / "report.md").read_text()
         cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
         assert [case.attrib["name"] for case in cases] == [
-            "test_check[optimizer:sgd-precision:float32]"
+            "test_check[optimizer:sgd-engine:eager-precision:float32]"
         ]
 
     def test_a_check_that_is_out_fails_the_run(self, job: Job) -> None:
         """Exit 1, also when its cells are sound; tensor and bound are named."""
-        which = ("-k", "clip:norm_0.1 or optimizer:sgd-precision:float32", "--run", "r")
+        which = ("-k", "clip:norm_0.1 or optimizer:sgd-engine:eager-precision:float32", "--run", "r")
         job.run(*which)
         job.accept("r")
         output = job.run(*which[:-1], "other", expect=1, FAULTY_CHECKS="1")
         assert re.search(r"^identical +2$", output, re.MULTILINE)
-        assert "CHECK FAILS optimizer:sgd-precision:float32: tensor 1: got 1" in output
+        assert "CHECK FAILS optimizer:sgd-engine:eager-precision:float32: tensor 1: got 1" in output
         assert "2.5 times the bound" in output
 
     def test_seeds_of_checks(self, job: Job) -> None:
         """As many draws of the inputs as are asked for."""
-        job.run(*CHECKS[:1], "optimizer:sgd-precision:float32", "--check-seeds", "3", *CHECKS[2:])
+        job.run(*CHECKS[:1], "optimizer:sgd-engine:eager-precision:float32", "--check-seeds", "3", *CHECKS[2:])
         results = read_results(job.folder / "results" / "r" / "checks.jsonl")
         assert sorted(result.check.seed for result in results) == [0, 1, 2]
 

@@ -146,8 +146,8 @@ class Probe:
             )
         return Layer(
             form=self._form if hidden else self._output_form,
-            kernel=self._used(kernel, hidden),
-            bias=self._used(bias, hidden),
+            kernel=self._used(kernel, hidden=hidden),
+            bias=self._used(bias, hidden=hidden),
             kernel_gradient=by_variable[id(kernel)],
             bias_gradient=by_variable[id(bias)],
             inputs=forward[index],
@@ -164,7 +164,7 @@ class Probe:
             pooled=self.cell.architecture == "cnn" and index < 2,
         )
 
-    def _used(self, variable: Any, hidden: bool) -> Array:
+    def _used(self, variable: Any, *, hidden: bool) -> Array:
         """The variable as its layer computes with it: mixed precision casts it first."""
         value = tf.convert_to_tensor(variable)
         name = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}

@@ -1,8 +1,8 @@
 """A cell's training steps as a graph-and-session program: placeholders, ``feed_dict``, v1 optimizers.
 
-What ``tf.compat.v1`` offers wherever it still exists: nothing of Keras takes part. Supported are plain and
-residual MLPs without normalization and dropout, in float32 and float64, with every activation, loss,
-optimizer and clipping of a cell.
+What ``tf.compat.v1`` offers wherever it still exists: nothing of Keras takes part. Supported are plain
+and residual MLPs without normalization and dropout, in float32 and float64, with every activation,
+loss, optimizer and clipping of a cell.
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ def _step(cell: Cell, loss: Any, variables: Sequence[Any]) -> Any:
 
 def _clipped(cell: Cell, gradients: Sequence[Any]) -> Sequence[Any]:
     rule, threshold = cell.clipping_rule
+    if threshold is None:
+        return gradients
     if rule == "value":
         return [tf.clip_by_value(gradient, -threshold, threshold) for gradient in gradients]
     if rule == "norm":
         return [tf.clip_by_norm(gradient, threshold) for gradient in gradients]
-    if rule == "global_norm":
-        found: Sequence[Any] = tf.clip_by_global_norm(gradients, threshold)[0]
-        return found
-    return gradients
+    found: Sequence[Any] = tf.clip_by_global_norm(gradients, threshold)[0]
+    return found

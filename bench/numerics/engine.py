@@ -2,14 +2,15 @@
 
 All engines start from the same NumPy weights and see the same batches. The losses of the ten steps and
 every variable after them are compared; what rounding may make of ten nonlinear steps is drawn by
-Monte Carlo arithmetic (:mod:`bench.theory.montecarlo`). An engine whose bits are those of one that was
-compared before is compared through them.
+Monte Carlo arithmetic (:mod:`bench.theory.montecarlo`). An engine whose bits are those of one that
+was compared before is compared through them.
 
-Three ways to round Adam's betas are in use, and 1 - beta_2 = .001 makes 1.3e-5 of the rounding of .999:
-Keras 2 and 3 round them in the bias correction alone, version 1 also in the moments. An engine may agree
-with any one of :data:`ROUNDED`, in all of its tensors.
+Three ways to round Adam's betas are in use, and 1 - beta_2 = .001 makes 1.3e-5 of the rounding of
+.999: Keras 2 and 3 round them in the bias correction alone, version 1 also in the moments. An engine
+may agree with any one of :data:`ROUNDED`, in all of its tensors.
 
-``session`` is the graph-and-session program of :mod:`bench.nets.session`, for networks that it supports.
+``session`` is the graph-and-session program of :mod:`bench.nets.session`, for networks that it
+supports. Adam hardly sees how gradients are scaled, so clipping is judged behind SGD.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Array = npt.NDArray[np.float64]
 #: Small networks, so that what ten steps amplify stays far below a fault of 1 part in 10^4.
 _SMALL: Mapping[str, Any] = {"width": 24, "batch": 20, "steps": STEPS}
 SUBJECTS: Mapping[str, Cell] = {
-    "sgd": Cell(depth=3, learning_rate=0.1, **_SMALL),
+    "sgd": Cell(depth=3, learning_rate=0.1, clipping="global_norm_0.5", **_SMALL),
     "adam": Cell(
         depth=2,
         activation="tanh",
@@ -151,7 +152,7 @@ def _statistics(model: Any) -> Sequence[Any]:
 
 def _pixels(cell: Cell, lab: Lab) -> npt.NDArray[Any]:
     """As :func:`bench.nets.images.scaled` makes them."""
-    dtype = np.float64 if cell.precision == "float64" else np.float32
+    dtype: Any = np.float64 if cell.precision == "float64" else np.float32
     images = lab.data.train_images.reshape(-1, 784).astype(dtype)
     return images * dtype(cell.input_scale / 255)
 

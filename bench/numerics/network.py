@@ -152,9 +152,9 @@ def cell_of(check: Check) -> Cell:
 
 
 def _images(cell: Cell, pixels: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """A ``cnn`` gets noise over the images' black background, where all its kernels see the same: bounds
-    of long sums take roundings as independent, and adding up one number thousands of times rounds the
-    same way each time."""
+    """A ``cnn`` gets noise over the images' black background, where its kernels see the same all over:
+    bounds of long sums take roundings as independent, and adding up one number thousands of times
+    rounds the same way each time."""
     if cell.architecture != "cnn":
         return pixels
     noise = 64 * initial.uniform(initial.stream(seed, "network check, noise"), pixels.size)

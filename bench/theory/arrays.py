@@ -121,8 +121,7 @@ class Tracked(NDArrayOperatorsMixin):
         if name in _COMPARISONS:
             return ufunc(*(decide(x) for x in inputs))
         if name in ("maximum", "minimum"):
-            left, right = inputs
-            return self._chosen(ufunc(decide(left), decide(right)) == decide(left), left, right)
+            return self._extreme(ufunc, *inputs)
         if name == "negative":
             return self._moved(np.negative)
         if name in ("absolute", "fabs"):
@@ -139,6 +138,9 @@ class Tracked(NDArrayOperatorsMixin):
         if name in ("add", "subtract", "multiply", "divide", "matmul"):
             return self._binary(name, *inputs)
         return NotImplemented
+
+    def _extreme(self: Self, ufunc: Any, left: Any, right: Any) -> Self:
+        return self._chosen(ufunc(decide(left), decide(right)) == decide(left), left, right)
 
     def _signed(self: Self, signs: Array) -> Self:
         raise NotImplementedError
@@ -202,6 +204,15 @@ class Bounded(Tracked):
         (a, ea), (b, eb) = self._parts(left), self._parts(right)
         value = np.where(condition, a, b)
         return Bounded(value, np.where(condition, ea, eb), self.form)
+
+    def _extreme(self, ufunc: Any, left: Any, right: Any) -> Bounded:
+        """Where the two are so close that rounding may pick the other, the larger error counts."""
+        (a, ea), (b, eb) = self._parts(left), self._parts(right)
+        value = ufunc(a, b)
+        close = np.abs(a - b) <= ea + eb
+        return Bounded(
+            value, np.where(close, np.maximum(ea, eb), np.where(value == a, ea, eb)), self.form
+        )
 
     def _joined(self, join: Callable[[Sequence[Array]], Array], parts: Sequence[Any]) -> Bounded:
         pairs = [self._parts(part) for part in parts]

@@ -4,18 +4,19 @@ They relate tensors of one forward and backward pass, whatever the weights are:
 
 * **Homogeneity.** phi(z) = phi'(z) z for ReLU and leaky ReLU, so with sum(A * B) over all entries
   written <A, B>, the kernel W, bias b, input h, branch r and C the loss,
-  ``<W, dC/dW> + <b, dC/db> + <h, dC/dh'>`` is what the layer above has as ``<W', dC/dW'> + <h', dC/dh''>``.
-  The <h, ..> terms are there only where a skip connection joins h and r. Without biases and skips: sum(W *
-  dC/dW) is the same number for every layer. Max-pooling changes nothing: it passes on the entries that
-  its gradient returns to.
+  ``<W, dC/dW> + <b, dC/db> + <h, dC/dh'>`` is what the layer above has as
+  ``<W', dC/dW'> + <h', dC/dh''>``. The <h, ..> terms are there only where a skip connection joins h
+  and r. Without biases and skips: sum(W * dC/dW) is the same number for every layer. Max-pooling
+  changes nothing: it passes on the entries that its gradient returns to.
 * **Normalization.** Shifting or stretching the inputs u of a normalization changes nothing but through
   epsilon. Batch norm: for each unit, with u's variance v over the batch, <W, dC/dW> is
   epsilon / (v + epsilon) * gamma dC/dgamma, and dC/db is 0. Layer norm: the same for each example,
   with the sum over the units of gamma * normalized u * dC/dy in place of gamma dC/dgamma.
 
-What TensorFlow gives misses them by rounding alone. With every tensor's own rounding error E known to be
-independent from entry to entry, mean 0, and no larger than some size, each identity above is missed by a
-weighted sum of the E, whose weights are other tensors of the pass. For one hidden layer of the first::
+What TensorFlow gives misses them by rounding alone. With every tensor's own rounding error E taken as
+independent from entry to entry, mean 0, and no larger than some size, each identity above is missed
+by a weighted sum of the E, whose weights are other tensors of the pass. For one hidden layer of the
+first::
 
     <W, dC/dW> + <b, dC/db>     dW = h'du + E_dW, u = hW + b + E_u, db = sum du + E_db:
         = <u, du>               + <W, E_dW> + <b, E_db> - <du, E_u>
@@ -76,9 +77,9 @@ class Normalization:
 class Layer:
     """A kernel and all that follows up to the next kernel, with the loss gradient of each tensor.
 
-    Arrays hold what a framework computed, in float64; ``kernel`` and ``bias`` as they were used, rounded
-    to the layer's format. A hidden layer has ``z``, the activation's input, and ``a``, its output;
-    the output layer has neither. The first layer has no ``inputs_gradient``.
+    Arrays hold what a framework computed, in float64; ``kernel`` and ``bias`` as they were used,
+    rounded to the layer's format. A hidden layer has ``z``, the activation's input, and ``a``, its
+    output; the output layer has neither. The first layer has no ``inputs_gradient``.
     """
 
     form: Format

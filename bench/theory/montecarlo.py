@@ -15,8 +15,9 @@ of F(1, K) at 1 - level has at most probability ``level``. Of n tensors that are
 level / n (Bonferroni).
 
 That S is no larger than the draws' is by construction: a draw's rounding is uniform over +-u, of
-variance u^2 / 3; rounding to nearest is within u / 2 .. u of relative size, uniformly, of variance at most
-the same; and sums are drawn with as many roundings as they have terms, which a blocked sum never has.
+variance u^2 / 3; rounding to nearest is within u / 2 .. u of relative size, uniformly, of variance at
+most the same; and sums are drawn with as many roundings as they have terms, which a blocked sum never
+has. A constant that is rounded is no such draw: it moves every run alike, and is the caller's business.
 """
 
 from __future__ import annotations

@@ -85,7 +85,8 @@ def permuted(trace: Trace, order: npt.NDArray[Any]) -> Trace:
     """The pass with its examples in another order: what sums over them stays."""
 
     def moved(layer: Layer) -> Layer:
-        return replace(layer, **{name: _taken(layer, name, order) for name in _rows(layer)})
+        rows: dict[str, Any] = {name: _taken(layer, name, order) for name in _rows(layer)}
+        return replace(layer, **rows)
 
     return replace(trace, layers=[moved(layer) for layer in trace.layers])
 
@@ -94,11 +95,11 @@ def joined(first: Trace, second: Trace) -> Trace:
     """The pass over two batches of one size, of the mean of their losses. Halving rounds nothing."""
 
     def both(a: Layer, b: Layer) -> Layer:
-        stacked = {}
+        stacked: dict[str, Any] = {}
         for name in _rows(a):
             share = 0.5 if name.endswith("gradient") else 1.0
             stacked[name] = share * np.concatenate([getattr(a, name), getattr(b, name)])
-        sums = {
+        sums: dict[str, Any] = {
             name: 0.5 * (getattr(a, name) + getattr(b, name))
             for name in ("kernel_gradient", "bias_gradient")
         }
@@ -122,7 +123,7 @@ def multiplied(trace: Trace, factor: float) -> Trace:
 
     def scaled(layer: Layer) -> Layer:
         names = [name for name in _rows(layer) if name.endswith("gradient")]
-        grown = {
+        grown: dict[str, Any] = {
             name: factor * getattr(layer, name)
             for name in [*names, "kernel_gradient", "bias_gradient"]
         }
@@ -315,8 +316,8 @@ def _silu_slope(z: Any) -> Any:
     return s * (1.0 + z * (1.0 - s))
 
 
-#: TensorFlow's registered gradients start from the activation's output, which has lost what 1 - a or a + 1
-#: would need where the activation saturates.
+#: TensorFlow's registered gradients start from the activation's output, which has lost what 1 - a or
+#: a + 1 would need where the activation saturates.
 _SLOPE_OF_OUTPUT: dict[str, Callable[[Any], Any]] = {
     "sigmoid": lambda a: a * (1.0 - a),
     "tanh": lambda a: 1.0 - np.square(a),
@@ -348,7 +349,11 @@ def _through_activation(trace: Trace, index: int) -> Iterator[Step]:
         return slope(lift(layer.z, form)) * lift(a_gradient, form)
 
     yield Step(f"{name}, activation's signal", a_gradient, to_branch, form)
-    yield Step(f"{name}, signal", z_gradient, to_z, form, factors=(a_gradient,))
+    factors = [a_gradient]
+    if trace.activation == "gelu" and layer.z is not None:
+        # Differentiated operation by operation: upstream * z * (density at z) is a product of its own.
+        factors.append(layer.z * np.exp(-0.5 * np.square(layer.z)) / math.sqrt(2.0 * math.pi))
+    yield Step(f"{name}, signal", z_gradient, to_z, form, factors=factors)
     if layer.norm is not None:
         yield from _through_normalization(layer, name)
 

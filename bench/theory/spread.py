@@ -127,7 +127,7 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
         all_[-1] = 0.0
         step_all = step_all + np.maximum(share[:-1], share[1:]) ** 2 * own.eps[1:]
     scale = 1 / net.width
-    per_step = scale + np.square(step_all)
+    per_step = scale + np.square(step_all) + _along_signal(net, layers)
     error = np.append(np.cumsum(per_step[::-1])[::-1], 0.0)
     return Spread(
         bias=bias,
@@ -286,6 +286,30 @@ def _through_skip(net: Net, layer: Layer, kappa: float) -> float:
     squared = layer.alpha**2 * layer.moments.second
     product = layer.second - layer.before - squared
     return (layer.before + squared * kappa + 0.5 * product) / layer.second
+
+
+def _along_signal(net: Net, layers: Sequence[Layer]) -> Array:
+    """Bound on what the part of dC/da along a adds per step, where it outgrows its share of 1/n.
+
+    That part's energy goes from layer l to the one below as kappa^2 F_l / F_(l-1), by Stein's lemma
+    E[z phi' phi] = kappa F, while all goes as chi = sigma^2 D; and what is not along a feeds it by
+    (1 + 2 lambda - kappa^2 F / (q D)) / n. For ReLU that is 1 and 0: it stays what it is. Where phi
+    has a large mean, as softplus, it grows relative to the rest. It adds itself, and through awake
+    units Y = E[phi^2 phi'^2] / (F D) as much.
+    """
+    added = np.zeros(len(layers) - 1)
+    if net.branch is not None or net.layer_norm:
+        return added
+    share = output_errors(net, layers).aligned / net.width
+    for index in range(len(layers) - 1, 0, -1):
+        m, below = layers[index].moments, layers[index - 1].moments
+        if min(m.slope, below.second, layers[index].q) <= 0.0:
+            continue
+        kept = m.second_growth**2 * m.second / (layers[index].q * m.slope)
+        share = share * kept + max(1 + 2 * m.slope_growth - kept, 0.0) / net.width
+        awake = below.both / below.second / below.slope if below.slope > 0 else 1.0
+        added[index - 1] = np.log1p(max(share - 1 / net.width, 0.0) * (1 + awake))
+    return added
 
 
 def _mean(net: Net, layers: Sequence[Layer], own: _Sources, direct: Array, through: Array) -> Array:

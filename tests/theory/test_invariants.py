@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ def network_pass(norm="", *, seed=0, activation="leaky_relu", offset=0.0, bias=0
     sizes = (30, 20, 16, 10)
     phi = ACTIVATION[activation]
     parts = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         kernel = (random.normal(size=(fan_in, fan_out)) * np.sqrt(2 / fan_in)).astype(F)
         shift = np.full(fan_out, bias, F)
         gamma, beta = (0.5 + random.random(fan_out)).astype(F), random.random(fan_out).astype(F)

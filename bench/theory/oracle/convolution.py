@@ -78,8 +78,8 @@ def max_pool(images: Any) -> Any:
 
 
 def max_pool_backward(images: Any, upstream: Any) -> Any:
-    """Gradient with respect to the images: upstream goes to the first of a window's largest entries, row
-    by row, as in TensorFlow's CPU kernels; which of several equal ones gets it, no document says."""
+    """Gradient with respect to the images: upstream goes to the first of a window's largest entries,
+    row by row, as in TensorFlow's CPU kernels; which of equal ones gets it, no document says."""
     first = _first_largest(images)
     return _spread(images.shape, [np.where(first == place, upstream, 0.0) for place in range(4)])
 

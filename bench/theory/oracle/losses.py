@@ -31,7 +31,7 @@ def softmax(logits: Any) -> Any:
 
 
 def one_hot(labels: Any, classes: int) -> Any:
-    """(batch,) integers -> (batch, classes) of 0 and 1, in a type that leaves other types as they are."""
+    """(batch,) integers -> (batch, classes) of 0 and 1, which leave the type of what they meet."""
     return np.eye(classes, dtype=np.int8)[np.asarray(labels)]
 
 

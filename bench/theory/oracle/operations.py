@@ -35,8 +35,8 @@ class Operation:
         inference: ``inference(*inputs, *parameters, *moving)`` -> output; None where ``forward`` is it.
         constant: it holds a constant that is no float32 number, which TensorFlow rounds to float32 even
             where it computes in float64.
-        choices: ``choices(*inputs, upstream)`` -> how far each entry of the input's gradient may be from
-            ``backward`` where a choice among equals is not specified; None where nothing is open.
+        choices: ``choices(*inputs, upstream)`` -> how far each entry of the input's gradient may be
+            from ``backward`` where a choice among equals is open; None where nothing is.
     """
 
     output: str
