@@ -27,7 +27,7 @@ class Activation:
     """An activation phi and its slope phi', elementwise.
 
     Both take and return arrays of any shape. ``slope`` is what TensorFlow differentiates: where phi has
-    a kink, at 0, it is the slope from below.
+    a kink, at 0, it is the slope from below, but selu's from above.
     """
 
     value: Callable[[Any], Any]
@@ -69,7 +69,7 @@ def _selu(x: Any) -> Any:
 
 
 def _selu_slope(x: Any) -> Any:
-    return SELU_SCALE * np.where(decide(x) > 0, 1.0, SELU_ALPHA * np.exp(_below(x)))
+    return SELU_SCALE * np.where(decide(x) >= 0, 1.0, SELU_ALPHA * np.exp(_below(x)))
 
 
 def _sigmoid(x: Any) -> Any:

@@ -170,9 +170,8 @@ def _relative_variance(values: Array) -> float:
 
 def _draw(random: np.random.Generator, gram: Array) -> Array:
     """UNITS normal vectors over the batch with a covariance that may be singular."""
-    values, vectors = np.linalg.eigh(gram)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(random.standard_normal((UNITS, len(gram))) @ root.T)
+    lifted = gram + 1e-12 * np.trace(gram) * np.eye(len(gram))
+    return np.asarray(random.standard_normal((UNITS, len(gram))) @ np.linalg.cholesky(lifted).T)
 
 
 def _images(random: np.random.Generator, batch: int) -> Array:
