@@ -20,6 +20,9 @@ from bench.theory.rounding import Format
 keras = tf.keras
 Array = npt.NDArray[Any]
 
+#: Major version of the Keras behind ``tf.keras``: version 3 alone has an array interface of its own.
+KERAS = 3 if hasattr(keras, "ops") else 2
+
 
 class Probe:
     """A cell's network, looked at in eager mode: nothing is compiled, one build serves all its cells.
@@ -136,13 +139,17 @@ class Probe:
         norm = None
         if hidden and self._norms:
             layer = self._norms[index]
+            batch = self.cell.normalization == "batch"
+            # Keras 2 scales and shifts what layer norm gives in 16 bits; all else is in float32.
+            low = not batch and KERAS == 2
             norm = Normalization(
-                axis=0 if self.cell.normalization == "batch" else 1,
+                axis=0 if batch else 1,
                 epsilon=float(layer.epsilon),
-                scale=self._array(layer.gamma),
-                shift=self._array(layer.beta),
+                scale=self._used(layer.gamma, hidden=low),
+                shift=self._used(layer.beta, hidden=low),
                 scale_gradient=by_variable[id(layer.gamma)],
                 shift_gradient=by_variable[id(layer.beta)],
+                low=low,
             )
         return Layer(
             form=self._form if hidden else self._output_form,

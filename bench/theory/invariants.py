@@ -63,6 +63,7 @@ class Normalization:
         shift: beta, (units,).
         scale_gradient: dC/dgamma.
         shift_gradient: dC/dbeta.
+        low: whether it computes in the 16-bit format of its layer, not in float32.
     """
 
     axis: int
@@ -71,6 +72,7 @@ class Normalization:
     shift: Array
     scale_gradient: Array
     shift_gradient: Array
+    low: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class Layer:
 
     @property
     def norm_form(self) -> Format:
-        """Keras normalizes 16-bit tensors in float32."""
+        """In which the normalization is computed."""
+        if self.norm is not None and self.norm.low:
+            return self.form
         return FLOAT64 if self.form is FLOAT64 else FLOAT32
 
 

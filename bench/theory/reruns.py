@@ -33,7 +33,7 @@ from bench.theory.invariants import (
     pulled_back,
 )
 from bench.theory.oracle import convolution, layers, losses
-from bench.theory.rounding import Format
+from bench.theory.rounding import Format, sum_growth
 
 Array = npt.NDArray[np.float64]
 
@@ -183,14 +183,18 @@ def compared(
 def overflow(steps: Sequence[Step]) -> tuple[str, bool] | None:
     """The first tensor that is not finite, and whether its true values explain that; None if all are.
 
-    They do where one is, within its bound, beyond the format's largest number.
+    They do where one is, within its bound or in a sum on its way, beyond the format's largest number.
+    A bound is at least ``roundoff * (1 + growth)`` of the sum of the terms' sizes.
     """
     for step in steps:
         wrong = ~np.isfinite(step.value)
         if np.any(wrong):
             with np.errstate(all="ignore"):
                 expected = step.expected()
-                reach = np.abs(expected.value) + expected.error
+                sizes = (
+                    expected.error / step.form.sum_roundoff / (1.0 + sum_growth(int(step.terms)))
+                )
+                reach = np.abs(expected.value) + expected.error + sizes
             return step.name, bool(np.any(~(reach[wrong] < step.form.largest)))
     return None
 
@@ -349,11 +353,12 @@ def _through_activation(trace: Trace, index: int) -> Iterator[Step]:
         return slope(lift(layer.z, form)) * lift(a_gradient, form)
 
     yield Step(f"{name}, activation's signal", a_gradient, to_branch, form)
-    factors = [a_gradient]
+    terms, factors = 1.0, [a_gradient]
     if trace.activation == "gelu" and layer.z is not None:
         # Differentiated operation by operation: upstream * z * (density at z) is a product of its own.
         factors.append(layer.z * np.exp(-0.5 * np.square(layer.z)) / math.sqrt(2.0 * math.pi))
-    yield Step(f"{name}, signal", z_gradient, to_z, form, factors=factors)
+        terms = 8.0  # that many operations in a row, of which each may underflow
+    yield Step(f"{name}, signal", z_gradient, to_z, form, terms, factors)
     if layer.norm is not None:
         yield from _through_normalization(layer, name)
 

@@ -92,10 +92,11 @@ def _initializer(name: str) -> contextlib.AbstractContextManager[Any]:
 def _clipping_op(name: str) -> contextlib.AbstractContextManager[Any]:
     original = getattr(tf, name)
 
-    def changed(values: Any, *thresholds: Any, **options: Any) -> Any:
-        return original(values, *(t * SLIGHTLY for t in thresholds), **options)
+    def clipped(values: Any, *thresholds: Any, **options: Any) -> Any:
+        changed = (t if t is None else t * SLIGHTLY for t in thresholds)
+        return original(values, *changed, **options)
 
-    return mock.patch.object(tf, name, changed)
+    return mock.patch.object(tf, name, clipped)
 
 
 ACTIVATIONS = (
