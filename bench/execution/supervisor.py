@@ -86,7 +86,7 @@ class Supervisor:
             stderr=self._output,
             env={
                 **os.environ,
-                **_QUIET,
+                **_VARIABLES,
                 "KERAS_BACKEND": "tensorflow",
                 "KERAS_HOME": self._keras_home.name,  # a user's keras.json may say otherwise
                 **self._environment,
@@ -264,8 +264,11 @@ class Supervisor:
         return self._output.read(end - start).decode(errors="replace").strip()
 
 
-#: TensorFlow's banners would bury the last output; a fatal signal prints a Python traceback.
-_QUIET = {
+#: TensorFlow's banners would bury the last output; a fatal signal prints a Python traceback. NumPy's
+#: threads would fight with the other workers' for the same cores.
+_VARIABLES = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
