@@ -144,7 +144,12 @@ class TestChecks:
 
     def test_a_check_that_is_out_fails_the_run(self, job: Job) -> None:
         """Exit 1, also when its cells are sound; tensor and bound are named."""
-        which = ("-k", "clip:norm_0.1 or optimizer:sgd-engine:eager-precision:float32", "--run", "r")
+        which = (
+            "-k",
+            "clip:norm_0.1 or optimizer:sgd-engine:eager-precision:float32",
+            "--run",
+            "r",
+        )
         job.run(*which)
         job.accept("r")
         output = job.run(*which[:-1], "other", expect=1, FAULTY_CHECKS="1")
@@ -154,7 +159,13 @@ class TestChecks:
 
     def test_seeds_of_checks(self, job: Job) -> None:
         """As many draws of the inputs as are asked for."""
-        job.run(*CHECKS[:1], "optimizer:sgd-engine:eager-precision:float32", "--check-seeds", "3", *CHECKS[2:])
+        job.run(
+            *CHECKS[:1],
+            "optimizer:sgd-engine:eager-precision:float32",
+            "--check-seeds",
+            "3",
+            *CHECKS[2:],
+        )
         results = read_results(job.folder / "results" / "r" / "checks.jsonl")
         assert sorted(result.check.seed for result in results) == [0, 1, 2]
 

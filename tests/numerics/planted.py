@@ -68,19 +68,23 @@ def _result(
 
 @contextlib.contextmanager
 def _activation(name: str) -> Iterator[None]:
-    """Output, and so the slope, times 1 + 1e-4, of the layer that a cell's networks use."""
+    """Output, and so the slope, of the layers times 1 + 1e-4."""
 
     def scaled(layer: Any, output: Any) -> Any:
-        own = getattr(getattr(layer, "activation", None), "__name__", "leaky_relu")
+        own = getattr(getattr(layer, "activation", None), "__name__", _LAYERS.get(type(layer)))
         return output * SLIGHTLY if own in (name, f"{name}_v2", _ALIASES.get(name)) else output
 
-    with (
-        _result(keras.layers.Activation, "call", scaled),
-        _result(keras.layers.LeakyReLU, "call", scaled),
-    ):
+    with contextlib.ExitStack() as stack:
+        for kind in (keras.layers.Activation, *_LAYERS):
+            stack.enter_context(_result(kind, "call", scaled))
         yield
 
 
+_LAYERS = {
+    keras.layers.ReLU: "relu",
+    keras.layers.LeakyReLU: "leaky_relu",
+    keras.layers.ELU: "elu",
+}
 _ALIASES = {"silu": "swish"}
 
 

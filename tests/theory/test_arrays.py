@@ -172,7 +172,7 @@ def test_erf_of_plain_arrays() -> None:
 
 
 def test_extremes_of_what_is_close() -> None:
-    """Near a tie either side may be picked, so the larger error counts; far from it, the picked one's."""
+    """Near a tie either side may be picked, so the larger error counts; else the picked one's."""
     left, right = Bounded([1.0, 5.0], [1e-3, 1e-3]), Bounded([1.0001, 1.0], [1e-6, 1e-6])
     np.testing.assert_array_equal(np.maximum(left, right).error, [1e-3, 1e-3])
     np.testing.assert_array_equal(np.minimum(left, right).error, [1e-3, 1e-6])

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from random_networks import signals
 
 from bench.cell import Cell
 from bench.grid import GRIDS
@@ -38,6 +37,7 @@ from bench.theory.claims import (
 from bench.theory.meanfield import predict
 from bench.theory.predicted import PredictedRatio, prediction_row, silent
 from builders import crashed, diverged, flow, trained
+from random_networks import signals
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import signals
 
 from bench import mnist
 from bench.cell import ACTIVATIONS, Cell
@@ -19,6 +18,7 @@ from bench.theory import images
 from bench.theory.meanfield import Prediction, not_followed, predict, why_not
 from bench.theory.moments import second_moment, slope_moment
 from bench.theory.normalized import batch_norm_ratio
+from random_networks import signals
 
 pytestmark = pytest.mark.filterwarnings("error")
 
