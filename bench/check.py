@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Whether it is beyond what rounding explains."""
         return self.excess is None or not self.excess <= 1.0
 
+    @property
+    def used(self) -> float:
+        """The share of its bound that it used up, as a number to compare."""
+        return math.inf if self.excess is None else self.excess
+
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a check found."""
@@ -113,14 +119,10 @@ def result(check: Check, deviations: Iterable[Deviation]) -> CheckResult:
     return CheckResult(
         check=check,
         compared=len(found),
-        closest=max(found, key=_used, default=None),
+        closest=max(found, key=lambda each: each.used, default=None),
         deviations=out[:MOST_DEVIATIONS],
         more=max(len(out) - MOST_DEVIATIONS, 0),
     )
-
-
-def _used(deviation: Deviation) -> float:
-    return float("inf") if deviation.excess is None else deviation.excess
 
 
 _encoder = msgspec.json.Encoder()

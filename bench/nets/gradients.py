@@ -14,14 +14,12 @@ from bench.cell import Cell
 from bench.initial import stream, uniform
 from bench.nets.network import Network, build
 from bench.nets.optimizers import ClippedGradients, loss
+from bench.nets.parts import keras_generation
 from bench.theory.invariants import Layer, Normalization, Trace
 from bench.theory.rounding import Format
 
 keras = tf.keras
 Array = npt.NDArray[Any]
-
-#: Major version of the Keras behind ``tf.keras``: version 3 alone has an array interface of its own.
-KERAS = 3 if hasattr(keras, "ops") else 2
 
 
 class Probe:
@@ -141,7 +139,7 @@ class Probe:
             layer = self._norms[index]
             batch = self.cell.normalization == "batch"
             # Keras 2 scales and shifts what layer norm gives in 16 bits; all else is in float32.
-            low = not batch and KERAS == 2
+            low = not batch and keras_generation() == 2
             norm = Normalization(
                 axis=0 if batch else 1,
                 epsilon=float(layer.epsilon),

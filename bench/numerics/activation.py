@@ -12,6 +12,7 @@ points and are shorter than one, and longer than two, vectors of AVX-512.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +27,10 @@ from bench import initial
 from bench.cell import ACTIVATIONS
 from bench.check import Check, Deviation
 from bench.numerics.lab import AbsentError, Lab
-from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE, Activation
+from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_BELOW, SELU_SCALE, Activation
 from bench.theory.arrays import Bounded, decide, erf
 from bench.theory.deviation import deviation
+from bench.theory.oracle.choices import either
 from bench.theory.rounding import FLOAT32, FLOAT64, Format
 
 FAMILY = "activation"
@@ -44,8 +46,6 @@ DRAWN, SPREAD = 256, 4.0
 LANES = 16
 #: Leaves 15, 7 and 3 entries behind whole vectors of 16, 8 and 4.
 RAGGED = 47
-#: SELU goes to minus this.
-SELU_BELOW = SELU_SCALE * SELU_ALPHA
 
 
 @dataclass(frozen=True)
@@ -210,11 +210,8 @@ def expected(name: str, route: str, x: Array, form: Format) -> Mapping[str, Trut
 
 def widest(ways: Sequence[Any], form: Format) -> Bounded:
     """The first of several ways to compute the same, with a bound that holds for all of them."""
-    first, *others = (way if isinstance(way, Bounded) else Bounded(way, form=form) for way in ways)
-    error = first.error
-    for way in others:
-        error = np.maximum(error, np.abs(way.value - first.value) + way.error)
-    return Bounded(first.value, error, form)
+    bounded = (way if isinstance(way, Bounded) else Bounded(way, form=form) for way in ways)
+    return functools.reduce(either, bounded)
 
 
 def formulas(name: str, route: str, form: Format) -> list[Activation]:

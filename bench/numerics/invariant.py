@@ -156,6 +156,7 @@ class _Passes:
             name = start.id(("init",))
             broken = self._overflow(name, traces[0], factors[0])
             if broken is not None:
+                applicable += broken.out
                 yield broken
                 continue
             applicable += 1
@@ -167,6 +168,10 @@ class _Passes:
             raise AbsentError(f"in {self._check.precision} every pass of this network overflows")
 
     def _overflow(self, name: str, trace: Trace, factor: float) -> Deviation | None:
+        given = [trace.layers[0].inputs]
+        given += [array for layer in trace.layers for array in (layer.kernel, layer.bias)]
+        if any(np.any(np.isnan(array)) for array in given):
+            return Deviation(tensor=f"{name}, images or variables", excess=None, evidence="NaN")
         found = reruns.overflow(reruns.steps(trace, self._labels, factor))
         if found is None:
             return None
@@ -289,4 +294,4 @@ def _normalizations(name: str, trace: Trace) -> Iterator[Deviation]:
 def _worst(found: Sequence[Deviation]) -> Deviation:
     """The first that is out; if none is, the one that used up most of its bound."""
     out = [each for each in found if each.out]
-    return out[0] if out else max(found, key=lambda each: each.excess or 0.0)
+    return out[0] if out else max(found, key=lambda each: each.used)

@@ -27,7 +27,7 @@ from bench.check import Check, Deviation
 from bench.numerics.lab import Lab
 from bench.theory.arrays import Bounded
 from bench.theory.deviation import deviation, exact
-from bench.theory.oracle import layers
+from bench.theory.oracle import choices, layers
 from bench.theory.rounding import FLOAT64, Format
 
 if TYPE_CHECKING:
@@ -277,5 +277,5 @@ class Moving:
         """Keras 3 computes old m + value (1 - m), Keras 2 old - (old - value) (1 - m)."""
         one = layers.moving(old, value, momentum=1.0 - self._weight)
         other = old - (old - value) * self._weight
-        error = np.maximum(one.error, np.abs(other.value - one.value) + other.error)
-        return Bounded(one.value, error, self._form)
+        either: Bounded = choices.either(one, other)
+        return either

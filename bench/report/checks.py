@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.check import FAMILIES, CheckResult, Deviation
+from bench.check import FAMILIES, CheckResult
 from bench.report.text import NOTHING, code, count, more, plain, significant, table
 from bench.report.words import answer, called
 from bench.run import StoredRun
@@ -134,13 +134,9 @@ def _closest(results: Sequence[CheckResult]) -> str:
     found = [(result.closest, result) for result in results if result.closest is not None]
     if not found:
         return NOTHING
-    closest, result = max(found, key=lambda pair: _used(pair[0]))
+    closest, result = max(found, key=lambda pair: pair[0].used)
     used = "out" if closest.excess is None else significant(closest.excess, 2)
     return f"{used}: {code(result.check.subject)}, {plain(closest.tensor, 100)}"
-
-
-def _used(deviation: Deviation) -> float:
-    return float("inf") if deviation.excess is None else deviation.excess
 
 
 def compared_checks(before: StoredRun, after: StoredRun) -> list[str]:
@@ -153,7 +149,7 @@ def compared_checks(before: StoredRun, after: StoredRun) -> list[str]:
     ]
     if not pairs:
         return []
-    same = sum(a.digest == b.digest for a, b in pairs)
+    same = sum(a.digest == b.digest and b.compared > 0 for a, b in pairs)
     rows = [
         [code(b.check.id), _outcome(a), _outcome(b)]
         for a, b in pairs

@@ -17,7 +17,7 @@ from bench.record import Record
 from bench.report.text import count
 from bench.run import Item, StoredRun
 from bench.theory.meanfield import predict
-from bench.theory.predicted import SIGMAS, log_tolerance
+from bench.theory.predicted import SIGMAS, exp, log_tolerance
 
 #: Grids whose cells differ in what decides the signal at step 0. (The clipping grid's do not.)
 SHOWN = ("depth", "activation", "initialization", "normalization")
@@ -169,25 +169,18 @@ def predicted_lines(cell: Cell, *, seeds: int) -> tuple[Line, ...]:
         return ()
     lines = []
     for layer, signal in enumerate(prediction.signal):
-        expected = signal * _exp(prediction.log_bias[layer])
+        expected = signal * exp(prediction.log_bias[layer])
         std, error = prediction.log_std[layer], prediction.log_error[layer]
         reach = log_tolerance(
             SIGMAS, std, error, max(prediction.step_std[layer:], default=0.0), seeds
         )
-        lines.append(Line(expected, expected * _exp(-reach), expected * _exp(reach)))
+        lines.append(Line(expected, expected * exp(-reach), expected * exp(reach)))
     return tuple(lines)
 
 
 def _says_something(curve: Curve) -> bool:
     """Whether there is a point or a predicted value; that of zero weights is 0/0."""
     return any(curve.measured) or any(line.mean > 0 for line in curve.predicted[:-1])
-
-
-def _exp(x: float) -> float:
-    try:
-        return math.exp(x)
-    except OverflowError:
-        return math.inf
 
 
 def _relative(signal: Sequence[float | None]) -> list[float | None]:

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.report.curves import CRITICAL, Curve, Panel, Picture, predicted_lines
 from bench.report.text import NOTHING, code, significant, table
 from bench.theory.meanfield import Prediction, predict, why_not
-from bench.theory.predicted import silent
+from bench.theory.predicted import exp, silent
 
 #: Layers that the table shows of each end of a deep network.
 _ENDS = 5
@@ -130,7 +130,7 @@ def _rows(prediction: Prediction, *, all_layers: bool) -> list[list[str]]:
 
 def _row(prediction: Prediction, layer: int) -> list[str]:
     values = _values(prediction, layer)
-    typical, factor = (_exp(values.pop(name)) for name in ("log_bias", "log_std"))
+    typical, factor = (exp(values.pop(name)) for name in ("log_bias", "log_std"))
     del values["log_error"]
     texts = [NOTHING if _absent(value) else f"{value:.4g}" for value in values.values()]
     return [*texts, f"{typical:.2f} ×÷ {factor:.2f}"]
@@ -153,10 +153,6 @@ def _values(prediction: Prediction, layer: int) -> dict[str, Any]:
         "log_std": prediction.log_std[layer],
         "log_error": prediction.log_error[layer],
     }
-
-
-def _exp(x: float) -> float:
-    return math.exp(x) if x < 700 else math.inf
 
 
 def _csv(prediction: Prediction) -> str:

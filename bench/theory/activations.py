@@ -20,6 +20,9 @@ LEAKY_SLOPE = 0.3
 #: SELU's fixed point (Klambauer et al. 2017, eq. 14).
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
+#: SELU is this times (e^x - 1) below 0: scale times alpha, which the rounded numbers above do not give
+#: to the last place.
+SELU_BELOW = 1.7580993408473768599402175208123
 
 
 @dataclass(frozen=True)

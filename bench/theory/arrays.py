@@ -152,7 +152,7 @@ class Tracked(NDArrayOperatorsMixin):
             return self._chosen(condition, left, right)
         if name in ("sum", "mean", "max", "reshape", "transpose"):
             return getattr(arguments[0], name)(*arguments[1:], **options)
-        if name == "pad":
+        if name == "pad" and not options:
             return self._moved(lambda part: np.pad(part, *arguments[1:]))
         if name in ("concatenate", "stack"):
             parts = arguments[0]

@@ -18,7 +18,8 @@ _OWN_ERROR = {"float64": 2.0}
 def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
     """The worst entry of a tensor.
 
-    A NaN must be a NaN; an infinity may also be a number so large that rounding makes it one.
+    A NaN must be a NaN; an infinity may also be a number so large that rounding makes it one. Within an
+    infinite bound nothing but the truth itself passes: whatever were compared, it would hold.
 
     Args:
         tensor: its name, for people.
@@ -39,7 +40,8 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
     with np.errstate(invalid="ignore", over="ignore"):
         bound = np.asarray(expected.error) * _OWN_ERROR.get(form.name, 1.0)
         error = np.abs(found - truth)
-        ratio = np.where(error == 0.0, 0.0, error / np.where(bound > 0.0, bound, np.nan))
+        bounded = (bound > 0.0) & np.isfinite(bound)
+        ratio = np.where(error == 0.0, 0.0, error / np.where(bounded, bound, np.nan))
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
         ratio = np.where(_alike(found, truth, bound, form.largest), 0.0, ratio)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
@@ -56,7 +58,7 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
 
 def _alike(found: Any, truth: Any, bound: Any, largest: float) -> Any:
     """Entries that are not finite and as they should be."""
-    overflow = np.abs(truth) + bound >= largest
+    overflow = np.isfinite(bound) & (np.abs(truth) + bound >= largest)
     return (
         (np.isnan(found) & np.isnan(truth))
         | ((found == truth) & np.isinf(truth))

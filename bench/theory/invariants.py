@@ -104,11 +104,6 @@ class Layer:
     pooled: bool = False
 
     @property
-    def hidden(self) -> bool:
-        """Whether it has an activation."""
-        return self.z is not None
-
-    @property
     def norm_form(self) -> Format:
         """In which the normalization is computed."""
         if self.norm is not None and self.norm.low:

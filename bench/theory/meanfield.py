@@ -18,7 +18,8 @@ from scipy import optimize
 from bench.cell import Cell
 from bench.theory.images import MNIST_SQUARED_NORMS
 from bench.theory.moments import Array, moments, second_moment, slope_moment
-from bench.theory.normalized import EPSILON, UNITS, batch_flow, batch_norm_ratio
+from bench.theory.normalized import UNITS, batch_flow, batch_norm_ratio
+from bench.theory.oracle.layers import EPSILON
 from bench.theory.spread import spread
 from bench.theory.wide import INPUTS, Layer, Net, backward, forward, output_errors
 
@@ -273,11 +274,9 @@ def _behind_batch_norm(cell: Cell, net: Net) -> list[Array]:
         per_step, noise = np.zeros(depth - 1), np.zeros(depth)
     v = np.append(np.cumsum(per_step[::-1])[::-1], 0.0) / cell.width
     # Of n units a Gram matrix has 1/n more inverse effective dimension than of many (Marchenko and
-    # Pastur
-    # 1967). That of the signals raises E[1/s^2] by 2/n; both raise the parts along the mean and
-    # along z that
-    # the backward pass takes out, (D - D' + X - X') / B, where both D and X count, by 2/n each.
-    # The two effects oppose each other: the larger bounds them.
+    # Pastur 1967). That of the signals raises E[1/s^2] by 2/n; both raise the parts along the mean and
+    # along z that the backward pass takes out, (D - D' + X - X') / B, where both D and X count, by 2/n
+    # each. The two effects oppose each other: the larger bounds them.
     left_out = 4 * np.arange(depth)[::-1] / cell.width
     with np.errstate(divide="ignore", invalid="ignore"):
         kernel = signal * np.append(

@@ -131,14 +131,15 @@ def expect(integrands: Callable[[Array], Array], q: Array, mean: float = 0.0) ->
 
 
 @lru_cache(maxsize=16)
-def _legendre(count: int) -> tuple[Array, Array]:
+def legendre(count: int) -> tuple[Array, Array]:
+    """Nodes and weights of Gauss and Legendre's rule on -1..1."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
     return np.asarray(nodes), np.asarray(weights)
 
 
 def _rule(q: Array, mean: float, count: int) -> tuple[Array, Array]:
     """Nodes and weights of :func:`expect`, (variances, 2 count)."""
-    nodes, weights = _legendre(count)
+    nodes, weights = legendre(count)
     root = np.sqrt(q)[:, None]
     with np.errstate(divide="ignore"):
         kink = np.where(root > 0, np.clip(-mean / np.where(root > 0, root, 1), -REACH, REACH), 0.0)
@@ -242,9 +243,7 @@ def pair_moments(activation: str, q: float, c: float, mean: float = 0.0) -> Pair
     They enter spreads alone, where three digits are more than leading order in 1/width can use.
     """
     c = min(max(round(c, 3), -1.0), 1.0)
-    if (
-        activation in STRAIGHT and mean == 0.0 and q > 0
-    ):  # of degree 1: phi(sqrt(q) x) = sqrt(q) phi(x)
+    if activation in STRAIGHT and mean == 0.0 and q > 0:  # phi(sqrt(q) x) = sqrt(q) phi(x)
         unit = _pair(activation, 1.0, c, 0.0)
         return PairMoments(
             q * unit.values, unit.slopes, q * q * unit.squares, unit.slope_squares, q * unit.cross

@@ -43,7 +43,7 @@ def reach(draws: int, level: float) -> float:
 
     Example:
         >>> round(reach(16, 1e-6), 1)  # a normal distribution's own is 4.9
-        7.5
+        7.6
     """
     return float(np.sqrt(stats.f.isf(level, 1, draws)))
 
@@ -85,6 +85,6 @@ def spread(
     evidence = f"error {error:.3g}; rounding makes {scale:.3g}, at most {allowed:.3g}"
     if error == 0.0:
         return Deviation(tensor=tensor, excess=0.0, evidence=evidence)
-    if not np.isfinite(error) or not allowed > 0.0:
+    if not np.isfinite(error) or not 0.0 < allowed < np.inf:
         return Deviation(tensor=tensor, excess=None, evidence=evidence)
     return Deviation(tensor=tensor, excess=error / allowed, evidence=evidence)

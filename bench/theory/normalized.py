@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from bench.theory.activations import ACTIVATION
 from bench.theory.images import COVARIANCE_EIGENVALUES, COVARIANCE_TRACE
-from bench.theory.moments import moments
+from bench.theory.moments import legendre, moments
+from bench.theory.oracle.layers import EPSILON
 
 Array = npt.NDArray[np.float64]
 
-#: Keras' default of both normalization layers.
-EPSILON = 1e-3
 #: Units that stand for infinitely many. The result is then as noisy as the mean over UNITS / width
 #: networks, which the claim's tolerance counts.
 UNITS = 1000
@@ -43,7 +42,7 @@ def batch_norm_ratio(activation: str, batch: int | None = None) -> float:
         chi = B / (d - 2) [D - (D - D' + X - X') / B] / (F - C).
 
     Raises:
-        ValueError: a batch below 5, of which the last factor has no second moment or quadrature.
+        ValueError: a batch below 6, of which the last factor has no second moment or quadrature.
     """
     phi = ACTIVATION[activation]
     if batch is None:
@@ -66,18 +65,12 @@ def batch_norm_ratio(activation: str, batch: int | None = None) -> float:
     return float(batch / (d - 2) * (s - (s - ss + x - xx) / batch) / (f - c))
 
 
-@lru_cache(maxsize=1)
-def _legendre() -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    return np.asarray(nodes), np.asarray(weights)
-
-
 def _sphere_rule(dimensions: int) -> tuple[Array, Array]:
     """Nodes and weights of one coordinate of a uniform direction: density (1 - t^2)^((d - 3) / 2).
 
     Legendre nodes on both sides of 0, where activations have their kink, in t = sin(angle).
     """
-    nodes, weights = _legendre()
+    nodes, weights = legendre(200)
     reach = min(0.5 * math.pi, 12.0 / math.sqrt(dimensions))
     angle = 0.5 * reach * (nodes + 1.0)
     mass = weights * np.cos(angle) ** (dimensions - 2)

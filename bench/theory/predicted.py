@@ -2,12 +2,11 @@
 
 The tolerance is derived, not found by trial. Let l be the mean over seeds of ln(signal ratio). Theory
 gives its expectation to within ``error`` and one seed's standard deviation ``std``
-(:mod:`bench.theory.spread`),
-so |l - expected| <= z std / sqrt(seeds) + error. The normal quantile z is widened for skewness
-by the first term of Cornish and Fisher 1938, (z^2 - 1) / 6 times the skewness of the mean. A
-layer's factor of
-variance v has a logarithm with third cumulant of at most 1.5 v^2 in size (chi-square: v^2), and layers
-are independent, so the skewness is at most 1.5 sqrt(largest v) / sqrt(seeds).
+(:mod:`bench.theory.spread`), so |l - expected| <= z std / sqrt(seeds) + error. The normal quantile z is
+widened for skewness by the first term of Cornish and Fisher 1938, (z^2 - 1) / 6 times the skewness of
+the mean. A layer's factor of variance v has a logarithm with third cumulant of at most 1.5 v^2 in size
+(chi-square: v^2), and layers are independent, so the skewness is at most
+1.5 sqrt(largest v) / sqrt(seeds).
 
 The ratio of first to last layer is judged at SIGMAS; the depth - 1 ratios of neighbours share
 an equal chance of a false alarm among them (Bonferroni).
@@ -32,11 +31,9 @@ from bench.theory.meanfield import Prediction, not_followed, predict, why_not
 #: in 16,000 cells.
 SIGMAS = 4.0
 
-#: float32 holds numbers from 2^-126 to 2^128. A layer of root mean square x is still what theory
-#: says if
-#: entries 2^10 times smaller than x and 2^10 times larger are held: a normal variable is smaller
-#: than that in
-#: 1 of 1,300 cases and never larger, and those carry 2^-30 of the sum of squares.
+#: float32 holds numbers from 2^-126 to 2^128. A layer of root mean square x is still what theory says
+#: if entries 2^10 times smaller than x and 2^10 times larger are held: a normal variable is smaller
+#: than that in 1 of 1,300 cases and never larger, and those carry 2^-30 of the sum of squares.
 _MARGIN = 2.0**10
 #: Of float64 half the exponents: signals are squared in it.
 _RANGE = {
@@ -115,13 +112,21 @@ def prediction_row(cell: Cell, records: Sequence[Record]) -> PredictedRatio | No
     )
     layers = _neighbours(prediction, means, len(seen))
     return PredictedRatio(
-        predicted=math.exp(expected),
-        measured=math.exp(measured),
-        quotient=math.exp(measured - expected),
-        tolerance=math.exp(allowed),
+        predicted=exp(expected),
+        measured=exp(measured),
+        quotient=exp(measured - expected),
+        tolerance=exp(allowed),
         holds=abs(measured - expected) <= allowed and not layers,
         layers=layers,
     )
+
+
+def exp(x: float) -> float:
+    """e^x, infinite where that is more than a float holds."""
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
 
 
 def log_tolerance(sigmas: float, std: float, error: float, worst: float, seeds: int) -> float:
@@ -141,9 +146,9 @@ def _neighbours(prediction: Prediction, means: Sequence[float], seeds: int) -> s
         off = means[index] - means[index + 1] - expected
         allowed = log_tolerance(sigmas, std, error, std, seeds)
         if not abs(off) <= furthest * allowed:
-            furthest = abs(off) / allowed
+            furthest = math.inf if math.isnan(off) else abs(off) / allowed
             found = (
-                f"layers {index + 1} and {index + 2}: quotient {math.exp(off):.3g}, "
-                f"tolerance {math.exp(allowed):.3g}"
+                f"layers {index + 1} and {index + 2}: quotient {exp(off):.3g}, "
+                f"tolerance {exp(allowed):.3g}"
             )
     return found

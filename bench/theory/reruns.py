@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.check import Deviation
-from bench.theory.activations import ACTIVATION, SELU_ALPHA, SELU_SCALE
+from bench.theory.activations import ACTIVATION, SELU_BELOW, SELU_SCALE
 from bench.theory.arrays import Bounded, decide
 from bench.theory.deviation import deviation
 from bench.theory.invariants import (
@@ -311,7 +311,7 @@ def _elu_slope(a: Any) -> Any:
 
 
 def _selu_slope(a: Any) -> Any:
-    return np.where(decide(a) < 0, a + SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+    return np.where(decide(a) < 0, a + SELU_BELOW, SELU_SCALE)
 
 
 def _silu_slope(z: Any) -> Any:

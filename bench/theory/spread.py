@@ -24,9 +24,8 @@ different classes; and its logarithm the variance ln(1 + V). That is below C of 
 and rho are below 1.
 
 Skips pass on G_l = E[(dC/da_l)^2] beside W^T dC/dz, which is r = alpha^2 sigma^2 D / N times as large.
-The step then varies by (r^2 Var(eta) + 4 r rho^2 E[phi' phi'^'] / D) / (1 + r)^2, the last term
-from the
-product of the two; the slopes of the layers at both ends come on top.
+The step then varies by (r^2 Var(eta) + 4 r rho^2 E[phi' phi'^'] / D) / (1 + r)^2, the last term from
+the product of the two; the slopes of the layers at both ends come on top.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ import numpy as np
 
 from bench.theory.images import COSINE_OTHER_CLASS, COSINE_SAME_CLASS, SAME_CLASS
 from bench.theory.moments import Array, PairMoments, pair_moments
-from bench.theory.normalized import EPSILON
+from bench.theory.oracle.layers import EPSILON
 from bench.theory.wide import Layer, Net, coherent, output_errors
 
-#: Bound on the relative variance of (a . dC/da)^2 = (logits . errors)^2 averaged over classes: 2/9
-#: of small
-#: logits, whose ten have nine free differences; .34 of large ones, whose errors single out the largest.
+#: Bound on the relative variance of (a . dC/da)^2 = (logits . errors)^2 averaged over classes: 2/9 of
+#: small logits, whose ten have nine free differences; .34 of large ones, whose errors single out the
+#: largest.
 _OF_LOGITS = 0.35
 
 
@@ -316,10 +315,9 @@ def _mean(net: Net, layers: Sequence[Layer], own: _Sources, direct: Array, throu
     """E ln of one example's ratio, less its logarithm at infinite width, to order 1/n.
 
     ln(1 + eta) has mean -Var(eta) / 2, likewise eps; a fluctuating q bends ln F and ln D; and a
-    kernel's
-    transpose knows what the kernel made: its component along a carries (1 + 2 lambda) / n of the energy
-    (none behind layer normalization, which also takes out the mean and the part along z), weighted on
-    by Y = E[phi^2 phi'^2] / (F D).
+    kernel's transpose knows what the kernel made: its component along a carries (1 + 2 lambda) / n of
+    the energy (none behind layer normalization, which also takes out the mean and the part along z),
+    weighted on by Y = E[phi^2 phi'^2] / (F D).
     """
     mean = -0.5 * (direct @ own.eta + through @ own.eps)
     if net.branch is not None:

@@ -9,8 +9,8 @@ The stream a_l that it hands on has second moment A_l over units:
     A_l = F(q_l)                              Poole et al. 2016, eq. 3
     A_l = A_(l-1) + alpha^2 F(q_l) + 2 alpha E[a_(l-1)] E[phi(z_l)]
                                               behind a skip (Yang and Schoenholz 2017, theorem 2);
-                                              unlike
-                                              theirs the skip adds phi itself, whose mean adds up
+                                              unlike theirs the skip adds phi itself, whose mean adds
+                                              up
 
 and backward, with G_l = E[(dC/da_l)^2] and the layer normalization's divisor N_l = V_l + epsilon
 (else 1):
@@ -31,7 +31,7 @@ import numpy as np
 from bench.cell import Cell
 from bench.initial import variance
 from bench.theory.moments import STRAIGHT, Array, Moments, moments_of
-from bench.theory.normalized import EPSILON
+from bench.theory.oracle.layers import EPSILON
 
 INPUTS, CLASSES = 784, 10
 
@@ -130,8 +130,7 @@ def forward(net: Net, squared_norms: Sequence[float]) -> list[list[Layer]]:
 
 def backward(net: Net, layers: Sequence[Layer], errors: Errors) -> tuple[list[float], list[float]]:
     """g_l of every hidden layer, absolute; and the share of E[(dC/da_l)^2] that stems from its part
-    along
-    a at the output, which is 0 where that part is not followed."""
+    along a at the output, which is 0 where that part is not followed."""
     total = net.output * errors.energy
     aligned = total * errors.aligned / net.width if coherent(net) else 0.0
     free = alone = total - aligned

@@ -44,8 +44,9 @@ def test_tensors_are_where_they_belong(cell: Cell) -> None:
         for got, left, right in products:
             sizes = np.abs(left) @ np.abs(right)
             assert np.all(np.abs(got - left @ right) <= 64 * U * (sizes + 1e-9))
-        assert layer.hidden == (index < cell.depth)
-        assert (layer.norm is not None) == (layer.hidden and cell.normalization != "none")
+        hidden = layer.a is not None
+        assert hidden == (index < cell.depth)
+        assert (layer.norm is not None) == (hidden and cell.normalization != "none")
         assert layer.skip == (cell.architecture == "residual" and 0 < index < cell.depth)
         if layer.norm is not None:
             assert layer.norm.epsilon == pytest.approx(1e-3)

@@ -13,6 +13,7 @@ from bench.cell import Cell
 from bench.check import result
 from bench.grid import GRIDS
 from bench.numerics import invariant
+from bench.numerics.examiner import Examiner
 from bench.numerics.lab import AbsentError, Lab
 from bench.theory.rounding import FLOAT32
 
@@ -97,6 +98,26 @@ def test_a_pass_that_overflows_everywhere_is_no_success(
     monkeypatch.setitem(invariant.LOSS_SCALE, "mixed_float16", 2.0**40)
     with pytest.raises(AbsentError, match="every pass of this network overflows"):
         list(invariant.run(check_of("depth:3-arch:residual-act:relu", "mixed_float16"), lab))
+
+
+def test_a_false_nan_in_every_pass_is_no_overflow(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An activation that gives NaN where its true value is finite fails the check."""
+    from bench.nets import network
+
+    monkeypatch.setattr(
+        network,
+        "_activation",
+        lambda cell: tf.keras.layers.Activation(
+            lambda x: x * tf.cast(np.nan, x.dtype), dtype=cell.precision
+        ),
+    )
+    check = check_of("depth:1-act:relu", "float32")
+    found = Examiner(lab.data, "cpu").examine(check)
+    assert found.fails
+    assert not found.absent
+    assert "not finite, though its true value is" in found.reason
 
 
 @pytest.mark.parametrize("rule", ["value_0.01", "norm_0.1", "global_norm_0.1", "norm_100.0"])

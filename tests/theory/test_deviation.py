@@ -47,6 +47,12 @@ def test_what_does_not(got: float, truth: float) -> None:
     assert "at [1]" in found.evidence
 
 
+@pytest.mark.parametrize(("got", "out"), [(1.5, True), (np.inf, True), (1.0, False)])
+def test_within_an_infinite_bound_only_the_truth_passes(got: float, out: bool) -> None:
+    """A comparison that nothing could fail is none."""
+    assert deviation("a", [got], Bounded([1.0], [np.inf])).out is out
+
+
 def test_shapes_must_agree() -> None:
     """A broadcast would hide a missing unit."""
     assert deviation("a", np.ones(3), Bounded(np.ones((1, 3)), 1.0)).out

@@ -79,10 +79,12 @@ def test_errors_in_one_direction_have_the_level_that_is_stated() -> None:
 
 
 def test_what_cannot_be_judged_is_out() -> None:
-    """Another shape, a NaN, an error where rounding makes none; an exact agreement is in."""
+    """Another shape, a NaN, an error where rounding makes none or any; an exact agreement is in."""
     zeros, draws = np.zeros(2), [np.zeros(2)] * 4
     for got in (np.zeros(3), np.array([np.nan, 0.0]), np.array([1.0, 0.0])):
         assert montecarlo.spread("x", got, zeros, draws, level=0.1).out
+    overflowed = [np.array([np.inf, 0.0])] * 4
+    assert montecarlo.spread("x", np.ones(2), zeros, overflowed, level=0.1).out
     assert montecarlo.spread("x", zeros, zeros, draws, level=0.1).excess == 0.0
     with pytest.raises(ValueError, match="no draws"):
         montecarlo.spread("x", zeros, zeros, [], level=0.1)

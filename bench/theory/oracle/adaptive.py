@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.oracle.choices import constant, full, greatest, power
+from bench.theory.oracle.choices import constant, full, power
 from bench.theory.oracle.rules import Rule, Slots, average
 
 
@@ -102,7 +102,7 @@ class Adam(Rule):
         }
         v = now["velocity"]
         if c.amsgrad:
-            v = now["velocity_hat"] = greatest(slots["velocity_hat"], v)
+            v = now["velocity_hat"] = np.maximum(slots["velocity_hat"], v)
         rate = c.learning_rate * np.sqrt(1.0 - power(c.beta_2, t)) / (1.0 - power(c.beta_1, t))
         return x - now["momentum"] * rate / (np.sqrt(v) + c.epsilon), now
 
@@ -119,7 +119,7 @@ class Adamax(Rule):
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         c = self.of(x)
         m = average(slots["momentum"], g, c.beta_1)
-        u = greatest(c.beta_2 * slots["norm"], np.abs(g))
+        u = np.maximum(c.beta_2 * slots["norm"], np.abs(g))
         correction = 1.0 - power(c.beta_1, t)
         step = c.learning_rate * m / (correction * (u + c.epsilon))
         return x - step, {"momentum": m, "norm": u}

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bench.theory.arrays import Bounded, decide
-from bench.theory.rounding import Format
 
 
 def constant(value: float, like: Any) -> Any:
@@ -47,23 +46,6 @@ def either(left: Any, right: Any) -> Any:
     return left
 
 
-def greatest(left: Any, right: Any) -> Any:
-    """The larger of two, entry by entry; ``right`` where that is NaN.
-
-    |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|): where the two are nearer than their errors,
-    the larger error counts.
-    """
-    taken = np.where(decide(left) >= decide(right), left, right)
-    form = _form(left, right)
-    if form is None:
-        return taken
-    (a, ea), (b, eb) = _parts(left, form), _parts(right, form)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(a - b) <= ea + eb
-    value, error = _parts(taken, form)
-    return Bounded(value, np.where(near, np.maximum(ea, eb), error), form)
-
-
 def sign(x: Any) -> Any:
     """-1, 0 or 1; of a bounded number that may be on either side of 0, off by 2.
 
@@ -95,15 +77,3 @@ def in_range(x: Any) -> Any:
     beyond = np.abs(x.value) > x.form.largest
     value = np.where(beyond, np.copysign(np.inf, x.value), x.value)
     return Bounded(value, np.where(beyond, 0.0, x.error), x.form)
-
-
-def _form(*arrays: Any) -> Format | None:
-    return next((array.form for array in arrays if isinstance(array, Bounded)), None)
-
-
-def _parts(x: Any, form: Format) -> tuple[Any, Any]:
-    if isinstance(x, Bounded):
-        return x.value, x.error
-    if isinstance(x, (int, float)):
-        return np.asarray(float(x)), np.asarray(form.rounds(float(x)) if x else 0.0)
-    return np.asarray(x, np.float64), np.asarray(0.0)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.theory.arrays import decide
-from bench.theory.oracle.choices import constant, greatest, in_range
+from bench.theory.oracle.choices import constant, in_range
 
 
 def by_value(gradients: Sequence[Any], threshold: float) -> list[Any]:
@@ -84,7 +84,7 @@ def norm(gradients: Sequence[Any]) -> Any:
 
 
 def _limited(gradient: Any, threshold: Any) -> Any:
-    return -greatest(-threshold, -greatest(-threshold, gradient))
+    return np.minimum(threshold, np.maximum(-threshold, gradient))
 
 
 def _scaled(gradient: Any, size: Any, threshold: float) -> Any:
@@ -92,4 +92,4 @@ def _scaled(gradient: Any, size: Any, threshold: float) -> Any:
     norm, admits ``T min(1 / norm, 1 / T)`` and ``(gradient * T) / max(norm, T)`` as well."""
     limit = constant(threshold, gradient)
     with np.errstate(invalid="ignore"):
-        return gradient * (limit / greatest(limit, size))
+        return gradient * (limit / np.maximum(limit, size))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.theory.arrays import decide
-from bench.theory.oracle.choices import constant, either, full, greatest, power
+from bench.theory.oracle.choices import constant, either, full, power
 from bench.theory.oracle.rules import Rule, Slots, average
 
 
@@ -61,8 +61,8 @@ class Adafactor(Rule):
         c = self.of(x)
         rate = c.learning_rate
         if c.relative_step:
-            rate = -greatest(-rate, -(1.0 / np.sqrt(constant(float(t), x))))
-        rate = greatest(c.epsilon_2, _rms(x)) * rate
+            rate = np.minimum(rate, 1.0 / np.sqrt(constant(float(t), x)))
+        rate = np.maximum(c.epsilon_2, _rms(x)) * rate
         decay = 1.0 - power(constant(float(t), x), self.constants["beta_2_decay"])
         squares = np.square(g) + c.epsilon_1
         now: Slots = {}
@@ -76,7 +76,7 @@ class Adafactor(Rule):
         else:
             now["velocity"] = average(slots["velocity"], squares, decay)
         u = g / np.sqrt(now["velocity"])
-        u = u / greatest(_rms(u) / c.clip_threshold, constant(1.0, x))
+        u = u / np.maximum(_rms(u) / c.clip_threshold, constant(1.0, x))
         return x - rate * u, now
 
 

@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_SCALE
+from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_BELOW, SELU_SCALE
 from bench.theory.arrays import decide
 from bench.theory.oracle import convolution, layers
 
 Values = Sequence[Any]
-
-#: SELU is this times (e^x - 1) below 0: scale times alpha (Klambauer et al. 2017, eq. 14), which
-#: rounded numbers do not give to the last place.
-SELU_BELOW = 1.7580993408473768599402175208123
 
 
 @dataclass(frozen=True)

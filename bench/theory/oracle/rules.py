@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.oracle.choices import constant, either, full, greatest, power, sign
+from bench.theory.oracle.choices import constant, either, full, power, sign
 
 Slots = dict[str, Any]
 
@@ -106,5 +106,5 @@ class Ftrl(Rule):
         z = z + (shrunk - sigma * x)
         l2 = c.l2_regularization_strength + c.beta / (2.0 * c.learning_rate)
         denominator = power(new, p) / c.learning_rate + 2.0 * l2
-        beyond = greatest(np.abs(z) - c.l1_regularization_strength, 0.0)
+        beyond = np.maximum(np.abs(z) - c.l1_regularization_strength, 0.0)
         return -sign(z) * beyond / denominator, {"accumulator": new, "linear": z}

@@ -10,7 +10,7 @@ import pytest
 
 from bench.cell import Cell
 from bench.theory.arrays import Bounded, Stochastic
-from bench.theory.oracle.choices import either, greatest, sign
+from bench.theory.oracle.choices import either, sign
 from bench.theory.oracle.optimizers import DEFAULTS, RULES, SHARED, for_cell, optimizer
 
 ROOT = math.sqrt
@@ -316,7 +316,7 @@ def test_complex_steps_differentiate(name) -> None:
 def test_choices_admit_what_rounding_may_choose() -> None:
     """Near a tie the larger error counts; near 0 a sign may be the other one."""
     left, right = Bounded([1.0, 3.0], [0.5, 0.5]), Bounded([1.2, 1.0], [0.1, 0.1])
-    larger = greatest(left, right)
+    larger = np.maximum(left, right)
     assert larger.value.tolist() == [1.2, 3.0]
     assert larger.error.tolist() == [0.5, 0.5]
     # 1 +- .1, or the same as 1.3 +- .2: the bound around 1 reaches to 1.5.
