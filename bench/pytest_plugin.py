@@ -6,12 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.options import add_options
 
 if TYPE_CHECKING:
     import filelock
@@ -24,57 +24,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    what = parser.getgroup("bench: what is run")
-    what.addoption("--tier", default="quick", help="quick, standard or full (default: quick)")
-    what.addoption(
-        "--axis",
-        action="append",
-        default=[],
-        metavar="AXIS=VALUE[,VALUE]",
-        help="only cells with one of these values on the axis; repeat to narrow further",
-    )
-    what.addoption(
-        "--cell", action="append", default=[], metavar="ID", help="only this cell; may be repeated"
-    )
-    what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
-    what.addoption(
-        "--check-seeds",
-        type=int,
-        default=1,
-        metavar="N",
-        help="run each check of TensorFlow's arithmetic on N draws of its inputs (default: 1)",
-    )
-    where = parser.getgroup("bench: where it runs")
-    where.addoption("--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu")
-    where.addoption(
-        "--require-device", action="store_true", help="fail, not skip, where the device is absent"
-    )
-    where.addoption("--workers", type=int, metavar="N", help="default: one per core or GPU")
-    where.addoption(
-        "--workers-per-gpu", type=int, default=1, metavar="K", help="share each GPU (default: 1)"
-    )
-    where.addoption("--scheduler", metavar="ADDRESS", help="use the workers of a Dask scheduler")
-    where.addoption(
-        "--cell-timeout",
-        type=float,
-        default=300.0,
-        metavar="SEC",
-        help="a replica that takes longer has crashed (default: 300)",
-    )
-    where.addoption(
-        "--memory-limit", type=float, metavar="GIB", help="per worker; 0: none (default: its share)"
-    )
-    files = parser.getgroup("bench: data, results, baselines")
-    files.addoption("--results", type=Path, default=Path("results"), metavar="DIR")
-    files.addoption("--run", metavar="NAME", help="name of the run (default: time and tier)")
-    files.addoption(
-        "--resume", action="store_true", help="continue the run named by --run, or the newest one"
-    )
-    files.addoption("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
-    files.addoption("--data-dir", type=Path, metavar="DIR", help="MNIST as IDX or npz")
-    files.addoption(
-        "--data-sources", metavar="A,B", help="where MNIST may come from; see `bench data --help`"
-    )
+    add_options(parser)
 
 
 _WAKE: pytest.StashKey[Bench] = pytest.StashKey()

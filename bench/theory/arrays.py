@@ -127,7 +127,7 @@ class Tracked(NDArrayOperatorsMixin):
         if name in ("absolute", "fabs"):
             return self._signed(np.where(self.value < 0, -1.0, 1.0))
         if name == "sign":
-            return np.sign(self.value)
+            return self._sign()
         if name == "square":
             return self._binary("multiply", self, self)
         if name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh"):
@@ -138,6 +138,9 @@ class Tracked(NDArrayOperatorsMixin):
         if name in ("add", "subtract", "multiply", "divide", "matmul"):
             return self._binary(name, *inputs)
         return NotImplemented
+
+    def _sign(self) -> Any:
+        return np.sign(self.value)
 
     def _extreme(self: Self, ufunc: Any, left: Any, right: Any) -> Self:
         return self._chosen(ufunc(decide(left), decide(right)) == decide(left), left, right)
@@ -204,6 +207,12 @@ class Bounded(Tracked):
         (a, ea), (b, eb) = self._parts(left), self._parts(right)
         value = np.where(condition, a, b)
         return Bounded(value, np.where(condition, ea, eb), self.form)
+
+    def _sign(self) -> Bounded:
+        """Off by 2 where the number may be on either side of 0. A bounded 0 is a sum of products that
+        each have a factor 0: it is 0 in any arithmetic."""
+        unsure = (np.abs(self.value) <= self.error) & (self.value != 0.0)
+        return Bounded(np.sign(self.value), np.where(unsure, 2.0, 0.0), self.form)
 
     def _extreme(self, ufunc: Any, left: Any, right: Any) -> Bounded:
         """Where the two are so close that rounding may pick the other, the larger error counts."""

@@ -1,4 +1,4 @@
-"""What formulas of all kinds of arrays need beside arithmetic: constants, limits and signs.
+"""What formulas of all kinds of arrays need beside arithmetic: constants and limits.
 
 A function of a :class:`bench.theory.arrays.Bounded` that branches must bound the error on both sides of
 the branch, wherever rounding may have taken the other one. Of any other kind of array these are NumPy's
@@ -44,17 +44,6 @@ def either(left: Any, right: Any) -> Any:
         other = right.error + np.abs(right.value - left.value)
         return Bounded(left.value, np.maximum(left.error, other), left.form)
     return left
-
-
-def sign(x: Any) -> Any:
-    """-1, 0 or 1; of a bounded number that may be on either side of 0, off by 2.
-
-    A bounded 0 is a sum of products that each have a factor 0: it is 0 in any arithmetic.
-    """
-    if isinstance(x, Bounded):
-        unsure = (np.abs(x.value) <= x.error) & (x.value != 0.0)
-        return Bounded(np.sign(x.value), np.where(unsure, 2.0, 0.0), x.form)
-    return np.sign(decide(x))
 
 
 def power(base: Any, exponent: float) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.oracle.choices import constant, either, full, power, sign
+from bench.theory.oracle.choices import constant, either, full, power
 
 Slots = dict[str, Any]
 
@@ -75,7 +75,7 @@ class Lion(Rule):
 
     def update(self, x: Any, g: Any, slots: Slots, _t: int) -> tuple[Any, Slots]:
         c, m = self.of(x), slots["momentum"]
-        moved = x - c.learning_rate * sign(average(m, g, c.beta_1))
+        moved = x - c.learning_rate * np.sign(average(m, g, c.beta_1))
         return moved, {"momentum": average(m, g, c.beta_2)}
 
 
@@ -107,4 +107,4 @@ class Ftrl(Rule):
         l2 = c.l2_regularization_strength + c.beta / (2.0 * c.learning_rate)
         denominator = power(new, p) / c.learning_rate + 2.0 * l2
         beyond = np.maximum(np.abs(z) - c.l1_regularization_strength, 0.0)
-        return -sign(z) * beyond / denominator, {"accumulator": new, "linear": z}
+        return -np.sign(z) * beyond / denominator, {"accumulator": new, "linear": z}

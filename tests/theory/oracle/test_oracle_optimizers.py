@@ -10,7 +10,7 @@ import pytest
 
 from bench.cell import Cell
 from bench.theory.arrays import Bounded, Stochastic
-from bench.theory.oracle.choices import either, sign
+from bench.theory.oracle.choices import either
 from bench.theory.oracle.optimizers import DEFAULTS, RULES, SHARED, for_cell, optimizer
 
 ROOT = math.sqrt
@@ -321,6 +321,6 @@ def test_choices_admit_what_rounding_may_choose() -> None:
     assert larger.error.tolist() == [0.5, 0.5]
     # 1 +- .1, or the same as 1.3 +- .2: the bound around 1 reaches to 1.5.
     assert either(Bounded(1.0, 0.1), Bounded(1.3, 0.2)).error == pytest.approx(0.5)
-    signs = sign(Bounded([0.1, -2.0, 0.0], [0.2, 0.2, 1e-38]))
+    signs = np.sign(Bounded([0.1, -2.0, 0.0], [0.2, 0.2, 1e-38]))
     assert signs.value.tolist() == [1.0, -1.0, 0.0]
     assert signs.error.tolist() == [2.0, 0.0, 0.0]
