@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bench
+from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 from bench.run import Item, StoredRun, latest_run, read_run, write_atomically
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Records are trees without cycles: collecting finds nothing in them and takes half of the time.
     collecting = gc.isenabled()
     gc.disable()
+    os.environ.setdefault(*NUMPY_THREADS)
     try:
         arguments = _parser().parse_args(argv)
         code: int = arguments.command(arguments)

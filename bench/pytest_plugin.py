@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 from bench.options import add_options
 
@@ -33,6 +34,7 @@ _WAKE: pytest.StashKey[Bench] = pytest.StashKey()
 def activate(config: pytest.Config) -> None:
     """Wakes the plugin; called by the conftest of ``suites/``."""
     if _WAKE not in config.stash:
+        os.environ.setdefault(*NUMPY_THREADS)
         bench = Bench(config)
         config.stash[_WAKE] = bench
         config.pluginmanager.register(bench, "bench-session")

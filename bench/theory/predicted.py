@@ -97,7 +97,9 @@ def prediction_row(cell: Cell, records: Sequence[Record]) -> PredictedRatio | No
     seen = [
         record.start.signal
         for record in records
-        if record.start is not None and record.data == MNIST_FINGERPRINT
+        if record.start is not None
+        and record.data == MNIST_FINGERPRINT
+        and len(record.start.signal) == cell.depth
     ]
     prediction = _spoken_of(cell) if seen else None
     if prediction is None:
