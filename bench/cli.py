@@ -14,6 +14,9 @@ from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 from bench.run import Item, StoredRun, latest_run, read_run, write_atomically
 
+#: The prediction's spread takes memory that grows with the square of the depth.
+DEEPEST = 5000
+
 # Each command imports what it needs: `bench --help` answers at once, and `bench data` works where
 # SciPy does not.
 
@@ -143,6 +146,11 @@ def theory(arguments: argparse.Namespace) -> int:
         cell = from_texts({**named, **chosen})
     except ValueError as error:
         raise BenchError(str(error), hint="bench theory --help") from error
+    if cell.depth > DEEPEST:
+        raise BenchError(
+            f"depth:{cell.depth} is above {DEEPEST}",
+            hint="the rate per layer has settled long before",
+        )
     text = theory_text(cell, form=arguments.format, all_layers=arguments.all_layers)
     if arguments.plot is not None:
         form = arguments.plot.suffix[1:]

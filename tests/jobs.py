@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from bench.run import Plan, read_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
+
+
+def _heed_ctrl_c() -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C, and so are all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -49,6 +55,7 @@ class Job:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,
         )
 
     def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:

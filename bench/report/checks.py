@@ -19,7 +19,7 @@ _HEADERS = (
     "checks",
     "hold",
     "fail",
-    "absent here",
+    "nothing here",
     "not run",
     "tensors compared",
     "closest to its bound",
@@ -27,8 +27,8 @@ _HEADERS = (
 _NOTE = (
     "Each tensor that TensorFlow computed is compared with a float64 formula, an exact invariant or a "
     "promised distribution. The bound on its error is derived from the rounding of that very "
-    "computation; the last column is the largest share of a bound that any tensor used up (below 1 "
-    "holds)."
+    "computation; the last column is the largest share of a bound that any tensor used up (at most 1 "
+    "holds; a tiny number that was flushed to 0 uses all of its bound)."
 )
 
 
@@ -47,7 +47,7 @@ def checks_answer(run: StoredRun, *, emphasis: str = "") -> str:
     tensors = sum(result.compared for result in results)
     compared = f"{count(tensors, 'tensor')} compared"
     if absent:
-        compared += f", {count(absent, 'check')} not possible in this TensorFlow"
+        compared += f", {count(absent, 'check')} with nothing to compare here"
     if failing:
         verb = "fails" if failing == 1 else "fail"
         text = f"{failing} of {count(len(planned), 'check')} against independent truth {verb}"
@@ -135,7 +135,7 @@ def _closest(results: Sequence[CheckResult]) -> str:
     if not found:
         return NOTHING
     closest, result = max(found, key=lambda pair: pair[0].used)
-    used = "out" if closest.excess is None else significant(closest.excess, 2)
+    used = "out" if closest.excess is None else significant(closest.excess, 3)
     return f"{used}: {code(result.check.subject)}, {plain(closest.tensor, 100)}"
 
 

@@ -21,7 +21,7 @@ _ENDS = 5
 
 _PHASES = {
     "ordered": "ordered: gradients vanish in a network that is deep enough",
-    "critical": "critical: gradients keep their size at any depth",
+    "critical": "critical: no exponential rate, though a power of the depth may remain",
     "chaotic": "chaotic: gradients explode in a network that is deep enough",
 }
 _HEADERS = (
@@ -102,7 +102,7 @@ def headline(cell: Cell, prediction: Prediction) -> str:
         word = "Critical" if prediction.phase == "critical" else "Nearly kept"
     per_layer = significant(ratio ** (1 / steps))
     said = f"{word}: on its way back the signal is multiplied by {per_layer} per layer"
-    return f"{said}, over {cell.depth} layers by {significant(ratio)}"
+    return f"{said}, from layer {cell.depth} to layer 1 by {significant(ratio)}"
 
 
 def _called(cell: Cell) -> str:

@@ -29,7 +29,8 @@ def test_vanishing() -> None:
     """ReLU with Glorot's initialization halves the signal per layer: 2^-29 over 30 layers."""
     assert pytest.approx(1.86e-9, rel=0.01) == 2**-29
     assert said(GLOROT) == (
-        "Vanishing: on its way back the signal is multiplied by 0.5 per layer, over 30 layers by "
+        "Vanishing: on its way back the signal is multiplied by 0.5 per layer, "
+        "from layer 30 to layer 1 by "
         "1.86e-09"
     )
 
@@ -37,21 +38,24 @@ def test_vanishing() -> None:
 def test_critical() -> None:
     """He's initialization keeps a ReLU network's signal."""
     assert said(Cell(depth=30)) == (
-        "Critical: on its way back the signal is multiplied by 1 per layer, over 30 layers by 1"
+        "Critical: on its way back the signal is multiplied by 1 per layer, "
+        "from layer 30 to layer 1 by 1"
     )
 
 
 def test_exploding() -> None:
     """Weights of variance 4/100 at width 100: 100 * .04 / 2 = 2 per layer, 2^9 over 10 layers."""
     assert said(Cell(depth=10, initializer="normal_0.2")) == (
-        "Exploding: on its way back the signal is multiplied by 2 per layer, over 10 layers by 512"
+        "Exploding: on its way back the signal is multiplied by 2 per layer, "
+        "from layer 10 to layer 1 by 512"
     )
 
 
 def test_nearly_kept() -> None:
     """Glorot's halving over two layers of ReLU is less than a factor e, and not critical either."""
     assert said(Cell(depth=2, initializer="glorot_normal")) == (
-        "Nearly kept: on its way back the signal is multiplied by 0.5 per layer, over 2 layers by 0.5"
+        "Nearly kept: on its way back the signal is multiplied by 0.5 per layer, "
+        "from layer 2 to layer 1 by 0.5"
     )
 
 
