@@ -17,6 +17,7 @@ from unittest import mock
 import tensorflow as tf
 
 from bench import mnist
+from bench.cell import ACTIVATIONS
 from bench.check import CheckResult
 from bench.numerics.catalogue import checks
 from bench.numerics.examiner import Examiner
@@ -103,17 +104,6 @@ def _clipping_op(name: str) -> contextlib.AbstractContextManager[Any]:
     return mock.patch.object(tf, name, clipped)
 
 
-ACTIVATIONS = (
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "tanh",
-    "sigmoid",
-    "softplus",
-)
 INITIALIZERS = (
     *(f"{rule}_{values}" for rule in ("glorot", "he", "lecun") for values in ("normal", "uniform")),
     *("random_normal", "random_uniform", "truncated_normal", "variance_scaling", "orthogonal"),
