@@ -60,9 +60,10 @@ def execute(
     *,
     resume: bool = False,
     placement: Placement | None = None,
+    watcher: Watcher | None = None,
 ) -> Watcher:
     """Runs a plan into ``path``."""
-    watcher = Watcher()
+    watcher = watcher or Watcher()
     with RunWriter(path, the_plan, resume=resume) as writer:
         Execution(
             writer,
@@ -253,54 +254,55 @@ def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path,
     assert outcomes == {"trained": 3, "crashed": 3}
 
 
+class Saboteur(Watcher):
+    """Closes the Dask worker that starts the ``nth`` task, and its nanny, ``delay_sec`` later."""
+
+    def __init__(self, cluster: distributed.LocalCluster, nth: int, delay_sec: float) -> None:
+        super().__init__()
+        self.cluster, self.nth, self.delay_sec = cluster, nth, delay_sec
+        self.closing: threading.Timer | None = None
+
+    def started(self, worker: str, task: Task) -> None:
+        super().started(worker, task)
+        if len(self.started_tasks) == self.nth:
+            victim = next(w for w in self.cluster.workers.values() if w.worker_address == worker)
+            self.closing = threading.Timer(
+                self.delay_sec, lambda: self.cluster.sync(victim.close, timeout=1)
+            )
+            self.closing.start()
+
+    def wait(self) -> None:
+        """Until the worker is closed; a close that outlives its cluster would hang."""
+        assert self.closing is not None, "no worker was to be lost"
+        self.closing.join()
+
+
 @pytest.mark.usefixtures("faulty")
+@pytest.mark.parametrize(
+    ("nth", "delay_sec", "replicas"), [(4, 0.2, 8), (1, 1.0, 1)], ids=["busy", "last-replica"]
+)
 def test_a_lost_dask_worker_costs_no_replica(
-    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    image_cache: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    nth: int,
+    delay_sec: float,
+    replicas: int,
 ) -> None:
-    """Its nanny is gone with it; what it was training is trained elsewhere."""
-    monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.3")
+    """Its nanny is gone with it; what it was training is trained by the other, busy or idle."""
+    monkeypatch.setenv("FAULTY_SLEEP_SEC", "2")
+    the_plan = plan(10, seeds=replicas)
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        victim = cluster.workers[0]
-        threading.Timer(4.0, lambda: cluster.sync(victim.close)).start()
+        watcher = Saboteur(cluster, nth, delay_sec)
         placement = Placement(scheduler=cluster.scheduler_address)
-        the_plan = plan(10, 11, 12, 13, seeds=8)
-        execute(tmp_path / "run", the_plan, image_cache, placement=placement)
-        assert victim.status is distributed.Status.closed, "it was to be lost while it trained"
+        execute(tmp_path / "run", the_plan, image_cache, placement=placement, watcher=watcher)
+        watcher.wait()
+    assert len(watcher.started_tasks) == replicas + 1, "the lost worker's replica starts again"
     records = read_records(tmp_path / "run" / RECORDS)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
-
-
-@pytest.mark.usefixtures("faulty")
-def test_an_idle_worker_takes_over_from_a_lost_one(
-    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last replica's worker goes away when nothing else is left to do."""
-    monkeypatch.setenv("FAULTY_SLEEP_SEC", "3")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-
-        class Saboteur(Watcher):
-            def started(self, worker: str, task: Task) -> None:
-                super().started(worker, task)
-                if len(self.started_tasks) == 1:
-                    victim = next(w for w in cluster.workers.values() if w.worker_address == worker)
-                    threading.Timer(1.0, lambda: cluster.sync(victim.close)).start()
-
-        watcher = Saboteur()
-        with RunWriter(tmp_path / "run", plan(10, seeds=1)) as writer:
-            Execution(
-                writer,
-                Placement(scheduler=cluster.scheduler_address),
-                data={"name": "custom", "fingerprint": image_cache[1], "source": "test"},
-                cache_dir=image_cache[0],
-                progress=watcher,
-            ).run()
-    assert len(watcher.started_tasks) == 2
-    assert [r.outcome for r in read_records(tmp_path / "run" / RECORDS)] == ["trained"]
 
 
 def test_a_scheduler_that_is_not_there(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
