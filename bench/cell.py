@@ -15,6 +15,11 @@ from typing import Any
 
 import msgspec
 
+#: How a cell is trained and measured. To be raised when this package, not TensorFlow, makes another
+#: result of the same cell: other initial weights, another batch order, another meaning of a number
+#: in the record. Results of different recipes are not compared.
+RECIPE = 1
+
 ARCHITECTURES = ("mlp", "residual", "cnn")
 BRANCHES = ("plain", "scaled")
 ACTIVATIONS = (
@@ -29,7 +34,25 @@ ACTIVATIONS = (
     "softplus",
 )
 NORMALIZATIONS = ("none", "batch", "layer")
-OPTIMIZERS = ("sgd", "momentum", "adam")
+OPTIMIZERS = (
+    "sgd",
+    "momentum",
+    "adam",
+    "nesterov",
+    "adamw",
+    "amsgrad",
+    "adamax",
+    "nadam",
+    "rmsprop",
+    "rmsprop_centered",
+    "adagrad",
+    "adadelta",
+    "ftrl",
+    "lion",
+    "lamb",
+    "adafactor",
+)
+POOLINGS = ("max", "average")
 LOSSES = ("crossentropy", "mse")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
 ENGINES = ("in_graph", "function", "eager", "xla", "fit")
@@ -89,7 +112,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     branch: str = "plain"
     """Residual only. ``scaled`` multiplies every branch by 1/sqrt(depth)."""
     width: int = 100
-    """Units of every hidden dense layer of an MLP; a ``cnn`` has the tutorial's widths."""
+    """Units of every hidden dense layer of an MLP; those of a ``cnn`` follow from ``filters``."""
     activation: str = "relu"
     initializer: str = "he_normal"
     """Of every kernel: a name, or a name and its scale, ``normal_0.01`` (std), ``uniform_0.05``."""
@@ -100,7 +123,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clipping: str = "none"
     """``value_T`` per entry, ``norm_T`` per variable, ``global_norm_T`` over all variables."""
     optimizer: str = "sgd"
-    """``momentum`` is SGD with momentum .9; Adam has Keras' defaults."""
+    """One of Keras' with its default constants. Some names add an argument: ``momentum`` is SGD with
+    momentum .9 and ``nesterov`` the same with Nesterov's; ``amsgrad`` is Adam with that, and
+    ``rmsprop_centered`` RMSprop with ``centered``. An older Keras may lack one; then the cell is
+    absent there."""
     learning_rate: float = 0.1
     loss: str = "crossentropy"
     """``mse`` is the mean over classes of (softmax - one-hot)^2."""
@@ -114,6 +140,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     precision: str = "float32"
     engine: str = "in_graph"
     """How steps are executed; see :mod:`bench.nets.engines`."""
+    pooling: str = "max"
+    """``cnn`` only: behind each convolution, over windows of 2 x 2."""
+    filters: int = 32
+    """``cnn`` only: of its first convolution. The second has twice as many and the dense layer 32
+    times; the tutorial's network has 32, 64 and 1024."""
+    weight_decay: float = 0.0
+    """Decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has it. 0
+    leaves the optimizer's own: none, except .004 of AdamW."""
 
     def __post_init__(self) -> None:
         for axis, known in _NAMED.items():
@@ -122,10 +156,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError(f"{axis}:{value} is unknown; {axis} is one of {', '.join(known)}")
         _check_scaled("init", self.initializer, SCALED_INITIALIZERS, FIXED_INITIALIZERS)
         _check_scaled("clip", self.clipping, CLIPPING_RULES, ("none",))
-        for axis, minimum in (("depth", 0), ("width", 1), ("batch", 1), ("steps", 1)):
-            if getattr(self, axis) < minimum:
-                raise ValueError(f"{axis}:{getattr(self, axis)} is below {minimum}")
-        for axis in ("bias", "lr", "scale"):
+        for axis, minimum in _AT_LEAST.items():
+            value = getattr(self, _ATTRIBUTES[axis])
+            if value < minimum:
+                raise ValueError(f"{axis}:{value} is below {minimum}")
+        for axis in ("bias", "lr", "scale", "decay"):
             value = getattr(self, _ATTRIBUTES[axis])
             if not math.isfinite(value):
                 raise ValueError(f"{axis}:{value} is not a finite number")
@@ -135,6 +170,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("arch:cnn has depth:3 (two convolutions and one dense hidden layer)")
         if self.architecture != "residual" and self.branch != "plain":
             raise ValueError(f"branch:{self.branch} needs arch:residual")
+        for axis in ("pool", "filters"):
+            value = getattr(self, _ATTRIBUTES[axis])
+            if self.architecture != "cnn" and value != _DEFAULTS[_ATTRIBUTES[axis]]:
+                raise ValueError(f"{axis}:{value} needs arch:cnn")
 
     def value(self, axis: str) -> str:
         """The text behind ``axis:`` in an id."""
@@ -191,8 +230,12 @@ _ATTRIBUTES = {
     "steps": "steps",
     "precision": "precision",
     "engine": "engine",
+    "pool": "pooling",
+    "filters": "filters",
+    "decay": "weight_decay",
 }
 AXES = tuple(_ATTRIBUTES)
+_AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "decay": 0}
 _NAMED = {
     "arch": ARCHITECTURES,
     "branch": BRANCHES,
@@ -202,6 +245,7 @@ _NAMED = {
     "loss": LOSSES,
     "precision": PRECISIONS,
     "engine": ENGINES,
+    "pool": POOLINGS,
 }
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Cell)}
 

@@ -92,6 +92,11 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     total_sec: float = 0.0
 
     @property
+    def key(self) -> Check:
+        """What makes a result: no run has two with one key."""
+        return self.check
+
+    @property
     def fails(self) -> bool:
         """Whether it makes a run fail. A check that compared nothing fails, unless there is nothing of
         the kind in this TensorFlow."""

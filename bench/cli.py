@@ -136,7 +136,7 @@ def compare(arguments: argparse.Namespace) -> int:
 def theory(arguments: argparse.Namespace) -> int:
     """Prints what theory predicts for a network; draws it if asked to."""
     from bench.cell import AXES, from_texts, pairs
-    from bench.report.figures import FORMATS, draw
+    from bench.report.figures import draw
     from bench.report.theory import theory_picture, theory_text
 
     given = {axis: getattr(arguments, f"axis_{axis}") for axis in AXES}
@@ -153,14 +153,51 @@ def theory(arguments: argparse.Namespace) -> int:
         )
     text = theory_text(cell, form=arguments.format, all_layers=arguments.all_layers)
     if arguments.plot is not None:
-        form = arguments.plot.suffix[1:]
-        if form not in FORMATS:
-            raise BenchError(
-                f"--plot {arguments.plot}: no picture of this kind",
-                hint=f"let its name end in {' or '.join(f'.{known}' for known in FORMATS)}",
-            )
+        form = _picture_form(arguments.plot)
         write_atomically(arguments.plot, draw(theory_picture(cell), form))
     print(text, end="")
+    return EXIT_OK
+
+
+def _picture_form(path: Path) -> str:
+    from bench.report.figures import FORMATS
+
+    form = path.suffix[1:]
+    if form not in FORMATS:
+        raise BenchError(
+            f"--plot {path}: no picture of this kind",
+            hint=f"let its name end in {' or '.join(f'.{known}' for known in FORMATS)}",
+        )
+    return form
+
+
+# History
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """Prints a metric of a cell over acceptances and stored runs; draws it if asked to."""
+    from bench.report.figures import draw
+    from bench.report.history import history_series, history_text
+    from bench.verdict.history import find_history
+    from bench.verdict.metrics import BY_NAME
+
+    metric = BY_NAME.get(arguments.metric)
+    if metric is None:
+        raise BenchError(f"no metric {arguments.metric!r}", hint=f"there are: {', '.join(BY_NAME)}")
+    form = _picture_form(arguments.plot) if arguments.plot is not None else ""
+    found, warnings = find_history(
+        arguments.cell,
+        metric,
+        baselines=arguments.baselines,
+        results=arguments.results,
+        environment_class=arguments.environment_class,
+    )
+    if form:
+        write_atomically(arguments.plot, draw(history_series(found, metric), form))
+    print(history_text(found, metric, form=arguments.format, warnings=warnings), end="")
+    if arguments.format == "csv":
+        for warning in (*warnings, *filter(None, [found.untested])):
+            print(f"bench: warning: {warning}", file=sys.stderr)
     return EXIT_OK
 
 
@@ -170,15 +207,16 @@ def theory(arguments: argparse.Namespace) -> int:
 def baseline_accept(arguments: argparse.Namespace) -> int:
     """Shows what would change, asks, and writes."""
     from bench.report.baselines import preview_text
-    from bench.verdict.acceptance import accept, preview
+    from bench.verdict.acceptance import accept, gains, notes, preview
     from bench.verdict.baseline import read_baseline
 
     run = find_run(arguments.run, arguments.results)
     baseline = read_baseline(arguments.baselines, run.environment.environment_class)
     items = _selected(run.plan.items, arguments.k, arguments.grid)
     changes = preview(baseline, run, items)
-    print(preview_text(changes, run, baseline, most_new=10))
-    if not changes:
+    remarks = notes(baseline, run, items) if changes or gains(baseline, run, items) else []
+    print(preview_text(changes, run, baseline, most_new=10, notes=remarks))
+    if not remarks and not changes:
         return EXIT_OK
     reason = arguments.reason
     if not arguments.yes:
@@ -211,13 +249,14 @@ def baseline_accept(arguments: argparse.Namespace) -> int:
 def baseline_diff(arguments: argparse.Namespace) -> int:
     """Shows what accepting would change, and writes nothing."""
     from bench.report.baselines import preview_text
-    from bench.verdict.acceptance import preview
+    from bench.verdict.acceptance import notes, preview
     from bench.verdict.baseline import read_baseline
 
     run = find_run(arguments.run, arguments.results)
     baseline = read_baseline(arguments.baselines, run.environment.environment_class)
     items = _selected(run.plan.items, arguments.k, arguments.grid)
-    print(preview_text(preview(baseline, run, items), run, baseline))
+    changes = preview(baseline, run, items)
+    print(preview_text(changes, run, baseline, notes=notes(baseline, run, items)))
     return EXIT_OK
 
 

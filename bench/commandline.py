@@ -71,6 +71,7 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     _results(compare)
 
     _theory(commands, handlers)
+    _history(commands, handlers)
 
     baseline = _group(commands, "baseline", "stored baselines: accept, show, diff, check")
     _baseline_commands(baseline, handlers)
@@ -113,6 +114,27 @@ def _theory(commands: Any, handlers: Any) -> None:
         known = ", ".join(known_values(axis))
         text = f"{known}; {default}" if known else default
         axes.add_argument(f"--{axis}", dest=f"axis_{axis}", metavar="X", help=text)
+
+
+def _history(commands: Any, handlers: Any) -> None:
+    history = _add(
+        commands,
+        "history",
+        handlers.history,
+        "show a metric of a cell over acceptances and stored runs, and where it steps",
+        "bench history depth:10- --metric test_accuracy --plot history.svg",
+    )
+    history.add_argument(
+        "cell", metavar="CELL", help="its id, GRID/ID, or a part of it that only one cell has"
+    )
+    history.add_argument(
+        "--metric", default="test_accuracy", metavar="M", help="default test_accuracy"
+    )
+    history.add_argument("--class", dest="environment_class", metavar="C", help="of this class")
+    history.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
+    history.add_argument("--plot", type=Path, metavar="FILE", help="also draw it: FILE.svg or .png")
+    _results(history)
+    _baselines(history)
 
 
 def _baseline_commands(group: Any, handlers: Any) -> None:

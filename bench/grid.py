@@ -1,4 +1,7 @@
-"""The five grids: which cells are trained at which tier. Every tier contains the one below it."""
+"""Grids: which cells are trained at which tier. Every tier contains the one below it.
+
+The five grids of :data:`GRIDS` make up the suites' quick tier; :mod:`bench.upgrade_grids` has others.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,7 @@ class Grid:
         question: what the table answers, one sentence.
         axes: the axes that define the grid; they appear in every id.
         added: the cells that each tier adds to those of the tiers below it.
+        suites_from: the lowest tier at which the suites train it.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Grid:
     question: str
     axes: tuple[str, ...]
     added: Mapping[str, Sequence[Cell]]
+    suites_from: str = "quick"
 
     def cells(self, tier: str) -> dict[str, Cell]:
         """The tier's cells by id, in a stable order.
@@ -60,6 +65,15 @@ class Grid:
         upto = names[: names.index(tier) + 1]
         cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in upto)
         return {cell.id(self.axes): cell for cell in cells}
+
+    def suite_cells(self, tier: str) -> dict[str, Cell]:
+        """Those of :meth:`cells` that the suites train: none below ``suites_from``.
+
+        Raises:
+            BenchError: no such tier.
+        """
+        cells, names = self.cells(tier), list(TIERS)
+        return cells if names.index(tier) >= names.index(self.suites_from) else {}
 
 
 def product(**axes: Sequence[Any]) -> Iterator[Cell]:

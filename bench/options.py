@@ -23,6 +23,14 @@ def add_options(parser: pytest.Parser) -> None:
     )
     what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
     what.addoption(
+        "--decide",
+        type=int,
+        nargs="?",
+        const=24,
+        metavar="N",
+        help="give undecided cells more seeds until they are decided, up to N (default: 24)",
+    )
+    what.addoption(
         "--check-seeds",
         type=int,
         default=1,
@@ -56,6 +64,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--resume", action="store_true", help="continue the run named by --run, or the newest one"
     )
     files.addoption("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
+    files.addoption(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="compare with this run's folder in place of a baseline",
+    )
     files.addoption("--data-dir", type=Path, metavar="DIR", help="MNIST as IDX or npz")
     files.addoption(
         "--data-sources", metavar="A,B", help="where MNIST may come from; see `bench data --help`"

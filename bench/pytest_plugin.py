@@ -146,23 +146,32 @@ class Bench:
 
     def _options(self, device: str, collected: int) -> Any:
         from bench.execution.cluster import Placement
-        from bench.grid import GRIDS
         from bench.session import Options
+        from bench.upgrade_grids import UPGRADE_GRIDS
 
         option = self._config.option
-        for name in ("workers", "workers_per_gpu", "seeds", "check_seeds", "cell_timeout"):
+        for name in (
+            "workers",
+            "workers_per_gpu",
+            "seeds",
+            "decide",
+            "check_seeds",
+            "cell_timeout",
+        ):
             if getattr(option, name) is not None and getattr(option, name) <= 0:
                 flag = name.replace("_", "-")
                 raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
         limit = option.memory_limit
-        whole = sum(len(grid.cells(option.tier)) for grid in GRIDS.values())
+        whole = sum(len(grid.suite_cells(option.tier)) for grid in UPGRADE_GRIDS.values())
         return Options(
             tier=option.tier,
             seeds=option.seeds,
+            decide=option.decide or 0,
             results=option.results,
             run=self._folder,
             resume=option.resume,
             baselines=option.baselines,
+            against=option.against,
             data_dir=option.data_dir,
             data_sources=_sources(option),
             placement=Placement(
@@ -214,6 +223,8 @@ class Bench:
         )
         if found.verdict is Verdict.MISSING:
             pytest.skip(f"not measured: {found.reason}")
+        if found.rung == "absent":
+            pytest.skip(found.reason)
         return found
 
     def check(self, check: Check) -> CheckResult:

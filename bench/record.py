@@ -16,9 +16,12 @@ import msgspec
 from bench.cell import Cell
 from bench.lines import read_lines
 
-SCHEMA = 1
+SCHEMA = 2
 
-Outcome = Literal["trained", "diverged", "crashed"]
+#: Schemas that this version reads: 1 had no ``tensors`` and no ``recipe``.
+READABLE = (1, 2)
+
+Outcome = Literal["trained", "diverged", "crashed", "absent"]
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +82,30 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return sum(finite) / len(finite) if finite else None
 
 
+#: Numbers that stand for a tensor in :class:`Tensors`.
+VALUES = 3
+
+
+class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fingerprints of a replica's tensors before some steps: enough to say which of them departed, and
+    by how much, when only one side can be run again. :mod:`bench.measure.tensors` takes them."""
+
+    names: list[str]
+    """In the order of the computation: variables, as the last step left them, then the forward and
+    the backward pass."""
+    steps: list[int]
+    hashes: bytes
+    """Little-endian uint32 (steps, names): of all bits of a tensor; base64 in JSON."""
+    values: bytes
+    """Little-endian float32 (steps, names, VALUES): root mean square of the entries, then their
+    sums with random signs, over the square root of their number; base64 in JSON."""
+
+    def __post_init__(self) -> None:
+        count = len(self.names) * len(self.steps)
+        if len(self.hashes) != 4 * count or len(self.values) != 4 * VALUES * count:
+            raise ValueError(f"fingerprints of {count} tensors have another size")
+
+
 class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a replica's worker ended it."""
 
@@ -110,6 +137,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     test accuracy and loss. Empty if crashed."""
     trajectory: bytes = b""
     """Loss of the first steps, little-endian float32; base64 in JSON."""
+    tensors: Tensors | None = None
+    recipe: int = 1
+    """:data:`bench.cell.RECIPE` of the code that trained it."""
     start: Flow | None = None
     end: Flow | None = None
     images_per_sec: float | None = None
@@ -119,12 +149,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """From the request to the record, tracing and measuring included."""
     worker: str = ""
     crash: Crash | None = None
+    absent: str = ""
+    """Why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
 
     def __post_init__(self) -> None:
-        if self.schema != SCHEMA:
+        if self.schema not in READABLE:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
         if (self.outcome == "crashed") != (self.crash is not None):
             raise ValueError("outcome 'crashed' and a crash go together")
+        if (self.outcome == "absent") != bool(self.absent):
+            raise ValueError("outcome 'absent' and a reason go together")
         if (self.outcome == "diverged") != (self.diverged_step is not None):
             raise ValueError("outcome 'diverged' and a diverged_step go together")
         if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult, encode_result, read_results
+from bench.copies import Copy, CopyResult, encode_copy, read_copies
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.lines import Appender, cannot_write, cut_torn_line
@@ -26,6 +28,7 @@ PLAN = "plan.json"
 ENVIRONMENT = "environment.json"
 RECORDS = "records.jsonl"
 CHECKS = "checks.jsonl"
+COPIES = "copies.jsonl"
 REPORT = "report.md"
 JUNIT = "junit.xml"
 
@@ -49,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     checks: list[Check] = []
     selected: bool = False
     """True if options left out cells of the tier: their absence is then no finding."""
+    decide: int = 0
+    """Seeds up to which undecided cells are given more; 0: none are."""
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
@@ -67,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return grids
 
 
-class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
+class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A run as read from its folder."""
 
     path: Path
@@ -75,6 +80,7 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     records: dict[tuple[Cell, int], Record]
     checks: dict[Check, CheckResult] = {}
+    copies: dict[Copy, CopyResult] = {}
 
     @property
     def results(self) -> list[CheckResult]:
@@ -82,9 +88,31 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
         return [self.checks[check] for check in self.plan.checks if check in self.checks]
 
     def of(self, cell: Cell) -> list[Record]:
-        """The cell's records in the order of the plan's seeds; those not measured are left out."""
-        found = (self.records.get((cell, seed)) for seed in self.plan.seeds)
+        """The cell's records in the order of the plan's seeds, then those of further seeds that an
+        undecided cell was given; those not measured are left out."""
+        seeds = [*self.plan.seeds, *self._further.get(cell, ())]
+        found = (self.records.get((cell, seed)) for seed in seeds)
         return [record for record in found if record is not None]
+
+    @functools.cached_property
+    def _further(self) -> dict[Cell, list[int]]:
+        planned = set(self.plan.seeds)
+        further: dict[Cell, list[int]] = {}
+        for cell, seed in sorted(self.records, key=lambda key: key[1]):
+            if seed not in planned:
+                further.setdefault(cell, []).append(seed)
+        return further
+
+    def copies_of(self, cell: Cell, seed: int) -> list[CopyResult]:
+        """The copies of a replica, by number, crashed ones included."""
+        return self._copies.get((cell, seed), [])
+
+    @functools.cached_property
+    def _copies(self) -> dict[tuple[Cell, int], list[CopyResult]]:
+        grouped: dict[tuple[Cell, int], list[CopyResult]] = {}
+        for copy in sorted(self.copies, key=lambda copy: copy.number):
+            grouped.setdefault((copy.cell, copy.seed), []).append(self.copies[copy])
+        return grouped
 
 
 def read_run(path: Path) -> StoredRun:
@@ -103,12 +131,14 @@ def read_run(path: Path) -> StoredRun:
     for record in read_records(path / RECORDS):
         records.setdefault(record.key, record)
     checks = read_results(path / CHECKS) if (path / CHECKS).exists() else []
+    copies = read_copies(path / COPIES) if (path / COPIES).exists() else []
     return StoredRun(
         path=path,
         plan=plan,
         environment=environment,
         records=records,
         checks={result.check: result for result in reversed(checks)},
+        copies={result.copy: result for result in reversed(copies)},
     )
 
 
@@ -218,7 +248,7 @@ class RunWriter:
         path: ``results/<run>``; made if absent.
         plan: what will be measured.
         resume: continue what is there: records are kept, a torn last line is cut off, and the plan
-            must be the same.
+            must be the same but for ``decide``, which stays what it was unless it is given.
         lock: what :func:`claim` gave, if the folder is already claimed.
 
     Raises:
@@ -238,6 +268,7 @@ class RunWriter:
         self.plan = plan
         self.records: dict[tuple[Cell, int], Record] = {}
         self.checks: dict[Check, CheckResult] = {}
+        self.copies: dict[Copy, CopyResult] = {}
         self._resume = resume
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
@@ -266,20 +297,23 @@ class RunWriter:
     def _open(self) -> None:
         plan = self.path / PLAN
         if self._resume:
-            if read_json(plan, Plan) != self.plan:
+            before = read_json(plan, Plan)
+            if msgspec.structs.replace(before, decide=self.plan.decide) != self.plan:
                 raise BenchError(
                     f"{plan}: --resume continues a run with the same cells, seeds and device only",
                     hint=f"repeat the options that it was started with{self._command()}, or start a "
                     "new run",
                 )
-            for name in (RECORDS, CHECKS):
+            for name in (RECORDS, CHECKS, COPIES):
                 cut_torn_line(self.path / name)
-        else:
+            self.plan = self.plan if self.plan.decide else before
+        if not self._resume or self.plan != before:
             write_atomically(plan, pretty(self.plan))
-        self._files = {name: Appender(self.path / name) for name in (RECORDS, CHECKS)}
+        self._files = {name: Appender(self.path / name) for name in (RECORDS, CHECKS, COPIES)}
         if self._resume:
             self.records = {record.key: record for record in read_records(self.path / RECORDS)}
             self.checks = {result.check: result for result in read_results(self.path / CHECKS)}
+            self.copies = {result.copy: result for result in read_copies(self.path / COPIES)}
 
     def _command(self) -> str:
         """What the run was started with, in brackets, if it is known."""
@@ -295,8 +329,8 @@ class RunWriter:
         """The checks of the plan that have no result yet."""
         return [check for check in self.plan.checks if check not in self.checks]
 
-    def append(self, outcome: Record | CheckResult) -> None:
-        """Adds a record or a check's result as one line in one write.
+    def append(self, outcome: Record | CheckResult | CopyResult) -> None:
+        """Adds a record, or the result of a check or a copy, as one line in one write.
 
         Raises:
             BenchError: the disk is full; what a failed write left behind is cut off again.
@@ -304,9 +338,12 @@ class RunWriter:
         if isinstance(outcome, Record):
             self._files[RECORDS].append(encode(outcome))
             self.records[outcome.key] = outcome
-        else:
+        elif isinstance(outcome, CheckResult):
             self._files[CHECKS].append(encode_result(outcome))
             self.checks[outcome.check] = outcome
+        else:
+            self._files[COPIES].append(encode_copy(outcome))
+            self.copies[outcome.copy] = outcome
 
     def write_environment(self, environment: Environment) -> None:
         """Writes ``environment.json``.
@@ -336,12 +373,17 @@ class RunWriter:
         environment = msgspec.structs.replace(environment, run=run)
         with contextlib.suppress(BenchError):  # a full disk has been told of by the records
             write_atomically(self.path / ENVIRONMENT, pretty(environment))
+        return self.so_far(environment)
+
+    def so_far(self, environment: Environment) -> StoredRun:
+        """The run as :func:`read_run` would read it now."""
         return StoredRun(
             path=self.path,
             plan=self.plan,
             environment=environment,
             records=dict(self.records),
             checks=dict(self.checks),
+            copies=dict(self.copies),
         )
 
 

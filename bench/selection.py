@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from bench.cell import AXES, Cell
 from bench.errors import BenchError
-from bench.grid import GRIDS, Grid
+from bench.grid import Grid
+from bench.upgrade_grids import UPGRADE_GRIDS
 
 
 class Selection:
@@ -28,8 +29,8 @@ class Selection:
         self._ids = frozenset(ids)
         known = {
             name
-            for grid in GRIDS.values()
-            for id_ in grid.cells(tier)
+            for grid in UPGRADE_GRIDS.values()
+            for id_ in grid.suite_cells(tier)
             for name in (id_, f"{grid.name}/{id_}")
         }
         for name in sorted(self._ids - known):
@@ -42,7 +43,7 @@ class Selection:
 
     def of(self, grid: Grid) -> dict[str, Cell]:
         """The grid's selected cells by id, in the grid's order."""
-        cells = grid.cells(self._tier)
+        cells = grid.suite_cells(self._tier)
         for wanted in self._wanted:
             cells = select(cells, wanted)
         if not self._ids:
@@ -70,7 +71,8 @@ def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
     axis, _, tail = text.partition("=")
     if axis not in AXES:
         raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
-    known = {cell.value(axis) for grid in GRIDS.values() for cell in grid.cells("full").values()}
+    grids = UPGRADE_GRIDS.values()
+    known = {cell.value(axis) for grid in grids for cell in grid.cells("full").values()}
     by_number = {_as_number(value): value for value in known}
     values = []
     for value in filter(None, (part.strip() for part in tail.split(","))):

@@ -13,19 +13,19 @@ from typing import TextIO
 import filelock
 
 from bench import mnist
-from bench.cell import Cell
 from bench.check import Check
 from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import cost
+from bench.execution.schedule import Task, cost
 from bench.grid import TIERS
 from bench.report.progress import Progress
-from bench.run import Item, Plan, RunWriter, StoredRun, latest_run
+from bench.run import Item, Plan, RunWriter, StoredRun, latest_run, read_run
 from bench.verdict.baseline import Baseline, read_baseline
 from bench.verdict.judgement import Judgement
-from bench.verdict.judging import baseline_for, judge_with_claims
+from bench.verdict.judging import baseline_for, judge_with_claims, still_wanted
+from bench.verdict.samples import baseline_from_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,14 @@ class Options:
 
     tier: str
     seeds: int | None
+    decide: int
+    """Seeds up to which undecided cells are given more; 0: none are."""
     results: Path
     run: Path
     resume: bool
     baselines: Path
+    against: Path | None
+    """A run in the place of the baseline."""
     data_dir: Path | None
     data_sources: tuple[str, ...]
     placement: Placement
@@ -137,6 +141,7 @@ class Session:
             items=list(items),
             checks=list(checks),
             selected=options.selected,
+            decide=options.decide,
         )
         self.run: StoredRun | None = None
         self.baseline: Baseline | None = None
@@ -161,7 +166,7 @@ class Session:
         with RunWriter(
             self.options.run, self.plan, resume=self.options.resume, lock=self._lock
         ) as writer:
-            done: list[tuple[Cell, int] | Check] = [*writer.records, *writer.checks]
+            done: list[Task] = [*writer.records, *writer.checks, *writer.copies]
             with Progress(self.plan, done, cost=cost, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,
@@ -169,6 +174,7 @@ class Session:
                     data=description,
                     cache_dir=mnist.cache_directory(),
                     progress=progress,
+                    follow=self._follow,
                 )
                 try:
                     execution.run()
@@ -184,6 +190,9 @@ class Session:
         Raises:
             BenchError: it is damaged, or there is no such folder.
         """
+        if self.options.against is not None:
+            read_run(self.options.against)
+            return
         if not self.options.baselines.is_dir():
             raise BenchError(
                 f"{self.options.baselines}: no such folder of baselines",
@@ -195,5 +204,15 @@ class Session:
 
     def _judge(self) -> None:
         assert self.run is not None
-        self.baseline = baseline_for(self.options.baselines, self.run)
+        self.baseline = self._against(self.run)
         self.judgements = judge_with_claims(self.run, self.baseline)
+
+    def _follow(self, run: StoredRun) -> Sequence[Task]:
+        """What is to be done once the plan is: copies for envelopes, then seeds for undecided cells."""
+        return still_wanted(run, self._against(run))
+
+    def _against(self, run: StoredRun) -> Baseline | None:
+        """What the run is compared with."""
+        if self.options.against is not None:
+            return baseline_from_run(read_run(self.options.against))
+        return baseline_for(self.options.baselines, run)

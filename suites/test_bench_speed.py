@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ import pytest
 
 from bench import mnist
 from bench.cell import Cell
-from bench.check import CheckResult
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import Task
+from bench.execution.schedule import Outcome, Task
 from bench.grid import DEPTH
 from bench.record import Record
 from bench.run import PLAN, Item, Plan, RunWriter, pretty
@@ -47,8 +46,10 @@ class Stopwatch:
     def started(self, worker: str, task: Task) -> None:
         self._times.append(time.perf_counter())
 
-    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
+    def finished(self, worker: str, outcome: Outcome) -> None:
         self._times.append(time.perf_counter())
+
+    def added(self, tasks: Sequence[Task]) -> None: ...
 
     def tick(self) -> None: ...
 

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from bench.cell import Cell
+from bench.copies import Copy, CopyResult
 from bench.environment import Environment, Numerics
 from bench.record import Crash, Flow, Record, encode
 from bench.run import ENVIRONMENT, PLAN, RECORDS, Item, Plan, StoredRun, pretty
@@ -181,3 +182,29 @@ def healthy(path: Path = Path("results/20261121-031502-quick"), **changes: Any) 
         for seed in the_plan.seeds
     ]
     return stored(the_plan, records, path=path, **changes)
+
+
+def on_day(day: int, name: str, *, path: Path = Path("results"), **changes: Any) -> StoredRun:
+    """A healthy run of November 2026; ``changes`` are those of :func:`trained` for every replica."""
+    of = environment(run={"started": f"2026-11-{day:02d}T03:15:02+00:00"})
+    run = healthy(path / name, of=of)
+    records = {key: trained(*key, **changes) for key in run.records} if changes else run.records
+    return replaced(run, records=records)
+
+
+def losses(record: Record) -> Any:
+    """A record's trajectory as float64."""
+    return np.frombuffer(record.trajectory, "<f4").astype(float)
+
+
+def moved(record: Record, by: Any) -> Record:
+    """The replica with other bits and with losses that differ by ``by``, (steps,) or a number."""
+    trajectory = (losses(record) + by).astype("<f4").tobytes()
+    return msgspec.structs.replace(record, trajectory=trajectory, digest=f"{record.digest[:-1]}x")
+
+
+def copied(record: Record, number: int = 0, *, by: float = 1e-6) -> CopyResult:
+    """A copy of a replica, whose losses differ by up to ``by``."""
+    part = by * np.random.default_rng([record.seed, number]).uniform(-1, 1, 20)
+    copy = Copy(cell=record.cell, seed=record.seed, number=number)
+    return CopyResult(copy=copy, trajectory=moved(record, part).trajectory)

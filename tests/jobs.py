@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cli import main as bench_main
+from bench.copies import CopyResult, read_copies
 from bench.record import Record, read_records
 from bench.run import Plan, read_json
 
@@ -66,6 +67,9 @@ class Job:
 
     def records(self, run: str) -> list[Record]:
         return read_records(self.folder / "results" / run / "records.jsonl")
+
+    def copies(self, run: str) -> list[CopyResult]:
+        return read_copies(self.folder / "results" / run / "copies.jsonl")
 
     def plan(self, run: str) -> Plan:
         return read_json(self.folder / "results" / run / "plan.json", Plan)

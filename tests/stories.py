@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from bench.cell import Cell
+from bench.copies import Copy, CopyResult
+from bench.record import Record
 from bench.run import StoredRun
 from bench.theory.claim import ClaimResult
 from bench.verdict.baseline import Acceptance, Baseline, baseline_from_run
-from bench.verdict.judgement import Comparison, Judgement, Verdict
+from bench.verdict.envelope import describe
+from bench.verdict.judgement import Comparison, Departure, EnvelopeTest, Judgement, Verdict
 from builders import (
     DEPTH_AXES,
     crashed,
@@ -19,6 +24,7 @@ from builders import (
     healthy,
     items,
     plan,
+    replaced,
     stored,
     trained,
 )
@@ -146,4 +152,104 @@ def mixed() -> Story:
     return stored(the_plan, after, of=here), judgements, as_baseline(stored(the_plan, before))
 
 
-STORIES = {story.__name__: story for story in (identical, new, unmeasured, mixed)}
+#: The depths of the cells of :func:`parted`, and of the two that are outside the envelope.
+PARTED, OUTSIDE = (0, 1, 2, 3, 10, 30), (2, 3, 30)
+
+
+def envelope_test(**changes: Any) -> EnvelopeTest:
+    """One that is inside; ``changes`` are fields."""
+    given: dict[str, Any] = {
+        "copies": 12,
+        "seeds": 3,
+        "steps": 20,
+        "inside": True,
+        "starts": 0,
+        "first_step": None,
+        "ratio": 0.25,
+        "worst_step": 11,
+        "strays": 0,
+        "sharp_steps": 20,
+        "risk": 4e-4,
+        "departure": None,
+    }
+    return EnvelopeTest(**{**given, **changes})
+
+
+def outside(**changes: Any) -> EnvelopeTest:
+    """One that is outside and says where it begins; ``changes`` are fields."""
+    departure = Departure(
+        step=1, earlier=0, tensor="layer 1, kernel", distance=1.2e-3, allowed=2.3e-7
+    )
+    given: dict[str, Any] = {"inside": False, "strays": 3, "departure": departure}
+    given |= {"first_step": 4, "ratio": 1234.5, "worst_step": 7, "starts": 1}
+    return envelope_test(**{**given, **changes})
+
+
+def parted() -> Story:
+    """Every outcome of the envelope: two cells inside, of which one is chaotic; one outside and worse,
+    one outside from the first step without a tensor to blame, one whose moving statistic alone departs;
+    one inside but for a seed's jump."""
+    cells = [Cell(depth=depth) for depth in PARTED]
+    the_plan = plan(items("depth", cells, DEPTH_AXES))
+    before = [trained(cell, seed) for cell in cells for seed in the_plan.seeds]
+    # Twice the rounding of copies inside; from step 4 on 1e-2 outside.
+    after = [
+        moved(record, 4e-7, later=1e-2 if record.cell.depth in OUTSIDE else 4e-7)
+        for record in before
+    ]
+    copies = [
+        Copy(cell=cell, seed=seed, number=number)
+        for cell in cells
+        for seed in the_plan.seeds
+        for number in range(4)
+    ]
+    by_key = {record.key: record for record in after}
+    results = {
+        copy: CopyResult(
+            copy=copy,
+            trajectory=moved(by_key[copy.cell, copy.seed], 2e-7 * (copy.number + 1)).trajectory,
+        )
+        for copy in copies
+    }
+    moving = Departure(
+        step=10,
+        earlier=1,
+        tensor="layer 1, moving variance, inference",
+        distance=None,
+        allowed=3e-6,
+    )
+    given = [
+        (Verdict.ROUNDING, envelope_test()),
+        (Verdict.ROUNDING, envelope_test(sharp_steps=3, ratio=0.031, starts=2, strays=1)),
+        (Verdict.REGRESSED, outside()),
+        (Verdict.CHANGED, outside(first_step=0, ratio=math.inf, worst_step=0, departure=None)),
+        (Verdict.CHANGED, envelope_test(inside=False, ratio=0.5, departure=moving)),
+        (Verdict.CHANGED, outside(ratio=12.0)),
+    ]
+    judgements = [
+        Judgement(
+            item=item,
+            verdict=verdict,
+            reason=describe(test)
+            + ("; test accuracy -3.73 pp" if verdict is Verdict.REGRESSED else ""),
+            rung="envelope",
+            envelope=test,
+        )
+        for item, (verdict, test) in zip(the_plan.items, given, strict=True)
+    ]
+    run = replaced(stored(the_plan, after), copies=results)
+    return run, judgements, as_baseline(stored(the_plan, before))
+
+
+def moved(record: Record, size: float, *, later: float | None = None) -> Record:
+    """With losses that differ by ``size``, from step 4 on by ``later``."""
+    losses = np.frombuffer(record.trajectory, "<f4").astype(float)
+    apart = np.full(losses.size, size)
+    apart[4:] = size if later is None else later
+    trajectory = (losses + apart).astype("<f4").tobytes()
+    return msgspec.structs.replace(
+        record, trajectory=trajectory, digest=f"{record.digest[:60]}moved"
+    )
+
+
+STORIES = {story.__name__: story for story in (identical, new, unmeasured, mixed, parted)}

@@ -19,6 +19,7 @@ from bench.cell import (
     LOSSES,
     NORMALIZATIONS,
     OPTIMIZERS,
+    POOLINGS,
     PRECISIONS,
     SCALED_INITIALIZERS,
     Cell,
@@ -60,6 +61,9 @@ def cells(draw: st.DrawFn) -> Cell:
         steps=draw(st.integers(1, 100000)),
         precision=draw(st.sampled_from(PRECISIONS)),
         engine=draw(st.sampled_from(ENGINES)),
+        pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
+        filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
+        weight_decay=draw(st.floats(0, 10)),
     )
 
 
@@ -84,6 +88,12 @@ GOLDEN_IDS = [
         ("depth",),
         "depth:30-arch:residual-branch:scaled",
     ),
+    (
+        Cell(architecture="cnn", pooling="average", filters=8, weight_decay=0.01),
+        ("opt", "decay"),
+        "arch:cnn-opt:sgd-pool:average-filters:8-decay:0.01",
+    ),
+    (Cell(optimizer="adamw"), ("opt", "decay"), "opt:adamw-decay:0.0"),
     (
         Cell(
             depth=3,
@@ -139,6 +149,9 @@ def test_axes_keep_their_order() -> None:
         "steps",
         "precision",
         "engine",
+        "pool",
+        "filters",
+        "decay",
     ]
     assert list(AXES[: len(expected)]) == expected
 
@@ -164,6 +177,9 @@ def test_defaults_stay() -> None:
         "steps": 600,
         "precision": "float32",
         "engine": "in_graph",
+        "pooling": "max",
+        "filters": 32,
+        "weight_decay": 0.0,
     }
 
 
@@ -251,12 +267,29 @@ def test_split_number_without_number() -> None:
         ({"branch": "scaled"}, "branch:scaled needs arch:residual"),
         ({"optimizer": "Adam"}, "opt:Adam is unknown; opt is one of sgd, momentum, adam"),
         ({"engine": "jit"}, "engine:jit is unknown"),
+        (
+            {"architecture": "cnn", "pooling": "mean"},
+            "pool:mean is unknown; pool is one of max, av",
+        ),
+        ({"pooling": "average"}, "pool:average needs arch:cnn"),
+        ({"filters": 8}, "filters:8 needs arch:cnn"),
+        ({"architecture": "cnn", "filters": 0}, "filters:0 is below 1"),
+        ({"weight_decay": -0.1}, "decay:-0.1 is below 0"),
+        ({"weight_decay": float("inf")}, "decay:inf is not a finite number"),
     ],
 )
 def test_impossible_cell_is_refused(values: dict[str, object], message: str) -> None:
     """The message names axis and value, and what there is."""
     with pytest.raises(ValueError, match=re.escape(message)):
         Cell(**values)  # type: ignore[arg-type]
+
+
+def test_a_cell_stored_before_an_axis_was_added_is_the_same_cell() -> None:
+    """What it does not say has the default: baselines from before are read as what they were."""
+    stored = {"depth": 10, "activation": "tanh", "engine": "in_graph"}
+    cell = msgspec.json.decode(msgspec.json.encode(stored), type=Cell)
+    assert (cell.pooling, cell.filters, cell.weight_decay) == ("max", 32, 0.0)
+    assert cell == Cell(depth=10, activation="tanh")
 
 
 def test_unknown_field_in_json_is_refused() -> None:
@@ -289,6 +322,10 @@ def test_graph_tells_the_rest_apart() -> None:
         Cell(activation="tanh"),
         Cell(clipping="norm_1.0"),
         Cell(precision="float64"),
+        Cell(weight_decay=0.1),
+        Cell(architecture="cnn"),
+        Cell(architecture="cnn", filters=8),
+        Cell(architecture="cnn", pooling="average"),
     ]
     assert len({cell.graph() for cell in [Cell(), *changed]}) == len(changed) + 1
 
@@ -328,9 +365,9 @@ def test_known_values_make_cells() -> None:
     """Every value that is listed for an axis is one, with a number for NUMBER."""
     listed = {axis: known_values(axis) for axis in AXES}
     assert {axis for axis, values in listed.items() if not values} == {
-        "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps",
+        "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps", "filters", "decay",
     }  # fmt: skip
     for axis, values in listed.items():
         for value in values:
-            extra = {"arch": "residual"} if axis == "branch" else {}
+            extra = {"branch": {"arch": "residual"}, "pool": {"arch": "cnn"}}.get(axis, {})
             from_texts({axis: value.replace("NUMBER", "0.5"), **extra})

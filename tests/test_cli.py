@@ -79,6 +79,7 @@ def commands() -> list[list[str]]:
         ["report"],
         ["compare"],
         ["theory"],
+        ["history"],
         ["baseline"],
         ["baseline", "accept"],
         ["baseline", "show"],
@@ -157,7 +158,7 @@ def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
     lines = (path / "records.jsonl").read_bytes().splitlines(keepends=True)
     (path / "records.jsonl").write_bytes(b"".join([lines[0], lines[1][:40] + b"\n", *lines[2:]]))
     assert cli.main(["report", "a"]) == 2
-    assert "records.jsonl, line 2: not a record of schema 1" in capsys.readouterr().err
+    assert "records.jsonl, line 2: not a record of schema 2" in capsys.readouterr().err
 
 
 # Report
@@ -335,10 +336,11 @@ def test_accept_shows_then_writes(capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(path.name for path in Path("baselines", CLASS).iterdir()) == [
         "class.json",
         "depth.json",
+        "depth.traces.jsonl",
     ]
     assert cli.main(["baseline", "accept", "a", "--yes", "--reason", "again"]) == 0
     assert capsys.readouterr().out == (
-        f"results/a holds nothing that the baseline {CLASS} does not.\n"
+        f"results/a holds no result that the baseline {CLASS} does not.\n"
     )
 
 
@@ -463,10 +465,134 @@ def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     sound = path.read_text()
     path.write_text(sound.replace('"depth:1-', '"depth:99-', 1))
     assert cli.main(["baseline", "check"]) == 2
+    assert "depth.traces.jsonl, line 2: is of depth:1-" in capsys.readouterr().out
+    traces = path.with_name("depth.traces.jsonl")
+    first = json.loads(sound)["cells"][0]["id"]
+    assert first.startswith("depth:1-")
+    path.write_text(sound.replace(first, first.replace("depth:1-", "depth:99-")))
+    traces.write_text(traces.read_text().replace(first, first.replace("depth:1-", "depth:99-")))
+    assert cli.main(["baseline", "check"]) == 2
     assert "is in no grid any more" in capsys.readouterr().out
     path.write_text(sound[:100])
     assert cli.main(["baseline", "check"]) == 2
-    assert "not a baseline of schema 1" in capsys.readouterr().out
+    assert "not a baseline of schema 2" in capsys.readouterr().out
+
+
+def test_accept_notes_mixed_versions_seeds_and_absent_cells(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What will stand side by side is said before accepting, with figures."""
+    write(healthy(results("a")))
+    accepted(healthy(results("a")))
+    run = healthy(results("b"), of=environment(software={"tensorflow": "2.22.0"}))
+    cells = [item.cell for item in run.plan.items[:4]]
+    the_plan = plan(run.plan.items[:4], seeds=(0, 1))
+    records = [trained(cell, seed, salt="b") for cell in cells for seed in (0, 1)]
+    write(stored(the_plan, records, path=run.path, of=run.environment))
+    capsys.readouterr()
+    arguments = ["baseline", "accept", "b", "--yes", "--reason", "x", "-k", "depth:3-"]
+    assert cli.main(arguments) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "4 cells of the baseline stay as TensorFlow 2.21.0 with Keras 3.15.1 gave them, and this run "
+        "is of 2.22.0 with 3.15.1: the class then mixes versions" in out
+    )
+    assert "2 cells stored under other seeds than this run's: 0, 1, 2, now 0, 1" in out
+    assert "2 cells of the baseline not in this run, such as depth/depth:30-" in out
+    assert cli.main(["baseline", "show"]) == 0
+    assert "2. " in capsys.readouterr().out
+
+
+def test_accept_adds_trajectories_to_equal_results(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results are the same, but were stored without trajectories: these are added, and said so."""
+    run = healthy(results("a"))
+    bare = {k: msgspec.structs.replace(r, trajectory=b"") for k, r in run.records.items()}
+    write(replaced(run, records=bare))
+    accepted(run)
+    write(healthy(results("b")))
+    arguments = ["baseline", "accept", "b", "--yes", "--reason", "trajectories"]
+    assert cli.main(arguments) == 0
+    assert "6 cells with the same results get trajectories" in capsys.readouterr().out
+    assert cli.main(arguments) == 0
+    assert "holds no result that the baseline" in capsys.readouterr().out
+
+
+# History
+
+
+def stored_history() -> None:
+    """Two acceptances, a run of other bits since, and folders that are no runs."""
+    for day, tensorflow, name in ((1, "2.20.0", "a"), (2, "2.21.0", "b"), (3, "2.22.0", "c")):
+        of = environment(
+            software={"tensorflow": tensorflow},
+            run={"started": f"2026-11-0{day}T03:15:02+00:00", "commit": "472e8d3b0a"},
+        )
+        run = healthy(results(name), of=of)
+        write(run if name == "a" else worse(run, 10, by=0.03))
+        if name != "c":
+            accepted(run)
+    results("empty").mkdir()
+    write(healthy(results("damaged")))
+    (results("damaged") / "records.jsonl").write_text("{}\n")
+
+
+def test_history(capsys: pytest.CaptureFixture[str]) -> None:
+    """Acceptances and runs in order of time, the step marked, what cannot be read named."""
+    stored_history()
+    capsys.readouterr()
+    assert cli.main(["history", "depth:10-act:relu"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    check_golden("cli-history.md", out)
+
+
+def test_history_in_other_forms(capsys: pytest.CaptureFixture[str]) -> None:
+    """Raw numbers as CSV, warnings aside, and the same as JSON."""
+    stored_history()
+    capsys.readouterr()
+    assert cli.main(["history", "depth:10-act:relu", "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["run"], row["acceptance"]) for row in rows] == [("a", "1"), ("b", "2"), ("c", "")]
+    assert float(rows[1]["step"]) == pytest.approx(-0.03)
+    assert [row["same_digests"] for row in rows] == ["", "0", "3"]
+    assert len(re.findall("^bench: warning: ", err, re.MULTILINE)) == 2
+    assert cli.main(["history", "depth:10-act:relu", "--format", "json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [point["mean"] for point in content["points"]] == [float(row["mean"]) for row in rows]
+    assert len(content["warnings"]) == 2
+
+
+def test_history_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """As an SVG with the values, the step and the versions in words."""
+    stored_history()
+    assert cli.main(["history", "depth:10-act:relu", "--plot", "history.svg"]) == 0
+    text = Path("history.svg").read_text()
+    for word in ("2026-11-03 TF 2.22.0", "-3.00 pp", "acceptance", "stored run", "test accuracy"):
+        assert word in text
+    assert cli.main(["history", "depth:10-act:relu", "--plot", "history.bmp"]) == 2
+    assert "no picture of this kind" in capsys.readouterr().err
+
+
+def test_history_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown and ambiguous cells, metrics and classes say what there is."""
+    stored_history()
+    capsys.readouterr()
+    for arguments, said in (
+        (["depth:4-"], "no cell 'depth:4-' among 6 stored ones"),
+        (["depth:10-"], "depth/depth:10-act:tanh"),
+        (["depth:10-act:relu", "--metric", "mood"], "no metric 'mood'\n  -> there are: test_acc"),
+        (["depth:10-act:relu", "--class", "cpu-z"], f"'cpu-z'\n  -> there are: {CLASS}"),
+    ):
+        assert cli.main(["history", *arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert said in err
+    numerics = msgspec.structs.replace(environment().numerics, isa="avx2")
+    write(healthy(results("other"), of=environment(numerics=numerics)))
+    assert cli.main(["history", "depth:10-act:relu"]) == 2
+    assert "choose one with --class: cpu-avx2-onednn-1thread" in capsys.readouterr().err
+    assert cli.main(["history", "depth:10-act:relu", "--class", CLASS]) == 0
 
 
 # Grids and data

@@ -30,8 +30,9 @@ def test_the_same_command_twice_is_identical(job: Job) -> None:
     assert min(r.test_accuracy or 0 for r in first) > 0.9
 
 
-def test_another_learning_rate_is_not_identical(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A planted change of Keras' SGD, a tenth of a percent, changes every digest."""
+def test_another_learning_rate_is_changed(job: Job) -> None:
+    """A planted change of Keras' SGD, a tenth of a percent, changes every digest and leaves the
+    rounding envelope; the first update is named. That is found against a run by training copies."""
     job.run(*CELLS, "--run", "first")
     (job.folder / "sitecustomize.py").write_text(
         "import sys\n"
@@ -43,6 +44,12 @@ def test_another_learning_rate_is_not_identical(job: Job, monkeypatch: pytest.Mo
         "            return super().apply_gradients(pairs, *args, **kwargs)\n"
         "    tf.keras.optimizers.SGD = SGD\n"
     )
-    job.run(*CELLS, "--run", "second", PYTHONPATH=str(job.folder))
+    arguments = [*CELLS, "--run", "second", "--against", "results/first"]
+    output = job.run(*arguments, expect=1, PYTHONPATH=str(job.folder))
+    assert re.search(r"^changed +1$", output, re.MULTILINE)
+    report = (job.folder / "results" / "second" / "report.md").read_text()
+    assert "losses leave the rounding envelope at step 1" in report
+    assert re.search(r"it begins in layer 1, (kernel|bias), which departs by [^ ]+ of its", report)
+    assert {copy.crash for copy in job.copies("second")} == {None}
     first, second = (job.records(name) for name in ("first", "second"))
     assert {r.digest for r in first}.isdisjoint(r.digest for r in second)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from bench.check import read_results
+from faults import ABORT
 from jobs import FAULTY, Job
 
 CLASS = "cpu-fake-onednn-1thread"
@@ -123,6 +124,89 @@ class TestMainJob:
         output = job.run("--axis", "act=sigmoid", "-k", "test_depth", "--run", "r", expect=1)
         assert re.search(r"^CLAIM VIOLATED depth/", output, re.MULTILINE)
         assert "test_claim[sigmoid-signal-ratio]" in output
+
+
+#: Other digests, and losses that are off by as much: a hundred times what copies are.
+SHIFTED = {"FAULTY_SHIFT": "0.001"}
+
+
+class TestCopies:
+    """Cells whose bits differ get copies, and an envelope."""
+
+    def first(self, job: Job) -> None:
+        """A run that others are compared with."""
+        job.run(*FEW[:-1], "first")
+
+    def against(self, job: Job, run: str, expect: int, *more: str, **environment: str) -> str:
+        arguments = [*FEW[:-1], run, "--against", "results/first", *more]
+        return job.run(*arguments, expect=expect, **environment)
+
+    def test_against_a_run(self, job: Job) -> None:
+        """The same bits are identical, with no copy; others get copies of each seed, and a loss that
+        is beyond them from the first step on is a change, which the report explains."""
+        self.first(job)
+        same = self.against(job, "same", 0)
+        assert re.search(r"^identical +4$", same, re.MULTILINE)
+        assert job.copies("same") == []
+        other = self.against(job, "other", 1, **SHIFTED)
+        assert re.search(r"^changed +4$", other, re.MULTILINE)
+        assert "losses leave the rounding envelope at step 0" in other
+        found = Counter((copy.copy.cell, copy.copy.seed) for copy in job.copies("other"))
+        assert set(found) == set(job.plan("other").replicas())
+        assert len(set(found.values())) == 1
+        report = (job.folder / "results" / "other" / "report.md").read_text()
+        assert "rounding envelope" in report
+
+    def test_kill_among_the_copies_and_resume(self, job: Job) -> None:
+        """SIGKILL while copies are trained: resuming keeps replicas and copies, and trains the rest;
+        judged again without training, the verdicts are the same."""
+        self.first(job)
+        arguments = [*FEW[:-1], "r", "--against", "results/first"]
+        path = job.folder / "results" / "r" / "copies.jsonl"
+        process = job.start(*arguments, FAULTY_COPY_SEC="0.3", **SHIFTED)
+        wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= 4)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        wait_for(lambda: not _trainers_of(job))
+        records, copies = job.records("r"), job.copies("r")
+        with path.open("ab") as file:
+            file.write(b'{"copy":{"cell":{"depth":3')
+        output = job.run(*arguments, "--resume", expect=1, **SHIFTED)
+        assert re.search(r"^changed +4$", output, re.MULTILINE)
+        assert job.records("r") == records
+        after = job.copies("r")
+        assert after[: len(copies)] == copies
+        assert set(Counter(result.copy for result in after).values()) == {1}
+        whole = len(after)
+        again = job.run(*arguments, "--resume", expect=1, **SHIFTED)
+        assert re.search(r"^changed +4$", again, re.MULTILINE)
+        assert len(job.copies("r")) == whole
+
+    def test_copies_that_crash_are_no_finding(self, job: Job) -> None:
+        """The run goes on and ends, and the distribution decides."""
+        self.first(job)
+        faults = {"FAULTY_COPIES": f"100:{ABORT}"}
+        output = self.against(job, "r", 0, **SHIFTED, **faults)
+        assert re.search(r"^equivalent +4$", output, re.MULTILINE)
+        crashes = [copy.crash for copy in job.copies("r")]
+        assert crashes
+        assert {crash.message for crash in crashes if crash} == {"killed by SIGABRT"}
+
+    def test_damaged_copies(self, job: Job) -> None:
+        """Exit 2 with file and line."""
+        self.first(job)
+        self.against(job, "r", 1, **SHIFTED)
+        path = job.folder / "results" / "r" / "copies.jsonl"
+        path.write_bytes(b"{}\n" + path.read_bytes())
+        output = self.against(job, "r", 2, "--resume", **SHIFTED)
+        assert "results/r/copies.jsonl, line 1: not a copy's result" in output
+        assert "Traceback" not in output
+
+    def test_against_no_run(self, job: Job) -> None:
+        """A mistyped folder is found before anything is trained."""
+        output = job.run(*FEW, "--against", "results/none", expect=2)
+        assert "results/none: no such run" in output
+        assert not (job.folder / "results" / "r" / "records.jsonl").exists()
 
 
 CHECKS = ("-k", "test_numerics and optimizer:sgd-engine:eager-precision:float32", "--run", "r")

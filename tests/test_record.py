@@ -17,7 +17,18 @@ from test_cell import cells
 
 from bench.cell import Cell
 from bench.errors import BenchError
-from bench.record import Crash, Flow, Record, decode, encode, finite, finite_list, read_records
+from bench.record import (
+    VALUES,
+    Crash,
+    Flow,
+    Record,
+    Tensors,
+    decode,
+    encode,
+    finite,
+    finite_list,
+    read_records,
+)
 from builders import crashed, diverged, flow, trained
 
 floats = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
@@ -27,6 +38,20 @@ flows = st.builds(
     **dict.fromkeys(Flow.__struct_fields__[:6], numbers),
     **dict.fromkeys(Flow.__struct_fields__[6:], floats),
 )
+
+
+@st.composite
+def fingerprints(draw: st.DrawFn) -> Tensors:
+    """Any fingerprints that can be made."""
+    names = draw(st.lists(st.text(st.characters(codec="utf-8")), max_size=3))
+    steps = draw(st.lists(st.integers(0, 200), max_size=3))
+    size = 4 * len(names) * len(steps)
+    return Tensors(
+        names=names,
+        steps=steps,
+        hashes=draw(st.binary(min_size=size, max_size=size)),
+        values=draw(st.binary(min_size=VALUES * size, max_size=VALUES * size)),
+    )
 
 
 @st.composite
@@ -51,6 +76,7 @@ def records(draw: st.DrawFn) -> Record:
         diverged_step=draw(st.integers(0, 10**6)) if outcome == "diverged" else None,
         digest="0" if outcome == "trained" else draw(text),
         trajectory=draw(st.binary(max_size=40)),
+        tensors=draw(st.one_of(st.none(), fingerprints())),
         start=draw(st.one_of(st.none(), flows)),
         end=draw(st.one_of(st.none(), flows)),
         images_per_sec=draw(floats),
@@ -112,7 +138,7 @@ def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
 
 
 def expect_damage(path: Path, line: int, why: str) -> None:
-    expected = re.escape(f"{path}, line {line}: not a record of schema 1: ") + ".*" + re.escape(why)
+    expected = re.escape(f"{path}, line {line}: not a record of schema 2: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
         read_records(path)
     assert f"remove line {line}" in caught.value.hint
@@ -143,7 +169,7 @@ def edited(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (edited(schema=2), "schema 2, and this version reads schema 1"),
+        (edited(schema=3), "schema 3, and this version reads schema 2"),
         (edited(schema="1"), "Expected `int`, got `str` - at `$.schema`"),
         (edited(accuracy=0.9), "unknown field `accuracy`"),
         (edited(cell={"deep": 3}), "unknown field `deep`"),
@@ -163,6 +189,25 @@ def edited(**changes: Any) -> bytes:
 def test_a_line_that_is_no_record(tmp_path: Path, line: bytes, why: str) -> None:
     """Another schema, an unknown field, NaN, a contradiction: refused, with the reason."""
     expect_damage(write(tmp_path / "r.jsonl", LINES[1], line, LINES[2]), 2, why)
+
+
+def test_a_record_of_schema_1_is_read(tmp_path: Path) -> None:
+    """It had no fingerprints; all else is as it was."""
+    fields = json.loads(LINES[0])
+    for name in ("tensors", "recipe"):
+        del fields[name]
+    line = json.dumps({**fields, "schema": 1}).encode() + b"\n"
+    (record,) = read_records(write(tmp_path / "r.jsonl", line))
+    assert record == msgspec.structs.replace(SOME[0], schema=1)
+    assert (record.tensors, record.recipe) == (None, 1)
+
+
+@pytest.mark.parametrize(("hashes", "values"), [(4, 8), (12, 16), (8, 12), (8, 24), (0, 0)])
+def test_fingerprints_of_another_size(hashes: int, values: int) -> None:
+    """Two tensors are two hashes of 4 bytes and two pairs of 4 bytes: anything else is refused, as
+    it would be read as other tensors."""
+    with pytest.raises(ValueError, match="fingerprints of 2 tensors have another size"):
+        Tensors(names=["a", "b"], steps=[0], hashes=bytes(hashes), values=bytes(values))
 
 
 def test_absent_file(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ import pytest
 
 import bench
 from bench.cell import Cell
+from bench.copies import Copy, CopyResult, encode_copy, read_copies
 from bench.errors import BenchError
 from bench.record import Record, encode, read_records
 from bench.run import (
+    COPIES,
     PLAN,
     RECORDS,
     Plan,
@@ -29,7 +31,18 @@ from bench.run import (
     read_run,
     write_atomically,
 )
-from builders import DEPTH_AXES, environment, healthy, items, plan, trained, write
+from builders import (
+    DEPTH_AXES,
+    copied,
+    crashed,
+    environment,
+    healthy,
+    items,
+    plan,
+    replaced,
+    trained,
+    write,
+)
 
 SHALLOW, DEEP = Cell(depth=3), Cell(depth=10)
 PLAN_OF_TWO = plan(items("depth", [SHALLOW, DEEP], DEPTH_AXES), seeds=(0, 1))
@@ -86,6 +99,45 @@ def test_records_are_in_the_order_of_seeds(tmp_path: Path) -> None:
     """Replicas end in any order; seed-matched comparison needs theirs."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO[::-1])
     assert [record.seed for record in read_run(path).of(DEEP)] == [0, 1]
+
+
+def test_records_of_further_seeds_follow_those_of_the_plan(tmp_path: Path) -> None:
+    """In order, and only of the cell that was given them."""
+    path = tmp_path / "run"
+    with RunWriter(path, PLAN_OF_TWO) as writer:
+        writer.write_environment(environment())
+        for seed in (7, 1, 5, 0):
+            writer.append(trained(DEEP, seed))
+        for record in RECORDS_OF_TWO[:2]:
+            writer.append(record)
+        assert writer.missing() == []
+    run = read_run(path)
+    assert [record.seed for record in run.of(DEEP)] == [0, 1, 5, 7]
+    assert [record.seed for record in run.of(SHALLOW)] == [0, 1]
+    fewer = {key: record for key, record in run.records.items() if key[1] != 5}
+    assert [record.seed for record in replaced(run, records=fewer).of(DEEP)] == [0, 1, 7]
+
+
+COPIES_OF_DEEP = [copied(trained(DEEP, 1), number) for number in (11, 0, 4)]
+
+
+def test_copies_are_read_and_ordered_by_number(tmp_path: Path) -> None:
+    """All of a replica's, however many, crashed ones too; a run without any has none."""
+    path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
+    assert read_run(path).copies == {}
+    (path / COPIES).unlink()  # as runs of earlier versions have none
+    assert read_run(path).copies_of(DEEP, 1) == []
+    crash = crashed(DEEP, 1).crash
+    failed = CopyResult(copy=Copy(cell=DEEP, seed=1, number=2), crash=crash)
+    with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
+        for result in (*COPIES_OF_DEEP, failed, *map(copied, RECORDS_OF_TWO[1:3])):
+            writer.append(result)
+        assert writer.so_far(environment()) == read_run(path)
+    run = read_run(path)
+    assert [result.copy.number for result in run.copies_of(DEEP, 1)] == [0, 2, 4, 11]
+    assert run.copies_of(DEEP, 1)[1] == failed
+    assert run.copies_of(SHALLOW, 0) == []
+    assert replaced(run, copies={}).copies_of(DEEP, 1) == []
 
 
 def test_every_record_is_on_disk_at_once(tmp_path: Path) -> None:
@@ -191,6 +243,32 @@ def test_resume_cuts_a_torn_line(tmp_path: Path, cut: int) -> None:
         writer.append(RECORDS_OF_TWO[2])
         writer.append(RECORDS_OF_TWO[3])
     assert (path / RECORDS).read_bytes() == b"".join(map(encode, RECORDS_OF_TWO))
+
+
+@pytest.mark.parametrize("cut", [1, 50, len(encode_copy(COPIES_OF_DEEP[2])) - 1])
+def test_resume_cuts_a_torn_copy(tmp_path: Path, cut: int) -> None:
+    """Whole lines are kept, and what is appended begins a line of its own."""
+    path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
+    lines = [encode_copy(result) for result in COPIES_OF_DEEP]
+    (path / COPIES).write_bytes(b"".join(lines[:2]) + lines[2][:cut])
+    with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
+        assert list(writer.copies.values()) == COPIES_OF_DEEP[:2]
+        writer.append(COPIES_OF_DEEP[2])
+    assert read_copies(path / COPIES) == COPIES_OF_DEEP
+
+
+@pytest.mark.parametrize("garbage", [b"{}\n", b"\xff\n", b"\n"])
+def test_damaged_copies_are_named(tmp_path: Path, garbage: bytes) -> None:
+    """By file and line, when the run is read and when it is resumed; nothing is repaired silently."""
+    path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
+    content = encode_copy(COPIES_OF_DEEP[0]) + garbage + encode_copy(COPIES_OF_DEEP[1])
+    (path / COPIES).write_bytes(content)
+    message = re.escape(f"{path / COPIES}, line 2: not a copy's result: ")
+    with pytest.raises(BenchError, match=message):
+        read_run(path)
+    with pytest.raises(BenchError, match=message):
+        RunWriter(path, PLAN_OF_TWO, resume=True).__enter__()
+    assert (path / COPIES).read_bytes() == content
 
 
 def test_resume_refuses_damage_in_the_middle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,12 +13,13 @@ import dask
 import distributed
 import msgspec
 
-from bench.check import Check, CheckResult, decode_result, encode_result
+from bench.check import Check, decode_result, encode_result
+from bench.copies import Copy, decode_copy, encode_copy
 from bench.errors import BenchError
 from bench.execution import machine, protocol
-from bench.execution.schedule import Task
+from bench.execution.schedule import Outcome, Task
 from bench.execution.supervisor import Supervisor
-from bench.record import Record, decode, encode
+from bench.record import decode, encode
 
 #: What a training process takes, with room: 850 MiB were measured at depth 30 with batch
 #: normalization, and the tutorial's CNN holds the activations of 1,000 test images.
@@ -35,6 +37,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         scheduler: address of a Dask scheduler whose workers are used instead of this machine's.
         cell_timeout_sec: a replica that takes longer has crashed.
         memory_limit_bytes: per worker; None: its share of this machine's memory.
+        python: interpreter of the training processes, with its TensorFlow.
+        variables: of their environment, added to this process' own.
     """
 
     device: str = "cpu"
@@ -43,6 +47,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: str | None = None
     cell_timeout_sec: float = 300.0
     memory_limit_bytes: int | None = None
+    python: str = sys.executable
+    variables: dict[str, str] = {}
 
 
 class TrainerPlugin(distributed.WorkerPlugin):
@@ -53,6 +59,7 @@ class TrainerPlugin(distributed.WorkerPlugin):
         memory_limit_bytes: per process; 0: none.
         environments: per worker name, variables that choose its device; workers of a foreign
             scheduler have been given theirs by whoever started them.
+        python: their interpreter; None: the worker's own.
     """
 
     def __init__(
@@ -61,17 +68,20 @@ class TrainerPlugin(distributed.WorkerPlugin):
         *,
         memory_limit_bytes: int,
         environments: Mapping[str, Mapping[str, str]],
+        python: str | None = None,
     ) -> None:
         self.name = f"bench-{uuid.uuid4().hex}"  # several runs may share a scheduler
         self._settings = settings
         self._memory_limit_bytes = memory_limit_bytes
         self._environments = environments
+        self._python = python
 
     def setup(self, worker: Any) -> None:
         name = str(worker.name)
         self.supervisor = Supervisor(
             self._settings,
             environment=self._environments.get(name, {}),
+            python=self._python or sys.executable,
             memory_limit_bytes=self._memory_limit_bytes,
             name=name,
         )
@@ -86,10 +96,12 @@ def start_trainer(plugin: str) -> bytes:
 
 
 def do(plugin: str, task: Task, timeout_sec: float) -> bytes:
-    """Runs on a worker: one replica or check, as the line of its record or result."""
+    """Runs on a worker: one task, as the line of its record or result."""
     supervisor = _supervisor(plugin)
     if isinstance(task, Check):
         return encode_result(supervisor.verify(task, timeout_sec=timeout_sec))
+    if isinstance(task, Copy):
+        return encode_copy(supervisor.copy(task, timeout_sec=timeout_sec))
     cell, seed = task
     return encode(supervisor.train(cell, seed, timeout_sec=timeout_sec))
 
@@ -148,9 +160,11 @@ class Cluster:
         )
 
 
-def decode_outcome(task: Task, line: bytes) -> Record | CheckResult:
+def decode_outcome(task: Task, line: bytes) -> Outcome:
     """What :func:`do` returned."""
-    return decode_result(line) if isinstance(task, Check) else decode(line)
+    if isinstance(task, Check):
+        return decode_result(line)
+    return decode_copy(line) if isinstance(task, Copy) else decode(line)
 
 
 @contextlib.contextmanager
@@ -219,7 +233,13 @@ def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         plugin = TrainerPlugin(
-            settings, memory_limit_bytes=memory_limit, environments=_environments(count, gpus)
+            settings,
+            memory_limit_bytes=memory_limit,
+            environments={
+                name: {**placement.variables, **device}
+                for name, device in _environments(count, gpus).items()
+            },
+            python=placement.python,
         )
         yield Cluster(client, plugin, placement)
 

@@ -6,19 +6,21 @@ import datetime
 import queue
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import distributed
 
 from bench.check import CheckResult
+from bench.copies import Copy, CopyResult
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.cluster import Cluster, Placement, connect, decode_outcome
-from bench.execution.schedule import Schedule, Task, called
+from bench.execution.schedule import Outcome, Schedule, Task, Training, called, cell_of
 from bench.record import Crash, Record
-from bench.run import RunWriter
+from bench.run import RunWriter, StoredRun
 
 #: How long a run waits for the first worker, or for another one after the last was lost.
 WORKER_TIMEOUT_SEC = 60.0
@@ -32,7 +34,9 @@ class Progress(Protocol):
 
     def started(self, worker: str, task: Task) -> None: ...
 
-    def finished(self, worker: str, outcome: Record | CheckResult) -> None: ...
+    def finished(self, worker: str, outcome: Outcome) -> None: ...
+
+    def added(self, tasks: Sequence[Task]) -> None: ...
 
     def tick(self) -> None: ...
 
@@ -45,6 +49,7 @@ class Execution:
         placement: where replicas run.
         data: ``name``, ``fingerprint`` and ``source`` of the images.
         cache_dir: where their cache is.
+        follow: asked when everything is done what is to be done next, until that is nothing.
     """
 
     def __init__(
@@ -55,13 +60,15 @@ class Execution:
         data: dict[str, str],
         cache_dir: Path,
         progress: Progress,
+        follow: Callable[[StoredRun], Sequence[Task]] = lambda _: (),
     ) -> None:
         self._writer = writer
         self._placement = placement
         self._data = data
         self._cache_dir = cache_dir
         self._progress = progress
-        self._schedule = Schedule(writer.missing(), writer.missing_checks())
+        self._follow = follow
+        self._schedule = Schedule([*writer.missing(), *writer.missing_checks()])
         self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
         self._running: dict[str, Task | None] = {}
         self._starting: set[str] = set()
@@ -85,7 +92,7 @@ class Execution:
 
     def _loop(self, cluster: Cluster) -> None:
         looked, seen = 0.0, time.monotonic()
-        while self._schedule or self._busy or self.environment is None:
+        while self._schedule or self._busy or self.environment is None or self._go_on(cluster):
             now = time.monotonic()
             if now - looked > _LOOK_FOR_WORKERS_SEC:
                 looked = now
@@ -107,6 +114,17 @@ class Execution:
     @property
     def _busy(self) -> bool:
         return any(task is not None for task in self._running.values())
+
+    def _go_on(self, cluster: Cluster) -> bool:
+        """Whether more is to be done, in which case idle workers have begun."""
+        assert self.environment is not None
+        tasks = self._follow(self._writer.so_far(self.environment))
+        self._schedule.add(tasks)
+        self._progress.added(tasks)
+        for worker in list(self._running):
+            if worker not in self._starting:
+                self._give(cluster, worker)
+        return bool(tasks)
 
     def _welcome(self, cluster: Cluster) -> None:
         """Starts the trainers of new workers, and takes back what lost workers had."""
@@ -184,22 +202,28 @@ class Execution:
                     hint="start workers of one kind, or one run for each kind",
                 )
 
-    def _keep(self, worker: str, record: Record | CheckResult) -> None:
-        self._writer.append(record)
-        self._progress.finished(worker, record)
-        if isinstance(record, CheckResult):
+    def _keep(self, worker: str, outcome: Outcome) -> None:
+        self._writer.append(outcome)
+        self._progress.finished(worker, outcome)
+        if isinstance(outcome, CheckResult):
             return
-        if record.crash is not None and record.crash.reason == "timeout":
+        if outcome.crash is not None and outcome.crash.reason == "timeout":
+            seed = outcome.key.seed if isinstance(outcome, CopyResult) else outcome.seed
             crash = Crash(
                 reason="not attempted",
-                message=f"not attempted after seed {record.seed} hung: {record.crash.message}",
+                message=f"not attempted after seed {seed} hung: {outcome.crash.message}",
             )
-            for cell, seed in self._schedule.drop(record.cell):
-                skipped = Record(
-                    cell=cell, seed=seed, outcome="crashed", data=record.data, crash=crash
-                )
+            for task in self._schedule.drop(cell_of(outcome.key)):
+                skipped = self._not_attempted(task, crash)
                 self._writer.append(skipped)
                 self._progress.finished(worker, skipped)
+
+    def _not_attempted(self, task: Training, crash: Crash) -> Record | CopyResult:
+        if isinstance(task, Copy):
+            return CopyResult(copy=task, crash=crash)
+        cell, seed = task
+        data = self._data["fingerprint"]
+        return Record(cell=cell, seed=seed, outcome="crashed", data=data, crash=crash)
 
     def _lost(self, worker: str) -> None:
         """A Dask worker went away: trouble of the machine, so its task is done elsewhere."""

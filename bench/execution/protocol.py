@@ -8,8 +8,10 @@ import msgspec
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
+from bench.copies import Copy, CopyResult
 from bench.environment import Numerics
 from bench.record import Crash, Record
+from bench.saved import Loaded, Written
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -32,6 +34,12 @@ class Train(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     seed: int
 
 
+class TrainCopy(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request for one copy of a replica."""
+
+    copy: Copy
+
+
 class Burst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Request to time ``steps`` consecutive steps of a warm cell."""
 
@@ -44,6 +52,21 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Request for one check of TensorFlow's arithmetic."""
 
     check: Check
+
+
+class Save(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request to train a model and save it in every format."""
+
+    folder: str
+    model: str
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request to load what another process saved in one format."""
+
+    folder: str
+    model: str
+    format: str
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -67,6 +90,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     record: Record
 
 
+class Copied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What became of the copy."""
+
+    result: CopyResult
+
+
 class Timed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Seconds that a burst took, until its outputs had arrived in NumPy."""
 
@@ -79,14 +108,26 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     result: CheckResult
 
 
+class Saved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What became of each format."""
+
+    results: list[Written]
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the file gave."""
+
+    result: Loaded
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last request ended in an exception; the process is sound unless memory ran out."""
 
     crash: Crash
 
 
-Reply = Ready | Trouble | Done | Timed | Verified | Failed
-Request = Settings | Train | Burst | Verify
+Reply = Ready | Trouble | Done | Copied | Timed | Verified | Saved | Reloaded | Failed
+Request = Settings | Train | TrainCopy | Burst | Verify | Save | Load
 
 _encoder = msgspec.json.Encoder()
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

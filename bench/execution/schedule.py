@@ -1,4 +1,4 @@
-"""What a free worker does next. Replicas that share a compiled graph stay together."""
+"""What a free worker does next. Trainings that share a compiled graph stay together."""
 
 from __future__ import annotations
 
@@ -6,24 +6,36 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 
 from bench.cell import Cell
-from bench.check import Check
+from bench.check import Check, CheckResult
+from bench.copies import Copy, CopyResult
+from bench.measure.trajectory import LENGTH
+from bench.record import Record
 
 Replica = tuple[Cell, int]
-Task = Replica | Check
+Training = Replica | Copy
+Task = Training | Check
+Outcome = Record | CopyResult | CheckResult
 
 
 class Schedule:
-    """Hands out tasks. A worker gets all replicas of one graph before those of another, the most
+    """Hands out tasks. A worker gets all trainings of one graph before those of another, the most
     expensive graphs first so that workers end together. A worker without a graph of its own gets
     checks, and when there are none, helps with the graph that has most left.
     """
 
-    def __init__(self, replicas: Iterable[Replica], checks: Iterable[Check] = ()) -> None:
-        self._checks = deque(checks)
-        self._groups: dict[Cell, deque[Replica]] = {}
-        for cell, seed in replicas:
-            self._groups.setdefault(cell.graph(), deque()).append((cell, seed))
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._checks: deque[Check] = deque()
+        self._groups: dict[Cell, deque[Training]] = {}
         self._owner: dict[Cell, Hashable] = {}
+        self.add(tasks)
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Takes further tasks."""
+        for task in tasks:
+            if isinstance(task, Check):
+                self._checks.append(task)
+            else:
+                self._groups.setdefault(cell_of(task).graph(), deque()).append(task)
 
     def __len__(self) -> int:
         return sum(len(group) for group in self._groups.values()) + len(self._checks)
@@ -51,34 +63,48 @@ class Schedule:
         if isinstance(task, Check):
             self._checks.appendleft(task)
         else:
-            self._groups.setdefault(task[0].graph(), deque()).appendleft(task)
+            self._groups.setdefault(cell_of(task).graph(), deque()).appendleft(task)
 
-    def drop(self, cell: Cell) -> list[Replica]:
-        """Takes out all replicas of a cell that are left."""
+    def drop(self, cell: Cell) -> list[Training]:
+        """Takes out all trainings of a cell that are left."""
         group = self._groups.get(cell.graph(), deque())
-        dropped = [replica for replica in group if replica[0] == cell]
-        kept = [replica for replica in group if replica[0] != cell]
+        dropped = [task for task in group if cell_of(task) == cell]
+        kept = [task for task in group if cell_of(task) != cell]
         group.clear()
         group.extend(kept)
         return dropped
 
     def _cost(self, graph: Cell) -> float:
-        return sum(cost(cell) for cell, _ in self._groups[graph])
+        return sum(cost(task) for task in self._groups[graph])
 
 
-def cost(cell: Cell) -> float:
-    """Work of a replica, in millions of multiplications, forward."""
+#: A check takes about as long as a replica of depth 3.
+_CHECK_COST = 6e3
+
+
+def cell_of(task: Training) -> Cell:
+    """The cell that is trained."""
+    return task.cell if isinstance(task, Copy) else task[0]
+
+
+def cost(task: Task) -> float:
+    """Work of a task, in millions of multiplications, forward."""
+    if isinstance(task, Check):
+        return _CHECK_COST
+    cell = cell_of(task)
+    steps = min(cell.steps, LENGTH) if isinstance(task, Copy) else cell.steps
     if cell.architecture == "cnn":
         per_image = 28 * 28 * 25 * 32 + 14 * 14 * 25 * 32 * 64 + 7 * 7 * 64 * 1024
     else:
         per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
     normalized = 2 if cell.normalization != "none" else 1
-    return normalized * per_image * cell.batch * cell.steps / 1e6
+    return normalized * per_image * cell.batch * steps / 1e6
 
 
 def called(task: Task) -> str:
     """A task in words."""
     if isinstance(task, Check):
         return task.id
-    cell, seed = task
-    return f"{cell.id(('depth', 'act', 'init', 'norm'))}, seed {seed}"
+    cell, seed = (task.cell, task.seed) if isinstance(task, Copy) else task
+    what = f"copy {task.number} of " if isinstance(task, Copy) else ""
+    return f"{what}{cell.id(('depth', 'act', 'init', 'norm'))}, seed {seed}"

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
@@ -22,9 +23,11 @@ import psutil
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
+from bench.copies import Copy, CopyResult
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.record import Crash, Record
+from bench.saved import FORMATS, Loaded, Written
 
 #: Importing TensorFlow takes seconds, from a cold network disk a minute or two.
 START_TIMEOUT_SEC = 300.0
@@ -130,6 +133,21 @@ class Supervisor:
             )
         return msgspec.structs.replace(record, worker=self._name)
 
+    def copy(self, copy: Copy, *, timeout_sec: float) -> CopyResult:
+        """Trains one copy; a process that dies, hangs or fills the memory is a crashed result.
+
+        Raises:
+            BenchError: a process could not be started.
+        """
+        begin = time.perf_counter()
+        try:
+            reply = self._request(protocol.TrainCopy(copy=copy), timeout_sec)
+        except CrashError as crashed:
+            elapsed = time.perf_counter() - begin
+            return CopyResult(copy=copy, total_sec=elapsed, crash=crashed.crash)
+        assert isinstance(reply, protocol.Copied)
+        return reply.result
+
     def verify(self, check: Check, *, timeout_sec: float) -> CheckResult:
         """Runs one check; a process that dies, hangs or fills the memory is a crashed result.
 
@@ -158,6 +176,36 @@ class Supervisor:
         reply = self._request(message, timeout_sec)
         assert isinstance(reply, protocol.Timed)
         return reply.seconds
+
+    def save(self, folder: Path, model: str, *, timeout_sec: float) -> list[Written]:
+        """Trains a model and saves it in every format; see :func:`bench.nets.saving.save`. A process
+        that dies, hangs or fills the memory has written none.
+
+        Raises:
+            BenchError: a process could not be started.
+        """
+        try:
+            reply = self._request(protocol.Save(folder=str(folder), model=model), timeout_sec)
+        except CrashError as crashed:
+            message = crashed.crash.message
+            return [Written(model=model, format=name, error=message) for name in FORMATS]
+        assert isinstance(reply, protocol.Saved)
+        return reply.results
+
+    def load(self, folder: Path, model: str, format_: str, *, timeout_sec: float) -> Loaded:
+        """Loads what :meth:`save` of any version left, and computes with it. A process that dies, hangs
+        or fills the memory could not load it.
+
+        Raises:
+            BenchError: a process could not be started.
+        """
+        message = protocol.Load(folder=str(folder), model=model, format=format_)
+        try:
+            reply = self._request(message, timeout_sec)
+        except CrashError as crashed:
+            return Loaded(model=model, format=format_, error=crashed.crash.message)
+        assert isinstance(reply, protocol.Reloaded)
+        return reply.result
 
     def _request(self, message: protocol.Request, timeout_sec: float) -> protocol.Reply:
         """The answer of a process that is started if need be, and ended if it cannot go on.

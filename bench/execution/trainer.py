@@ -38,7 +38,7 @@ def main() -> None:
         replies.write(protocol.line(protocol.Trouble(message=error.message, hint=error.hint)))
         return
     replies.write(protocol.line(ready))
-    _serve(trainer, examiner, requests, replies)
+    _serve(trainer, examiner, requests, replies, tf32=ready.numerics.tf32)
 
 
 def _read(requests: queue.Queue[protocol.Request]) -> None:
@@ -71,11 +71,13 @@ def _serve(
     examiner: Examiner,
     requests: queue.Queue[protocol.Request],
     replies: IO[bytes],
+    *,
+    tf32: bool,
 ) -> None:
     while True:
         request = requests.get()
         try:
-            reply = _answer(trainer, examiner, request)
+            reply = _answer(trainer, examiner, request, tf32=tf32)
         except Exception as error:
             traceback.print_exc()
             trainer.forget()
@@ -88,15 +90,35 @@ def _serve(
         replies.write(protocol.line(reply))
 
 
-def _answer(trainer: Trainer, examiner: Examiner, request: protocol.Request) -> protocol.Reply:
+def _answer(
+    trainer: Trainer, examiner: Examiner, request: protocol.Request, *, tf32: bool
+) -> protocol.Reply:
+    if isinstance(request, (protocol.Save, protocol.Load)):
+        trainer.forget()
+        return _saving(trainer, request, tf32=tf32)
     if isinstance(request, protocol.Verify):
         trainer.forget()
         return protocol.Verified(result=examiner.examine(request.check))
     if isinstance(request, protocol.Burst):
         seconds = trainer.burst(request.cell, work=request.work, steps=request.steps)
         return protocol.Timed(seconds=seconds)
+    if isinstance(request, protocol.TrainCopy):
+        return protocol.Copied(result=trainer.copy(request.copy))
     assert isinstance(request, protocol.Train)
     return protocol.Done(record=trainer.train(request.cell, request.seed))
+
+
+def _saving(
+    trainer: Trainer, request: protocol.Save | protocol.Load, *, tf32: bool
+) -> protocol.Reply:
+    from bench.nets import saving
+
+    folder = Path(request.folder)
+    if isinstance(request, protocol.Save):
+        written = saving.save(folder, request.model, trainer.data, trainer.device)
+        return protocol.Saved(results=written)
+    loaded = saving.load(folder, request.model, request.format, tf32=tf32)
+    return protocol.Reloaded(result=loaded)
 
 
 def _out_of_memory(error: Exception) -> bool:

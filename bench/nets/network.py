@@ -28,7 +28,8 @@ class Network:
 
     ``model`` maps images to logits; ``view`` maps them to ``[z_1, .., z_L, a_1, .., a_L, logits]``
     through the same layers: z_l is the input of hidden activation l and a_l its output. ``inside`` has
-    every tensor from the first kernel's output to the logits by name, in order; ``variables`` every
+    every tensor from the first kernel's output to the logits by name, in order, and
+    ``pre_activations`` and ``activations`` name the z_l and a_l among them; ``variables`` every
     variable, trainable or moving, by name; ``normalizations`` the layers between kernels and
     activations by name.
     """
@@ -40,6 +41,8 @@ class Network:
     biases: Sequence[Any]
     start: Sequence[npt.NDArray[Any]]
     inside: Mapping[str, Any]
+    pre_activations: Sequence[str]
+    activations: Sequence[str]
     variables: Mapping[str, Any]
     normalizations: Mapping[str, Any]
 
@@ -82,11 +85,20 @@ def build(cell: Cell) -> Network:
     return Network(
         cell=cell,
         model=model,
-        view=keras.Model(inputs, [*builder.pre_activations, *builder.activations, logits]),
+        view=keras.Model(
+            inputs,
+            [
+                *(builder.inside[name] for name in builder.pre_activations),
+                *(builder.inside[name] for name in builder.activations),
+                logits,
+            ],
+        ),
         kernels=[layer.kernel for layer in builder.layers],
         biases=[layer.bias for layer in builder.layers],
         start=[variable.numpy() for variable in model.variables],
         inside=builder.inside,
+        pre_activations=builder.pre_activations,
+        activations=builder.activations,
         variables=builder.variables,
         normalizations=builder.normalizations,
     )
@@ -98,8 +110,8 @@ class _Builder:
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.layers: list[Any] = []
-        self.pre_activations: list[Any] = []
-        self.activations: list[Any] = []
+        self.pre_activations: list[str] = []
+        self.activations: list[str] = []
         self.inside: dict[str, Any] = {}
         self.variables: dict[str, Any] = {}
         self.normalizations: dict[str, Any] = {}
@@ -116,9 +128,9 @@ class _Builder:
         signal = self.noted(f"{name}, kernel output", self.parametric(layer, inputs, name=name))
         if self.cell.normalization != "none":
             signal = self.noted(f"{name}, normalized", self._normalized(name, signal))
-        self.pre_activations.append(signal)
+        self.pre_activations.append(next(reversed(self.inside)))
         signal = self.noted(f"{name}, activation", _activation(self.cell)(signal))
-        self.activations.append(signal)
+        self.activations.append(next(reversed(self.inside)))
         return signal
 
     def noted(self, name: str, tensor: Any) -> Any:
@@ -156,18 +168,20 @@ def _dense(builder: _Builder, signal: Any) -> Any:
 
 
 def _convolutions(builder: _Builder, signal: Any) -> Any:
-    """The MNIST tutorial's network: 5x5x32, pool, 5x5x64, pool, dense 1024."""
-    precision = builder.cell.precision
-    for number, filters in enumerate((32, 64), start=1):
+    """The MNIST tutorial's network: 5x5x32, pool, 5x5x64, pool, dense 1024; or a narrower one."""
+    precision, filters = builder.cell.precision, builder.cell.filters
+    average = builder.cell.pooling == "average"
+    pooling = keras.layers.AveragePooling2D if average else keras.layers.MaxPooling2D
+    for number in (1, 2):
         layer = keras.layers.Conv2D(
-            filters, 5, padding="same", kernel_initializer="zeros", dtype=precision
+            number * filters, 5, padding="same", kernel_initializer="zeros", dtype=precision
         )
         signal = builder.hidden(layer, signal)
-        pooled = keras.layers.MaxPooling2D(2, dtype=precision)(signal)
+        pooled = pooling(2, dtype=precision)(signal)
         signal = builder.noted(f"layer {number}, pooled", pooled)
     signal = builder.noted("flattened", keras.layers.Flatten(dtype=precision)(signal))
     return builder.hidden(
-        keras.layers.Dense(1024, kernel_initializer="zeros", dtype=precision), signal
+        keras.layers.Dense(32 * filters, kernel_initializer="zeros", dtype=precision), signal
     )
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.cell import Cell
+from bench.cell import RECIPE, Cell
+from bench.copies import Copy, CopyResult
 from bench.initial import batch_order
 from bench.measure.flow import flow
-from bench.measure.trajectory import digest, first_not_finite, trajectory
+from bench.measure.tensors import STEPS, fingerprints, joined, signs
+from bench.measure.trajectory import LENGTH, digest, first_not_finite, trajectory
 from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale
 from bench.nets.network import Network, build
 from bench.nets.views import BatchView, Signals, TestView
-from bench.record import Flow, Record, finite
+from bench.record import Flow, Record, Tensors, finite
 
 
 @dataclass
@@ -56,6 +61,16 @@ class Graph:
         )
         built.engine.prepare(cell.batch)
         return built
+
+    def move(self, copy: Copy, step: int, digits: int) -> None:
+        """Moves every trainable entry by one unit in the last of ``digits`` binary places."""
+        for index, variable in enumerate(self.network.model.trainable_variables):
+            value = variable.numpy()
+            role = f"copy {copy.number} before step {step}"
+            up = signs(role, value.size, copy.seed + index * 2**32).reshape(value.shape)
+            _, exponent = np.frexp(value)
+            unit = np.where(value == 0, 0.0, np.ldexp(1.0, exponent - digits))
+            variable.assign((value + up * unit).astype(value.dtype))
 
 
 @dataclass
@@ -96,16 +111,20 @@ class Trainer:
         self._graph = self._warm = None
 
     def train(self, cell: Cell, seed: int) -> Record:
-        """Trains and measures one replica. A loss that is not finite is an outcome, not an error."""
+        """Trains and measures one replica. A loss that is not finite is an outcome, not an error; so
+        is an optimizer that this Keras lacks."""
         begin = time.perf_counter()
-        self._warm = None
-        graph = self.graph(cell, fresh=cell.dropout > 0)
-        graph.network.reset(cell, seed)
-        optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
-        scale = pixel_scale(cell)
-        order = batch_order(
-            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=cell.steps
-        )
+        if lacking := optimizers.absent(cell):
+            return Record(
+                cell=cell,
+                seed=seed,
+                outcome="absent",
+                data=self.data.fingerprint,
+                environment=self.environment,
+                recipe=RECIPE,
+                absent=lacking,
+            )
+        graph, order, scale = self._start(cell, seed, cell.steps)
 
         def look() -> tuple[Signals, Flow, float, float]:
             signals = graph.batch_view(order[0], scale)
@@ -121,8 +140,7 @@ class Trainer:
             return signals, measured, evaluation.accuracy, evaluation.loss
 
         signals, start, _, _ = look()
-        losses, training_sec = graph.engine.train(order, scale)
-        stored = trajectory(losses)
+        losses, tensors, training_sec = _trained(graph, order, scale)
         diverged = first_not_finite(losses)
         _, end, accuracy, test_loss = look()
         if diverged is None and not np.isfinite(test_loss):
@@ -144,13 +162,48 @@ class Trainer:
                     np.array([accuracy, test_loss]),
                 ]
             ),
-            trajectory=stored,
+            trajectory=trajectory(losses),
+            tensors=tensors,
+            recipe=RECIPE,
             start=start,
             end=end if diverged is None else None,
             images_per_sec=cell.steps * cell.batch / training_sec,
             training_sec=training_sec,
             total_sec=time.perf_counter() - begin,
         )
+
+    def copy(self, copy: Copy) -> CopyResult:
+        """Trains a copy over the steps that a trajectory keeps.
+
+        Every entry of every trainable variable is moved by one unit in the last place of the format
+        that hidden layers compute in, up or down at random: before the first step, and once more
+        after it, because what starts at exactly zero (biases, zero initialization) has no last place
+        before. From then on every rounding differs, as it does between two versions.
+        """
+        begin = time.perf_counter()
+        steps = min(copy.cell.steps, LENGTH)
+        graph, order, scale = self._start(copy.cell, copy.seed, steps)
+        digits = SIGNIFICANT_BITS[copy.cell.precision]
+        losses, tensors, _ = _trained(
+            graph, order, scale, move=lambda step: graph.move(copy, step, digits)
+        )
+        return CopyResult(
+            copy=copy,
+            trajectory=trajectory(losses),
+            tensors=tensors,
+            total_sec=time.perf_counter() - begin,
+        )
+
+    def _start(self, cell: Cell, seed: int, steps: int) -> tuple[Graph, Order, Any]:
+        """The cell's graph at its initial values, the order of ``steps`` batches, the pixel scale."""
+        self._warm = None
+        graph = self.graph(cell, fresh=cell.dropout > 0)
+        graph.network.reset(cell, seed)
+        optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
+        order = batch_order(
+            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=steps
+        )
+        return graph, order, pixel_scale(cell)
 
     def burst(self, cell: Cell, *, work: str, steps: int) -> float:
         """Seconds of ``steps`` consecutive training steps or inference batches, nothing else.
@@ -175,3 +228,34 @@ class Trainer:
                 seconds = self._infer(order, scale)
         self._warm = cell, work
         return seconds
+
+
+Order = npt.NDArray[np.int32]
+
+#: Binary places of the format in which hidden layers compute.
+SIGNIFICANT_BITS = {"float32": 24, "float64": 53, "mixed_bfloat16": 8, "mixed_float16": 11}
+
+
+def _trained(
+    graph: Graph, order: Order, scale: Any, move: Callable[[int], None] | None = None
+) -> tuple[npt.NDArray[np.float32], Tensors, float]:
+    """Losses of all steps, fingerprints of the tensors, and the seconds that the steps took.
+
+    Args:
+        graph: at its initial values.
+        order: the batches.
+        scale: of the pixels.
+        move: called before the first and the second step.
+    """
+    seen, losses, seconds = [], [], 0.0
+    starts = [step for step in STEPS if step < len(order)]
+    for start, stop in itertools.pairwise([*starts, len(order)]):
+        if move and start <= 1:
+            move(start)
+        variables = {name: value.numpy() for name, value in graph.network.variables.items()}
+        tensors = graph.batch_view(order[start], scale).tensors
+        seen.append(fingerprints({start: {**variables, **tensors}}))
+        part, took = graph.engine.train(order[start:stop], scale)
+        losses.append(part)
+        seconds += took
+    return np.concatenate(losses), joined(seen), seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,17 @@ class Signals:
 
     ``signals`` and ``activations`` have an array (batch, .., units) per hidden layer; ``signals`` are
     derivatives of each example's own loss. ``gradients`` has one array per trainable variable, of the
-    batch's mean loss.
+    batch's mean loss. ``tensors`` has the tensors of the pass by name, in the order of the
+    computation: forward as in :attr:`Network.inside`, the logits in inference mode where that
+    differs, and backward the gradients of the mean loss. A kernel's output that an activation takes
+    as it is, is left out: TensorFlow fuses the two, unless somebody looks in between, and then
+    computes other bits.
     """
 
     signals: Arrays
     activations: Arrays
     gradients: Arrays
+    tensors: Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,13 @@ class BatchView:
     """Forward and backward pass in training mode that leaves the network as it was."""
 
     def __init__(self, network: Network, loss: Callable[..., Any], images: Images) -> None:
-        variables = network.model.trainable_variables
-        depth = network.cell.hidden_layers
+        self._network = network
+        self._variables = list(network.model.trainable_variables)
         self._states = network.model.non_trainable_variables
+        names = list(network.inside)
+        view = tf.keras.Model(network.model.inputs, list(network.inside.values()))
+        modes_differ = network.cell.normalization == "batch" or network.cell.dropout > 0
+        fused = network.pre_activations if network.cell.normalization == "none" else ()
 
         @tf.function(
             input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)]
@@ -56,24 +65,48 @@ class BatchView:
         def look(indices: Any, pixel_scale: Any) -> Any:
             inputs = scaled(network.cell, tf.gather(images.train_images, indices), pixel_scale)
             labels = tf.gather(images.train_labels, indices)
+            inference = network.model(inputs, training=False) if modes_differ else None
             with tf.GradientTape() as tape:
-                outputs = _as_list(network.view(inputs, training=True))
-                value = loss(labels, outputs[-1])
-            signals, gradients = tape.gradient(value, (outputs[:depth], list(variables)))
-            examples = tf.shape(indices)[0]
-            signals = [signal * tf.cast(examples, signal.dtype) for signal in signals]
-            return signals, outputs[depth:-1], gradients
+                inside = dict(zip(names, _as_list(view(inputs, training=True))))  # noqa: B905 - AutoGraph of 2.12
+                value = loss(labels, inside[names[-1]])
+            hidden = [inside[name] for name in network.pre_activations]
+            for name in fused:
+                del inside[name]
+            gradients = tape.gradient(value, [hidden, self._variables])
+            return inside, inference, gradients
 
         self._look = look
 
     def __call__(self, indices: npt.NDArray[np.int32], pixel_scale: Any) -> Signals:
         """Looks at the training examples ``indices``, int32 (batch,)."""
+        network = self._network
         before = [state.numpy() for state in self._states]
-        signals, activations, gradients = self._look(tf.constant(indices), pixel_scale)
+        inside, inference, (of_hidden, of_variables) = self._look(tf.constant(indices), pixel_scale)
         for state, value in zip(self._states, before, strict=True):
             state.assign(value)
+        forward = {name: np.asarray(inside[name]) for name in network.inside if name in inside}
+        signals = dict(zip(network.pre_activations, _numpy(of_hidden), strict=True))
+        gradients = _numpy(of_variables)
+        by_variable = {
+            id(variable): gradient
+            for variable, gradient in zip(self._variables, gradients, strict=True)
+        }
+        backward = signals | {
+            name: by_variable[id(variable)]
+            for name, variable in network.variables.items()
+            if id(variable) in by_variable
+        }
         return Signals(
-            signals=_numpy(signals), activations=_numpy(activations), gradients=_numpy(gradients)
+            signals=[
+                signal * np.asarray(len(indices), signal.dtype) for signal in signals.values()
+            ],
+            activations=[forward[name] for name in network.activations],
+            gradients=gradients,
+            tensors={
+                **forward,
+                **({} if inference is None else {"logits in inference": np.asarray(inference)}),
+                **{f"{name}, gradient": backward[name] for name in reversed(backward)},
+            },
         )
 
 

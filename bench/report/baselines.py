@@ -19,6 +19,7 @@ def preview_text(
     baseline: Baseline | None,
     *,
     most_new: int | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """What accepting a run would change: changed cells in full, new ones with their accuracy.
 
@@ -27,6 +28,7 @@ def preview_text(
         run: the run to accept.
         baseline: what is stored, None if nothing is.
         most_new: how many new cells are listed; None for all.
+        notes: as ``notes`` gives them.
     """
     name = run.environment.environment_class
     changed = [change for change in changes if not change.new]
@@ -40,8 +42,10 @@ def preview_text(
     kinds = [count(changed_cells, "changed cell")] if changed_cells else []
     kinds += [count(len(new), "new cell")] if new else []
     stored = "" if baseline is not None else ", which is not stored yet"
+    remarks = "\n".join(f"> **Note**: {plain(note)}." for note in notes)
     if not kinds:
-        return f"{run.path} holds nothing that the baseline {name} does not{stored}."
+        text = f"{run.path} holds no result that the baseline {name} does not{stored}."
+        return "\n\n".join(filter(None, [text, remarks]))
     parts = [f"{run.path} against the baseline {name}{stored}: {', '.join(kinds)}."]
     if changed:
         rows = [
@@ -62,7 +66,7 @@ def preview_text(
         parts.append(table(("new cell", "test accuracy (%)"), rows, "lr"))
         if len(listed) < len(new):
             parts.append(f"And {more(len(new) - len(listed), 'new cell')}.")
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, [*parts, remarks]))
 
 
 def classes_text(baselines: Sequence[Baseline]) -> str:
@@ -76,7 +80,7 @@ def classes_text(baselines: Sequence[Baseline]) -> str:
                 str(sum(map(len, baseline.grids.values()))),
                 plain(baseline.data.get("name", "")),
                 last.date if last else NOTHING,
-                last.tensorflow if last else NOTHING,
+                ", ".join(dict.fromkeys(taken.tensorflow for taken in baseline.sources)) or NOTHING,
                 plain(last.reason) if last else NOTHING,
             ]
         )
@@ -94,16 +98,16 @@ def cells_text(baseline: Baseline, part: str) -> str:
     ]
     if part and not rows:
         return ""
-    accepted = [_acceptance(taken) for taken in baseline.acceptances]
+    accepted = [_acceptance(n, taken) for n, taken in enumerate(baseline.acceptances, start=1)]
     headers = ("cell", "seeds", "test accuracy (%)", "signal ratio", "diverged")
     parts = [f"## {code(baseline.environment_class)}", "\n".join(accepted)]
     return "\n\n".join(filter(None, [*parts, table(headers, rows, "lrrrr")]))
 
 
-def _acceptance(taken: Acceptance) -> str:
+def _acceptance(number: int, taken: Acceptance) -> str:
     by = f" ({plain(taken.reviewer)})" if taken.reviewer else ""
     what = f"{plain(taken.run)}, {count(taken.cells, 'cell')}, TensorFlow {taken.tensorflow}"
-    return f"- {taken.date} {what}: {plain(taken.reason)}{by}"
+    return f"{number}. {taken.date} {what}: {plain(taken.reason)}{by}"
 
 
 def _cell(cell: BaselineCell) -> list[str]:

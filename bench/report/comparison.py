@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from bench.report.checks import compared_checks
+from bench.report.rounding import origins
 from bench.report.rows import Row, Rows
 from bench.report.text import change_points, code, count, plain, rate, significant, table
 from bench.report.words import answer, by_verdict
@@ -36,6 +39,14 @@ _NUMBERS = (
     "dead_share",
     "images_per_sec",
 )
+#: Of :class:`bench.verdict.judgement.EnvelopeTest`, whose names these are; all None without an
+#: envelope. ``ratio`` may be infinite, which is null in JSON and ``inf`` in CSV.
+_ENVELOPE = ("first_step", "ratio", "worst_step", "sharp_steps", "copies")
+#: Of :class:`bench.verdict.judgement.Departure`; the distance may be infinite, too.
+_DEPARTURE = ("tensor", "step", "distance")
+
+#: Characters of a reason: one that tells where a difference begins has about 400.
+MOST_REASON = 700
 
 
 def compare_runs(
@@ -111,8 +122,6 @@ def _markdown(
 ) -> str:
     tensorflow = before.environment.software.get("tensorflow", "unknown")
     against = f"run {before.path.name} (TensorFlow {tensorflow})"
-    speeds = before.environment.machine == after.environment.machine
-    headers = (*_HEADERS[:6], "images/s A", "images/s B", *_HEADERS[6:]) if speeds else _HEADERS
     lines = []
     for judgement in listed:
         a, b = (side[judgement.item.cell] for side in rows)
@@ -124,9 +133,8 @@ def _markdown(
                 change_points(_change(judgement, a, b)),
                 significant(a.signal_ratio),
                 significant(b.signal_ratio),
-                *([rate(a.images_per_sec), rate(b.images_per_sec)] if speeds else []),
                 judgement.verdict.value,
-                plain(judgement.reason),
+                plain(judgement.reason, MOST_REASON),
             ]
         )
     counted = by_verdict(judgements)
@@ -137,22 +145,37 @@ def _markdown(
         notes.append(
             "Accuracy: mean ± standard deviation over seeds. Signal ratio: gradient variance in "
             "the first over that in the last hidden layer, at initialization, median over seeds. "
-            + (
-                "Speeds were taken with all workers busy, one run after the other: no proof."
-                if speeds
-                else "The runs are of two machines, so speeds are left out."
-            )
+            + _speeds(before, after, listed, rows)
         )
     parts = [
         answer(judgements, against, emphasis="**") if judgements else "",
         "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
         _environments(before, after),
         table(("verdict", "cells"), counts, "lr"),
-        table(headers, lines, "l" + "r" * (len(headers) - 3) + "ll") if lines else "",
+        origins(judgements),
+        table(_HEADERS, lines, "lrrrrrll") if lines else "",
         " ".join(notes),
         *compared_checks(before, after),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _speeds(
+    before: StoredRun, after: StoredRun, listed: Sequence[Judgement], rows: tuple[Rows, Rows]
+) -> str:
+    """Throughput of the listed cells on both sides, in one sentence."""
+    if before.environment.machine != after.environment.machine:
+        return "The runs are of two machines, so speeds are left out."
+    cells = list(dict.fromkeys(judgement.item.cell for judgement in listed))
+    sides = [[side[cell].images_per_sec for cell in cells] for side in rows]
+    medians = [
+        statistics.median(known) if (known := [v for v in side if v is not None]) else None
+        for side in sides
+    ]
+    return (
+        f"Throughput, median over these cells: {rate(medians[0])} images/s in A, {rate(medians[1])} in "
+        "B, taken with all workers busy, one run after the other: no proof."
+    )
 
 
 def _environments(before: StoredRun, after: StoredRun) -> str:
@@ -194,12 +217,29 @@ def _flat(judgement: Judgement, a: Row, b: Row) -> dict[str, Any]:
     }
     for number in _NUMBERS:
         flat |= {f"{number}_a": getattr(a, number), f"{number}_b": getattr(b, number)}
-    return {**flat, "failures_a": a.failures, "failures_b": b.failures, "reason": judgement.reason}
+    return {
+        **flat,
+        **_flat_envelope(judgement),
+        "failures_a": a.failures,
+        "failures_b": b.failures,
+        "reason": judgement.reason,
+    }
+
+
+def _flat_envelope(judgement: Judgement) -> dict[str, Any]:
+    test = judgement.envelope
+    departure = test.departure if test is not None else None
+    flat = {name: getattr(test, name, None) for name in _ENVELOPE}
+    flat |= {f"departs_{name}": getattr(departure, name, None) for name in _DEPARTURE}
+    if departure is not None and departure.distance is None:
+        flat["departs_distance"] = math.inf
+    return flat
 
 
 def _csv(listed: Sequence[Judgement], before: Rows, after: Rows) -> str:
     names = ["grid", "cell", "verdict", "evidence", "accuracy_change"]
     names += [f"{number}_{side}" for number in _NUMBERS for side in "ab"]
+    names += [*_ENVELOPE, *(f"departs_{name}" for name in _DEPARTURE)]
     names += ["failures_a", "failures_b", "reason"]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")

@@ -1,4 +1,5 @@
-"""Figures as SVG or PNG. The only module that imports matplotlib, and only while it draws.
+"""Figures as SVG or PNG. Only this module and :mod:`bench.report.strips`, which it calls, import
+matplotlib, and only while they draw.
 
 No state of matplotlib's is used or left behind: no pyplot, a canvas of its own, default settings
 whatever the user's are. Equal data give equal bytes under one version of matplotlib.
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 from bench.cell import split_number
 from bench.errors import BenchError
 from bench.report.curves import CRITICAL, NAMED, Curve, Line, Panel, Picture, family
+from bench.report.envelope import EnvelopePicture
+from bench.report.series import Series
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -43,18 +46,23 @@ _TINY, _HUGE = 1e-300, 1e300
 _NAME_HEIGHT = 0.09
 
 
-def draw(picture: Picture, form: str = "svg") -> bytes:
+def draw(picture: Picture | Series | EnvelopePicture, form: str = "svg") -> bytes:
     """The file's content.
 
     Args:
-        picture: what to draw; has at least one panel.
+        picture: what to draw; has at least one panel, or one point.
         form: one of :data:`FORMATS`.
 
     Raises:
         BenchError: matplotlib cannot be imported.
     """
     with _matplotlib():
-        figure = _figure(picture)
+        if isinstance(picture, EnvelopePicture):
+            from bench.report.strips import drawn
+
+            figure = drawn(picture)
+        else:
+            figure = _series(picture) if isinstance(picture, Series) else _figure(picture)
         stream = io.BytesIO()
         figure.savefig(stream, format=form, metadata=_METADATA[form], dpi=110)
     return stream.getvalue()
@@ -284,3 +292,65 @@ def _curve(axes: Axes, curve: Curve, colour: Colour, *, shift: float) -> None:
 def _drawable(line: Line) -> bool:
     """A logarithmic axis has no place for 0 and infinity."""
     return _TINY < line.mean < _HUGE
+
+
+# --- A series over time -------------------------------------------------------------------------
+
+#: Ticks with a date and a version that fit side by side.
+_MOST_LABELS = 24
+
+
+def _series(series: Series) -> Figure:
+    from matplotlib.figure import Figure
+
+    width, height = max(5.0, 1.6 + 0.28 * len(series.dots)), 3.9
+    figure = Figure(figsize=(min(width, 16.0), height))
+    figure.subplots_adjust(
+        left=0.75 / width if width <= 16 else 0.05, right=0.98, top=1 - 0.62 / height, bottom=0.31
+    )
+    axes = figure.subplots()
+    if series.logarithmic:
+        axes.set_yscale("log")
+    for place, text in series.steps:
+        axes.axvline(place - 0.5, color=_COLOURS[1], lw=1.2, ls="--", zorder=1)
+        axes.text(
+            place - 0.5,
+            1.01,
+            text,
+            transform=axes.get_xaxis_transform(),
+            color=_COLOURS[1],
+            fontsize=7,
+            ha="center",
+        )
+    # An empty place for each point without a value, whose tick says why.
+    axes.set_xlim(-0.7, len(series.dots) - 0.3)
+    for accepted, marker, name in ((False, "o", "stored run"), (True, "s", "acceptance")):
+        chosen = [(x, d) for x, d in enumerate(series.dots) if d.accepted is accepted and d.values]
+        xs = [x for x, dot in chosen for _ in dot.values]
+        axes.plot(
+            xs,
+            [value for _, dot in chosen for value in dot.values],
+            ls="",
+            marker="_",
+            ms=6,
+            color=_COLOURS[7],
+            zorder=2,
+        )
+        axes.plot(
+            [x for x, _ in chosen],
+            [dot.mean for _, dot in chosen],
+            ls="",
+            marker=marker,
+            ms=5,
+            color=_COLOURS[2 if accepted else 0],
+            label=name,
+            zorder=3,
+        )
+    step = math.ceil(len(series.dots) / _MOST_LABELS)
+    ticks = range(0, len(series.dots), step)
+    axes.set_xticks(list(ticks), [series.dots[n].label for n in ticks], rotation=60, ha="right")
+    axes.tick_params(labelsize=6.5, length=2)
+    axes.set_ylabel(series.unit, fontsize=8)
+    figure.text(0.01, 0.985, series.heading, fontsize=10, va="top")
+    axes.legend(loc="best", fontsize=7, framealpha=0.6)
+    return figure

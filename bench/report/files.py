@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.report.curves import pictures
+from bench.report.envelope import envelope_picture
 from bench.report.figures import draw
 from bench.report.github import append_step_summary
 from bench.report.markdown import full_report, short_report
@@ -41,7 +42,8 @@ def write_full_report(
     baseline: Baseline | None,
     total_sec: float | None = None,
 ) -> Path:
-    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg``, into the run's folder.
+    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg`` and ``rounding.svg``, into the
+    run's folder.
 
     Returns:
         the report's path.
@@ -51,9 +53,19 @@ def write_full_report(
             does not need it, is there all the same.
     """
     shown = pictures(run)
-    text = full_report(run, judgements, baseline=baseline, total_sec=total_sec, pictures=shown)
+    rounding = envelope_picture(run, judgements, baseline)
+    text = full_report(
+        run,
+        judgements,
+        baseline=baseline,
+        total_sec=total_sec,
+        pictures=shown,
+        rounding=rounding,
+    )
     path = run.path / REPORT
     write_atomically(path, text.encode())
     for picture in shown.values():
         write_atomically(run.path / picture.path, draw(picture))
+    if rounding is not None:
+        write_atomically(run.path / rounding.path, draw(rounding))
     return path

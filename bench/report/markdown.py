@@ -7,8 +7,12 @@ from statistics import fmean
 
 from bench.report.checks import checks_section, headlines
 from bench.report.curves import SHOWN, Picture
+from bench.report.envelope import EnvelopePicture
+from bench.report.evidence import claims_list, evidence_table
+from bench.report.nextsteps import next_steps
 from bench.report.prediction import READING, prediction_section
-from bench.report.rows import Row, Rows, common_configuration
+from bench.report.rounding import failing_table, rounding_section
+from bench.report.rows import Row, Rows, common_configuration, throughput
 from bench.report.text import (
     NOTHING,
     change_points,
@@ -16,11 +20,11 @@ from bench.report.text import (
     code,
     count,
     duration,
+    folded,
     more,
     percent,
     plain,
     points,
-    rate,
     significant,
     table,
 )
@@ -33,16 +37,14 @@ from bench.report.words import (
     versions_of,
 )
 from bench.run import StoredRun
-from bench.theory.claim import ClaimResult
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import stale
-from bench.verdict.metrics import BY_NAME
 
 #: Rows that need attention which are listed; the others are counted.
 MOST_ROWS = 10
-#: Pieces of evidence per violated claim which are listed.
-MOST_VIOLATIONS = 5
+#: Characters of a reason: one that tells where a difference begins has about 400.
+MOST_REASON = 700
 
 #: Verdicts whose reason is printed below the table. The others' reason is the same for every cell
 #: and stands in the legend.
@@ -56,7 +58,6 @@ _HEADERS = (
     "signal ratio, first/last layer",
     "kernel gradient ratio, first/last layer",
     "dead units (%)",
-    "throughput (images/s)",
     "baseline accuracy (%)",
     "change (points)",
     "verdict",
@@ -66,9 +67,9 @@ _NOTES = (
     "gradient in the first over that in the last hidden layer, at initialization (below 1 it "
     "shrinks on its way back); *signal* is each example's loss gradient at the pre-activation, "
     "*kernel* the batch gradient of the weights. Dead units: 0 for every test image, trained. "
-    "Ratios, dead units and throughput are medians over seeds. **Throughput** was measured with "
-    "all workers busy and is not compared: neither across machines nor with the baseline. "
-    "Baseline and change: over the seeds that both have."
+    "Ratios and dead units are medians over seeds. Baseline and change: over the seeds that both "
+    "have. Throughput, below each table, was measured with all workers busy and is not compared: "
+    "neither across machines nor with the baseline."
 )
 
 
@@ -79,8 +80,10 @@ def full_report(
     baseline: Baseline | None,
     total_sec: float | None = None,
     pictures: Mapping[str, Picture] | None = None,
+    rounding: EnvelopePicture | None = None,
 ) -> str:
-    """``report.md``: the answer, what needs attention, what was compared, and each grid's table.
+    """``report.md``: the answer, what needs attention, what was compared, TensorFlow's arithmetic,
+    the envelopes, and each grid's table.
 
     Args:
         run: what was measured.
@@ -88,19 +91,26 @@ def full_report(
         baseline: what it was judged against, None if there is none.
         total_sec: how long the run took; None if that is not known.
         pictures: the figures, by grid, that are stored where the report goes; none if not given.
+        rounding: the figure of envelopes, if it is stored there, too.
 
     Returns:
         Markdown that ends in one newline.
     """
-    parts = [*_summary(run, judgements, baseline, total_sec), _NOTES if judgements else ""]
+    departs = any(j.verdict.fails and j.envelope is not None for j in judgements)
+    begins = ["Where each of them departs from rounding: [Rounding](#rounding)."] if departs else []
+    parts = [
+        *_summary(run, judgements, baseline, total_sec, begins=begins),
+        *checks_section(run),
+        *rounding_section(run, judgements, baseline, rounding),
+        *(["## How to read the grids' tables", _NOTES] if judgements else []),
+    ]
     rows, grids = Rows(run), _by_grid(judgements)
     parts.append(READING if any(grid in SHOWN for grid in grids) else "")
     for grid, found in grids.items():
         items = [judgement.item for judgement in found]
         parts += _grid(rows, grid, found, baseline)
         parts += prediction_section(run, grid, items, (pictures or {}).get(grid))
-    parts += [*checks_section(run), _evidence(judgements)]
-    return _joined(parts)
+    return _joined([*parts, evidence_table(judgements)])
 
 
 def short_report(
@@ -110,12 +120,14 @@ def short_report(
     baseline: Baseline | None,
     total_sec: float | None = None,
 ) -> str:
-    """The full report without its tables: a few kilobytes, whatever the number of cells.
+    """The full report without its tables: a few kilobytes, whatever the number of cells. Where the
+    differences of failing cells begin is listed.
 
     Takes what :func:`full_report` takes, but for the figures.
     """
     where = f"Every cell: {code(str(run.path / 'report.md'))}."
-    return _joined([*_summary(run, judgements, baseline, total_sec), where])
+    summary = _summary(run, judgements, baseline, total_sec, begins=failing_table(judgements))
+    return _joined([*summary, where])
 
 
 def _joined(parts: Iterable[str]) -> str:
@@ -127,10 +139,13 @@ def _summary(
     judgements: Sequence[Judgement],
     baseline: Baseline | None,
     total_sec: float | None,
+    begins: Sequence[str] = (),
 ) -> list[str]:
     return [
         *headlines(run, judgements, baseline, emphasis="**"),
         *_attention(judgements),
+        *begins,
+        *next_steps(run, judgements, baseline),
         *_counts(judgements),
         "### What was compared",
         _compared(run, baseline, total_sec),
@@ -142,7 +157,7 @@ def _attention(judgements: Sequence[Judgement]) -> list[str]:
     if not groups:
         return []
     rows = [
-        [f"**{group.verdict.value}**", _cells(group.items), plain(group.reason)]
+        [f"**{group.verdict.value}**", _cells(group.items), plain(group.reason, MOST_REASON)]
         for group in groups[:MOST_ROWS]
     ]
     parts = ["### What needs attention", table(("verdict", "cell", "reason"), rows, "lll")]
@@ -189,11 +204,6 @@ def _compared(run: StoredRun, baseline: Baseline | None, total_sec: float | None
     for key, value in _only_here(run, total_sec).items():
         rows.append([key, plain(value), ""])
     parts = [table(("", "this run", name), rows, "lll")]
-    if baseline is None or baseline.environment_class != environment.environment_class:
-        parts.append(
-            f"No baseline is stored for {code(environment.environment_class)}. Once these results "
-            f"are reviewed: `bench baseline accept {run.path.name} --reason TEXT`."
-        )
     gone = stale(run, baseline, known_items()) if baseline is not None else []
     if gone:
         parts.append(
@@ -211,13 +221,20 @@ def _only_here(run: StoredRun, total_sec: float | None) -> dict[str, str]:
     tier = f"{plan.tier}, a selection of its cells" if plan.selected else plan.tier
     facts = {
         "tier": tier,
-        "seeds": f"{len(plan.seeds)} ({_ranges(plan.seeds)})",
+        "seeds": f"{len(plan.seeds)} ({_ranges(plan.seeds)}){_further(run)}",
         "replicas": f"{measured} of {len(replicas)} measured",
         "machine": ", ".join(f"{key}: {value}" for key, value in run.environment.machine.items()),
         "command": str(run.environment.run.get("command", "")),
         "total time": duration(total_sec) if total_sec is not None else "",
     }
     return {key: value for key, value in facts.items() if value}
+
+
+def _further(run: StoredRun) -> str:
+    """How many cells were given more seeds than planned, since they were undecided."""
+    planned = set(run.plan.seeds)
+    cells = {cell for cell, seed in run.records if seed not in planned}
+    return f"; more for {count(len(cells), 'undecided cell')}" if cells else ""
 
 
 def _images(data: Mapping[str, str]) -> str:
@@ -249,7 +266,9 @@ class _Footnotes:
         return f" ({', '.join(map(str, sorted(numbers)))})" if numbers else ""
 
     def text(self) -> str:
-        return "\n".join(f"{number}. {plain(text)}" for text, number in self._numbers.items())
+        return "\n".join(
+            f"{number}. {plain(text, MOST_REASON)}" for text, number in self._numbers.items()
+        )
 
 
 def _grid(
@@ -263,13 +282,17 @@ def _grid(
     shared = ", ".join(f"{axis}:{value}" for axis, value in common.items())
     counted = ", ".join(f"{n} {v.value}" for v, n in by_verdict(judgements).items())
     title, question = question_of(grid)
+    listed = table(_HEADERS, rows, "lrrrrrrl")
+    if all(judgement.verdict is Verdict.IDENTICAL for judgement in judgements):
+        listed = folded(f"{count(len(rows), 'cell')}, all identical", listed)
     return [
         f"## {plain(title)}",
         f"{plain(question)} **{counted}.**".strip(),
         f"All cells: {code(shared)}." if len(judgements) > 1 and shared else "",
-        table(_HEADERS, rows, "lrrrrrrrl"),
+        listed,
         notes.text(),
-        *_claims(judgements),
+        throughput(measured[judgement.item.cell] for judgement in judgements),
+        *claims_list(judgements),
     ]
 
 
@@ -277,7 +300,10 @@ def _row(
     measured: Row, judgement: Judgement, baseline: Baseline | None, notes: _Footnotes
 ) -> list[str]:
     before, change = _against_baseline(baseline, judgement, measured)
-    reason = judgement.reason if judgement.verdict in _EXPLAINED else ""
+    explained = judgement.verdict in _EXPLAINED
+    if judgement.verdict is Verdict.ROUNDING and judgement.envelope is not None:
+        explained = False  # its numbers stand in the table of envelopes
+    reason = judgement.reason if explained else ""
     verdict = (
         f"**{judgement.verdict.value}**" if judgement.verdict.fails else judgement.verdict.value
     )
@@ -287,7 +313,6 @@ def _row(
         significant(measured.signal_ratio),
         significant(measured.kernel_ratio),
         percent(measured.dead_share),
-        rate(measured.images_per_sec),
         points(before),
         change_points(change),
         f"{verdict}{notes.mark(reason, *_warnings(measured, judgement.reason))}",
@@ -326,55 +351,3 @@ def _against_baseline(
         return (fmean(accuracies.values()) if accuracies else None), None
     before = fmean(accuracies[seed] for seed in shared)
     return before, fmean(measured.accuracies[seed] for seed in shared) - before
-
-
-def _claims(judgements: Sequence[Judgement]) -> list[str]:
-    claims: dict[str, list[tuple[str, ClaimResult]]] = {}
-    for judgement in judgements:
-        for result in judgement.claims:
-            claims.setdefault(result.claim, []).append((judgement.item.id, result))
-    if not claims:
-        return []
-    lines = []
-    for name, results in claims.items():
-        violated = [(id_, result) for id_, result in results if not result.holds]
-        holding = f"{len(results) - len(violated)}/{len(results)}"
-        word = "**violated**, holds" if violated else "holds"
-        lines.append(f"- {code(name)} {word} {holding}: {plain(results[0][1].statement, 400)}")
-        lines += [
-            f"  - {code(id_)}: {plain(result.evidence)}"
-            for id_, result in violated[:MOST_VIOLATIONS]
-        ]
-        if len(violated) > MOST_VIOLATIONS:
-            lines.append(f"  - and {more(len(violated) - MOST_VIOLATIONS, 'cell')}")
-    return ["Claims that hold for any TensorFlow:", "\n".join(lines)]
-
-
-def _evidence(judgements: Sequence[Judgement]) -> str:
-    """Every metric that was tested, folded away: who doubts a verdict reads here."""
-    rows = []
-    for judgement in judgements:
-        for found in judgement.comparisons:
-            metric = BY_NAME.get(found.metric)
-            change = NOTHING if found.change is None else significant(found.change)
-            if metric is not None and found.change is not None:
-                change = metric.describe_change(found.change)
-            rows.append(
-                [
-                    code(f"{judgement.item.grid}/{judgement.item.id}"),
-                    metric.title if metric else found.metric,
-                    significant(found.baseline_mean, 4),
-                    significant(found.mean, 4),
-                    plain(change),
-                    significant(found.p_value, 2),
-                    significant(found.adjusted_p, 2),
-                    found.verdict.value,
-                ]
-            )
-    if not rows:
-        return ""
-    headers = ("cell", "metric", "baseline mean", "mean", "change", "p", "p (Holm)", "verdict")
-    return (
-        f"<details><summary>Evidence: {count(len(rows), 'comparison')} of distributions</summary>"
-        f"\n\n{table(headers, rows, 'llrrrrrl')}\n\n</details>"
-    )

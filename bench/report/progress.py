@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Protocol, TextIO
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
+from bench.copies import Copy, CopyResult
 from bench.record import Record
 from bench.run import Plan
 
 #: Plain lines come at most this often.
 PLAIN_EVERY_SEC = 10.0
 
-
-#: A check takes about as long as a replica of depth 3.
-_CHECK_COST = 6e3
-
-
-class Costs(Protocol):
-    """Relative work of a replica."""
-
-    def __call__(self, cell: Cell) -> float: ...
+#: What a run does: a replica, a check, or a copy of a replica.
+Task = tuple[Cell, int] | Check | Copy
 
 
 class Progress:
@@ -31,8 +25,8 @@ class Progress:
 
     Args:
         plan: what the run measures in all.
-        done: replicas and checks of an earlier, interrupted part of the run.
-        cost: relative work of a replica, for the remaining time.
+        done: tasks of an earlier, interrupted part of the run.
+        cost: relative work of a task, for the remaining time.
         stream: where it is shown.
         live: whether ``stream`` is a terminal that can be redrawn.
     """
@@ -40,9 +34,9 @@ class Progress:
     def __init__(
         self,
         plan: Plan,
-        done: Iterable[tuple[Cell, int] | Check],
+        done: Iterable[Task],
         *,
-        cost: Costs,
+        cost: Callable[[Task], float],
         stream: TextIO,
         live: bool,
     ) -> None:
@@ -50,19 +44,24 @@ class Progress:
         self._live = live
         self._cost = cost
         self._ids = {item.cell: f"{item.grid}/{item.id}" for item in reversed(plan.items)}
-        self._open = Counter(cell for cell, _ in plan.replicas())
+        self._open: Counter[Cell] = Counter(cell for cell, _ in plan.replicas())
         self._cells = len(self._open)
         self._replicas = sum(self._open.values())
         self._checks = len(plan.checks)
         self._verified = 0
-        self._left = sum(cost(cell) for cell, _ in plan.replicas())
-        self._left += _CHECK_COST * self._checks
+        self._copies = self._copied = 0
+        planned: list[Task] = [*plan.replicas(), *plan.checks]
+        self._left = sum(cost(task) for task in planned)
         self._worked = 0.0
         self._failed = 0
         self._running: dict[str, str] = {}
         self._begin = time.monotonic()
         self._first = self._begin
         self._shown = self._begin
+        done = list(done)
+        self.added([task for task in done if isinstance(task, Copy)])
+        known = set(planned)
+        self.added([task for task in done if isinstance(task, tuple) and task not in known])
         for task in done:
             self._count(task)
 
@@ -87,13 +86,23 @@ class Progress:
             self._display.stop()
         self._line(self.summary())
 
-    def started(self, worker: str, task: tuple[Cell, int] | Check) -> None:
+    def added(self, tasks: Iterable[Task]) -> None:
+        """More is to be done than was planned: further seeds, and copies."""
+        for task in tasks:
+            self._left += self._cost(task)
+            if isinstance(task, Copy):
+                self._copies += 1
+            elif isinstance(task, tuple):
+                self._open[task[0]] += 1
+                self._replicas += 1
+
+    def started(self, worker: str, task: Task) -> None:
         if not self._worked and not self._running:
             self._first = time.monotonic()  # the workers' start is not the cells' speed
         self._running[worker] = self._called(task)
 
-    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
-        task = outcome.check if isinstance(outcome, CheckResult) else outcome.key
+    def finished(self, worker: str, outcome: Record | CheckResult | CopyResult) -> None:
+        task = outcome.key
         self._running.pop(worker, None)
         self._worked += self._count(task)
         if outcome.crash is not None:
@@ -117,30 +126,37 @@ class Progress:
             done += [f"{cells}/{self._cells} cells", f"{replicas}/{self._replicas} replicas"]
         if self._checks:
             done.append(f"{self._verified}/{self._checks} checks")
+        if self._copies:
+            done.append(f"{self._copied}/{self._copies} copies")
         return (
             f"{', '.join(done)}{failed}, elapsed "
             f"{clock(time.monotonic() - self._begin)}, remaining {self._remaining()}"
         )
 
-    def _called(self, task: tuple[Cell, int] | Check) -> str:
+    def _called(self, task: Task) -> str:
         if isinstance(task, Check):
             return task.id
+        if isinstance(task, Copy):
+            return f"{self._ids[task.cell]} seed {task.seed}, copy {task.number}"
         cell, seed = task
         return f"{self._ids[cell]} seed {seed}"
 
-    def _count(self, task: tuple[Cell, int] | Check) -> float:
+    def _count(self, task: Task) -> float:
         """Notes a task as done, and says what work it was."""
         if isinstance(task, Check):
             self._verified += 1
-            work = _CHECK_COST
+        elif isinstance(task, Copy):
+            self._copied += 1
         else:
             self._open[task[0]] -= 1
-            work = self._cost(task[0])
+        work = self._cost(task)
         self._left -= work
         return work
 
     def _remaining(self) -> str:
-        if not any(self._open.values()) and self._verified == self._checks:
+        if not any(self._open.values()) and self._verified + self._copied == (
+            self._checks + self._copies
+        ):
             return "0:00"
         if not self._worked:
             return "unknown"
@@ -158,9 +174,9 @@ class Progress:
         from rich.table import Table
         from rich.text import Text
 
-        done = self._replicas - sum(self._open.values()) + self._verified
+        done = self._replicas - sum(self._open.values()) + self._verified + self._copied
         grid = Table.grid()
-        total = self._replicas + self._checks
+        total = self._replicas + self._checks + self._copies
         grid.add_row(ProgressBar(total=total, completed=done, width=60))
         grid.add_row(Text(self.summary()))
         for _, what in sorted(self._running.items()):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.cell import AXES, Cell
 from bench.record import Record
-from bench.report.text import NOTHING, points
+from bench.report.text import NOTHING, points, rate
 from bench.run import StoredRun
 
 
@@ -18,7 +18,7 @@ class Row:
     """One cell of one run. Values are None where no replica has one."""
 
     planned: int
-    """Replicas that the run set out to train."""
+    """Replicas that the run set out to train, those of further seeds included."""
     measured: int
     diverged_steps: tuple[int, ...]
     """First bad step of each diverged replica, sorted."""
@@ -82,8 +82,10 @@ class Rows:
 
     def __getitem__(self, cell: Cell) -> Row:
         if cell not in self._known:
-            planned = len(self._run.plan.seeds) if cell in self._planned else 0
-            self._known[cell] = _row(self._run.of(cell), planned)
+            records = self._run.of(cell)
+            planned = self._run.plan.seeds if cell in self._planned else []
+            seeds = {*planned, *(record.seed for record in records)}
+            self._known[cell] = _row(records, len(seeds))
         return self._known[cell]
 
 
@@ -105,6 +107,16 @@ def _row(records: Sequence[Record], planned: int) -> Row:
         dead_share=_median(records, _dead_share),
         images_per_sec=_median(records, lambda record: record.images_per_sec),
     )
+
+
+def throughput(rows: Iterable[Row]) -> str:
+    """One line: the median over cells, and the slowest and fastest cell; empty if none has one."""
+    speeds = [row.images_per_sec for row in rows if row.images_per_sec is not None]
+    if not speeds:
+        return ""
+    low, middle, high = min(speeds), statistics.median(speeds), max(speeds)
+    between = f", from {rate(low)} to {rate(high)}" if low < high else ""
+    return f"Throughput: {rate(middle)} images/s in the median over cells{between}."
 
 
 def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:

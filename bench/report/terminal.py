@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.report.checks import failing_lines, headlines
+from bench.report.rounding import briefly, origins
 from bench.report.text import clipped, duration, more
-from bench.report.words import attention, by_verdict
+from bench.report.words import Group, attention, by_verdict
 from bench.run import StoredRun
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement
 
 #: Groups of cells that are listed; the others are counted.
 MOST_GROUPS = 5
+#: Failing cells beyond these whose departure is told in one line each; the others are counted.
+MOST_BRIEF = 15
+#: Characters of a reason, and of one of its lines.
+MOST_REASON, WIDTH = 700, 100
 
 
 def summary_lines(
@@ -45,10 +51,11 @@ def summary_lines(
     for group in groups[:MOST_GROUPS]:
         others = f" and {len(group.items) - 1} more" if len(group.items) > 1 else ""
         lines.append(f"{group.verdict.value.upper()} {group.items[0]}{others}")
-        lines.append(f"    {clipped(group.reason, 200)}")
-    hidden = sum(len(group.items) for group in groups[MOST_GROUPS:])
-    if hidden:
-        lines.append(f"... and {more(hidden, 'cell')}, all in the report")
+        lines += _wrapped(group.reason)
+    lines += _others(groups[MOST_GROUPS:])
+    begins = origins(judgements)
+    if begins:
+        lines += ["", begins]
     failing = failing_lines(run)
     lines += [f"CHECK FAILS {clipped(line, 300)}" for line in failing[:MOST_GROUPS]]
     if len(failing) > MOST_GROUPS:
@@ -59,3 +66,28 @@ def summary_lines(
     if total_sec is not None:
         lines.append(f"time: {duration(total_sec)}")
     return lines
+
+
+def _wrapped(reason: str) -> list[str]:
+    text = clipped(reason, MOST_REASON)
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _others(groups: Sequence[Group]) -> list[str]:
+    """Cells that have no lines of their own: since when and where, for those that fail."""
+    told = [
+        f"{group.verdict.value.upper()} {item}: {briefly(judgement)}"
+        for group in groups
+        for item, judgement in zip(group.items, group.judgements, strict=True)
+        if judgement.verdict.fails and judgement.envelope is not None
+    ][:MOST_BRIEF]
+    hidden = sum(len(group.items) for group in groups) - len(told)
+    counted = [f"... and {more(hidden, 'cell')}, all in the report"] if hidden else []
+    return told + counted

@@ -110,6 +110,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> 
     )
 
 
+def folded(title: str, content: str) -> str:
+    """Behind a title that opens it."""
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
+
+
 def _short(value: float) -> str:
     text = f"{value:.2f}"
     return text[1:] if text.startswith("0.") else text

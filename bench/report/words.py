@@ -16,14 +16,15 @@ MEANING: Mapping[Verdict, str] = {
     Verdict.CRASHED: "a worker died or raised; fails the run",
     Verdict.CLAIM_VIOLATED: "against theory or publication, for any TensorFlow; fails the run",
     Verdict.REGRESSED: "worse than the baseline by more than matters and than luck; fails the run",
-    Verdict.CHANGED: "trains differently, whether better or worse is not known; fails the run",
+    Verdict.CHANGED: "losses differ by more than rounding explains, or a metric that has no better "
+    "direction by more than luck; fails the run",
     Verdict.MISSING: "was to be measured and was not",
-    Verdict.INCONCLUSIVE: "too few seeds to tell a change from luck; more seeds decide",
+    Verdict.INCONCLUSIVE: "too few seeds to tell a change from luck; the reason says how many decide",
     Verdict.NOT_COMPARABLE: "the baseline was measured on other terms",
     Verdict.NEW: "no baseline yet",
     Verdict.IMPROVED: "better than the baseline by more than luck",
     Verdict.EQUIVALENT: "shown to differ by less than matters",
-    Verdict.ROUNDING: "differs by accumulated rounding only",
+    Verdict.ROUNDING: "bits differ, and losses stay inside the envelope that rounding spans",
     Verdict.IDENTICAL: "bit for bit: the digests of all that was computed are equal",
 }
 
@@ -37,8 +38,12 @@ class Group:
 
     verdict: Verdict
     reason: str
-    items: tuple[str, ...]
-    """``<grid>/<id>``."""
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """``<grid>/<id>`` of each."""
+        return tuple(f"{found.item.grid}/{found.item.id}" for found in self.judgements)
 
 
 def by_verdict(judgements: Sequence[Judgement]) -> dict[Verdict, int]:
@@ -49,14 +54,13 @@ def by_verdict(judgements: Sequence[Judgement]) -> dict[Verdict, int]:
 
 def attention(judgements: Sequence[Judgement]) -> list[Group]:
     """What failed and what is undecided, most urgent first, equal reasons together."""
-    groups: dict[tuple[Verdict, str], list[str]] = {}
+    groups: dict[tuple[Verdict, str], list[Judgement]] = {}
     for verdict in ATTENTION:
         if verdict.fails or verdict in UNDECIDED:
             for judgement in judgements:
                 if judgement.verdict is verdict:
-                    name = f"{judgement.item.grid}/{judgement.item.id}"
-                    groups.setdefault((verdict, judgement.reason), []).append(name)
-    return [Group(verdict, reason, tuple(items)) for (verdict, reason), items in groups.items()]
+                    groups.setdefault((verdict, judgement.reason), []).append(judgement)
+    return [Group(verdict, reason, tuple(found)) for (verdict, reason), found in groups.items()]
 
 
 def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "") -> str:
@@ -105,14 +109,16 @@ def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "")
 
 
 def versions_of(baseline: Baseline | None) -> dict[str, str]:
-    """The software that a baseline was measured with; all of it where that is not one version."""
+    """The software that a baseline's present cells were measured with; all of it where that is not
+    one version. Of a run in its place, that run's."""
     if baseline is None:
         return {}
+    if not baseline.acceptances:
+        return dict(baseline.software)
     names = ("tensorflow", "keras", "numpy", "python", "bench")
     return {
-        name: ", ".join(dict.fromkeys(getattr(taken, name) for taken in baseline.acceptances))
+        name: ", ".join(dict.fromkeys(getattr(taken, name) for taken in baseline.sources))
         for name in names
-        if baseline.acceptances
     }
 
 

@@ -1,49 +1,60 @@
 """All tests of one run at once, on arrays: shape (cells, seeds) in, one entry per cell out.
 
-Two families share the level, so that the chance of any false alarm in a run stays at the stated
-one: tests of means, and of shares that differ in part, corrected by Holm over all
-cells and metrics; and flips, cells that change their state with every seed
-(:func:`bench.verdict.statistics.luck`).
+The chance of any false alarm in a run is the sum of four parts of the level, whatever depends on what:
+
+- ``TESTS``: of means, and of shares that differ in part, corrected by Holm over all cells and metrics;
+- ``LEARNING``: lucky flips of cells that learn, or diverge or crash, under some seeds only
+  (:func:`bench.verdict.luck.luck`);
+- ``OTHER``: lucky flips in any other metric;
+- ``SETS``: sets of flips that are too large for luck, where single ones are not. This part holds for
+  runs in which nothing changed: of a set that is too large for luck, some may still be luck.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.verdict import statistics
+from bench.verdict.luck import MOST_FLIPS, luck
 from bench.verdict.metrics import METRICS, Metric
-from bench.verdict.statistics import Array, Difference
+from bench.verdict.statistics import Array
+from bench.verdict.variances import posteriors
 
+CRASHED = "crashed"
 DIVERGED = "diverged"
 
-#: Each family's level is alpha over this: 1/2 and 1/4. The rest is a reserve. Under three seeds a lone
-#: cell that is a coin flips in 1/32 of all runs, which is more than the .025 that flips are given at
-#: .05: no other cell shows what it is. Measured with both halves given away: 6.3 % of such runs.
-FLIPS, MEANS = 2, 4
+#: Shares of the level. The smallest luck that three seeds can show is 1/31 = .0323, .645 of the usual
+#: level .05: LEARNING is that, rounded up. Tests get the larger part of the rest: divided among a
+#: thousand comparisons, a quarter of the level (a normal quantile of 4.37 for 4.06) costs one
+#: fourteenth of the change that can be detected.
+LEARNING, OTHER, SETS, TESTS = 0.65, 0.05, 0.05, 0.25
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """Values of a metric (or 1 for diverged, else 0) on both sides, shape (cells, seeds) each."""
+    """Values of a metric (or 1 for an outcome, else 0) on both sides."""
 
     baseline: Array
+    """Shape (cells, the baseline's seeds). NaN: not defined, or no such seed."""
     run: Array
-    """NaN: not defined, or no such seed."""
+    """Shape (cells, the run's seeds)."""
     baseline_applies: Mask
     run_applies: Mask
     """Whether a value could be: the seed was measured and got as far. NaN there is an outcome."""
+    pairs: Array
+    """Run less baseline under the same seed, shape (cells, seeds in common). NaN where either is."""
 
-    def only(self, cells: Mask) -> tuple[Array, Array]:
+    def only(self, cells: Mask) -> Sides:
         """The values, all NaN outside ``cells``."""
-        keep = cells[:, None]
-        return np.where(keep, self.baseline, np.nan), np.where(keep, self.run, np.nan)
+        kept = [np.where(cells[:, None], x, np.nan) for x in (self.baseline, self.run, self.pairs)]
+        return dataclasses.replace(self, baseline=kept[0], run=kept[1], pairs=kept[2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +66,9 @@ class Shares:
     exact: Array
     """Fisher's p; NaN where no seed, or every seed, is in the state on both sides."""
     lucky: Array
-    """p of :func:`statistics.luck` for a cell that flipped; NaN for all others."""
-    mixed: float
-    """Sides with both states, the mean of the two sides' counts."""
+    """p of :class:`Flips` for a cell that flipped; NaN for all others."""
+    mixed: Array
+    """Mixed sides that this rests on."""
     adjusted: Array
     """After correction; NaN where ``exact`` is."""
 
@@ -69,23 +80,43 @@ class Shares:
 
 
 @dataclasses.dataclass(frozen=True)
+class Change:
+    """A change of a mean, tested; every array has one entry per cell."""
+
+    change: Array
+    error: Array
+    """Standard error of ``change``, from the posterior mean of the variance."""
+    variance: Array
+    """Of one seed, or of one pair's difference: posterior mean."""
+    seeds: Array
+    """Values on the side that has fewer, or pairs."""
+    sides: Array
+    """2 for two samples, 1 for pairs."""
+    p_value: Array
+    """Two-sided, that nothing changed; NaN where no test is possible."""
+    equivalent: Array
+    """p that the true change is at least the minimum effect either way. Two one-sided tests
+    (Schuirmann 1987). Within one cell every metric must pass, which needs no correction
+    (intersection-union, Berger 1982); over cells the level is each cell's own."""
+
+    def where(self, choice: Mask, other: Change) -> Change:
+        """This one in the cells of ``choice``, the other elsewhere."""
+        fields = (field.name for field in dataclasses.fields(self))
+        return Change(*(np.where(choice, getattr(self, f), getattr(other, f)) for f in fields))
+
+
+@dataclasses.dataclass(frozen=True)
 class Means:
     """A metric's mean on both sides, on the metric's scale."""
 
-    difference: Difference
-    """``p_value`` is NaN where nothing could be tested."""
-    equivalent: Array
-    """p of :func:`statistics.equivalence` within the metric's minimum effect, of matched seeds."""
-    pair_variance: Array
-    """Of one pair's difference, as equivalence used it."""
-    seeds: Array
-    """Values on the side that has fewer (pairs, where paired)."""
-    variance: Array
-    """Of one seed (one pair), moderated, averaged over the sides."""
+    difference: Change
+    """What is tested for a difference: pairs if the metric says so and there are any, or samples."""
+    equivalence: Change
+    """What is tested for equivalence: pairs where there are any."""
     lucky: Array
-    """p of :func:`statistics.luck` for a change as large as the metric's gap; else NaN."""
+    """p of :class:`Flips` for a change as large as the metric's gap; else NaN."""
     mixed: Array
-    """Sides that show both states of such a change, the mean of the two sides' counts."""
+    """Mixed sides that this rests on."""
     adjusted: Array
     """After correction, NaN where nothing was tested."""
 
@@ -95,187 +126,248 @@ class Analysis:
     """Everything that was tested in a run."""
 
     shares: dict[str, Shares]
-    """By metric name (not defined), and ``diverged``."""
+    """By metric name (not defined), ``crashed`` and ``diverged``."""
     means: dict[str, Means]
     tests: int
     """Size of the family that Holm corrected."""
 
 
-def analyse(diverged: Sides, values: Mapping[str, Sides]) -> Analysis:
+def analyse(
+    outcomes: Mapping[str, Sides], values: Mapping[str, Sides], *, alpha: float
+) -> Analysis:
     """Tests whether each cell's outcomes and metrics are those of its baseline.
 
     Args:
-        diverged: 1 or 0 for each seed.
+        outcomes: 1 or 0 for each seed: ``crashed``, and ``diverged`` of those that did not crash.
         values: by metric name, on the metric's scale.
+        alpha: the level; only tells which numbers of seeds can show a flip at all.
     """
-    shares = {DIVERGED: _shares(diverged, lambda side: side == 1)}
+    shares = {name: _shares(sides, lambda side: side == 1) for name, sides in outcomes.items()}
     means: dict[str, Means] = {}
     for metric in METRICS:
         sides = values[metric.name]
-        undefined = _shares(sides, np.isnan)
-        shares[metric.name] = undefined
-        means[metric.name] = _means(metric, *sides.only(~undefined.differ))
+        shares[metric.name] = _shares(sides, np.isnan)
+        means[metric.name] = _means(metric, sides.only(~shares[metric.name].differ))
     families = [part.exact for part in shares.values()]
     families += [part.difference.p_value for part in means.values()]
-    corrected = np.minimum(1.0, MEANS * statistics.holm(np.concatenate(families)))
-    parts = iter(np.split(corrected, len(families)))
+    corrected = np.minimum(1.0, statistics.holm(np.concatenate(families)) / TESTS)
+    parts = np.split(corrected, len(families))
     shares = {
-        name: dataclasses.replace(part, adjusted=_either(next(parts), part.lucky))
-        for name, part in shares.items()
+        name: dataclasses.replace(part, adjusted=adjusted)
+        for (name, part), adjusted in zip(shares.items(), parts, strict=False)
     }
     means = {
-        name: dataclasses.replace(part, adjusted=_both(next(parts), part.lucky))
-        for name, part in means.items()
+        name: dataclasses.replace(part, adjusted=adjusted)
+        for (name, part), adjusted in zip(means.items(), parts[len(shares) :], strict=True)
     }
+    seeds = np.minimum(*shares[CRASHED].seeds)
+    for learning in (True, False):
+        _add_luck(shares, means, values, seeds, learning=learning, alpha=alpha)
     return Analysis(shares=shares, means=means, tests=int((~np.isnan(corrected)).sum()))
 
 
-def _either(adjusted: Array, lucky: Array) -> Array:
-    """A flip is significant by either family: each one's level is its own."""
-    return np.fmin(adjusted, np.minimum(1.0, FLIPS * lucky))
-
-
-def _both(adjusted: Array, lucky: Array) -> Array:
-    """A change between two states must pass as a difference and not be luck."""
-    return np.where(np.isnan(adjusted), np.nan, np.fmax(adjusted, np.minimum(1.0, FLIPS * lucky)))
+# Shares and means, cell by cell
 
 
 def _shares(sides: Sides, state: Callable[[Array], Mask]) -> Shares:
-    pairs = ((sides.baseline, sides.baseline_applies), (sides.run, sides.run_applies))
-    a, b = ((state(values) & applies).sum(axis=1).astype(float) for values, applies in pairs)
-    n, m = (applies.sum(axis=1).astype(float) for _, applies in pairs)
+    both = ((sides.baseline, sides.baseline_applies), (sides.run, sides.run_applies))
+    a, b = ((state(values) & applies).sum(axis=1).astype(float) for values, applies in both)
+    n, m = (applies.sum(axis=1).astype(float) for _, applies in both)
     exact = np.full(a.shape, np.nan)
     for cell in np.flatnonzero((a + b > 0) & (a + b < n + m) & (n > 0) & (m > 0)):
         exact[cell] = statistics.fisher(*(int(x[cell]) for x in (a, n, b, m)))
-    flipped = (n > 0) & (m > 0) & (((a == 0) & (b == m)) | ((a == n) & (b == 0)))
-    mixed = float(((a > 0) & (a < n)).sum() + ((b > 0) & (b < m)).sum()) / 2
-    lucky = np.full(a.shape, np.nan)
-    for cell in np.flatnonzero(flipped):
-        rate = statistics.flips_per_mixed_side(int(min(n[cell], m[cell])))
-        lucky[cell] = statistics.luck(int(flipped.sum()), mixed, rate)
-    return Shares(hits=(a, b), seeds=(n, m), exact=exact, lucky=lucky, mixed=mixed, adjusted=exact)
+    nothing = np.full(a.shape, np.nan)
+    return Shares((a, b), (n, m), exact, lucky=nothing, mixed=nothing, adjusted=exact)
 
 
-def _means(metric: Metric, baseline: Array, run: Array) -> Means:
-    """Changes are tested as the metric says; equivalence always on seed-matched pairs.
+def _means(metric: Metric, sides: Sides) -> Means:
+    """Changes are tested as the metric says; equivalence on seed-matched pairs where there are two.
 
     Pairs share initial weights and batch order. Where only rounding differs, the two trainings of a
     seed stay close and a few pairs show that nothing changed, however far seeds lie apart; where
     they part, pairs are independent and their test is valid all the same, with fewer degrees of
-    freedom. Their own spread is used alone: cells differ in it by orders of magnitude, so that
-    there is nothing to pool.
+    freedom.
     """
-    if metric.paired:
-        difference, n, variance = _paired(metric, run - baseline)
-        pairs, pair_variance = difference, variance
-    else:
-        difference, n, variance = _two_samples(metric, baseline, run)
-        number, mean, pair_variance = _moments(run - baseline)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            pairs = statistics.paired_t(mean, pair_variance, number)
-    lucky, mixed = _luck_of_changes(metric, baseline, run, difference, n)
+    pairs, samples = _pairs(metric, sides.pairs), _samples(metric, sides)
+    enough = pairs.seeds >= 2
+    difference = pairs.where(enough, samples) if metric.paired else samples
+    nothing = np.full(enough.shape, np.nan)
     return Means(
         difference=difference,
-        equivalent=statistics.equivalence(pairs, metric.minimum_effect),
-        pair_variance=pair_variance,
-        seeds=n,
-        variance=variance,
-        lucky=lucky,
-        mixed=mixed,
+        equivalence=pairs.where(enough, samples),
+        lucky=nothing,
+        mixed=nothing,
         adjusted=difference.p_value,
     )
 
 
-def _paired(metric: Metric, differences: Array) -> tuple[Difference, Array, Array]:
-    n, mean, variance = _moments(differences)
-    tested = n >= 2
-    floors = np.asarray(metric.floor(mean), float)
-    own = np.where(tested, variance, np.nan)
-    prior = statistics.variance_prior((own / floors)[tested], (n - 1)[tested])
-    moderated, df = statistics.moderate(own, n - 1, floors, prior)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        difference = statistics.paired_t(np.where(tested, mean, np.nan), moderated, n, df=df)
-    return difference, n, moderated
+def _pairs(metric: Metric, differences: Array) -> Change:
+    n, mean, squares = _moments(differences)
+    floors = np.full(n.shape, metric.resolution)
+    with np.errstate(divide="ignore"):
+        return _change(metric, mean, squares, n - 1, floors, scale=1 / n, seeds=n, sides=1)
 
 
-def _two_samples(metric: Metric, baseline: Array, run: Array) -> tuple[Difference, Array, Array]:
-    (n, mean, variance), (m, mean_run, variance_run) = _moments(baseline), _moments(run)
-    tested = (n >= 2) & (m >= 2)
-    floors = metric.floor(np.concatenate([mean, mean_run]))
-    own = np.where(np.tile(tested, 2), np.concatenate([variance, variance_run]), np.nan)
-    df_own = np.concatenate([n, m]) - 1
-    both = np.tile(tested, 2)
-    prior = statistics.variance_prior((own / floors)[both], df_own[both])
-    moderated, df = statistics.moderate(own, df_own, floors, prior)
-    first, second = np.split(moderated, 2)
-    df_first, df_second = np.split(df, 2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        difference = statistics.welch(
-            mean, first, n, mean_run, second, m, df_a=df_first, df_b=df_second
-        )
-    return difference, np.minimum(n, m), (first + second) / 2
+def _samples(metric: Metric, sides: Sides) -> Change:
+    """Two samples with one variance: if nothing changed, the spread did not change either."""
+    (n, mean, squares), (m, mean_run, squares_run) = _moments(sides.baseline), _moments(sides.run)
+    floors = np.fmax(metric.floor(mean), metric.floor(mean_run))
+    seeds = np.minimum(n, m)
+    df = np.where(seeds >= 2, n + m - 2, 0)
+    both = squares + squares_run
+    with np.errstate(divide="ignore"):
+        scale = 1 / n + 1 / m
+    return _change(metric, mean_run - mean, both, df, floors, scale=scale, seeds=seeds, sides=2)
+
+
+def _change(
+    metric: Metric,
+    change: Array,
+    squares: Array,
+    df: Array,
+    floors: Array,
+    *,
+    scale: Array,
+    seeds: Array,
+    sides: int,
+) -> Change:
+    tested = np.flatnonzero(df > 0)
+    variance, p_value, equivalent = (np.full(change.shape, np.nan) for _ in range(3))
+    if tested.size:
+        found = posteriors(squares[tested], df[tested], floors[tested])
+        size, scales = np.abs(change[tested]), scale[tested]
+        variance[tested] = found.mean
+        p_value[tested] = np.minimum(1.0, 2 * found.tail(size, scales))
+        equivalent[tested] = found.tail(metric.minimum_effect - size, scales)
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt(variance * scale)
+    number = np.full(change.shape, float(sides))
+    return Change(change, error, variance, seeds, number, p_value, equivalent)
 
 
 def _moments(values: Array) -> tuple[Array, Array, Array]:
-    """Number, mean and sample variance along seeds, NaN left out; NaN where there are too few."""
+    """Number, mean and squared deviations along seeds, NaN left out; a mean of nothing is NaN."""
     n = (~np.isnan(values)).sum(axis=1).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(values, axis=1) / n
-        variance = np.nansum((values - mean[:, None]) ** 2, axis=1) / (n - 1)
-    return n, mean, variance
+    squares = np.nansum((values - mean[:, None]) ** 2, axis=1)
+    return n, mean, squares
 
 
-def _luck_of_changes(
-    metric: Metric, baseline: Array, run: Array, difference: Difference, n: Array
-) -> tuple[Array, Array]:
-    """Luck of each change that is as large as the gap, and the mixed sides behind it.
+# Flips, over all cells
 
-    The two states of a change end a quarter of it from its lower and from its higher mean. A side
-    is mixed if it has seeds in both; a cell flips if one side is all in one state and the other all
-    in the other.
+
+@dataclasses.dataclass(frozen=True)
+class Flips:
+    """What all cells show of coins, in any metric or outcome of a group. Sizes are in units of
+    each metric's gap, and infinite for shares, whose states cannot be nearer."""
+
+    change: Array
+    """How far each cell moved, if it flipped: each side in one state; else 0."""
+    spread: Array
+    """Range of each side's seeds, shape (2 cells,)."""
+    seeds: int
+    part: float
+    """Share of the level for single flips."""
+
+    def judge(self, size: float) -> tuple[float, float, int]:
+        """p of a change of this size, adjusted p, and the mixed sides that it rests on.
+
+        A side is mixed if its seeds lie at least half the change apart: nearer to both states than to
+        one. A flip belongs to every set of flips that are at least as large as some smaller one. On
+        sets of k flips SETS / 2^(k-1) is spent, so that all sets spend SETS; each group half of it.
+        """
+        mixed = self._mixed(size)
+        p = luck(1, mixed, self.seeds)
+        adjusted = p / self.part
+        for least in np.unique(self.change[(self.change >= 1) & (self.change <= size)]):
+            flips, beside = int((self.change >= least).sum()), self._mixed(float(least))
+            for number in range(2, min(flips, MOST_FLIPS) + 1):
+                of_set = 2 * luck(number, beside, self.seeds) * 2 ** (number - 1) / SETS
+                adjusted = min(adjusted, of_set)
+        return p, min(1.0, adjusted), mixed
+
+    def _mixed(self, size: float) -> int:
+        return int((self.spread >= size / 2).sum())
+
+
+def part_of(metric: Metric | None) -> float:
+    """Share of the level for lucky flips of a metric, or (None) of an outcome."""
+    return LEARNING if metric is None or metric.learning else OTHER
+
+
+def _add_luck(
+    shares: dict[str, Shares],
+    means: dict[str, Means],
+    values: Mapping[str, Sides],
+    seeds: Array,
+    *,
+    learning: bool,
+    alpha: float,
+) -> None:
+    """Judges all flips of one group of metrics, in place: their luck is one and the same.
+
+    The numbers of seeds may differ. The bound is that of the smallest that can show a flip at all;
+    cells with fewer are left out, and never named.
     """
-    cells = difference.change.size
-    lucky, mixed = np.full(cells, np.nan), np.full(cells, np.nan)
-    large = np.flatnonzero(np.abs(difference.change) >= metric.gap)
-    if not large.size:
-        return lucky, mixed
-    lowest = np.stack([np.fmin.reduce(side, axis=1) for side in (baseline, run)])
-    highest = np.stack([np.fmax.reduce(side, axis=1) for side in (baseline, run)])
-    means = np.stack([_moments(side)[1] for side in (baseline, run)])
-    for cell in large:
-        low, high = means[:, cell].min(), means[:, cell].max()
-        bottom, top = low + (high - low) / 4, high - (high - low) / 4
-        mixed[cell] = ((lowest <= bottom) & (highest >= top)).sum() / 2
-        down, up = highest <= bottom, lowest >= top
-        flips = int(((down[0] & up[1]) | (down[1] & up[0])).sum())
-        rate = statistics.flips_per_mixed_side(int(n[cell]))
-        lucky[cell] = statistics.luck(max(flips, 1), float(mixed[cell]), rate)
-    return lucky, mixed
+    metrics = [metric for metric in METRICS if metric.learning == learning]
+    states = [metric.name for metric in metrics] + ([CRASHED, DIVERGED] if learning else [])
+    part = LEARNING if learning else OTHER
+    able = np.array([luck(1, 0, int(n)) <= part * alpha for n in seeds], bool)
+    fewest = int(np.min(seeds, where=able if able.any() else True, initial=np.inf))
+    used = able if able.any() else np.ones(able.shape, bool)
+    sizes: dict[str, Array] = {}
+    change, spread = np.zeros(seeds.shape), np.zeros((2, *seeds.shape))
+    for name in states:
+        flipped, mixed = _flipped(shares[name])
+        sizes[f"share {name}"] = np.where(flipped, np.inf, 0.0)
+        change = np.maximum(change, sizes[f"share {name}"])
+        spread = np.where(mixed, np.inf, spread)
+    for metric in metrics:
+        size, ranges = _in_gaps(metric, means[metric.name], values[metric.name])
+        sizes[metric.name] = size
+        change = np.maximum(change, size)
+        spread = np.maximum(spread, ranges)
+    clean = used & (change >= 1) & (spread < change / 2).all(axis=0)
+    flips = Flips(np.where(clean, change, 0.0), spread[:, used].ravel(), fewest, part)
+    for name in states:
+        part_shares = _judged(shares[name], sizes[f"share {name}"], flips, used)
+        shares[name] = dataclasses.replace(
+            part_shares, adjusted=np.fmin(shares[name].adjusted, part_shares.adjusted)
+        )
+    for metric in metrics:
+        before = means[metric.name]
+        after = _judged(before, sizes[metric.name], flips, used)
+        adjusted = np.where(
+            np.isnan(before.adjusted), np.nan, np.fmax(before.adjusted, after.adjusted)
+        )
+        means[metric.name] = dataclasses.replace(after, adjusted=adjusted)
 
 
-def seeds_needed(metric: Metric, analysis: Analysis, cell: int, *, alpha: float) -> float:
-    """Seeds a side that would decide an undecided cell, if change and spread stay what they are.
-
-    Infinite for a change that is exactly the minimum effect.
-    """
-    means = analysis.means[metric.name]
-    change = abs(float(means.difference.change[cell]))
-    if change > metric.minimum_effect:
-        tail = alpha / MEANS / 2 / max(analysis.tests, 1)
-        variance, sides = float(means.variance[cell]), 1 if metric.paired else 2
-        needed = float(statistics.seeds_to_decide(change, variance, tail, sides=sides))
-    else:
-        room = metric.minimum_effect - change
-        variance = float(means.pair_variance[cell])
-        needed = float(statistics.seeds_to_decide(room, variance, alpha, sides=1))
-    if not math.isnan(means.lucky[cell]):
-        needed = max(needed, seeds_against_luck(float(means.mixed[cell]), alpha / FLIPS))
-    return max(needed, float(means.seeds[cell]) + 1)
+_Part = TypeVar("_Part", Shares, Means)
 
 
-def seeds_against_luck(mixed: float, level: float) -> float:
-    """The fewest seeds a side with which one flip is not luck."""
-    seeds = 2
-    while statistics.luck(1, mixed, statistics.flips_per_mixed_side(seeds)) > level:
-        seeds += 1
-    return float(seeds)
+def _judged(part: _Part, sizes: Array, flips: Flips, used: Mask) -> _Part:
+    lucky, mixed, adjusted = (np.full(sizes.shape, np.nan) for _ in range(3))
+    for cell in np.flatnonzero(sizes >= 1):
+        lucky[cell], adjusted[cell], mixed[cell] = flips.judge(float(sizes[cell]))
+        if not used[cell]:
+            lucky[cell] = adjusted[cell] = 1.0
+    return dataclasses.replace(part, lucky=lucky, mixed=mixed, adjusted=adjusted)
+
+
+def _flipped(shares: Shares) -> tuple[Mask, Mask]:
+    """Cells all of whose seeds went from one state to the other, and the sides with both."""
+    (a, b), (n, m) = shares.hits, shares.seeds
+    flipped = (n > 0) & (m > 0) & (((a == 0) & (b == m)) | ((a == n) & (b == 0)))
+    return flipped, np.stack([(a > 0) & (a < n), (b > 0) & (b < m)])
+
+
+def _in_gaps(metric: Metric, means: Means, sides: Sides) -> tuple[Array, Array]:
+    """Changes and ranges of both sides in units of the gap; 0 where there is none."""
+    ranges = [
+        np.fmax.reduce(side, axis=1) - np.fmin.reduce(side, axis=1)
+        for side in (sides.baseline, sides.run)
+    ]
+    change = np.abs(means.difference.change) / metric.gap
+    return np.nan_to_num(change), np.nan_to_num(np.stack(ranges) / metric.gap)

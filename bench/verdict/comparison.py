@@ -3,84 +3,140 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.verdict import statistics
+from bench.verdict.advice import MOST_SEEDS, seeds_against_luck, seeds_for_means, seeds_for_shares
 from bench.verdict.analysis import (
+    CRASHED,
     DIVERGED,
-    FLIPS,
-    MEANS,
     Analysis,
-    Mask,
+    Means,
+    Shares,
     Sides,
     analyse,
-    seeds_against_luck,
-    seeds_needed,
+    part_of,
 )
-from bench.verdict.baseline import Sample
 from bench.verdict.judgement import Comparison, Verdict
 from bench.verdict.metrics import METRICS, Metric
+from bench.verdict.samples import Sample
 from bench.verdict.statistics import Array
-
-#: More seeds than this are no advice.
-MOST_SEEDS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One cell's samples on both sides: the same seeds in the same order."""
+    """One cell's samples on both sides, in any order; seeds may differ in part or all."""
 
     baseline: Sequence[Sample]
     run: Sequence[Sample]
 
 
 def compare(pairs: Sequence[Pair], *, alpha: float) -> list[list[Comparison]]:
-    """For each pair its comparisons: divergence first, then in the order of METRICS.
+    """For each pair its comparisons: crashes, divergence, then in the order of METRICS.
 
-    Divergence of as many seeds on either side is left out, and so is a metric that is defined on
+    Outcomes of equal shares on both sides are left out, and so is a metric that is defined on
     neither side, or that the baseline has not measured.
+
+    Seeds that both sides have are matched where that helps: metrics of the first step are subtracted
+    seed by seed, and equivalence is shown on such pairs. All else is of two samples, all seeds of one
+    side against all of the other; where fewer than two seeds match, everything is.
+
+    Args:
+        pairs: every cell that is tested: false alarms are controlled over all of them.
+        alpha: the chance of any false alarm; and, cell by cell, the level at which equivalence is
+            shown.
+
+    Raises:
+        ValueError: a side has a seed twice.
     """
     if not pairs:
         return []
-    diverged, values = _arrays(pairs)
-    analysis = analyse(diverged, values)
+    outcomes, values = _arrays(pairs)
+    analysis = analyse(outcomes, values, alpha=alpha)
     teller = _Teller(analysis, values, alpha)
     return [teller.comparisons(cell) for cell in range(len(pairs))]
 
 
-def _arrays(pairs: Sequence[Pair]) -> tuple[Sides, dict[str, Sides]]:
-    """Divergence, and each metric on its scale."""
-    shape = (len(pairs), max(len(pair.run) for pair in pairs))
-
-    def fill(of: Callable[[Sample], float | None], side: str) -> Array:
-        array = np.full(shape, np.nan)
-        for row, pair in enumerate(pairs):
-            column = [of(sample) for sample in getattr(pair, side)]
-            array[row, : len(column)] = [np.nan if x is None else x for x in column]
-        return array
-
-    outcomes = [fill(lambda s: float(s.outcome == "diverged"), side) for side in _SIDES]
+def _arrays(pairs: Sequence[Pair]) -> tuple[dict[str, Sides], dict[str, Sides]]:
+    """Outcomes, and each metric on its scale."""
+    columns = _Columns(pairs)
+    ended = [columns.fill(side, lambda sample: _OUTCOMES[sample.outcome]) for side in _SIDES]
+    measured = [~np.isnan(side) for side in ended]
+    alive = [
+        mask & (side != _OUTCOMES[CRASHED]) for mask, side in zip(measured, ended, strict=True)
+    ]
+    trained = [side == _OUTCOMES["trained"] for side in ended]
+    outcomes = {
+        name: columns.sides(
+            [np.where(np.isnan(x), np.nan, x == _OUTCOMES[name]) for x in ended], masks
+        )
+        for name, masks in ((CRASHED, measured), (DIVERGED, alive))
+    }
     values = {}
     for metric in METRICS:
         name = metric.name
-        known = fill(lambda s, name=name: float(name in s.metrics), "baseline") == 1  # type: ignore[misc]
-        applies: list[Mask] = [
-            known & (~np.isnan(side) if metric.paired else side == 0) for side in outcomes
-        ]
-        raw = [fill(lambda s, name=name: s.metrics.get(name), side) for side in _SIDES]  # type: ignore[misc]
+        known = [columns.fill(side, _known(name)) == 1 for side in _SIDES]
+        known[1] &= known[0].any(axis=1, keepdims=True)
+        reached = alive if metric.paired else trained
+        raw = [columns.fill(side, _value(name)) for side in _SIDES]
         if metric.scale == "log":
             raw = [np.log(array) for array in raw]
-        masked = [np.where(mask, array, np.nan) for mask, array in zip(applies, raw, strict=True)]
-        values[name] = Sides(masked[0], masked[1], applies[0], applies[1])
-    measured = [~np.isnan(side) for side in outcomes]
-    return Sides(outcomes[0], outcomes[1], measured[0], measured[1]), values
+        values[name] = columns.sides(raw, [a & b for a, b in zip(known, reached, strict=True)])
+    return outcomes, values
+
+
+def _known(name: str) -> Callable[[Sample], float]:
+    return lambda sample: float(name in sample.metrics)
+
+
+def _value(name: str) -> Callable[[Sample], float | None]:
+    return lambda sample: sample.metrics.get(name)
 
 
 _SIDES = ("baseline", "run")
+_OUTCOMES = {"trained": 0.0, DIVERGED: 1.0, CRASHED: 2.0}
+
+
+class _Columns:
+    """Lays samples out as arrays: a row per cell, a column per seed of a side."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._samples = {side: [getattr(pair, side) for pair in pairs] for side in _SIDES}
+        found = [list(_matches(pair)) for pair in pairs]
+        self._rows = np.repeat(np.arange(len(pairs)), [len(row) for row in found])
+        self._matches = np.array([match for row in found for match in row], int).reshape(-1, 3)
+
+    def fill(self, side: str, of: Callable[[Sample], float | None]) -> Array:
+        """``of`` every sample; NaN where it is None, or there is none."""
+        rows = self._samples[side]
+        array = np.full((len(rows), max(1, max(map(len, rows)))), np.nan)
+        for row, samples in enumerate(rows):
+            array[row, : len(samples)] = [np.nan if x is None else x for x in map(of, samples)]
+        return array
+
+    def sides(self, arrays: Sequence[Array], applies: Sequence[npt.NDArray[np.bool_]]) -> Sides:
+        """Both sides and the differences of matched seeds; NaN outside ``applies``."""
+        before, after = (np.where(ok, x, np.nan) for x, ok in zip(arrays, applies, strict=True))
+        place, first, second = self._matches.T
+        most = int(place.max(initial=0)) + 1
+        pairs = np.full((len(before), most), np.nan)
+        pairs[self._rows, place] = after[self._rows, second] - before[self._rows, first]
+        return Sides(before, after, applies[0], applies[1], pairs)
+
+
+def _matches(pair: Pair) -> Iterator[tuple[int, int, int]]:
+    """Number, and columns on both sides, of every seed that both have."""
+    columns = [
+        {sample.seed: i for i, sample in enumerate(side)} for side in (pair.baseline, pair.run)
+    ]
+    if [len(found) for found in columns] != [len(pair.baseline), len(pair.run)]:
+        raise ValueError("a side of a pair has a seed twice")
+    common = [seed for seed in columns[0] if seed in columns[1]]
+    for place, seed in enumerate(common):
+        yield place, columns[0][seed], columns[1][seed]
 
 
 class _Teller:
@@ -93,27 +149,31 @@ class _Teller:
         self.values = values
 
     def comparisons(self, cell: int) -> list[Comparison]:
-        told = [self._diverged(cell)] if self.differ[DIVERGED][cell] else []
+        told = [self._outcome(name, cell) for name in _WORDS if self.differ[name][cell]]
         for metric in METRICS:
             if self.differ[metric.name][cell]:
                 told.append(self._undefined(metric, cell))
-            elif self.analysis.means[metric.name].seeds[cell] > 0:
+            elif self.analysis.means[metric.name].difference.seeds[cell] > 0:
                 told.append(self._means(metric, cell))
         return told
 
-    def _diverged(self, cell: int) -> Comparison:
-        verdict, reason = self._shares(DIVERGED, cell)
-        (a, b), (n, m) = self._counts(DIVERGED, cell)
+    def _outcome(self, name: str, cell: int) -> Comparison:
+        verdict, reason = self._shares(name, cell, None)
+        (a, b), (n, m) = self._counts(name, cell)
         if verdict is Verdict.CHANGED:
-            verdict = Verdict.REGRESSED if b / m > a / n else Verdict.IMPROVED
-        reason = f"diverged under {b:.0f} of {m:.0f} seeds, baseline {a:.0f} of {n:.0f}: {reason}"
-        return self._of_shares(DIVERGED, cell, verdict, reason, a / n, b / m)
+            verdict = _DIRECTION[b / m < a / n]
+        reason = (
+            f"{_WORDS[name]} under {b:.0f} of {m:.0f} seeds, baseline {a:.0f} of {n:.0f}: {reason}"
+        )
+        return self._of_shares(name, cell, verdict, reason, a / n, b / m)
 
     def _undefined(self, metric: Metric, cell: int) -> Comparison:
-        verdict, reason = self._shares(metric.name, cell)
+        verdict, reason = self._shares(metric.name, cell, metric)
         (a, b), (n, m) = self._counts(metric.name, cell)
+        if verdict is Verdict.CHANGED and metric.undefined_better:
+            verdict = _DIRECTION[b / m < a / n]
         reason = (
-            f"{metric.title} is not defined (zero, or overflow) under {b:.0f} of {m:.0f} seeds, "
+            f"{metric.title} {metric.undefined} under {b:.0f} of {m:.0f} seeds, "
             f"baseline {a:.0f} of {n:.0f}: {reason}"
         )
         sides = self.values[metric.name]
@@ -130,7 +190,7 @@ class _Teller:
         mean: float | None,
     ) -> Comparison:
         shares = self.analysis.shares[name]
-        linear = name == DIVERGED and baseline is not None and mean is not None
+        linear = name in _WORDS and baseline is not None and mean is not None
         return Comparison(
             metric=name,
             baseline_mean=baseline,
@@ -148,27 +208,27 @@ class _Teller:
         (a, b), (n, m) = self.analysis.shares[name].hits, self.analysis.shares[name].seeds
         return (float(a[cell]), float(b[cell])), (float(n[cell]), float(m[cell]))
 
-    def _shares(self, name: str, cell: int) -> tuple[Verdict, str]:
+    def _shares(self, name: str, cell: int, metric: Metric | None) -> tuple[Verdict, str]:
         """``changed`` or ``inconclusive``, and why."""
         shares = self.analysis.shares[name]
         adjusted = float(shares.adjusted[cell])
         if adjusted <= self.alpha:
             return Verdict.CHANGED, f"adjusted p {adjusted:.2g}"
         if not math.isnan(shares.lucky[cell]):
-            return Verdict.INCONCLUSIVE, self._luck(shares.mixed, shares.lucky[cell])
-        (a, b), (n, m) = self._counts(name, cell)
-        level = self.alpha / MEANS / max(self.analysis.tests, 1)
-        needed = _fisher_seeds(a / n, b / m, int(max(n, m)), level)
+            return Verdict.INCONCLUSIVE, self._luck(shares, cell, metric)
+        needed = seeds_for_shares(self.analysis, name, cell, alpha=self.alpha)
         return (
             Verdict.INCONCLUSIVE,
             f"may be luck (adjusted p {adjusted:.2g}); {_advice(needed)}",
         )
 
-    def _luck(self, mixed: float, p: float) -> str:
-        needed = seeds_against_luck(mixed, self.alpha / FLIPS)
+    def _luck(self, part: Shares | Means, cell: int, metric: Metric | None) -> str:
+        mixed = int(part.mixed[cell])
+        needed = seeds_against_luck(mixed, part_of(metric) * self.alpha)
+        sides = "1 side of a cell" if mixed == 1 else f"{mixed} sides of cells"
         return (
-            f"may be luck (p {p:.2g}: {mixed:g} cells of this run do both, depending on the seed); "
-            f"{_advice(needed)}"
+            f"may be luck (p {part.lucky[cell]:.2g}: in {sides} of this run some seeds end in one "
+            f"state and some in another); {_advice(needed)}"
         )
 
     def _means(self, metric: Metric, cell: int) -> Comparison:
@@ -177,7 +237,7 @@ class _Teller:
         before, after = (_raw_mean(metric, side[cell]) for side in (sides.baseline, sides.run))
         change = _finite(means.difference.change[cell])
         verdict, ending = self._verdict(metric, cell)
-        seeds = int(means.seeds[cell])
+        seeds = int(means.difference.seeds[cell])
         shown = "" if change is None else f"{metric.describe_change(change)}, "
         return Comparison(
             metric=metric.name,
@@ -195,19 +255,18 @@ class _Teller:
         means = self.analysis.means[metric.name]
         change, adjusted = float(means.difference.change[cell]), float(means.adjusted[cell])
         margin = metric.describe_margin()
-        if math.isnan(adjusted) or means.seeds[cell] < 2:
+        if math.isnan(adjusted):
             return Verdict.INCONCLUSIVE, "one seed shows no spread: at least 2 are needed"
         if adjusted <= self.alpha and abs(change) > metric.minimum_effect:
             better = change * metric.better
             verdict = Verdict.CHANGED if not better else _DIRECTION[better > 0]
             return verdict, f"adjusted p {adjusted:.2g}, margin {margin}"
-        if means.equivalent[cell] <= self.alpha:
-            p = means.equivalent[cell]
-            return Verdict.EQUIVALENT, f"within {margin} (p {p:.2g})"
-        lucky = float(means.lucky[cell])
-        if lucky > self.alpha / FLIPS and abs(change) > metric.minimum_effect:
-            return Verdict.INCONCLUSIVE, self._luck(float(means.mixed[cell]), lucky)
-        needed = seeds_needed(metric, self.analysis, cell, alpha=self.alpha)
+        equivalent = float(means.equivalence.equivalent[cell])
+        if equivalent <= self.alpha:
+            return Verdict.EQUIVALENT, f"within {margin} (p {equivalent:.2g})"
+        if means.lucky[cell] > part_of(metric) * self.alpha:
+            return Verdict.INCONCLUSIVE, self._luck(means, cell, metric)
+        needed = seeds_for_means(metric, self.analysis, cell, alpha=self.alpha)
         return (
             Verdict.INCONCLUSIVE,
             f"no change is shown (adjusted p {adjusted:.2g}), nor that it is within {margin}; "
@@ -216,15 +275,7 @@ class _Teller:
 
 
 _DIRECTION = {True: Verdict.IMPROVED, False: Verdict.REGRESSED}
-
-
-@functools.lru_cache(maxsize=1024)
-def _fisher_seeds(a: float, b: float, seeds: int, level: float) -> float:
-    """Seeds, above ``seeds``, at which shares ``a`` and ``b`` would differ at this level."""
-    for n in range(seeds + 1, 200):
-        if statistics.fisher(round(a * n), n, round(b * n), n) <= level:
-            return n
-    return math.inf
+_WORDS = {CRASHED: "crashed", DIVERGED: "diverged"}
 
 
 def _advice(seeds: float) -> str:

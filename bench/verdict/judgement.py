@@ -54,6 +54,46 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Departure(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a difference begins: the first tensor that departs by more than rounding."""
+
+    step: int
+    """Before which step the tensor was looked at."""
+    earlier: int | None
+    """The look before that, at which nothing had departed; None at the start."""
+    tensor: str
+    distance: float | None
+    """Relative, of the seed that is nearest; None stands for infinity."""
+    allowed: float
+    """What rounding explains."""
+
+
+class EnvelopeTest(msgspec.Struct, frozen=True, kw_only=True):
+    """How the differences between two trajectories stand to the cell's rounding envelope."""
+
+    copies: int
+    """Of all seeds together."""
+    seeds: int
+    steps: int
+    """Over which losses were compared."""
+    inside: bool
+    starts: int | None
+    """First step, from 0, whose loss differs under any seed; None if none does."""
+    first_step: int | None
+    """First step outside, under the seed that strays least; None if that seed never is."""
+    ratio: float
+    """Largest difference over the envelope, under the seed that strays least."""
+    worst_step: int
+    """Where that is."""
+    strays: int
+    """Seeds that leave the envelope."""
+    sharp_steps: int
+    """Steps over which the envelope is narrower than seeds lie apart."""
+    risk: float
+    """Bound on the probability that rounding alone leaves it under every seed."""
+    departure: Departure | None
+
+
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one cell of one grid."""
 
@@ -62,6 +102,9 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """One line that a person can act on."""
     rung: str
-    """The evidence that decided: ``digest``, ``distribution``, ``claim``, ``outcome``, ``none``."""
+    """The evidence that decided: ``digest``, ``envelope``, ``distribution``, ``claim``,
+    ``outcome``, ``absent`` (this TensorFlow has nothing to train it with), ``none``."""
     comparisons: Sequence[Comparison] = ()
     claims: Sequence[ClaimResult] = ()
+    envelope: EnvelopeTest | None = None
+    """Where it was tested: bits differ, and the run has copies of this cell."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.run import StoredRun
+import msgspec
+
+from bench.cell import Cell
+from bench.copies import Copy
+from bench.run import Item, StoredRun
 from bench.theory.claims import check_claims
-from bench.verdict.baseline import Baseline, nearest_class, read_baseline
-from bench.verdict.judgement import Judgement
-from bench.verdict.ladder import judge
+from bench.verdict.baseline import nearest_class, read_baseline
+from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import ALPHA, copies_wanted, judge
+from bench.verdict.samples import Baseline
+from bench.verdict.sequential import levels, looks
 
 
 def baseline_for(root: Path, run: StoredRun) -> Baseline | None:
@@ -22,6 +28,66 @@ def baseline_for(root: Path, run: StoredRun) -> Baseline | None:
 
 
 def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgement]:
-    """All claims checked and all cells judged, in the order of the run's plan."""
+    """All claims checked and all cells judged, in the order of the run's plan.
+
+    A run that adds seeds until cells are decided is judged look by look
+    (:mod:`bench.verdict.sequential`), however many seeds it has by now.
+    """
+    return list(_judged(run, baseline)[0].values())
+
+
+def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[tuple[Cell, int]]:
+    """What a run whose plan is done needs for its verdicts: first the copies for envelopes, then the
+    replicas of the next look at undecided cells; nothing if all is there."""
+    strictest = min(levels(_looks(run), ALPHA))
+    copies = copies_wanted(run, baseline, alpha=strictest)
+    if copies or not run.plan.decide:
+        return copies
+    return _judged(run, baseline)[1]
+
+
+def _judged(
+    run: StoredRun, baseline: Baseline | None
+) -> tuple[dict[Item, Judgement], list[tuple[Cell, int]]]:
+    """The judgements, and the replicas that would take undecided cells further."""
     claims = {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
-    return judge(run, baseline, claims)
+    numbers = _looks(run)
+    judged: dict[Item, Judgement] = {}
+    for number, level in zip(numbers, levels(numbers, ALPHA), strict=True):
+        missing = _missing(run, _undecided(judged), number) if judged else []
+        if missing:
+            return judged, missing
+        for judgement in judge(_first_seeds(run, number), baseline, claims, alpha=level):
+            item = judgement.item
+            if item not in judged or judged[item].verdict is Verdict.INCONCLUSIVE:
+                judged[item] = judgement
+    return judged, []
+
+
+def _looks(run: StoredRun) -> list[int]:
+    first = len(run.plan.seeds)
+    return looks(first, max(first, run.plan.decide))
+
+
+def _undecided(judged: dict[Item, Judgement]) -> list[Cell]:
+    cells = (item.cell for item, j in judged.items() if j.verdict is Verdict.INCONCLUSIVE)
+    return list(dict.fromkeys(cells))
+
+
+def _missing(run: StoredRun, cells: list[Cell], number: int) -> list[tuple[Cell, int]]:
+    seeds = _seeds(run, number)
+    return [(cell, seed) for cell in cells for seed in seeds if (cell, seed) not in run.records]
+
+
+def _seeds(run: StoredRun, number: int) -> list[int]:
+    """The planned seeds, then those that follow the highest."""
+    planned = run.plan.seeds
+    after = max(planned) + 1
+    return [*planned, *range(after, after + number - len(planned))]
+
+
+def _first_seeds(run: StoredRun, number: int) -> StoredRun:
+    """The run as it was at the look with this number of seeds."""
+    seen = frozenset(_seeds(run, number))
+    records = {key: record for key, record in run.records.items() if key[1] in seen}
+    return msgspec.structs.replace(run, records=records)

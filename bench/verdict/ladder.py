@@ -1,7 +1,7 @@
 """The ladder of evidence: what is concluded of each cell of a run against a baseline.
 
 Rungs, the sharpest first: the outcome (crashed, missing), a claim that does not hold, whether there
-is anything to compare with, equal digests, and then the distribution over seeds.
+is anything to compare with, equal digests, the rounding envelope, and the distribution over seeds.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bench.cell import Cell
+from bench.copies import Copy
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE
 from bench.record import Record
 from bench.run import Item, StoredRun
 from bench.theory.claim import ClaimResult
-from bench.verdict.baseline import Baseline, BaselineCell, difference, sample
 from bench.verdict.comparison import Pair, compare
-from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
+from bench.verdict.envelope import Seed, Trace, copies_needed, describe, examine, seeds_for
+from bench.verdict.judgement import ATTENTION, Comparison, EnvelopeTest, Judgement, Verdict
+from bench.verdict.samples import Baseline, BaselineCell, difference, sample
 
 ALPHA = 0.05
 
@@ -36,31 +38,43 @@ def judge(
     """The verdict on every item of the run's plan, in plan order.
 
     All cells are judged in one call because false alarms are controlled over all that is tested.
+    Where envelopes are tested, half of ``alpha`` is spent on them and half on distributions.
 
     Args:
         run: what was measured.
-        baseline: of the same environment class, of a near one (then never ``identical``), or
-            another run (:func:`bench.verdict.baseline.baseline_from_run`); None if there is none.
+        baseline: of the same environment class, of a near one (then only the distribution rung is
+            used), or another run (:func:`bench.verdict.samples.baseline_from_run`); None if there is
+            none.
         claims: what claims said of each item.
-        alpha: chance of any false alarm in the whole run; also the level, cell by cell, at which
-            equivalence is shown.
+        alpha: chance of any false alarm in the whole run; what distributions get of it is also the
+            level, cell by cell, at which equivalence is shown.
     """
-    other = _other_data(run, baseline)
-    judged: dict[Item, Judgement] = {}
-    open_items: dict[Item, Pair] = {}
-    for item in run.plan.items:
-        told = tuple(claims.get(item, ())) if claims else ()
-        step = _below_distribution(run, baseline, item, told, other)
-        if isinstance(step, Judgement):
-            judged[item] = msgspec.structs.replace(step, claims=told)
-        else:
-            open_items[item] = step
-    compared = _compared(open_items, alpha)
+    judged, open_items = _sorted_out(run, baseline, claims or {})
+    tested = {item: _envelope(run, baseline, item) for item in open_items}
+    number = len({item.cell for item, test in tested.items() if isinstance(test, EnvelopeTest)})
+    compared = _compared(open_items, alpha / 2 if number else alpha)
     for item, pair in open_items.items():
-        told = tuple(claims.get(item, ())) if claims else ()
         assert baseline is not None  # nothing is open without one
-        judged[item] = _distribution(run, baseline, item, pair, compared[item], told)
+        found = _distribution(run, baseline, item, pair, compared[item])
+        judgement = _weighed(found, tested[item], level=alpha / 2 / max(number, 1))
+        judged[item] = msgspec.structs.replace(judgement, claims=_told(claims, item))
     return [judged[item] for item in run.plan.items]
+
+
+def copies_wanted(run: StoredRun, baseline: Baseline | None, *, alpha: float = ALPHA) -> list[Copy]:
+    """The copies that an envelope needs and the run does not have: of cells whose bits differ from a
+    baseline of their own class, of every seed that both have."""
+    if baseline is None or run.environment.environment_class != baseline.environment_class:
+        return []
+    _, open_items = _sorted_out(run, baseline, {})
+    replicas = {item.cell: _comparable_seeds(run, baseline, item) for item in open_items}
+    replicas = {cell: seeds for cell, seeds in replicas.items() if seeds}
+    wanted = []
+    for cell, seeds in replicas.items():
+        needed = copies_needed(len(replicas), len(seeds), alpha / 2)
+        asked = (Copy(cell=cell, seed=s, number=n) for s in seeds for n in range(needed))
+        wanted += [copy for copy in asked if copy not in run.copies]
+    return wanted
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
@@ -119,14 +133,37 @@ def _other_data(run: StoredRun, baseline: Baseline | None) -> str:
     return f"trained on other images: fingerprint {own}, and {theirs} in {baseline.name}"
 
 
-def _below_distribution(
+def _sorted_out(
+    run: StoredRun, baseline: Baseline | None, claims: Mapping[Item, Sequence[ClaimResult]]
+) -> tuple[dict[Item, Judgement], dict[Item, Pair]]:
+    """Items on which a rung before the envelope decides, and what is to be compared of the others."""
+    other = _other_data(run, baseline)
+    judged: dict[Item, Judgement] = {}
+    open_items: dict[Item, Pair] = {}
+    for item in run.plan.items:
+        told = _told(claims, item)
+        step = _below_envelope(run, baseline, item, told, other)
+        if isinstance(step, Judgement):
+            judged[item] = msgspec.structs.replace(step, claims=told)
+        else:
+            open_items[item] = step
+    return judged, open_items
+
+
+def _told(
+    claims: Mapping[Item, Sequence[ClaimResult]] | None, item: Item
+) -> tuple[ClaimResult, ...]:
+    return tuple(claims.get(item, ())) if claims else ()
+
+
+def _below_envelope(
     run: StoredRun,
     baseline: Baseline | None,
     item: Item,
     claims: Sequence[ClaimResult],
     other_data: str,
 ) -> Judgement | Pair:
-    """The judgement if a rung before the distribution decides, else what is to be compared."""
+    """The judgement if a rung before the envelope decides, else what is to be compared."""
     records = run.of(item.cell)
     ended = _outcome(item, records, len(run.plan.seeds))
     if ended is not None:
@@ -139,21 +176,21 @@ def _below_distribution(
     if baseline is None or stored is None:
         where = f"{baseline.name} has no such cell" if baseline is not None else "no baseline"
         return _judgement(item, Verdict.NEW, f"{where}: nothing to compare with", "none")
-    common = _common(stored, records)
-    obstacle = other_data or _obstacle(item.cell, baseline, stored, records, common)
+    obstacle = other_data or _obstacle(item.cell, baseline, stored, records)
     if obstacle:
         return _judgement(item, Verdict.NOT_COMPARABLE, obstacle, "none")
-    if all(stored.by_seed[record.seed].digest == record.digest for record in common):
-        return _identical(run, baseline, item, len(common))
     by_seed = stored.by_seed
-    return Pair(
-        baseline=[by_seed[record.seed] for record in common],
-        run=[sample(record) for record in common],
-    )
+    common = [record for record in records if record.seed in by_seed]
+    if common and all(by_seed[record.seed].digest == record.digest for record in common):
+        return _identical(run, baseline, item, len(common))
+    return Pair(baseline=stored.samples, run=[sample(record) for record in records])
 
 
 def _outcome(item: Item, records: Sequence[Record], planned: int) -> Judgement | None:
-    """Crashed or missing, or None if every planned replica was measured."""
+    """Absent, crashed or missing, or None if every planned replica was measured."""
+    lacking = [record.absent for record in records if record.absent]
+    if lacking:
+        return _judgement(item, Verdict.NOT_COMPARABLE, lacking[0], "absent")
     crashes = [(r.seed, r.crash) for r in records if r.crash is not None]
     tried = [(seed, crash) for seed, crash in crashes if crash.reason != "not attempted"]
     if tried:
@@ -168,28 +205,108 @@ def _outcome(item: Item, records: Sequence[Record], planned: int) -> Judgement |
     return None
 
 
-def _common(stored: BaselineCell, records: Sequence[Record]) -> list[Record]:
-    seeds = stored.by_seed
-    return [record for record in records if record.seed in seeds]
-
-
 def _obstacle(
-    cell: Cell,
-    baseline: Baseline,
-    stored: BaselineCell,
-    records: Sequence[Record],
-    common: Sequence[Record],
+    cell: Cell, baseline: Baseline, stored: BaselineCell, records: Sequence[Record]
 ) -> str:
     """Why the two sides of a cell cannot be compared, or nothing."""
     if stored.cell != cell:
         axes = difference(stored.cell, cell)
         return f"the same id means another cell than in {baseline.name}: {axes}"
+    recipes = {record.recipe for record in records}
+    if recipes != {stored.recipe}:
+        ours = ", ".join(map(str, sorted(recipes)))
+        return (
+            f"trained by other code than in {baseline.name}: recipe {ours} here, {stored.recipe} "
+            "there; accept it anew"
+        )
     if not stored.samples:
         return f"every seed crashed in {baseline.name}"
-    if not common:
-        ours, theirs = (_seeds(s.seed for s in side) for side in (records, stored.samples))
-        return f"no seed in common: {ours} here, {theirs} in {baseline.name}"
     return ""
+
+
+def _comparable_seeds(run: StoredRun, baseline: Baseline, item: Item) -> list[int]:
+    """Seeds whose trajectories can be compared: both sides have one, and all randomness is ours."""
+    stored = baseline.find(item)
+    if stored is None or item.cell.dropout:
+        return []
+    kept = {sample.seed for sample in stored.samples if sample.trajectory}
+    return [
+        record.seed for record in run.of(item.cell) if record.seed in kept and record.trajectory
+    ]
+
+
+def traced_seeds(run: StoredRun, baseline: Baseline, item: Item) -> list[Seed]:
+    """Seeds that an envelope can be made of: both sides have a trajectory, the run has copies."""
+    stored = baseline.find(item)
+    if stored is None:
+        return []
+    by_seed, by_record = stored.by_seed, {r.seed: r for r in run.of(item.cell)}
+    seeds = []
+    for seed in _comparable_seeds(run, baseline, item):
+        copies = [copy for copy in run.copies_of(item.cell, seed) if copy.crash is None]
+        if copies:
+            ours, theirs = by_record[seed], by_seed[seed]
+            seeds.append(
+                Seed(
+                    run=Trace.of(ours.trajectory, ours.tensors),
+                    baseline=Trace.of(theirs.trajectory, theirs.tensors),
+                    copies=[Trace.of(copy.trajectory, copy.tensors) for copy in copies],
+                )
+            )
+    return seeds
+
+
+def _envelope(run: StoredRun, baseline: Baseline | None, item: Item) -> EnvelopeTest | str:
+    """The test of the rounding envelope, or why there is none."""
+    if baseline is None or run.environment.environment_class != baseline.environment_class:
+        return f"bits are not compared with {_another(baseline)}" if baseline else "no baseline"
+    if item.cell.dropout:
+        return "dropout draws from TensorFlow's own random stream, which may change"
+    seeds = traced_seeds(run, baseline, item)
+    if seeds:
+        return examine(item.cell, seeds)
+    comparable = _comparable_seeds(run, baseline, item)
+    if not comparable:
+        return f"no trajectory in {baseline.name} of a seed of this run"
+    copies = [copy for seed in comparable for copy in run.copies_of(item.cell, seed)]
+    if copies and copies[0].crash is not None:
+        return f"all of {len(copies)} copies crashed: {copies[0].crash.message}"
+    return "no copies in the run"
+
+
+def _weighed(found: Judgement, tested: EnvelopeTest | str, *, level: float) -> Judgement:
+    """The distribution's verdict and the envelope's, put together.
+
+    Within the envelope only a metric that is shown to have changed says more than ``rounding``;
+    outside, only one that is shown to be worse says more than ``changed``.
+
+    Args:
+        found: what the distribution says.
+        tested: what the envelope says, or why it says nothing.
+        level: chance of a false alarm that the envelope of one cell may have.
+    """
+    if isinstance(tested, str):
+        return msgspec.structs.replace(found, reason=f"{found.reason}; no envelope: {tested}")
+    found = msgspec.structs.replace(found, envelope=tested)
+    told = describe(tested)
+    shown = found.verdict in (Verdict.REGRESSED, Verdict.CHANGED, Verdict.IMPROVED)
+    if tested.inside:
+        if shown:
+            return msgspec.structs.replace(found, reason=f"{found.reason}; {told}")
+        return msgspec.structs.replace(
+            found, verdict=Verdict.ROUNDING, reason=told, rung="envelope"
+        )
+    if tested.risk > level:
+        seeds = seeds_for(level)
+        told += f"; a jump may do that under {_plural(tested.seeds)}: {seeds} would decide"
+        if shown:
+            return msgspec.structs.replace(found, reason=f"{found.reason}; {told}")
+        return msgspec.structs.replace(
+            found, verdict=Verdict.INCONCLUSIVE, reason=told, rung="envelope"
+        )
+    verdict = Verdict.REGRESSED if found.verdict is Verdict.REGRESSED else Verdict.CHANGED
+    reason = f"{told}; {found.reason}" if shown else told
+    return msgspec.structs.replace(found, verdict=verdict, reason=reason, rung="envelope")
 
 
 def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Judgement:
@@ -227,7 +344,6 @@ def _distribution(
     item: Item,
     pair: Pair,
     comparisons: Sequence[Comparison],
-    claims: Sequence[ClaimResult],
 ) -> Judgement:
     found = {comparison.verdict for comparison in comparisons}
     verdict = next((leading for leading in _LEADING if leading in found), Verdict.INCONCLUSIVE)
@@ -247,7 +363,6 @@ def _distribution(
         reason=reason,
         rung="distribution",
         comparisons=tuple(comparisons),
-        claims=tuple(claims),
     )
 
 
@@ -261,9 +376,3 @@ def _judgement(item: Item, verdict: Verdict, reason: str, rung: str) -> Judgemen
 
 def _plural(seeds: int) -> str:
     return f"{seeds} seed{'s' if seeds != 1 else ''}"
-
-
-def _seeds(seeds: Iterable[int]) -> str:
-    """``0, 1, 2``, or the first and the last of many."""
-    listed = sorted(seeds)
-    return ", ".join(map(str, listed)) if len(listed) <= 5 else f"{listed[0]} to {listed[-1]}"

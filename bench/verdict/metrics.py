@@ -17,8 +17,17 @@ Array = npt.NDArray[np.float64]
 #: Images that a test accuracy is a share of (MNIST's test set).
 TEST_IMAGES = 10_000
 
-#: Spread below this share of the minimum effect is not told from none; see ``Metric.floor``.
+#: Images of the rarest digit, the fives, among them.
+RAREST_DIGIT = 892
+
+#: A spread below this share of the minimum effect counts as this share. It decides nothing: with two
+#: seeds a side the standard error is then as large, and a change of the minimum effect lies ten of
+#: them from none.
 RESOLUTION = 0.1
+
+#: Steps that the loss is averaged over before it is held against its level, so that one easy batch
+#: does not reach it: ten batches of a hundred are a thousand images.
+LOSS_WINDOW = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +53,20 @@ class Metric:
     """Smallest change that matters, on the metric's scale."""
     gap: float
     """A change this large may be a cell that lands in one of two states by luck; see
-    :func:`bench.verdict.statistics.luck`. Infinite where seeds start from the same numbers."""
+    :func:`bench.verdict.luck.luck`. Infinite where seeds start from the same numbers."""
     paired: bool
     """Whether the two sides of a seed start from the same numbers, so that they are subtracted seed
-    by seed. Replicas decorrelate while training (Summers and Dinneen 2021): metrics at the end are
-    compared as two samples."""
+    by seed where seeds match. Replicas decorrelate while training (Summers and Dinneen 2021): metrics
+    at the end are compared as two samples."""
     why: str
-    """Where ``minimum_effect`` comes from."""
+    """Where ``minimum_effect`` and ``gap`` come from."""
+    learning: bool = False
+    """Whether it says if a network learned. Such metrics show one and the same luck, that of the cell,
+    and share one part of the level; the others share another."""
+    undefined: str = "is not defined (zero, or overflow)"
+    """What it means that a trained replica has no value."""
+    undefined_better: Literal[-1, 0] = 0
+    """-1: no value is worse than any."""
 
     def transform(self, value: float) -> float:
         """The raw value on the metric's scale. Raises ValueError for log of nothing positive."""
@@ -60,18 +76,22 @@ class Metric:
         """From ``baseline`` to ``value``, both raw, on the metric's scale."""
         return self.transform(value) - self.transform(baseline)
 
+    @property
+    def resolution(self) -> float:
+        """The least variance of a value, or of a pair's difference, that is believed."""
+        return (RESOLUTION * self.minimum_effect) ** 2
+
     def floor(self, mean: Array) -> Array:
         """Smallest variance over seeds that is believed, whatever a few seeds show.
 
         Accuracy: e(1-e)/(2n), the seed-to-seed variance of a converged run with error e on n images
         (Jordan 2024, for small e); runs that are cut short vary more, and no training varies
-        less. Other metrics: a tenth of the minimum effect, squared.
+        less. Other metrics: their resolution.
         """
-        resolution = (RESOLUTION * self.minimum_effect) ** 2
         if self.name != "test_accuracy":
-            return np.full(np.shape(mean), resolution)
+            return np.full(np.shape(mean), self.resolution)
         share = np.clip(np.nan_to_num(mean, nan=0.5), 0.0, 1.0)
-        return np.maximum(share * (1 - share) / (2 * TEST_IMAGES), resolution)
+        return np.maximum(share * (1 - share) / (2 * TEST_IMAGES), self.resolution)
 
     def describe_change(self, change: float) -> str:
         """A change on the metric's scale as people write it: ``-1.20 pp`` or ``x 0.500``."""
@@ -99,6 +119,36 @@ def _positive(value: float | None) -> float | None:
 
 def _test_accuracy(record: Record) -> float | None:
     return record.test_accuracy
+
+
+def _test_loss(record: Record) -> float | None:
+    return _positive(record.test_loss)
+
+
+def steps_to_level(trajectory: bytes, level: float) -> float | None:
+    """The first step, counted from 1, at which the mean of the last LOSS_WINDOW losses is at or below
+    ``level``; None if there is none. A loss that is NaN or infinite is at no level.
+
+    Args:
+        trajectory: losses, little-endian float32.
+        level: of the loss.
+    """
+    losses = np.frombuffer(trajectory, "<f4").astype(float)
+    if losses.size < LOSS_WINDOW:
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = np.lib.stride_tricks.sliding_window_view(losses, LOSS_WINDOW).mean(axis=1)
+        reached = np.flatnonzero(means <= level)
+    return float(reached[0] + LOSS_WINDOW) if reached.size else None
+
+
+def _steps_to_half(record: Record) -> float | None:
+    return steps_to_level(record.trajectory, HALF_OF_GUESSING[record.cell.loss])
+
+
+#: Half the loss of a network that gives each of ten digits the same score: ln 10 for cross-entropy,
+#: and .1 x .9 for the mean over ten outputs of the squared error of .1 against one-hot labels.
+HALF_OF_GUESSING = {"crossentropy": math.log(10) / 2, "mse": 0.09 / 2}
 
 
 def _at_start(get: Callable[[Flow], float | None]) -> Callable[[Record], float | None]:
@@ -137,11 +187,47 @@ METRICS: tuple[Metric, ...] = (
         scale="linear",
         better=1,
         minimum_effect=0.005,
-        gap=0.1,
+        gap=RAREST_DIGIT / TEST_IMAGES,
         paired=False,
+        learning=True,
         why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a "
         "converged run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky "
-        "seed alone rarely reaches it, and it is one error in sixteen.",
+        "seed alone rarely reaches it, and it is one error in sixteen. States that networks land in "
+        "by luck differ in the digits they tell apart: the rarest digit is 8.92 % of the images.",
+    ),
+    Metric(
+        name="test_loss",
+        title="test loss",
+        unit="",
+        get=_test_loss,
+        scale="log",
+        better=-1,
+        minimum_effect=math.log(1.25),
+        gap=math.log(2.0),
+        paired=False,
+        learning=True,
+        why="At the lowest error of these networks, 2 %, the accuracy's half point is a quarter of all "
+        "errors; the loss may grow as much before it says what accuracy does not, that a network "
+        "became too sure of itself (Guo et al. 2017). A digit that is not learned, with a label "
+        "that is never the likeliest (at least ln 2 an image), adds .089 x ln 2 = .062, as much as "
+        "the whole loss at 98 %.",
+    ),
+    Metric(
+        name="steps_to_half_loss",
+        title="steps to half the loss of guessing",
+        unit="steps",
+        get=_steps_to_half,
+        scale="log",
+        better=-1,
+        minimum_effect=math.log(1.25),
+        gap=math.log(2.0),
+        paired=False,
+        undefined="does not get there in the first steps",
+        undefined_better=-1,
+        why="In the limit of small steps (gradient flow) time is steps times the learning rate, so a "
+        "factor in steps is a factor in the effective rate. Times to a quality vary by 5 to 10 % "
+        "between runs of one system (Mattson et al. 2020, section 3.2), and the running mean is as "
+        "sharp as one step in ten: a quarter is beyond both. Twice as long means another path.",
     ),
     Metric(
         name="signal_ratio_start",
@@ -180,7 +266,7 @@ METRICS: tuple[Metric, ...] = (
         why="Training re-equilibrates gradients (Yang et al. 2019), and a trained network's ratio "
         "differs from seed to seed by tens of percent; a factor of two over all layers is beyond "
         "that and still little against vanishing (a sigmoid's slope is at most 1/4: at unit weight "
-        "variance a factor of 16 in each layer).",
+        "variance a factor of 16 in each layer). A factor of ten is another regime.",
     ),
     Metric(
         name="dead_share_end",
@@ -193,7 +279,8 @@ METRICS: tuple[Metric, ...] = (
         gap=0.25,
         paired=False,
         why="Five of a layer's hundred units; a count k of independent units has a standard "
-        "deviation of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one layer.",
+        "deviation of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one layer. "
+        "A quarter of all units is more than layers lose one by one.",
     ),
 )
 

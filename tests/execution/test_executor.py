@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import distributed
@@ -15,13 +16,14 @@ import pytest
 import builders
 import faults
 from bench.cell import Cell
-from bench.check import Check, CheckResult, read_results
+from bench.check import Check, read_results
+from bench.copies import Copy, CopyResult, read_copies
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import Task
+from bench.execution.schedule import Outcome, Task
 from bench.record import Record, read_records
-from bench.run import CHECKS, ENVIRONMENT, RECORDS, Plan, RunWriter
+from bench.run import CHECKS, COPIES, ENVIRONMENT, RECORDS, Plan, RunWriter, StoredRun, read_run
 
 
 class Watcher:
@@ -29,13 +31,17 @@ class Watcher:
 
     def __init__(self) -> None:
         self.started_tasks: list[Task] = []
-        self.finished_tasks: list[Record | CheckResult] = []
+        self.added_tasks: list[Task] = []
+        self.finished_tasks: list[Outcome] = []
 
     def started(self, worker: str, task: Task) -> None:
         self.started_tasks.append(task)
 
-    def finished(self, worker: str, outcome: Record | CheckResult) -> None:
+    def finished(self, worker: str, outcome: Outcome) -> None:
         self.finished_tasks.append(outcome)
+
+    def added(self, tasks: Sequence[Task]) -> None:
+        self.added_tasks += tasks
 
     def tick(self) -> None:
         return None
@@ -53,6 +59,9 @@ def plan(*widths: int, seeds: int = 3) -> Plan:
     return builders.plan(builders.items("depth", cells, ("width",)), seeds=range(seeds))
 
 
+Follow = Callable[[StoredRun], Sequence[Task]]
+
+
 def execute(
     path: Path,
     the_plan: Plan,
@@ -61,6 +70,7 @@ def execute(
     resume: bool = False,
     placement: Placement | None = None,
     watcher: Watcher | None = None,
+    follow: Follow = lambda _: (),
 ) -> Watcher:
     """Runs a plan into ``path``."""
     watcher = watcher or Watcher()
@@ -71,6 +81,7 @@ def execute(
             data={"name": "custom", "fingerprint": cache[1], "source": "test"},
             cache_dir=cache[0],
             progress=watcher,
+            follow=follow,
         ).run()
     return watcher
 
@@ -239,7 +250,8 @@ def test_workers_share_gpus(
     execute(tmp_path / "run", plan(10, 11, 12, 13, seeds=4), image_cache, placement=placement)
     shown = {(r.worker, r.environment) for r in read_records(tmp_path / "run" / RECORDS)}
     settings = {"threads": 1, "gpu_memory_mib": 4500}
-    assert shown == {(str(i), f"gpu GPU-{i % 2}-x {settings}") for i in range(4)}
+    assert shown <= {(str(i), f"gpu GPU-{i % 2}-x {settings}") for i in range(4)}
+    assert len({environment for _, environment in shown}) == 2, "both GPUs are used"
 
 
 @pytest.mark.usefixtures("faulty")
@@ -310,3 +322,159 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, image_cache: tuple[Path, 
     placement = Placement(scheduler="tcp://127.0.0.1:9")
     with pytest.raises(BenchError, match=re.escape("--scheduler tcp://127.0.0.1:9: no answer")):
         execute(tmp_path / "run", plan(10), image_cache, placement=placement)
+
+
+# What follows when the plan is done
+
+
+def copies_missing(number: int, seen: list[StoredRun] | None = None) -> Follow:
+    """Asks for ``number`` copies of each replica, those that the run does not have."""
+
+    def follow(run: StoredRun) -> Sequence[Task]:
+        if seen is not None:
+            seen.append(run)
+        asked = (
+            Copy(cell=cell, seed=seed, number=n)
+            for cell, seed in run.plan.replicas()
+            for n in range(number)
+        )
+        return [copy for copy in asked if copy not in run.copies]
+
+    return follow
+
+
+def copies_of(path: Path) -> dict[int, list[CopyResult]]:
+    """By width."""
+    found: dict[int, list[CopyResult]] = {}
+    for result in read_copies(path / COPIES):
+        found.setdefault(result.copy.cell.width, []).append(result)
+    return found
+
+
+@pytest.mark.usefixtures("faulty")
+def test_copies_follow_when_all_replicas_are_done(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """Who decides sees every record of the plan, is asked again when the copies are there, and each
+    is trained once, on both workers, and told to whoever watches."""
+    the_plan, seen = plan(10, 11), list[StoredRun]()
+    watcher = execute(tmp_path / "run", the_plan, image_cache, follow=copies_missing(2, seen))
+    assert [len(run.records) for run in seen] == [6, 6]
+    assert [len(run.copies) for run in seen] == [0, 12]
+    assert len(watcher.added_tasks) == 12
+    results = read_copies(tmp_path / "run" / COPIES)
+    assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
+    assert [result.crash for result in results] == [None] * 12
+    assert len(read_records(tmp_path / "run" / RECORDS)) == 6
+    assert [isinstance(task, Copy) for task in watcher.started_tasks] == [False] * 6 + [True] * 12
+    assert len(watcher.finished_tasks) == 18
+    assert read_run(tmp_path / "run").copies == seen[-1].copies
+
+
+@pytest.mark.usefixtures("faulty")
+def test_replicas_may_follow_copies(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+    """Further seeds of undecided cells: asked for until nothing is."""
+    cell = Cell(width=10)
+
+    def follow(run: StoredRun) -> Sequence[Task]:
+        if not run.copies:
+            return [Copy(cell=cell, seed=0, number=0)]
+        return [(cell, len(run.records))] if len(run.records) < 4 else []
+
+    execute(tmp_path / "run", plan(10, seeds=2), image_cache, follow=follow)
+    run = read_run(tmp_path / "run")
+    assert [record.seed for record in run.of(cell)] == [0, 1, 2, 3]
+    assert len(run.copies) == 1
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_copy_that_fails_is_kept_and_the_run_goes_on(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An abort, a kill, a hang and an exception, each in a process of its own; the copies of a cell
+    that hung are not attempted. None is asked for a second time, also not when resumed."""
+    by_width = {10: faults.ABORT, 11: faults.KILL, 12: faults.HANG, 13: faults.RAISE}
+    monkeypatch.setenv("FAULTY_COPIES", ",".join(f"{w}:{f}" for w, f in by_width.items()))
+    the_plan, follow = plan(*by_width, 14, seeds=1), copies_missing(3)
+    watcher = execute(tmp_path / "run", the_plan, image_cache, follow=follow)
+    found = copies_of(tmp_path / "run")
+    assert {width: len(results) for width, results in found.items()} == dict.fromkeys(
+        range(10, 15), 3
+    )
+    reasons = {
+        width: Counter(result.crash.reason if result.crash else "" for result in results)
+        for width, results in found.items()
+    }
+    assert reasons[10] == reasons[11] == {"signal": 3}
+    assert reasons[13] == {"exception": 3}
+    assert reasons[14] == {"": 3}
+    assert reasons[12]["timeout"] >= 1
+    assert reasons[12]["timeout"] + reasons[12]["not attempted"] == 3
+    assert {record.outcome for record in read_records(tmp_path / "run" / RECORDS)} == {"trained"}
+    abort = found[10][0].crash
+    assert abort is not None
+    assert abort.message == "killed by SIGABRT"
+    assert "corrupted size vs. prev_size" in abort.output
+    assert len(watcher.finished_tasks) == 5 + 15
+    again = execute(tmp_path / "run", the_plan, image_cache, resume=True, follow=follow)
+    assert again.finished_tasks == []
+
+
+class Impatient(Watcher):
+    """Presses Ctrl-C once ``number`` copies are done."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def finished(self, worker: str, outcome: Outcome) -> None:
+        super().finished(worker, outcome)
+        if sum(isinstance(done, CopyResult) for done in self.finished_tasks) == self.number:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("faulty")
+def test_an_interruption_among_the_copies_costs_what_was_in_flight(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
+    """Replicas and copies that are there stay as they are; half a line is trained again."""
+    path, the_plan, follow = tmp_path / "run", plan(10, 11, seeds=2), copies_missing(2)
+    with pytest.raises(KeyboardInterrupt):
+        execute(path, the_plan, image_cache, watcher=Impatient(4), follow=follow)
+    records = (path / RECORDS).read_bytes()
+    lines = (path / COPIES).read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    (path / COPIES).write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    watcher = execute(path, the_plan, image_cache, resume=True, follow=follow)
+    assert len(watcher.started_tasks) == len(watcher.finished_tasks) == 8 - 3
+    assert all(isinstance(task, Copy) for task in watcher.started_tasks)
+    assert (path / RECORDS).read_bytes() == records
+    assert (path / COPIES).read_bytes().splitlines(keepends=True)[:3] == lines[:3]
+    assert Counter(r.copy for r in read_copies(path / COPIES)) == Counter(
+        follow(msgspec.structs.replace(read_run(path), copies={}))
+    )
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_lost_dask_worker_costs_no_copy(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy is trained by the other worker."""
+    monkeypatch.setenv("FAULTY_COPY_SEC", "2")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        watcher = Saboteur(cluster, 3, 0.2)
+        execute(
+            tmp_path / "run",
+            plan(10, seeds=2),
+            image_cache,
+            placement=Placement(scheduler=cluster.scheduler_address),
+            watcher=watcher,
+            follow=copies_missing(1),
+        )
+        watcher.wait()
+    results = read_copies(tmp_path / "run" / COPIES)
+    assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
+    assert [result.crash for result in results] == [None] * 2
+    assert len(watcher.started_tasks) == 2 + 2 + 1, "the lost worker's copy starts again"

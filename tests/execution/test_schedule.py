@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cell import Cell
 from bench.check import Check
-from bench.execution.schedule import Schedule, cost
+from bench.copies import Copy
+from bench.execution.schedule import Schedule, called, cost
 
 CELLS = st.lists(
     st.builds(
@@ -56,7 +58,7 @@ def test_an_idle_worker_helps_where_most_is_left() -> None:
 def test_checks_come_when_no_graph_is_free() -> None:
     """They fill the time of workers that would otherwise compile what another one has compiled."""
     checks = [Check(family="optimizer", subject=name) for name in ("adam", "sgd")]
-    schedule = Schedule([(Cell(), 0), (Cell(), 1)], checks)
+    schedule = Schedule([(Cell(), 0), (Cell(), 1), *checks])
     assert len(schedule) == 4
     assert [schedule.next(worker) for worker in "abab"] == [
         (Cell(), 0),
@@ -89,11 +91,60 @@ def test_drop_takes_out_one_cell_only() -> None:
 
 def test_cost_grows_with_work() -> None:
     """Depth, steps, normalization and convolutions cost more."""
-    base = cost(Cell(depth=3))
+    base = cost((Cell(depth=3), 0))
     for dearer in (
         Cell(depth=10),
         Cell(steps=1200),
         Cell(normalization="batch"),
         Cell(architecture="cnn"),
     ):
-        assert cost(dearer) > base
+        assert cost((dearer, 0)) > base
+
+
+def test_a_copy_costs_the_steps_that_a_trajectory_keeps() -> None:
+    """200 steps of 600 are a third; a cell of 50 steps has copies of 50."""
+    for steps, share in ((600, 1 / 3), (200, 1.0), (50, 1.0)):
+        cell = Cell(steps=steps)
+        copy = Copy(cell=cell, seed=0, number=0)
+        assert cost(copy) == pytest.approx(share * cost((cell, 0)))
+
+
+def copies(cell: Cell, count: int) -> list[Copy]:
+    return [Copy(cell=cell, seed=0, number=number) for number in range(count)]
+
+
+def test_copies_are_added_later_and_share_their_cells_graph() -> None:
+    """They come when the replicas are done; each worker keeps its graph, and none is lost."""
+    deep, flat = Cell(depth=9), Cell(depth=2)
+    schedule = Schedule([(deep, 0), (flat, 0)])
+    assert [schedule.next(worker) for worker in "ab"] == [(deep, 0), (flat, 0)]
+    assert schedule.next("a") is None
+    schedule.add([*copies(flat, 2), *copies(deep, 2), Check(family="optimizer", subject="sgd")])
+    assert len(schedule) == 5
+    handed = {worker: [schedule.next(worker) for _ in range(2)] for worker in "ab"}
+    assert sorted(handed.values(), key=repr) == sorted([copies(deep, 2), copies(flat, 2)], key=repr)
+    assert schedule.next("a") == Check(family="optimizer", subject="sgd")
+    assert len(schedule) == 0
+
+
+def test_a_lost_copy_comes_back_and_a_dropped_cell_takes_its_copies_along() -> None:
+    """As replicas do; the copies of another cell of the graph stay."""
+    other = Cell(initializer="zeros")
+    schedule = Schedule([*copies(Cell(), 3), *copies(other, 1)])
+    lost = schedule.next("a")
+    assert lost == copies(Cell(), 1)[0]
+    schedule.put_back(lost)
+    assert schedule.next("a") == lost
+    assert schedule.drop(Cell()) == copies(Cell(), 3)[1:]
+    assert schedule.next("a") == copies(other, 1)[0]
+    assert schedule.next("a") is None
+
+
+def test_tasks_have_names() -> None:
+    """A copy says of which replica it is."""
+    cell = Cell(depth=3)
+    name = cell.id(("depth", "act", "init", "norm"))
+    assert called((cell, 4)) == f"{name}, seed 4"
+    assert called(Copy(cell=cell, seed=4, number=2)) == f"copy 2 of {name}, seed 4"
+    check = Check(family="optimizer", subject="sgd")
+    assert called(check) == check.id

@@ -16,6 +16,7 @@ import pytest
 
 import faults
 from bench.cell import Cell
+from bench.copies import Copy, CopyResult
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.execution.supervisor import CrashError, Supervisor
@@ -131,6 +132,49 @@ def test_close_leaves_no_process(supervisor: Supervisor) -> None:
     assert len(_trainers()) == 1
     supervisor.close()
     assert not _trainers()
+
+
+def copied(supervisor: Supervisor, timeout_sec: float = TIMEOUT_SEC) -> CopyResult:
+    """The second copy of a cell of width 100."""
+    copy = Copy(cell=Cell(), seed=3, number=1)
+    result = supervisor.copy(copy, timeout_sec=timeout_sec)
+    assert result.copy == copy
+    return result
+
+
+def test_a_copy_is_trained(supervisor: Supervisor) -> None:
+    """It comes back with its trajectory."""
+    result = copied(supervisor)
+    assert result.crash is None
+    assert len(result.trajectory) == 4 * 20
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "message"),
+    [
+        (faults.ABORT, "signal", "killed by SIGABRT"),
+        (faults.HANG, "timeout", "no answer for 2 s"),
+        (faults.RAISE, "exception", "ValueError: shapes (3,) and (4,) do not match"),
+        (faults.EXIT, "exit", "exited with status 7"),
+    ],
+)
+def test_a_copy_that_fails_says_how(
+    image_cache: tuple[Path, str],
+    faulty_environment: dict[str, str],
+    fault: int,
+    reason: str,
+    message: str,
+) -> None:
+    """As a replica does; the next replica gets a process that works."""
+    made = make(image_cache, {**faulty_environment, "FAULTY_COPIES": f"100:{fault}"})
+    made.start()
+    result = copied(made, timeout_sec=2.0 if fault == faults.HANG else TIMEOUT_SEC)
+    assert result.crash is not None
+    assert (result.crash.reason, result.crash.message) == (reason, message)
+    assert f"about to train width {fault}" in result.crash.output
+    assert result.trajectory == b""
+    assert train(made, 100).outcome == "trained"
+    made.close()
 
 
 def test_a_burst_that_crashes_is_an_exception(supervisor: Supervisor) -> None:

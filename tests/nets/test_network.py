@@ -72,6 +72,30 @@ def test_weights_of_a_cnn() -> None:
     ]
 
 
+def test_a_narrow_cnn() -> None:
+    """All widths follow from those of the first convolution."""
+    network = built(Cell(architecture="cnn", filters=3))
+    shapes = [(5, 5, 1, 3), (5, 5, 3, 6), (7 * 7 * 6, 96), (96, 10)]
+    assert [tuple(kernel.shape) for kernel in network.kernels] == shapes
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_pooling(pooling: str, data: Any) -> None:
+    """Largest or mean of each 2 x 2 window of what the convolution's activation gives; a mean of four
+    float32 numbers is off by at most 3 u of the sum of their sizes, and a product with 1/4 is exact."""
+    network = built(Cell(architecture="cnn", filters=3, pooling=pooling))
+    names = ["layer 1, activation", "layer 1, pooled"]
+    inside = tf.keras.Model(network.model.inputs, [network.inside[name] for name in names])
+    images = data.train_images[:5].reshape(-1, 28, 28, 1).astype(np.float32) / 255
+    before, pooled = (np.asarray(output, np.float64) for output in inside(tf.constant(images)))
+    windows = before.reshape(5, 14, 2, 14, 2, 3)
+    expected = windows.max(axis=(2, 4)) if pooling == "max" else windows.mean(axis=(2, 4))
+    bound = 0.0 if pooling == "max" else 3 * ULP["float32"] * np.abs(windows).mean(axis=(2, 4))
+    assert np.all(np.abs(pooled - expected) <= bound)
+    other = windows.mean(axis=(2, 4)) if pooling == "max" else windows.max(axis=(2, 4))
+    assert np.max(np.abs(pooled - other)) > 0.1
+
+
 @pytest.mark.parametrize("normalization", ["none", "batch", "layer"])
 def test_reset_leaves_nothing_of_earlier_training(normalization: str) -> None:
     """Moving statistics and scales included."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import special
 
-from bench.cell import Cell
+from bench.cell import OPTIMIZERS, Cell
 from bench.nets import optimizers
 from bench.nets.optimizers import ClippedGradients
 
@@ -119,30 +121,36 @@ def test_without_clipping_nothing_is_clipped() -> None:
 
 
 def replay(cell: Cell, start: np.ndarray, steps: Arrays) -> np.ndarray:
-    """SGD; with momentum .9 (Polyak 1964, as Sutskever et al. 2013 write it); Adam (Kingma and Ba
-    2015, with the order of computation of their section 2 and Keras' epsilon 1e-7)."""
+    """SGD; with momentum .9 (Polyak 1964, as Sutskever et al. 2013 write it), and Nesterov's (their
+    eq. 3 and 4 in Keras' variables, which look ahead); Adam (Kingma and Ba 2015, with the order of
+    computation of their section 2 and Keras' epsilon 1e-7). Decay before each step (Loshchilov and
+    Hutter 2019)."""
     weights = start.astype(np.float64)
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     for step, gradient in enumerate(steps, start=1):
         wide = gradient.astype(np.float64)
+        weights = weights * (1 - cell.learning_rate * cell.weight_decay)
         if cell.optimizer == "adam":
             first = 0.9 * first + 0.1 * wide
             second = 0.999 * second + 0.001 * wide**2
             rate = cell.learning_rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
             weights = weights - rate * first / (np.sqrt(second) + 1e-7)
         else:
-            kept = 0.9 if cell.optimizer == "momentum" else 0.0
+            kept = 0.0 if cell.optimizer == "sgd" else 0.9
             first = kept * first - cell.learning_rate * wide
-            weights = weights + first
+            ahead = kept * first - cell.learning_rate * wide
+            weights = weights + (ahead if cell.optimizer == "nesterov" else first)
     return weights
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
-def test_optimizer_is_the_formulas(name: str) -> None:
-    """Six steps of given gradients. Each rounds the weights by u |w| and its own size by some 16 u.
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam"])
+def test_optimizer_is_the_formulas(name: str, decay: float) -> None:
+    """Six steps of given gradients. Each rounds the weights by u |w| and its own size by some 16 u, and
+    with decay the weights by another 3 u |w|: a product of two numbers, one of weights, and a sum.
     Adam's size is off by more: beta_2 = .999 is rounded by u, so 1 - beta_2 by u / .001, of which
     half under each of two roots; and its size is at most (1 - .9) / sqrt(1 - .999) = 3.2 rates."""
-    cell = Cell(optimizer=name, learning_rate=0.05)
+    cell = Cell(optimizer=name, learning_rate=0.05, weight_decay=decay)
     steps = [gradients(size=float(size), seed=size) for size in range(1, 7)]
     start = [np.random.default_rng(9).normal(size=s).astype(np.float32) for s in SHAPES]
     moved = variables(start)
@@ -155,16 +163,84 @@ def test_optimizer_is_the_formulas(name: str) -> None:
             way = 6 * 3.2 * cell.learning_rate * (1000 + 16) * U
         else:
             way = 6 * 16 * U * (np.abs(expected - old) + 1)
-        bound = 6 * U * np.maximum(np.abs(old), np.abs(expected)) + way
+        each = 4 if decay else 1
+        bound = 6 * each * U * np.maximum(np.abs(old), np.abs(expected)) + way
         assert np.all(np.abs(variable.numpy() - expected) <= bound)
         if index < 3:
             assert np.max(np.abs(expected - old)) > 100 * np.max(bound)
 
 
-@pytest.mark.parametrize("name", ["momentum", "adam"])
+def present(name: str, **axes: Any) -> Cell:
+    """A cell with this optimizer, or a skipped test where this Keras lacks it."""
+    cell = Cell(optimizer=name, learning_rate=0.05, **axes)
+    if optimizers.absent(cell):
+        pytest.skip(optimizers.absent(cell))
+    return cell
+
+
+@pytest.mark.parametrize("clipping", ["none", "global_norm_0.1"])
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_moves_every_variable(name: str, decay: float, clipping: str) -> None:
+    """But for one whose gradient is 0; and Keras was told of decay and clipping."""
+    cell = present(name, weight_decay=decay, clipping=clipping)
+    moved = variables([np.full(shape, 0.5, np.float32) for shape in SHAPES])
+    built = optimizers.optimizer(cell, moved)
+    built.apply_gradients(zip(map(tf.constant, gradients()), moved, strict=True))
+    for variable in moved[:-1]:
+        assert np.all(np.isfinite(variable.numpy()))
+        assert np.any(variable.numpy() != 0.5)
+    config = built.get_config()
+    assert config["global_clipnorm"] == (0.1 if clipping != "none" else None)
+    own = 0.004 if name == "adamw" else None
+    # Keras 2 writes False for none.
+    assert (config["weight_decay"] or None) == (decay or own)
+
+
+def test_optimizers_are_told_apart() -> None:
+    """No two names stand for one formula: after three steps all weights differ."""
+    names = [name for name in OPTIMIZERS if not optimizers.absent(Cell(optimizer=name))]
+    ends = {}
+    for name in names:
+        moved = variables([np.full(shape, 0.5, np.float32) for shape in SHAPES])
+        built = optimizers.optimizer(Cell(optimizer=name, learning_rate=0.05), moved)
+        for seed in range(3):
+            step = map(tf.constant, gradients(size=10.0**-seed, seed=seed))
+            built.apply_gradients(zip(step, moved, strict=True))
+        ends[name] = moved[0].numpy().tobytes()
+    assert len(set(ends.values())) == len(names) >= 14
+
+
+def test_adamw_is_adam_with_a_decay_of_its_own() -> None:
+    """A weight decay of 0 leaves Keras' .004 (Loshchilov and Hutter 2019)."""
+    ends = []
+    for cell in (Cell(optimizer="adamw"), Cell(optimizer="adam", weight_decay=0.004)):
+        moved = variables([np.full(shape, 0.5, np.float32) for shape in SHAPES])
+        built = optimizers.optimizer(cell, moved)
+        built.apply_gradients(zip(map(tf.constant, gradients()), moved, strict=True))
+        ends.append(moved[0].numpy())
+    np.testing.assert_array_equal(*ends)
+
+
+def test_an_optimizer_that_this_keras_lacks(monkeypatch: pytest.MonkeyPatch, trainer: Any) -> None:
+    """Is an outcome that says so, no crash, and has neither digest nor metrics."""
+    other = SimpleNamespace(__version__="2.12.0", optimizers=SimpleNamespace(SGD=object()))
+    monkeypatch.setattr(optimizers, "keras", other)
+    assert optimizers.absent(Cell()) == ""
+    cell = Cell(optimizer="lamb", depth=1, width=4, steps=2)
+    record = trainer.train(cell, 3)
+    assert (record.outcome, record.absent) == ("absent", "Keras 2.12.0 has no optimizer Lamb")
+    assert (record.cell, record.seed, record.crash) == (cell, 3, None)
+    assert record.test_accuracy is None
+    assert not record.digest
+    with pytest.raises(LookupError, match=r"^Keras 2\.12\.0 has no optimizer Lamb$"):
+        optimizers.optimizer(cell, variables())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_reset_forgets_earlier_steps(name: str) -> None:
     """Momenta and step counter go back, and the learning rate is the new one."""
-    cell = Cell(optimizer=name, learning_rate=0.05)
+    cell = present(name)
     start = [np.zeros(shape, np.float32) for shape in SHAPES]
     step = [tf.constant(array) for array in gradients()]
     used, fresh = variables(start), variables(start)
@@ -180,7 +256,7 @@ def test_reset_forgets_earlier_steps(name: str) -> None:
             built.apply_gradients(zip(step, moved, strict=True))
     for ours, theirs in zip(fresh, used, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    assert np.any(fresh[0].numpy())
+    assert np.any(fresh[0].numpy() != 0)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

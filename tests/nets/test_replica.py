@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bench import initial
 from bench.cell import Cell
+from bench.copies import Copy, CopyResult
+from bench.measure.tensors import distance, fingerprints
 from bench.measure.trajectory import from_bytes
 from bench.nets import replica
 from bench.nets.replica import Trainer
+from bench.record import Record
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -253,3 +257,157 @@ def test_a_digest_sees_what_no_training_loss_shows(
     after = Trainer(data, "cpu", "class").train(cell, 0)
     assert after.trajectory == before.trajectory
     assert after.digest != before.digest
+
+
+# Copies and fingerprints
+
+
+def both(cell: Cell, trainer: Trainer, number: int = 0, seed: int = 0) -> tuple[Record, CopyResult]:
+    """A replica and one of its copies."""
+    return trainer.train(cell, seed), trainer.copy(Copy(cell=cell, seed=seed, number=number))
+
+
+@pytest.mark.parametrize(
+    ("precision", "digits"), [("float32", 24), ("float64", 53), ("mixed_bfloat16", 8)]
+)
+def test_a_copy_moves_every_weight_by_one_unit_in_the_last_place(
+    trainer: Trainer, precision: str, digits: int
+) -> None:
+    """Up or down, about as often, of the format that the hidden layers compute in; what is zero has
+    no last place. Another number, seed, step or variable draws other moves."""
+    cell = small(precision=precision)
+    graph = trainer.graph(cell)
+    variables = graph.network.model.trainable_variables
+
+    def moved(number: int = 0, seed: int = 0, step: int = 0) -> list[np.ndarray]:
+        graph.network.reset(cell, 0)
+        before = [v.numpy().astype(float) for v in variables]
+        graph.move(Copy(cell=cell, seed=seed, number=number), step, digits)
+        after = [v.numpy().astype(float) for v in variables]
+        units = [np.ldexp(1.0, np.frexp(b)[1] - digits) for b in before]
+        return [
+            np.where(b == 0, 0, (a - b) / u) for a, b, u in zip(after, before, units, strict=True)
+        ]
+
+    found = moved()
+    for variable, signs in zip(variables, found, strict=True):
+        if np.any(variable.numpy() != 0):
+            # Where a sum reaches the next power of 2, float32 rounds it by half of its own unit.
+            own = 0.0 if precision != "mixed_bfloat16" else 2.0 ** (digits - 24)
+            np.testing.assert_allclose(np.abs(signs), 1, rtol=0, atol=own)
+            assert abs(signs.mean()) < 4 / math.sqrt(signs.size)  # four standard deviations
+        else:
+            assert not signs.any(), "biases start at zero"
+    kernels = [signs for signs in found if signs.ndim == 2]
+    assert len(kernels) == 3
+    for others in (moved(number=1), moved(seed=1), moved(step=1)):
+        for signs, other in zip(kernels, [s for s in others if s.ndim == 2], strict=True):
+            assert abs(np.mean(signs * other)) < 4 / math.sqrt(signs.size)
+    for again, signs in zip(moved(), found, strict=True):
+        np.testing.assert_array_equal(again, signs)
+
+
+def test_a_copy_parts_by_rounding_and_is_the_same_twice(trainer: Trainer) -> None:
+    """Its losses begin within a few units in the last place of the replica's, and go on apart; the
+    next replica is not disturbed."""
+    cell = small(steps=30)
+    replica, copy = both(cell, trainer)
+    assert copy.crash is None
+    apart = np.abs(from_bytes(copy.trajectory) - from_bytes(replica.trajectory))
+    # A loss of 2.3 moves by a random sum over the weights: below 20 units of 2^-23 x 2.
+    assert apart.max() > 0
+    assert apart[0] < 20 * 2.0**-22
+    other = trainer.copy(Copy(cell=cell, seed=0, number=1))
+    again = trainer.copy(Copy(cell=cell, seed=0, number=0))
+    assert again.trajectory == copy.trajectory != other.trajectory
+    assert again.tensors == copy.tensors != other.tensors
+    assert trainer.train(cell, 0).digest == replica.digest
+
+
+def test_a_copy_trains_no_longer_than_a_trajectory(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 steps of 250, and 12 of 12."""
+    for steps, kept in ((250, 200), (12, 12)):
+        cell = small(steps=steps)
+        graph = trainer.graph(cell)
+        trained: list[int] = []
+        train = graph.engine.train
+
+        def counted(order: Any, scale: Any, train: Any = train, trained: Any = trained) -> Any:
+            trained.append(len(order))
+            return train(order, scale)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(graph.engine, "train", counted)
+            copy = trainer.copy(Copy(cell=cell, seed=0, number=0))
+        assert sum(trained) == len(from_bytes(copy.trajectory)) == kept
+
+
+def test_zero_weights_are_moved_once_they_are_no_longer_zero(trainer: Trainer) -> None:
+    """Nothing has a last place before the first step; after it the output bias has, and parts."""
+    replica, copy = both(small(initializer="zeros"), trainer)
+    losses, moved = from_bytes(replica.trajectory), from_bytes(copy.trajectory)
+    assert losses[0] == moved[0]
+    assert replica.tensors is not None
+    assert copy.tensors is not None
+    names = replica.tensors.names
+    apart = distance(replica.tensors, copy.tensors)
+    assert not apart[0].any()
+    assert 0 < apart[1, names.index("output layer, bias")] < 1e-6
+    assert not apart[:, names.index("layer 1, kernel")].any()
+
+
+def test_fingerprints_are_taken_of_every_tensor_in_order(trainer: Trainer) -> None:
+    """Variables, forward, backward; before steps 0, 1, 10 and 100 as far as there are steps."""
+    found = trainer.train(small(depth=1, steps=11), 0).tensors
+    assert found is not None
+    assert found.names == [
+        *("layer 1, kernel", "layer 1, bias", "output layer, kernel", "output layer, bias"),
+        *("layer 1, activation", "logits"),
+        *("output layer, bias, gradient", "output layer, kernel, gradient"),
+        *("layer 1, bias, gradient", "layer 1, kernel, gradient"),
+        "layer 1, kernel output, gradient",
+    ]
+    assert found.steps == [0, 1, 10]
+    assert trainer.train(small(depth=1, steps=10), 0).tensors.steps == [0, 1]  # type: ignore[union-attr]
+    batch = trainer.train(small(depth=1, normalization="batch"), 0).tensors
+    assert batch is not None
+    assert [name for name in batch.names if "moving" in name or "inference" in name] == [
+        *("layer 1, moving mean", "layer 1, moving variance", "logits in inference")
+    ]
+    assert "layer 1, normalized" in batch.names
+
+
+def test_fingerprints_are_those_of_the_variables(data: Any) -> None:
+    """Before the first step: of what NumPy drew, worked out here."""
+    cell = small()
+    found = Trainer(data, "cpu", "made-up").train(cell, 3).tensors
+    assert found is not None
+    kernel = initial.kernel("he_normal", (784, 16), seed=3, layer=0).astype(np.float32)
+    expected = fingerprints({0: {"layer 1, kernel": kernel}})
+    at = found.names.index("layer 1, kernel")
+    assert found.hashes[4 * at : 4 * at + 4] == expected.hashes
+    assert found.values[8 * at : 8 * at + 8] == expected.values
+
+
+OTHERS = {
+    "batch norm": small(depth=1, normalization="batch"),
+    **{name: AXES[name] for name in ("float64", "bfloat16", "layer norm", "clipped", "cnn")},
+}
+
+
+@pytest.mark.parametrize("cell", OTHERS.values(), ids=list(OTHERS))
+def test_copies_and_looks_on_other_axes(
+    cell: Cell, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy has the tensors of its replica. A replica that is looked at before its first step alone
+    has the same digest, so the same losses and variables: looks in between leave no trace."""
+    record, copy = both(cell, trainer)
+    assert copy.crash is None
+    assert record.tensors is not None
+    assert copy.tensors is not None
+    assert distance(record.tensors, copy.tensors).any()
+    assert len(copy.trajectory) == len(record.trajectory)
+    monkeypatch.setattr(replica, "STEPS", (0,))
+    assert trainer.train(cell, 0).digest == record.digest

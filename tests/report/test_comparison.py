@@ -69,7 +69,18 @@ def test_numbers_are_raw_in_json() -> None:
 def test_other_machine_has_no_speeds() -> None:
     """Throughput of two machines is not set side by side."""
     before, after, judgements = two()
-    assert "images/s" in compare_runs(before, after, judgements)[0]
+    slower = {
+        key: msgspec.structs.replace(record, images_per_sec=50_000.0)
+        for key, record in after.records.items()
+    }
+    text = compare_runs(before, replaced(after, records=slower), judgements)[0]
+    assert "median over these cells: 100,000 images/s in A, 50,000 in B" in text
+    silent = {
+        key: msgspec.structs.replace(record, images_per_sec=None)
+        for key, record in after.records.items()
+    }
+    text = compare_runs(before, replaced(after, records=silent), judgements)[0]
+    assert "100,000 images/s in A, – in B" in text
     other = replaced(after, environment=environment(machine={"cpu": "another"}))
     text = compare_runs(before, other, judgements)[0]
     assert "images/s" not in text

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bench.cell import Cell
+from bench.check import Check
 from bench.grid import GRIDS
 from bench.report.github import append_step_summary
 from bench.report.markdown import full_report, short_report
@@ -16,6 +17,7 @@ from bench.report.terminal import summary_lines
 from bench.report.words import answer
 from bench.run import Item
 from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.samples import baseline_from_run
 from builders import (
     DEPTH_AXES,
     diverged,
@@ -209,6 +211,64 @@ def test_other_versions_stand_out() -> None:
     assert "**2.21.0**" in text
     assert "**2.20.0**" in text
     assert "**2.4.6**" not in text
+
+
+def test_a_run_in_place_of_a_baseline_has_its_versions() -> None:
+    """Judged against another run, the report says which TensorFlow that was."""
+    run = healthy()
+    before = healthy(Path("results/before"), of=environment(software={"tensorflow": "2.12.1"}))
+    judgements = judged(run, Verdict.IDENTICAL, "", "digest")
+    text = full((run, judgements, baseline_from_run(before)))
+    assert "Compared with" not in text.splitlines()[0]
+    assert "identical to the run before (TensorFlow 2.12.1)." in text.splitlines()[0]
+    assert "| TensorFlow        | **2.21.0**" in text
+    assert "| **2.12.1**" in text
+
+
+def test_throughput_is_one_line() -> None:
+    """Median over cells of the median over seeds, slowest and fastest; no line without any."""
+    cells = [Cell(depth=depth) for depth in (1, 2, 3)]
+    speeds = dict(zip(cells, (10_000.0, 90_000.0, 20_000.0), strict=True))
+    the_plan = plan(items("depth", cells, DEPTH_AXES))
+
+    def text(speeds: dict[Cell, float | None]) -> str:
+        records = [trained(c, s, images_per_sec=speeds[c]) for c in cells for s in the_plan.seeds]
+        run = stored(the_plan, records)
+        return full((run, judged(run, Verdict.NEW, "", "none"), None))
+
+    line = "Throughput: 20,000 images/s in the median over cells, from 10,000 to 90,000."
+    assert line in text({**speeds})
+    assert "\nThroughput: " not in text(dict.fromkeys(cells))
+
+
+def test_only_what_is_identical_is_folded() -> None:
+    """A grid whose cells are all identical is behind a title; one other cell opens it."""
+    run, judgements, baseline = identical()
+    assert "<details><summary>6 cells, all identical</summary>" in full((run, judgements, baseline))
+    judgements[3] = msgspec.structs.replace(judgements[3], verdict=Verdict.EQUIVALENT)
+    assert "<details>" not in full((run, judgements, baseline))
+
+
+def test_arithmetic_comes_before_the_grids() -> None:
+    """What holds for every network is read before the networks."""
+    run, judgements, baseline = identical()
+    check = Check(family="optimizer", subject="adam-clip:norm")
+    planned = msgspec.structs.replace(run.plan, checks=[check])
+    text = full((replaced(run, plan=planned), judgements, baseline))
+    assert text.index("## TensorFlow's arithmetic") < text.index("## Depth")
+
+
+def test_seeds_of_undecided_cells() -> None:
+    """Further seeds count in the row and are told of; the others keep the plan's number."""
+    cells = [Cell(depth=3), Cell(depth=10)]
+    the_plan = plan(items("depth", cells, DEPTH_AXES))
+    records = [trained(cell, seed) for cell in cells for seed in range(3)]
+    records += [trained(cells[0], 3), diverged(cells[0], 4)]
+    run = stored(the_plan, records)
+    text = full((run, judged(run, Verdict.NEW, "", "none"), None))
+    assert "3 (0..2); more for 1 undecided cell" in text
+    assert "diverged 1/5 at step 41" in text
+    assert "accuracy over 4 of 5 seeds: only these trained" in text
 
 
 def test_nearest_class_is_named() -> None:

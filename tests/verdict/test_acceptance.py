@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.cell import Cell
 from bench.errors import BenchError
 from bench.run import Item, StoredRun
-from bench.verdict.acceptance import accept, check, preview
-from bench.verdict.baseline import Baseline, baseline_from_run, read_baseline, write_baseline
+from bench.verdict.acceptance import accept, check, gains, notes, preview
+from bench.verdict.baseline import (
+    Baseline,
+    baseline_from_run,
+    other_recipe,
+    read_baseline,
+    write_baseline,
+)
 from builders import CLASS, crashed, diverged, environment, healthy, replaced, trained
 
 DAY = datetime.date(2026, 11, 21)
@@ -199,10 +205,148 @@ def test_check_names_damaged_files_and_empty_classes(tmp_path: Path) -> None:
 
 def test_check_names_a_cell_without_samples(tmp_path: Path) -> None:
     """It would compare with nothing for ever."""
-    run = healthy()
-    records = {
-        k: crashed(*k) if k[0] == Cell(depth=3, steps=200) else r for k, r in run.records.items()
-    }
-    write_baseline(tmp_path, baseline_from_run(replaced(run, records=records)))
+    baseline = baseline_from_run(healthy())
+    cells = dict(baseline.grids["depth"])
+    name = next(iter(cells))
+    cells[name] = msgspec.structs.replace(cells[name], samples=[])
+    write_baseline(tmp_path, msgspec.structs.replace(baseline, grids={"depth": cells}))
     (problem,) = check(tmp_path)
-    assert "has no samples" in problem
+    assert f"{name} has no samples" in problem
+
+
+# Merging and the history
+
+
+def _other(salt: str, **changes: Any) -> StoredRun:
+    """The healthy run with other bits everywhere."""
+    run = healthy(path=Path(f"results/{salt}"))
+    records = {key: trained(*key, salt=salt, **changes) for key in run.records}
+    return replaced(run, records=records)
+
+
+def _texts(root: Path) -> dict[str, list[bytes]]:
+    return {path.name: path.read_bytes().split(b"\n") for path in (root / CLASS).iterdir()}
+
+
+def test_merging_touches_only_the_lines_of_the_named_cells(tmp_path: Path) -> None:
+    """Byte for byte: in the grid the cell's acceptance and its seeds, in the traces its lines."""
+    old = _accept(tmp_path, healthy())
+    before = _texts(tmp_path)
+    run = _other("second")
+    chosen = run.plan.items[3]
+    _accept(tmp_path, run, old, items=[chosen], reason="second")
+    after = _texts(tmp_path)
+    for name, expected in (("depth.json", 4), ("depth.traces.jsonl", 3)):
+        pairs = list(zip(before[name], after[name], strict=True))
+        changed = [new for old_line, new in pairs if old_line != new]
+        assert len(changed) == expected
+        assert sum(f'"seed":{n}'.encode() in line for line in changed for n in range(3)) == 3
+    start = next(n for n, line in enumerate(before["depth.json"]) if chosen.id.encode() in line)
+    where = [n for n, line in enumerate(before["depth.json"]) if line != after["depth.json"][n]]
+    assert where == [start + 1, *range(start + 4, start + 7)]
+    assert "depth.history.jsonl" not in before
+    assert len(after["depth.history.jsonl"]) == 3  # the header, the cell, the end
+
+
+def test_the_history_is_only_ever_added_to(tmp_path: Path) -> None:
+    """Over four acceptances: each file's text begins with the one before, and nothing is lost."""
+    baseline = None
+    texts = [b""]
+    chosen = slice(0, None), slice(0, 4), slice(2, 6), slice(0, 6)
+    for salt, part in zip("abcd", chosen, strict=True):
+        run = _other(salt)
+        baseline = _accept(tmp_path, run, baseline, items=run.plan.items[part], reason=salt)
+        path = tmp_path / CLASS / "depth.history.jsonl"
+        texts.append(path.read_bytes() if path.exists() else b"")
+    for earlier, later in itertools.pairwise(texts):
+        assert later.startswith(earlier)
+    assert baseline is not None
+    assert [taken.superseded for taken in baseline.acceptances] == [0, 4, 4, 6]
+    held = [(cell.acceptance, cell.id) for cell in baseline.history["depth"]]
+    assert sorted(number for number, _ in held) == [1] * 6 + [2] * 4 + [3] * 4
+    runs = {number: _other(salt) for number, salt in enumerate("abcd", start=1)}
+    ids = {item.id: item.cell for item in runs[1].plan.items}
+    for cell in baseline.history["depth"]:
+        records = runs[cell.acceptance].of(ids[cell.id])
+        assert cell.digests == {record.seed: record.digest for record in records}
+        assert not any(sample.traced for sample in cell.samples)
+        assert [s.metrics["test_accuracy"] for s in cell.samples] == [
+            record.test_accuracy for record in records
+        ]
+
+
+def test_sources_are_the_acceptances_of_present_cells(tmp_path: Path) -> None:
+    """An acceptance of which nothing is left does not make the class one of mixed versions."""
+    first = _accept(tmp_path, healthy())
+    second = _accept(tmp_path, _other("b"), first, items=healthy().plan.items[:2], reason="b")
+    assert [taken.reason for taken in second.sources] == ["first", "b"]
+    third = _accept(tmp_path, _other("c"), second, reason="c")
+    assert [taken.reason for taken in third.sources] == ["c"]
+    assert [taken.reason for taken in third.acceptances] == ["first", "b", "c"]
+
+
+# Recipes, notes and traces
+
+
+def test_another_recipe_is_refused_even_if_forced(tmp_path: Path) -> None:
+    """Nothing that this version measures could be compared with it."""
+    run = healthy()
+    records = {k: msgspec.structs.replace(r, recipe=7) for k, r in run.records.items()}
+    for force in (False, True):
+        with pytest.raises(BenchError, match="was trained by recipe 7"):
+            _accept(tmp_path, replaced(run, records=records), force=force)
+    assert not (tmp_path / CLASS).exists()
+
+
+def test_check_names_cells_of_another_recipe(tmp_path: Path) -> None:
+    """And the ladder is told why they are not comparable."""
+    run = healthy()
+    baseline = baseline_from_run(run)
+    cells = dict(baseline.grids["depth"])
+    item = run.plan.items[0]
+    cells[item.id] = msgspec.structs.replace(cells[item.id], recipe=0)
+    write_baseline(tmp_path, msgspec.structs.replace(baseline, grids={"depth": cells}))
+    (problem,) = check(tmp_path, run.plan.items)
+    assert f"{item.id} was trained by recipe 0" in problem
+    records = run.of(item.cell)
+    assert "by recipe 0 there" in other_recipe(cells[item.id], records)
+    assert other_recipe(baseline.grids["depth"][item.id], records) == ""
+    assert other_recipe(cells[item.id], [crashed(item.cell, 0)]) == ""
+
+
+def test_a_run_of_two_recipes_counts_as_the_older() -> None:
+    """Whoever stored it meanwhile by other means."""
+    run = healthy()
+    item = run.plan.items[0]
+    records = dict(run.records)
+    records[item.cell, 1] = msgspec.structs.replace(records[item.cell, 1], recipe=0)
+    stored = baseline_from_run(replaced(run, records=records)).grids["depth"][item.id]
+    assert stored.recipe == 0
+    assert "recipe 0 and 1" in other_recipe(
+        msgspec.structs.replace(stored, recipe=1), [records[item.cell, n] for n in (0, 1)]
+    )
+
+
+def test_notes_say_nothing_where_there_is_nothing_to_say(tmp_path: Path) -> None:
+    """No baseline; the same cells, seeds and versions."""
+    run = healthy()
+    assert notes(None, run, run.plan.items) == []
+    assert notes(_accept(tmp_path, run), _other("b"), run.plan.items) == []
+
+
+def test_notes_name_what_other_images_remove(tmp_path: Path) -> None:
+    """Forced, a run of other images starts the class anew."""
+    run = healthy(of=environment(data={"fingerprint": "f00"}))
+    (note,) = notes(_accept(tmp_path, healthy()), run, run.plan.items)
+    assert "without its 6 cells and 1 acceptance" in note
+
+
+def test_gains_counts_equal_cells_without_traces(tmp_path: Path) -> None:
+    """Cells whose results differ are no gain but a change; nor are those that have traces."""
+    run = healthy()
+    bare = {k: msgspec.structs.replace(r, trajectory=b"") for k, r in run.records.items()}
+    stored = _accept(tmp_path, replaced(run, records=bare))
+    assert gains(stored, run, run.plan.items) == 6
+    assert gains(stored, _other("b"), run.plan.items) == 0
+    assert gains(baseline_from_run(run), run, run.plan.items) == 0
+    assert gains(None, run, run.plan.items) == 0

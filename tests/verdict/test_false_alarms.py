@@ -1,187 +1,169 @@
-"""Simulated runs with known truth: how often wolf is cried, and how often a wolf is missed.
+"""Simulated runs in which nothing changed: how often wolf is cried.
 
-Every rate is held against the most that its nominal value gives by chance: the 99.9 % quantile of the
-binomial distribution.
+Every number of alarms is held against the most that the nominal level gives by chance: the 99.9 %
+quantile of the binomial distribution. ``python tests/verdict/simulated.py`` measures more of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-from scipy import stats
+import simulated
+from simulated import ACCURACY, ALPHA, CELLS, FINDINGS, Truth, accuracies, judged, measure, samples
 
-from bench.verdict.analysis import DIVERGED, FLIPS, Sides, analyse
-from bench.verdict.metrics import METRICS
-from bench.verdict.statistics import Array
+from bench.verdict import luck, variances
+from bench.verdict.comparison import Pair, compare
+from bench.verdict.judgement import Verdict
+from bench.verdict.samples import Sample
+from bench.verdict.sequential import levels, looks
 
-ALPHA = 0.05
-RUNS = 300
-Draw = Callable[[np.random.Generator, int], Array]
+#: 5 % of 40 are 2; 8 or more alarms are less likely than one in a thousand.
+RUNS = 40
 
-
-def _sides(a: Array, b: Array) -> Sides:
-    return Sides(a, b, np.ones(a.shape, bool), np.ones(b.shape, bool))
-
-
-def _findings(values: dict[str, tuple[Array, Array]], diverged: tuple[Array, Array]) -> set[int]:
-    """Cells that are said to have changed in any metric or in divergence."""
-    analysis = analyse(_sides(*diverged), {name: _sides(*pair) for name, pair in values.items()})
-    found = {int(i) for i in np.flatnonzero(analysis.shares[DIVERGED].adjusted <= ALPHA)}
-    for metric in METRICS:
-        means = analysis.means[metric.name]
-        with np.errstate(invalid="ignore"):
-            beyond = np.abs(means.difference.change) > metric.minimum_effect
-            found |= {int(i) for i in np.flatnonzero((means.adjusted <= ALPHA) & beyond)}
-            changed = analysis.shares[metric.name].adjusted <= ALPHA
-        found |= {int(i) for i in np.flatnonzero(changed)}
-    return found
-
-
-def _run(draw: Draw, random: np.random.Generator, cells: int, seeds: int) -> dict[str, tuple]:
-    """Both sides of every metric under the null: accuracies from ``draw``, paired ones by rounding."""
-    values = {"test_accuracy": (draw(random, seeds), draw(random, seeds))}
-    for name in ("signal_ratio_start", "kernel_ratio_start"):
-        start = random.normal(0, 2, (cells, seeds))
-        values[name] = (start, start + random.normal(0, 1e-6, start.shape))
-    spread = np.exp(random.normal(-1, 0.5, (cells, 1)))
-    values["signal_ratio_end"] = tuple(spread * random.normal(size=(cells, seeds)) for _ in "ab")
-    values["dead_share_end"] = tuple(random.binomial(100, 0.1, (cells, seeds)) / 100 for _ in "ab")
-    return values
-
-
-def _normal(cells: int) -> Draw:
-    return lambda random, seeds: 0.94 + 0.003 * random.normal(size=(cells, seeds))
-
-
-def _few_vary_more(cells: int) -> Draw:
-    """7 % of the cells vary 25 times as much as the others."""
-    scale = np.where(np.arange(cells) < 0.07 * cells, 0.05, 0.002)[:, None]
-    return lambda random, seeds: 0.8 + scale * random.normal(size=(cells, seeds))
-
-
-def _heavy_tails(cells: int) -> Draw:
-    return lambda random, seeds: 0.9 + 0.003 * random.standard_t(3, (cells, seeds))
-
-
-def _learn_or_not(cells: int) -> Draw:
-    """A tenth of the cells learn under some seeds only; the others always do."""
-    chance = np.random.default_rng(9).uniform(0, 1, cells) * (np.arange(cells) < 0.1 * cells)
-    learned = np.random.default_rng(8).uniform(0.8, 0.96, (cells, 1))
-
-    def draw(random: np.random.Generator, seeds: int) -> Array:
-        fails = random.random((cells, seeds)) < chance[:, None]
-        return np.where(fails, 0.1135, learned + 0.004 * random.normal(size=(cells, seeds)))
-
-    return draw
-
-
-def _one_coin(cells: int) -> Draw:
-    """One cell learns under every second seed: the worst case for telling flips from changes."""
-
-    def draw(random: np.random.Generator, seeds: int) -> Array:
-        values = 0.9 + 0.004 * random.normal(size=(cells, seeds))
-        values[0] = np.where(random.random(seeds) < 0.5, 0.1135, values[0])
-        return values
-
-    return draw
-
-
-def _ties(cells: int) -> Draw:
-    """Most of the spread is lost: three digits, often the same ones."""
-    return lambda random, seeds: np.round(0.94 + 0.001 * random.normal(size=(cells, seeds)), 3)
-
-
-def _stuck(cells: int) -> Draw:
-    """No spread at all."""
-    return lambda random, seeds: np.full((cells, seeds), 0.1135)
-
-
-NULLS = [_normal, _few_vary_more, _heavy_tails, _learn_or_not, _one_coin, _ties, _stuck]
-
-
-@pytest.mark.parametrize("seeds", [3, 5])
-@pytest.mark.parametrize("null", NULLS, ids=lambda null: null.__name__.strip("_"))
-def test_false_alarms_of_a_run_stay_at_the_level(null: Callable[[int], Draw], seeds: int) -> None:
-    """With nothing changed, at most 5 % of runs of 150 cells and 5 metrics have any finding."""
-    cells, alarms = 150, 0
-    for run in range(RUNS):
-        random = np.random.default_rng([run, seeds])
-        nothing = np.zeros((cells, seeds))
-        values = _run(null(cells), random, cells, seeds)
-        alarms += bool(_findings(values, (nothing, nothing)))
-    assert alarms <= stats.binom.ppf(0.999, RUNS, ALPHA), f"{alarms} of {RUNS} runs"
-
-
-def test_the_simulation_can_fail() -> None:
-    """Without the luck of flips, cells that learn or not are reported far too often."""
-    random_runs, alarms = 300, 0
-    for run in range(random_runs):
-        random = np.random.default_rng([run, 3])
-        draw = _learn_or_not(150)
-        accuracy = (draw(random, 3), draw(random, 3))
-        flat = np.zeros((150, 3))
-        values = {metric.name: (flat, flat) for metric in METRICS} | {"test_accuracy": accuracy}
-        analysis = analyse(_sides(flat, flat), {k: _sides(*v) for k, v in values.items()})
-        means = analysis.means["test_accuracy"]
-        alarms += bool((means.lucky[means.difference.p_value < 1e-6] > ALPHA / FLIPS).any())
-    assert alarms > stats.binom.ppf(0.999, random_runs, ALPHA)
-
-
-def _power(drop: float, deviation: float, seeds: int, runs: int = 100) -> float:
-    """How often a drop in one cell of 150 is found."""
-    cells, found = 150, 0
-    for run in range(runs):
-        random = np.random.default_rng([run, seeds])
-        draw = _run(_normal(cells), random, cells, seeds)
-        sides = [0.94 + deviation * random.normal(size=(cells, seeds)) for _ in "ab"]
-        sides[1][0] -= drop
-        nothing = np.zeros((cells, seeds))
-        found += 0 in _findings(draw | {"test_accuracy": tuple(sides)}, (nothing, nothing))
-    return found / runs
+NULLS = [
+    (simulated.normal, 2),
+    (simulated.normal, 3),
+    (simulated.skewed, 3),
+    (simulated.heavy_tailed, 10),
+    (simulated.tied, 3),
+    (simulated.without_spread, 3),
+    (simulated.few_vary_some, 3),
+    (simulated.few_vary_more, 3),
+    (simulated.all_vary, 3),
+    (simulated.coins, 3),
+    (simulated.coins, 5),
+    (simulated.one_coin, 3),
+]
 
 
 @pytest.mark.parametrize(
-    ("drop", "deviation", "seeds", "least"),
-    [(0.02, 0.002, 3, 0.8), (0.05, 0.004, 3, 0.8), (0.02, 0.004, 5, 0.6)],
+    ("truth", "seeds"), NULLS, ids=[f"{truth.__name__}-{seeds}" for truth, seeds in NULLS]
 )
-def test_a_drop_is_found(drop: float, deviation: float, seeds: int, least: float) -> None:
-    """One cell of 150 that loses 2 or 5 points is found, among five metrics, in most runs."""
-    assert _power(drop, deviation, seeds) >= least
+def test_false_alarms_of_a_run_stay_at_the_level(truth: Truth, seeds: int) -> None:
+    """With nothing changed, at most 5 % of runs of 150 cells have any finding."""
+    alarms = measure(truth, seeds, RUNS, parts="a", alone=True).alarms
+    assert not alarms.exceeds(ALPHA), f"{alarms.hits} of {alarms.trials} runs"
+
+
+def test_false_alarms_over_all_metrics_stay_at_the_level() -> None:
+    """The level is the whole run's: 150 cells and every metric."""
+    alarms = measure(simulated.coins, 3, 15, parts="a").alarms
+    assert not alarms.exceeds(ALPHA), f"{alarms.hits} of {alarms.trials} runs"
+
+
+def test_the_simulation_can_fail_where_luck_is_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Were every flip believed, cells that learn under every second seed would be reported."""
+    monkeypatch.setattr("bench.verdict.analysis.luck", lambda *_: 0.0)
+    assert measure(simulated.fair_coins, 3, RUNS, parts="a", alone=True).alarms.exceeds(ALPHA)
+    assert luck.luck(1, 0, 3) > 0
+
+
+def test_the_simulation_can_fail_where_all_cells_are_thought_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Were one variance taken for all cells, the ones that vary more would be reported."""
+
+    def pooled(squares: np.ndarray, df: np.ndarray, floors: np.ndarray) -> variances.Variances:
+        variance = np.array([squares.sum() / df.sum() / floors.mean()])
+        return variances.Variances(variance, np.ones((squares.size, 1)), floors)
+
+    monkeypatch.setattr("bench.verdict.analysis.posteriors", pooled)
+    assert measure(simulated.few_vary_more, 3, 20, parts="a", alone=True).alarms.exceeds(ALPHA)
+
+
+def test_false_alarms_of_outcomes_stay_at_the_level() -> None:
+    """Cells that diverge, or crash, with any probability: at most 5 % of runs have a finding."""
+    alarms = simulated.Rate()
+    for run in range(RUNS):
+        random = np.random.default_rng([run, 77])
+        chance = random.uniform(0, 1, (CELLS, 2)) * (np.arange(CELLS) < 12)[:, None]
+        sides = [[_ended(random, row) for row in chance] for _ in "ab"]
+        compared = compare(
+            [Pair(baseline=a, run=b) for a, b in zip(*sides, strict=True)], alpha=ALPHA
+        )
+        alarms.count(any(c.verdict in FINDINGS for told in compared for c in told), 1)
+    assert not alarms.exceeds(ALPHA), f"{alarms.hits} of {alarms.trials} runs"
+
+
+def _ended(random: np.random.Generator, chance: np.ndarray) -> list[Sample]:
+    """Three seeds that crash, else diverge, with these probabilities."""
+    found = []
+    for seed in range(3):
+        crashed, diverged = random.random(2) < chance
+        if crashed:
+            found.append(Sample(seed=seed, outcome="crashed", digest="", metrics={}))
+        else:
+            outcome = "diverged" if diverged else "trained"
+            value = {ACCURACY: None if diverged else 0.9}
+            found.append(Sample(seed=seed, outcome=outcome, digest="d", metrics=value))
+    return found
+
+
+@pytest.mark.parametrize("truth", [simulated.normal, simulated.coins], ids=["normal", "coins"])
+def test_looking_several_times_keeps_the_level(truth: Truth) -> None:
+    """Looks at 3, 6, 12 and 24 seeds of the cells that are still open: at most 5 % of runs have a
+    finding, and at most 5 % of cells at the margin are called equivalent."""
+    found = simulated.decide(truth, 6)
+    assert not found.alarms.exceeds(ALPHA), f"{found.alarms.hits} of {found.alarms.trials} runs"
+    assert not found.wrong.exceeds(ALPHA), f"{found.wrong.hits} of {found.wrong.trials} cells"
+
+
+def test_looking_several_times_at_the_whole_level_does_not_keep_it() -> None:
+    """The same looks, each at .05: more than 5 % of cells at the margin are called equivalent."""
+    rate, numbers = simulated.Rate(), looks(3, 24)
+    assert max(levels(numbers, ALPHA)) < ALPHA
+    for run in range(4):
+        random = np.random.default_rng([run, 8])
+        before, after = simulated.draw(simulated.normal, random, 24)
+        ever = np.zeros(CELLS, bool)
+        for seeds in numbers:
+            part = judged(
+                before[:, :seeds], after[:, :seeds] - simulated.MARGIN, random, alone=True
+            )
+            ever |= [verdict is Verdict.EQUIVALENT for verdict in accuracies(part)]
+        rate.count(int(ever.sum()), CELLS)
+    assert rate.exceeds(ALPHA)
 
 
 def test_a_cell_that_stops_learning_is_found_with_three_seeds() -> None:
-    """.94 under every seed, now .1135 under every seed, and no other cell does both."""
+    """.92 under every seed, now .1135 under every seed, and no other cell does both."""
     random = np.random.default_rng(5)
-    values = _run(_normal(150), random, 150, 3)
-    values["test_accuracy"][1][7] = 0.1135
-    nothing = np.zeros((150, 3))
-    assert _findings(values, (nothing, nothing)) == {7}
+    before, after = simulated.draw(simulated.normal, random, 3)
+    after[7] = 0.1135
+    verdicts = accuracies(judged(before, after, random))
+    assert [i for i, v in enumerate(verdicts) if v in FINDINGS] == [7]
 
 
-@pytest.mark.parametrize(("mixed", "found"), [(0, {4}), (3, set())])
+@pytest.mark.parametrize("many", [1, 5])
+def test_one_flip_may_be_luck_beside_cells_that_do_both_and_five_are_not(many: int) -> None:
+    """Three sides are mixed: with three seeds a single flip is open, and says what would decide."""
+    random = np.random.default_rng(5)
+    before, after = simulated.draw(simulated.normal, random, 3)
+    after[:many] = 0.1135
+    before[20, 0] = before[21, 1] = after[22, 1] = 0.1135
+    told = [next(c for c in row if c.metric == ACCURACY) for row in judged(before, after, random)]
+    assert {c.verdict for c in told[:many]} == (
+        {Verdict.INCONCLUSIVE} if many == 1 else {Verdict.REGRESSED}
+    )
+    assert ("in 3 sides of cells" in told[0].reason) == (many == 1)
+    assert many > 1 or told[0].reason.endswith("about 4 seeds would decide, on both sides")
+
+
+@pytest.mark.parametrize(("mixed", "found"), [(0, Verdict.REGRESSED), (3, Verdict.INCONCLUSIVE)])
 def test_divergence_of_every_seed_is_found_unless_others_do_both(
-    mixed: int, found: set[int]
+    mixed: int, found: Verdict
 ) -> None:
     """3 of 3 against 0 of 3 is a finding; not where three cells diverge under some seeds anyway."""
-    nothing = np.zeros((150, 3))
-    baseline, run = nothing.copy(), nothing.copy()
-    run[4] = 1
-    baseline[10 : 10 + mixed, 0] = run[10 : 10 + mixed, 1] = 1
-    random = np.random.default_rng(6)
-    values = _run(_normal(150), random, 150, 3)
-    assert _findings(values, (baseline, run)) == found
-
-
-def test_false_alarms_of_divergence_stay_at_the_level() -> None:
-    """Cells that diverge with any probability: at most 5 % of runs have a finding."""
-    alarms = 0
-    flat = np.zeros((150, 3))
-    values = {metric.name: (flat, flat) for metric in METRICS}
-    for run in range(RUNS):
-        random = np.random.default_rng([run, 77])
-        chance = random.uniform(0, 1, (150, 1)) * (np.arange(150) < 12)[:, None]
-        sides = tuple((random.random((150, 3)) < chance).astype(float) for _ in "ab")
-        alarms += bool(_findings(values, sides))
-    assert alarms <= stats.binom.ppf(0.999, RUNS, ALPHA), f"{alarms} of {RUNS} runs"
+    fine = samples({ACCURACY: np.full((1, 3), 0.9)}, range(3))[0]
+    ended = [
+        Sample(seed=s, outcome="diverged", digest="d", metrics={ACCURACY: None}) for s in range(3)
+    ]
+    pairs = [Pair(baseline=fine, run=fine)] * CELLS
+    pairs[4] = Pair(baseline=fine, run=ended)
+    for cell in range(10, 10 + mixed):
+        pairs[cell] = Pair(baseline=[*fine[:2], ended[2]], run=[*fine[:2], ended[2]])
+    compared = compare(pairs, alpha=ALPHA)
+    assert [c.verdict for c in compared[4]] == [found]
+    assert all(c.verdict not in FINDINGS for i in range(CELLS) if i != 4 for c in compared[i])

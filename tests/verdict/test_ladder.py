@@ -9,59 +9,24 @@ from typing import Any
 
 import msgspec
 import pytest
+from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, with_cell
 
-from bench.cell import Cell
 from bench.record import Crash, Record
-from bench.run import Item, StoredRun
+from bench.run import Item
 from bench.theory.claim import ClaimResult
-from bench.verdict.baseline import Baseline, baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts, exit_code, judge, stale
+from bench.verdict.metrics import METRICS
+from bench.verdict.samples import baseline_from_run
 from builders import (
     crashed,
     diverged,
     environment,
     flow,
     healthy,
-    items,
     plan,
     replaced,
-    stored,
-    trained,
 )
-
-CELLS = [Cell(depth=d, width=w, steps=200) for d in range(2, 14) for w in (100, 200)]
-ITEMS = items("depth", CELLS, ("depth", "width"))
-CHOSEN = ITEMS[5]
-SEEDS = (0, 1, 2, 3, 4)
-
-
-def _run(
-    change: Callable[[Record], Record | None] = lambda record: record,
-    *,
-    salt: str = "",
-    seeds: tuple[int, ...] = SEEDS,
-    everywhere: bool = False,
-    **changes: Any,
-) -> StoredRun:
-    """A run in which only ``CHOSEN``'s records (or all) went through ``change``."""
-    records = []
-    for cell in CELLS:
-        for seed in seeds:
-            shift = 0.0001 * (len(salt) * (seed % 3) - len(salt))
-            record = trained(cell, seed, accuracy=0.94 + shift, salt=salt)
-            new = change(record) if everywhere or cell == CHOSEN.cell else record
-            records += [new] if new is not None else []
-    return stored(plan(ITEMS, seeds=seeds, **changes), records)
-
-
-BASELINE = baseline_from_run(_run())
-
-
-def _chosen(run: StoredRun, baseline: Baseline | None = BASELINE, **options: Any) -> Judgement:
-    judgements = judge(run, baseline, **options)
-    assert [judgement.item for judgement in judgements] == run.plan.items
-    return judgements[5]
 
 
 def _edit(**changes: Any) -> Callable[[Record], Record]:
@@ -70,7 +35,7 @@ def _edit(**changes: Any) -> Callable[[Record], Record]:
 
 def test_equal_digests_are_identical_and_cost_nothing() -> None:
     """Every cell is identical on the digest rung, without one comparison."""
-    for judgement in judge(_run(), BASELINE):
+    for judgement in judge(made(), BASELINE):
         assert (judgement.verdict, judgement.rung) == (Verdict.IDENTICAL, "digest")
         assert judgement.comparisons == ()
         assert judgement.reason == "bit-identical training and evaluation under 5 seeds"
@@ -78,7 +43,7 @@ def test_equal_digests_are_identical_and_cost_nothing() -> None:
 
 def test_one_other_digest_is_not_identical() -> None:
     """One seed of five that parts brings its cell, and no other, to the distribution rung."""
-    run = _run(lambda r: msgspec.structs.replace(r, digest="x") if r.seed == 3 else r)
+    run = made(lambda r: msgspec.structs.replace(r, digest="x") if r.seed == 3 else r)
     judgements = judge(run, BASELINE)
     assert [j.rung for j in judgements].count("distribution") == 1
     assert judgements[5].verdict is Verdict.EQUIVALENT
@@ -87,21 +52,21 @@ def test_one_other_digest_is_not_identical() -> None:
 def test_equal_digests_of_another_class_are_equivalent_and_say_so() -> None:
     """Bits are compared within a class: ``identical`` would promise that they stay equal."""
     numerics = msgspec.structs.replace(environment().numerics, isa="avx2")
-    other = baseline_from_run(replaced(_run(), environment=environment(numerics=numerics)))
-    judgement = _chosen(_run(), other)
+    other = baseline_from_run(replaced(made(), environment=environment(numerics=numerics)))
+    judgement = chosen(made(), other)
     assert (judgement.verdict, judgement.rung) == (Verdict.EQUIVALENT, "digest")
     assert "another environment class (cpu-avx2-onednn-1thread)" in judgement.reason
-    compared = _chosen(_run(salt="x"), other)
+    compared = chosen(made(salt="x"), other)
     assert compared.rung == "distribution"
-    assert compared.reason.endswith("against another environment class (cpu-avx2-onednn-1thread)")
+    assert "against another environment class (cpu-avx2-onednn-1thread)" in compared.reason
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
 def test_a_crash_is_a_verdict_whatever_else_is_there(seeds: int) -> None:
     """One crashed seed of five suffices, with or without a baseline; the reason says how it died."""
-    run = _run(lambda r: crashed(r.cell, r.seed) if r.seed < seeds else r)
+    run = made(lambda r: crashed(r.cell, r.seed) if r.seed < seeds else r)
     for baseline in (BASELINE, None):
-        judgement = _chosen(run, baseline)
+        judgement = chosen(run, baseline)
         assert (judgement.verdict, judgement.rung) == (Verdict.CRASHED, "outcome")
         assert judgement.reason == f"{seeds} of 5 seeds crashed; seed 0: killed by SIGABRT"
 
@@ -109,7 +74,7 @@ def test_a_crash_is_a_verdict_whatever_else_is_there(seeds: int) -> None:
 @pytest.mark.parametrize("left", [0, 4])
 def test_fewer_seeds_than_planned_are_missing(left: int) -> None:
     """None of five and four of five are both missing, never a silent pass."""
-    judgement = _chosen(_run(lambda r: r if r.seed < left else None))
+    judgement = chosen(made(lambda r: r if r.seed < left else None))
     assert judgement.verdict is Verdict.MISSING
     assert judgement.reason.startswith(f"{left} of 5 seeds were measured")
 
@@ -118,7 +83,7 @@ def test_a_replica_that_was_not_attempted_is_missing() -> None:
     """That no worker was left says nothing about TensorFlow."""
     crash = Crash(reason="not attempted", message="no worker left")
     gone = lambda r: Record(cell=r.cell, seed=r.seed, outcome="crashed", crash=crash)  # noqa: E731
-    judgement = _chosen(_run(gone))
+    judgement = chosen(made(gone))
     assert judgement.verdict is Verdict.MISSING
     assert "no worker left" in judgement.reason
 
@@ -127,30 +92,23 @@ def test_a_violated_claim_outranks_equal_digests() -> None:
     """What is wrong on both sides is wrong; a claim that holds changes nothing and is kept."""
     bad = ClaimResult(claim="c", statement="s", holds=False, evidence="2 > 1")
     good = msgspec.structs.replace(bad, holds=True)
-    judgement = _chosen(_run(), claims={CHOSEN: [good, bad]})
+    judgement = chosen(made(), claims={CHOSEN: [good, bad]})
     assert (judgement.verdict, judgement.rung) == (Verdict.CLAIM_VIOLATED, "claim")
     assert judgement.reason == "c: 2 > 1"
     assert judgement.claims == (good, bad)
-    judgement = _chosen(_run(), claims={CHOSEN: [good]})
+    judgement = chosen(made(), claims={CHOSEN: [good]})
     assert judgement.verdict is Verdict.IDENTICAL
     assert judgement.claims == (good,)
-    assert _chosen(_run(salt="x"), claims={CHOSEN: [good]}).claims == (good,)
+    assert chosen(made(salt="x"), claims={CHOSEN: [good]}).claims == (good,)
 
 
 def test_without_a_baseline_cell_it_is_new() -> None:
     """No baseline at all, or none for this cell: named apart."""
-    assert _chosen(_run(), None).reason == "no baseline: nothing to compare with"
+    assert chosen(made(), None).reason == "no baseline: nothing to compare with"
     cells = {k: v for k, v in BASELINE.grids["depth"].items() if k != CHOSEN.id}
-    judgement = _chosen(_run(), msgspec.structs.replace(BASELINE, grids={"depth": cells}))
+    judgement = chosen(made(), msgspec.structs.replace(BASELINE, grids={"depth": cells}))
     assert judgement.verdict is Verdict.NEW
     assert "has no such cell" in judgement.reason
-
-
-def _with_cell(**changes: Any) -> Baseline:
-    cell = msgspec.structs.replace(BASELINE.grids["depth"][CHOSEN.id], **changes)
-    return msgspec.structs.replace(
-        BASELINE, grids={"depth": {**BASELINE.grids["depth"], CHOSEN.id: cell}}
-    )
 
 
 NOT_COMPARABLE = {
@@ -159,32 +117,39 @@ NOT_COMPARABLE = {
         "trained on other images: fingerprint 741c988805d008ac, and f00 in run",
     ),
     "other cell": (
-        _with_cell(cell=msgspec.structs.replace(CHOSEN.cell, steps=600)),
+        with_cell(cell=msgspec.structs.replace(CHOSEN.cell, steps=600)),
         "the same id means another cell than in run 20261121-031502-quick: steps 600, now 200",
     ),
-    "no seed in common": (
-        baseline_from_run(_run(seeds=(7, 8, 9, 10, 11, 12))),
-        "no seed in common: 0, 1, 2, 3, 4 here, 7 to 12 in run",
-    ),
-    "crashed before": (_with_cell(samples=[]), "every seed crashed in run"),
+    "crashed before": (with_cell(samples=[]), "every seed crashed in run"),
 }
 
 
 @pytest.mark.parametrize("name", NOT_COMPARABLE)
 def test_what_cannot_be_compared_says_why(name: str) -> None:
-    """Other images, a changed default, disjoint seeds: not comparable, even with equal digests."""
+    """Other images, a changed default: not comparable, even with equal digests."""
     baseline, reason = NOT_COMPARABLE[name]
-    judgement = _chosen(_run(), baseline)
+    judgement = chosen(made(), baseline)
     assert judgement.verdict is Verdict.NOT_COMPARABLE
     assert judgement.reason.startswith(reason)
 
 
+def test_seeds_that_do_not_match_are_two_samples() -> None:
+    """None in common, or one: compared all the same, and never identical."""
+    for seeds in ((7, 8, 9, 10, 11, 12), (0, 8, 9)):
+        judgement = chosen(made(salt="x"), baseline_from_run(made(seeds=seeds)))
+        assert (judgement.verdict, judgement.rung) == (Verdict.EQUIVALENT, "distribution")
+        assert f"n = {min(len(SEEDS), len(seeds))}" in judgement.reason
+
+
 def test_other_bits_and_the_same_numbers_are_equivalent() -> None:
     """Shown, not assumed: every metric lies within its margin at the stated level."""
-    for judgement in judge(_run(salt="x"), BASELINE):
+    for judgement in judge(made(salt="x"), BASELINE):
         assert (judgement.verdict, judgement.rung) == (Verdict.EQUIVALENT, "distribution")
-        assert len(judgement.comparisons) == 5
-        assert judgement.reason.startswith("all 5 metrics within their margins; test accuracy")
+        assert len(judgement.comparisons) == len(METRICS)
+        assert judgement.reason.startswith(
+            f"all {len(METRICS)} metrics within their margins; test accuracy"
+        )
+        assert judgement.reason.endswith("no envelope: no copies in the run")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +163,7 @@ def test_two_points_of_accuracy(drop: float, verdict: Verdict) -> None:
         assert record.test_accuracy is not None
         return msgspec.structs.replace(record, test_accuracy=record.test_accuracy - drop)
 
-    judgements = judge(_run(change, salt="x"), BASELINE)
+    judgements = judge(made(change, salt="x"), BASELINE)
     assert judgements[5].verdict is verdict
     assert {j.verdict for j in judgements if j.item != CHOSEN} == {Verdict.EQUIVALENT}
     if drop > 0:
@@ -209,8 +174,8 @@ def test_two_points_of_accuracy(drop: float, verdict: Verdict) -> None:
 
 def test_more_dead_units_are_regressed() -> None:
     """Less is better: a fifth more dead units fails."""
-    run = _run(lambda r: msgspec.structs.replace(r, end=flow(r.cell, dead=0.2)), salt="x")
-    judgement = _chosen(run)
+    run = made(lambda r: msgspec.structs.replace(r, end=flow(r.cell, dead=0.2)), salt="x")
+    judgement = chosen(run)
     assert judgement.verdict is Verdict.REGRESSED
     assert "dead units" in judgement.reason
 
@@ -218,8 +183,8 @@ def test_more_dead_units_are_regressed() -> None:
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.525, "changed"), (0.504, "equivalent")])
 def test_the_first_step_is_compared_seed_by_seed(ratio: float, verdict: str) -> None:
     """5 % at step 0 is a changed formula, good or bad not known; .8 % is certain but too small."""
-    run = _run(lambda r: msgspec.structs.replace(r, start=flow(r.cell, ratio=ratio)), salt="x")
-    judgement = _chosen(run)
+    run = made(lambda r: msgspec.structs.replace(r, start=flow(r.cell, ratio=ratio)), salt="x")
+    judgement = chosen(run)
     assert judgement.verdict.value == verdict
     (comparison,) = (c for c in judgement.comparisons if c.metric == "signal_ratio_start")
     assert comparison.adjusted_p is not None and comparison.adjusted_p < 1e-4
@@ -233,16 +198,16 @@ def test_pairs_are_subtracted_even_if_seeds_differ_a_thousandfold() -> None:
             r, start=flow(r.cell, ratio=factor * 10.0**-r.seed)
         )
 
-    baseline = baseline_from_run(_run(start(1.0)))
-    assert _chosen(_run(start(1.05), salt="x"), baseline).verdict is Verdict.CHANGED
-    assert _chosen(_run(start(1.0), salt="x"), baseline).verdict is Verdict.EQUIVALENT
+    baseline = baseline_from_run(made(start(1.0)))
+    assert chosen(made(start(1.05), salt="x"), baseline).verdict is Verdict.CHANGED
+    assert chosen(made(start(1.0), salt="x"), baseline).verdict is Verdict.EQUIVALENT
 
 
 def test_too_much_spread_is_inconclusive_and_says_how_many_seeds_would_decide() -> None:
     """Seeds that differ by points show neither a change nor its absence."""
     spread = {0: 0.90, 1: 0.96, 2: 0.92, 3: 0.95, 4: 0.93}
-    run = _run(lambda r: msgspec.structs.replace(r, test_accuracy=spread[r.seed]), salt="x")
-    judgement = _chosen(run)
+    run = made(lambda r: msgspec.structs.replace(r, test_accuracy=spread[r.seed]), salt="x")
+    judgement = chosen(run)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     found = re.search(r"about (\d+) seeds would decide", judgement.reason)
     assert found and int(found[1]) > 5
@@ -250,16 +215,16 @@ def test_too_much_spread_is_inconclusive_and_says_how_many_seeds_would_decide() 
 
 def test_every_seed_that_diverges_anew_is_a_regression_and_back_an_improvement() -> None:
     """5 of 5 against 0 of 5."""
-    bad = _run(lambda r: diverged(r.cell, r.seed), salt="x")
-    judgement = _chosen(bad)
+    bad = made(lambda r: diverged(r.cell, r.seed), salt="x")
+    judgement = chosen(bad)
     assert judgement.verdict is Verdict.REGRESSED
     assert judgement.reason.startswith("diverged under 5 of 5 seeds, baseline 0 of 5")
-    assert _chosen(_run(salt="y"), baseline_from_run(bad)).verdict is Verdict.IMPROVED
+    assert chosen(made(salt="y"), baseline_from_run(bad)).verdict is Verdict.IMPROVED
 
 
 def test_one_seed_that_diverges_anew_is_inconclusive() -> None:
     """1 of 5 against 0 of 5 may be luck; it is not passed over in silence."""
-    judgement = _chosen(_run(lambda r: diverged(r.cell, r.seed) if not r.seed else r, salt="x"))
+    judgement = chosen(made(lambda r: diverged(r.cell, r.seed) if not r.seed else r, salt="x"))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "diverged under 1 of 5 seeds, baseline 0 of 5: may be luck" in judgement.reason
 
@@ -268,7 +233,7 @@ def test_divergence_on_both_sides_is_compared_by_its_first_step() -> None:
     """A cell that always diverges is compared by what it has: the start."""
     both = lambda r: diverged(r.cell, r.seed, step=4)  # noqa: E731
     later = lambda r: diverged(r.cell, r.seed, step=5)  # noqa: E731
-    judgement = _chosen(_run(later), baseline_from_run(_run(both)))
+    judgement = chosen(made(later), baseline_from_run(made(both)))
     assert judgement.verdict is Verdict.EQUIVALENT
     assert {c.metric for c in judgement.comparisons} == {"signal_ratio_start", "kernel_ratio_start"}
 
@@ -276,12 +241,12 @@ def test_divergence_on_both_sides_is_compared_by_its_first_step() -> None:
 def test_a_metric_that_is_undefined_on_one_side_alone_is_a_change() -> None:
     """A trained signal that vanished to nothing has no ratio; on both sides it is left out."""
     vanished = lambda r: msgspec.structs.replace(r, end=flow(r.cell, ratio=None))  # noqa: E731
-    judgement = _chosen(_run(vanished, salt="x"))
+    judgement = chosen(made(vanished, salt="x"))
     assert judgement.verdict is Verdict.CHANGED
     assert "signal ratio, trained is not defined" in judgement.reason
     (comparison,) = (c for c in judgement.comparisons if c.metric == "signal_ratio_end")
     assert (comparison.mean, comparison.change) == (None, None)
-    both = _chosen(_run(vanished, salt="x"), baseline_from_run(_run(vanished)))
+    both = chosen(made(vanished, salt="x"), baseline_from_run(made(vanished)))
     assert both.verdict is Verdict.EQUIVALENT
     assert "signal_ratio_end" not in {c.metric for c in both.comparisons}
 
@@ -294,22 +259,22 @@ def test_a_metric_that_the_baseline_never_measured_is_left_out() -> None:
         )
         for s in BASELINE.grids["depth"][CHOSEN.id].samples
     ]
-    judgement = _chosen(_run(salt="x"), _with_cell(samples=samples))
+    judgement = chosen(made(salt="x"), with_cell(samples=samples))
     assert judgement.verdict is Verdict.EQUIVALENT
-    assert len(judgement.comparisons) == 4
+    assert len(judgement.comparisons) == len(METRICS) - 1
 
 
 def test_nothing_defined_on_either_side_is_inconclusive() -> None:
     """Other bits, and no number to compare: not a pass."""
     nothing = lambda step: lambda r: diverged(r.cell, r.seed, step=step, start=None)  # noqa: E731
-    judgement = _chosen(_run(nothing(3)), baseline_from_run(_run(nothing(4))))
+    judgement = chosen(made(nothing(3)), baseline_from_run(made(nothing(4))))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "no metric is defined" in judgement.reason
 
 
-def test_one_common_seed_is_inconclusive() -> None:
-    """One seed shows no spread."""
-    judgement = _chosen(_run(salt="x", seeds=(0, 8, 9)))
+def test_one_seed_is_inconclusive() -> None:
+    """It shows no spread."""
+    judgement = chosen(made(salt="x", seeds=(0,)), baseline_from_run(made(seeds=(0,))))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "n = 1" in judgement.reason
 
@@ -317,10 +282,10 @@ def test_one_common_seed_is_inconclusive() -> None:
 def test_a_cell_in_two_grids_is_tested_once() -> None:
     """Both items get the same comparisons, and the correction does not count it twice."""
     twice = [*ITEMS, *(Item(grid="width", id=i.id, cell=i.cell) for i in ITEMS)]
-    run, before = (replaced(_run(salt=salt), plan=plan(twice, seeds=SEEDS)) for salt in ("x", ""))
+    run, before = (replaced(made(salt=salt), plan=plan(twice, seeds=SEEDS)) for salt in ("x", ""))
     judgements = judge(run, baseline_from_run(before))
     assert len(judgements) == 48
-    alone = judge(_run(salt="x"), BASELINE)
+    alone = judge(made(salt="x"), BASELINE)
     for index, judgement in enumerate(alone):
         assert judgements[index].comparisons == judgement.comparisons
         assert judgements[index + 24].comparisons == judgement.comparisons
@@ -353,7 +318,7 @@ def test_counts_are_in_the_order_of_attention() -> None:
 
 def test_stale_cells_are_those_that_the_plan_no_longer_has() -> None:
     """Unless the run selected cells, the cell is of another grid, or a larger tier has it."""
-    run = replaced(_run(), plan=plan(ITEMS[1:], seeds=SEEDS))
+    run = replaced(made(), plan=plan(ITEMS[1:], seeds=SEEDS))
     assert stale(run, BASELINE) == [ITEMS[0]]
     assert stale(run, BASELINE, ITEMS) == []
     assert stale(replaced(run, plan=plan(ITEMS[1:], selected=True)), BASELINE) == []
@@ -366,7 +331,7 @@ def test_a_stored_baseline_names_itself_in_reasons(tmp_path: Path) -> None:
     from bench.verdict.baseline import read_baseline, write_baseline
 
     write_baseline(tmp_path, baseline_from_run(healthy()))
-    judgement = judge(_run(), read_baseline(tmp_path, BASELINE.environment_class))[0]
+    judgement = judge(made(), read_baseline(tmp_path, BASELINE.environment_class))[0]
     assert judgement.reason.startswith(f"baseline {BASELINE.environment_class} has no such cell")
 
 
@@ -382,8 +347,8 @@ def test_rounding_alone_is_equivalent_however_far_seeds_lie_apart() -> None:
 
         return change
 
-    before = baseline_from_run(_run(moved(0, 0.0), everywhere=True))
-    matched = judge(_run(moved(0, 0.0002), everywhere=True), before)
+    before = baseline_from_run(made(moved(0, 0.0), everywhere=True))
+    matched = judge(made(moved(0, 0.0002), everywhere=True), before)
     assert {judgement.verdict for judgement in matched} == {Verdict.EQUIVALENT}
-    shuffled = judge(_run(moved(1, 0.0002), everywhere=True), before)
+    shuffled = judge(made(moved(1, 0.0002), everywhere=True), before)
     assert {judgement.verdict for judgement in shuffled} == {Verdict.INCONCLUSIVE}

@@ -24,12 +24,9 @@ INPUTS = "inputs"
 LOGITS = "logits"
 
 CLASSES = 10
-#: (height, width, channels) of an image, and of a ``cnn`` the side of its kernels, its filters, and the
-#: units of its dense layer: the MNIST tutorial's network.
+#: (height, width, channels) of an image, and the side of a ``cnn``'s kernels.
 IMAGE = (28, 28, 1)
 SIDE = 5
-FILTERS = (32, 64)
-UNITS = 1024
 
 
 def same(_: Operation | None, array: Any) -> Any:
@@ -65,7 +62,7 @@ class Oracle:
         cell: whose network; its optimizer and clipping do not matter here.
 
     Raises:
-        ValueError: mixed precision, or dropout, whose mask the framework draws.
+        ValueError: mixed precision, average pooling, or dropout, whose mask the framework draws.
 
     Example:
         >>> oracle = Oracle(Cell(depth=1, width=3))
@@ -82,6 +79,8 @@ class Oracle:
             )
         if cell.dropout:
             raise ValueError("the oracle has no dropout: the framework draws its masks")
+        if cell.pooling != "max":
+            raise ValueError(f"the oracle has no pool:{cell.pooling}; it knows max")
         self.cell = cell
         self.operations: Sequence[Operation] = _wired(cell)
         self.parameters = tuple(
@@ -295,12 +294,12 @@ def _hidden(
 def _shapes(cell: Cell) -> list[tuple[int, ...]]:
     """Of all parameters, in order."""
     if cell.architecture == "cnn":
-        places = (IMAGE[0] // 4) * (IMAGE[1] // 4)
+        places, filters = (IMAGE[0] // 4) * (IMAGE[1] // 4), cell.filters
         kernels: list[tuple[int, ...]] = [
-            (SIDE, SIDE, IMAGE[2], FILTERS[0]),
-            (SIDE, SIDE, FILTERS[0], FILTERS[1]),
-            (places * FILTERS[1], UNITS),
-            (UNITS, CLASSES),
+            (SIDE, SIDE, IMAGE[2], filters),
+            (SIDE, SIDE, filters, 2 * filters),
+            (places * 2 * filters, 32 * filters),
+            (32 * filters, CLASSES),
         ]
     else:
         sizes = [math.prod(IMAGE), *[cell.width] * cell.depth, CLASSES]

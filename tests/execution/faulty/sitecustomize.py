@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import signal
+import struct
 import sys
 import time
 import types
@@ -88,6 +89,7 @@ class Trainer:
             test_accuracy=0.93 + 0.004 * part - shift,
             test_loss=0.2,
             digest=digest if not shift else digest[::-1],
+            trajectory=_trajectory(seed),
             start=flow,
             end=flow,
             images_per_sec=1000.0,
@@ -95,9 +97,29 @@ class Trainer:
             total_sec=0.02,
         )
 
+    def copy(self, copy: object) -> object:
+        """``FAULTY_COPIES`` picks the fault of the cells that it names: ``width:fault,...``, and
+        ``FAULTY_COPY_SEC`` is how long each copy takes."""
+        from bench.copies import CopyResult
+
+        faults = dict(
+            pair.split(":") for pair in os.environ.get("FAULTY_COPIES", "").split(",") if pair
+        )
+        _fault(int(faults.get(str(copy.cell.width), 0)))
+        time.sleep(float(os.environ.get("FAULTY_COPY_SEC", "0.01")))
+        return CopyResult(copy=copy, trajectory=_trajectory(copy.seed, 1e-6 * (copy.number + 1)))
+
     def burst(self, cell: object, *, work: str, steps: int) -> float:
         _fault(cell.width)
         return 1e-4 * steps
+
+
+def _trajectory(seed: int, apart: float = 0.0) -> bytes:
+    """Twenty losses of a seed, shifted as ``FAULTY_SHIFT`` says, and those of a copy a little more."""
+    shift = float(os.environ.get("FAULTY_SHIFT", "0")) + apart
+    return struct.pack(
+        "<20f", *(2.3 * math.exp(-step / 10) + 0.01 * seed + shift for step in range(20))
+    )
 
 
 def _run(check: object, lab: object) -> object:

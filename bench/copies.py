@@ -1,0 +1,72 @@
+"""Copy: a replica trained again from initial weights moved by one unit in the last place.
+
+How far copies part from their replica is how far rounding alone takes this network: the envelope that a
+difference between two TensorFlow versions is held against.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from bench.cell import Cell
+from bench.lines import read_lines
+from bench.record import Crash, Tensors
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One copy of a replica. Only the steps of its trajectory are trained."""
+
+    cell: Cell
+    seed: int
+    number: int
+    """From 0; names the random moves."""
+
+
+class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of a copy."""
+
+    copy: Copy
+    trajectory: bytes = b""
+    """Loss of the first steps, little-endian float32; base64 in JSON. Empty if it crashed."""
+    tensors: Tensors | None = None
+    """As the replica's record has them."""
+    crash: Crash | None = None
+    total_sec: float = 0.0
+
+    def __post_init__(self) -> None:
+        if bool(self.trajectory) == (self.crash is not None):
+            raise ValueError("a copy has either a trajectory or a crash")
+
+    @property
+    def key(self) -> Copy:
+        """What makes a result: no run has two with one key."""
+        return self.copy
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(CopyResult)
+
+
+def encode_copy(result: CopyResult) -> bytes:
+    """One JSON line, newline included."""
+    return _encoder.encode(result) + b"\n"
+
+
+def decode_copy(line: bytes) -> CopyResult:
+    """The result in one JSON line.
+
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: it is none.
+    """
+    return _decoder.decode(line)
+
+
+def read_copies(path: Path) -> list[CopyResult]:
+    """All results of a file, in file order.
+
+    Raises:
+        BenchError: the file is absent or a line is damaged; names the file and the line.
+    """
+    return read_lines(path, decode_copy, "copy's result")

@@ -1,0 +1,42 @@
+"""Models carried from one version to another: saved by OLD, loaded by OLD and by NEW."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.execution.supervisor import Supervisor
+from bench.saved import MODELS, Written
+from bench.verdict.saving import Exchange
+
+
+def exchange(
+    old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float
+) -> list[Exchange]:
+    """Every model in every format.
+
+    Args:
+        old: whose process trains and saves.
+        new: whose process loads.
+        folder: empty, seen by both; files stay there.
+        timeout_sec: of each request.
+
+    Raises:
+        BenchError: a process could not be started.
+    """
+    return [
+        _carried(old, new, folder, written, timeout_sec)
+        for model in MODELS
+        for written in old.save(folder, model, timeout_sec=timeout_sec)
+    ]
+
+
+def _carried(
+    old: Supervisor, new: Supervisor, folder: Path, written: Written, timeout_sec: float
+) -> Exchange:
+    if written.absent or written.error:
+        return Exchange(written=written)
+    by_old, by_new = (
+        side.load(folder, written.model, written.format, timeout_sec=timeout_sec)
+        for side in (old, new)
+    )
+    return Exchange(written=written, by_old=by_old, by_new=by_new)

@@ -1,0 +1,187 @@
+"""Saving trained models in every format that this TensorFlow has, and loading what another one saved.
+
+Nothing is unpickled, and models are loaded in Keras' safe mode, which refuses Python code in v3
+``.keras`` files. Older formats know no such mode, so :func:`load` is for what :func:`save` wrote, not
+for files of strangers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bench.cell import Cell
+from bench.initial import batch_order
+from bench.measure.trajectory import digest
+from bench.mnist import Mnist
+from bench.nets import optimizers
+from bench.nets.engines import engine
+from bench.nets.images import on_device, pixel_scale, scaled
+from bench.nets.network import Network, build
+from bench.nets.parts import keras_generation
+from bench.saved import FORMATS, MODELS, Loaded, Written
+from bench.theory.arrays import Bounded
+from bench.theory.deviation import deviation
+from bench.theory.oracle.network import LOGITS, Oracle
+from bench.theory.rounding import FLOAT32, TF32
+
+keras = tf.keras
+Array = npt.NDArray[Any]
+
+#: Test images that outputs are compared on.
+IMAGES = 16
+SEED = 0
+
+_INPUTS, _REFERENCE, _VARIABLES = "inputs.npy", "reference.npy", "variables.npz"
+
+#: Formats that Keras 3 no longer writes ("Migrating Keras 2 code to multi-backend Keras 3": SavedModel
+#: by ``Model.save``; weights must be named ``.weights.h5``).
+_KERAS_2_ONLY = ("legacy_weights", "keras_saved_model")
+
+
+def save(folder: Path, model: str, data: Mnist, device: str) -> list[Written]:
+    """Trains a model for some steps and saves it in every format.
+
+    Beside the formats' files, a folder named after the model then holds inputs, the outputs before
+    saving, and the variables, for :func:`load`.
+
+    Args:
+        folder: exists.
+        model: one of :data:`bench.saved.MODELS`.
+        data: the images.
+        device: ``cpu`` or ``gpu``.
+    """
+    cell, images = MODELS[model], on_device(data, device)
+    network = _fresh(cell)
+    network.reset(cell, SEED)
+    optimizer = optimizers.optimizer(cell, network.model.trainable_variables)
+    order = batch_order(SEED, examples=len(data.train_labels), batch=cell.batch, steps=cell.steps)
+    engine(network, optimizer, optimizers.loss(cell), images).train(order, pixel_scale(cell))
+    place = folder / model
+    place.mkdir()
+    inputs = scaled(cell, images.test_images[:IMAGES], pixel_scale(cell)).numpy()
+    np.save(place / _INPUTS, inputs)
+    values = [
+        variable.numpy()
+        for part in (network.model.trainable_variables, network.model.non_trainable_variables)
+        for variable in part
+    ]
+    np.savez(place / _VARIABLES, *[value for value in values if value.dtype == np.float32])
+    written = [_written(network.model, model, name, place) for name in FORMATS]
+    # Last: Keras 2.12 cannot export a model that has predicted.
+    np.save(place / _REFERENCE, _predicted(network.model, inputs))
+    return written
+
+
+def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
+    """Loads what :func:`save` of any version left, and computes its outputs.
+
+    The outputs are held against a float64 forward pass with the saved variables. The bound is that of
+    rounding in whatever order sums are added up (:mod:`bench.theory.arrays`), so kernels of another
+    version stay within it, and what two versions give is at most the sum of their bounds apart.
+
+    Args:
+        folder: as given to :func:`save`.
+        model: one of :data:`bench.saved.MODELS`.
+        name: of the format, one of :data:`bench.saved.FORMATS`.
+        tf32: whether float32 matrix products round their factors to TF32.
+    """
+    place, cell = folder / model, MODELS[model]
+    inputs = np.load(place / _INPUTS, allow_pickle=False)
+    reference = np.load(place / _REFERENCE, allow_pickle=False)
+    nothing = Loaded(model=model, format=name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outputs = _outputs(name, place / FORMATS[name].file, cell, inputs)
+    except Exception as error:
+        return msgspec.structs.replace(nothing, error=_told(error, place))
+    apart = np.inf
+    if outputs.shape == reference.shape:
+        apart = float(np.max(np.abs(outputs - reference)) / np.max(np.abs(reference)))
+    return msgspec.structs.replace(
+        nothing,
+        same_bits=digest([outputs]) == digest([reference]),
+        digest=digest([outputs]),
+        difference=apart if np.isfinite(apart) else None,
+        deviation=deviation("outputs", outputs, _truth(place, cell, inputs, tf32=tf32)),
+    )
+
+
+def _written(built: Any, model: str, name: str, place: Path) -> Written:
+    result = Written(model=model, format=name)
+    if name in _KERAS_2_ONLY and keras_generation() > 2:
+        why = f"Keras {optimizers.keras_version()} does not write it"
+        return msgspec.structs.replace(result, absent=why)
+    path = str(place / FORMATS[name].file)
+    try:
+        with (
+            warnings.catch_warnings()
+        ):  # that a format is old is no finding, nor how Keras uses NumPy
+            warnings.simplefilter("ignore")
+            if name in ("legacy_weights", "weights"):
+                built.save_weights(path)
+            elif name == "export":
+                built.export(path)
+            elif name == "saved_model":
+                tf.saved_model.save(built, path)
+            else:
+                built.save(path)
+    except Exception as error:
+        return msgspec.structs.replace(result, error=_told(error, place))
+    return result
+
+
+def _outputs(name: str, path: Path, cell: Cell, inputs: Array) -> Array:
+    """What the model in a file predicts.
+
+    Raises:
+        Exception: whatever this version raises at such a file.
+    """
+    if name in ("legacy_weights", "weights"):
+        model = _fresh(cell).model
+        model.load_weights(str(path))
+        return _predicted(model, inputs)
+    if name in ("export", "saved_model"):
+        signature = tf.saved_model.load(str(path)).signatures["serving_default"]
+        (keyword,) = signature.structured_input_signature[1]
+        (outputs,) = signature(**{keyword: tf.constant(inputs)}).values()
+        return np.asarray(outputs)
+    model = keras.models.load_model(str(path), compile=False, safe_mode=True)
+    return _predicted(model, inputs)
+
+
+def _fresh(cell: Cell) -> Network:
+    """The network with layers named as in a new process: Keras 2 finds their weights by these names."""
+    keras.backend.clear_session()
+    return build(cell)
+
+
+def _predicted(model: Any, inputs: Array) -> Array:
+    return np.asarray(model.predict(inputs, batch_size=len(inputs), verbose=0))
+
+
+def _truth(place: Path, cell: Cell, inputs: Array, *, tf32: bool) -> Bounded:
+    """The logits in inference mode, where dropout does nothing, with their bound."""
+    form = TF32 if tf32 else FLOAT32
+    with np.load(place / _VARIABLES, allow_pickle=False) as stored:
+        values = [Bounded(stored[key], form=form) for key in stored.files]
+    oracle = Oracle(msgspec.structs.replace(cell, dropout=0.0))
+    count = len(oracle.parameters)
+    outputs = oracle.forward(
+        values[:count], Bounded(inputs, form=form), training=False, moving=values[count:]
+    )
+    logits: Bounded = outputs[LOGITS]
+    return logits
+
+
+def _told(error: Exception, place: Path) -> str:
+    """Kind and first line, without the path, which differs from run to run."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}".replace(f"{place}/", "")[:300]

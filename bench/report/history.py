@@ -1,0 +1,218 @@
+"""A cell's history in words, numbers and a figure: ``bench history``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bench.report.rows import spread
+from bench.report.series import Dot, Series
+from bench.report.text import NOTHING, code, count, plain, points, significant, table
+from bench.verdict.history import History, Point, same_digests
+from bench.verdict.metrics import Metric
+from bench.verdict.steps import ALPHA, Step
+
+FORMATS = ("markdown", "csv", "json")
+
+_NAMES = (
+    *("grid", "cell", "class", "metric", "time", "acceptance", "run", "tensorflow", "keras"),
+    *("commit", "seeds", "mean", "std", "diverged", "crashed", "same_digests", "shared_seeds"),
+    *("step", "p_value", "note"),
+)
+
+
+def history_text(
+    history: History, metric: Metric, *, form: str = "markdown", warnings: Sequence[str] = ()
+) -> str:
+    """What ``bench history`` prints.
+
+    Args:
+        history: of one cell.
+        metric: that of ``history.metric``.
+        form: one of :data:`FORMATS`. Numbers in CSV and JSON are raw: shares, not percent; mean and
+            standard deviation are on the metric's scale, natural logarithms for a logarithmic one,
+            as is a step.
+        warnings: printed in Markdown and JSON; who prints CSV prints them elsewhere.
+    """
+    if form == "csv":
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, _NAMES, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_flat(history, metric))
+        return stream.getvalue()
+    if form == "json":
+        content = {
+            "points": _flat(history, metric),
+            "untested": history.untested,
+            "level": ALPHA,
+            "warnings": list(warnings),
+        }
+        return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    percent = " (%)" if _is_share(metric) else ""
+    headers = (
+        *("time (UTC)", "from", "TensorFlow", "Keras", "commit", "seeds"),
+        *(f"{metric.title}{percent}", "digests", "note"),
+    )
+    rows = [_row(history, number, metric) for number in range(len(history.points))]
+    parts = [
+        f"## {code('/'.join(history.place))}",
+        f"**{_answer(history, metric)}.** Environment class {code(history.environment_class)}.",
+        "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
+        table(headers, rows, "lllllrrll"),
+        _legend(history, metric),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def history_series(history: History, metric: Metric) -> Series:
+    """What its figure shows."""
+    dots = []
+    for point in history.points:
+        values = [_raw(value, metric) for value in point.values(metric).values()]
+        mean = _mean(point, metric)
+        dots.append(
+            Dot(
+                label=f"{point.time[:10]} TF {point.tensorflow or '?'}{_failures(point)}",
+                values=tuple(values),
+                mean=math.nan if mean is None else _raw(mean, metric),
+                accepted=bool(point.acceptance),
+            )
+        )
+    return Series(
+        heading=f"{'/'.join(history.place)}\n{_answer(history, metric)}",
+        unit=f"{metric.title} ({metric.unit})" if metric.unit else metric.title,
+        logarithmic=metric.scale == "log",
+        dots=tuple(dots),
+        steps=tuple(
+            (place, metric.describe_change(step.change)) for place, step in history.steps.items()
+        ),
+    )
+
+
+def _answer(history: History, metric: Metric) -> str:
+    measured = count(len(history.points), "measurement")
+    if not history.steps:
+        if history.untested or len(history.points) < 2:
+            return f"{measured} of {metric.title}"
+        return f"No step change of {metric.title} in {measured}"
+    steps = count(len(history.steps), "step change")
+    return f"{steps} of {metric.title} in {measured}"
+
+
+def _legend(history: History, metric: Metric) -> str:
+    around = "standard deviation over seeds"
+    if metric.scale == "log":
+        around = "standard deviation over seeds as a factor, around the geometric mean"
+    said = (
+        f"{metric.title[0].upper()}{metric.title[1:]}: mean and {around}; diverged and crashed seeds "
+        "have none. Digests: seeds whose bits equal those of the row above. Step: the mean changes "
+        "here; found by binary segmentation with the noise among seeds, rows with equal digests "
+        f"counting once. A series that never changes shows a step with a chance of {ALPHA:g} at most, "
+        "if seeds vary normally."
+    )
+    return f"{said} {history.untested}." if history.untested else said
+
+
+def _row(history: History, number: int, metric: Metric) -> list[str]:
+    point = history.points[number]
+    values = list(point.values(metric).values())
+    return [
+        point.time.replace("T", " ")[:16],
+        _origin(point),
+        plain(point.tensorflow) or NOTHING,
+        plain(point.keras) or NOTHING,
+        code(point.commit[:9]) if point.commit else NOTHING,
+        str(len(point.stored.samples)),
+        _centre(values, metric),
+        _digests(history, number),
+        "; ".join(_notes(history, number, metric)),
+    ]
+
+
+def _origin(point: Point) -> str:
+    return (f"acceptance {point.acceptance}: " if point.acceptance else "") + plain(point.run)
+
+
+def _centre(values: Sequence[float], metric: Metric) -> str:
+    if not values:
+        return NOTHING
+    mean, std = statistics.fmean(values), spread(values)
+    if metric.scale == "log":
+        around = "" if std is None else f" ×÷ {significant(math.exp(min(std, 700.0)))}"
+        return f"{significant(_raw(mean, metric), 4)}{around}"
+    if _is_share(metric):
+        return points(mean, std)
+    return f"{significant(mean, 4)}" + ("" if std is None else f" ± {significant(std)}")
+
+
+def _is_share(metric: Metric) -> bool:
+    return metric.unit.startswith("share")
+
+
+def _raw(value: float, metric: Metric) -> float:
+    return math.exp(min(value, 700.0)) if metric.scale == "log" else value
+
+
+def _mean(point: Point, metric: Metric) -> float | None:
+    values = point.values(metric).values()
+    return statistics.fmean(values) if values else None
+
+
+def _digests(history: History, number: int) -> str:
+    found = same_digests(*history.points[number - 1 : number + 1]) if number else None
+    if found is None:
+        return NOTHING
+    same, shared = found
+    return "equal" if same == shared else "differ" if not same else f"{same} of {shared} equal"
+
+
+def _failures(point: Point) -> str:
+    listed = ((point.outcomes(name), name) for name in ("diverged", "crashed"))
+    return "".join(f", {number} {name}" for number, name in listed if number)
+
+
+def _notes(history: History, number: int, metric: Metric) -> list[str]:
+    point, step = history.points[number], history.steps.get(number)
+    found = [f"**step {_change(step, metric)}** (p = {step.p_value:.2g})"] if step else []
+    failures = _failures(point)[2:]
+    found += [failures] if failures else []
+    found += [_other_terms(point, history.points[-1])]
+    return [note for note in found if note]
+
+
+def _change(step: Step, metric: Metric) -> str:
+    return metric.describe_change(step.change)
+
+
+def _other_terms(point: Point, last: Point) -> str:
+    """In what a point differs from the last one, so that it is not compared with it."""
+    own, theirs = point.terms, last.terms
+    names = ("another cell under this id", "another recipe", "other images")
+    different = [name for name, a, b in zip(names, own, theirs, strict=True) if a != b]
+    return f"not comparable with the last row: {', '.join(different)}" if different else ""
+
+
+def _flat(history: History, metric: Metric) -> list[dict[str, Any]]:
+    rows = []
+    for number, point in enumerate(history.points):
+        step = history.steps.get(number)
+        same = same_digests(*history.points[number - 1 : number + 1]) if number else None
+        grid, cell = history.place
+        values = (
+            *(grid, cell, history.environment_class, history.metric, point.time),
+            *(point.acceptance or None, point.run, point.tensorflow, point.keras, point.commit),
+            *(len(point.stored.samples), _mean(point, metric)),
+            spread(list(point.values(metric).values())),
+            *(point.outcomes("diverged"), point.outcomes("crashed")),
+            *(same or (None, None)),
+            *((step.change, step.p_value) if step else (None, None)),
+            _other_terms(point, history.points[-1]),
+        )
+        rows.append(dict(zip(_NAMES, values, strict=True)))
+    return rows

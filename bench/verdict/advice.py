@@ -1,0 +1,62 @@
+"""Advice: how many seeds would decide what a comparison left open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.verdict import statistics
+from bench.verdict.analysis import TESTS, Analysis
+from bench.verdict.luck import luck
+from bench.verdict.metrics import Metric
+
+#: More seeds than this are no advice.
+MOST_SEEDS = 1000
+
+
+def seeds_for_means(metric: Metric, analysis: Analysis, cell: int, *, alpha: float) -> float:
+    """Seeds a side with which a comparison of the whole run anew would decide this cell and metric.
+
+    It decides, either way, with probability :data:`bench.verdict.statistics.PROMISED`, given what
+    this comparison shows of change and spread (:func:`bench.verdict.statistics.chance_of_decision`).
+    Infinite beyond MOST_SEEDS.
+    """
+    means = analysis.means[metric.name]
+    tests = (means.difference, means.equivalence)
+    surest = min(tests, key=lambda test: float(test.error[cell]))
+    number = np.arange(2.0, MOST_SEEDS + 1)
+    chance = statistics.chance_of_decision(
+        number,
+        change=float(surest.change[cell]),
+        known=float(surest.error[cell]) ** 2,
+        variance=(float(tests[0].variance[cell]), float(tests[1].variance[cell])),
+        sides=(int(tests[0].sides[cell]), int(tests[1].sides[cell])),
+        margin=metric.minimum_effect,
+        tails=(alpha * TESTS / 2 / max(analysis.tests, 1), alpha),
+    )
+    enough = number[(chance >= statistics.PROMISED) & (number > tests[0].seeds[cell])]
+    return float(enough[0]) if enough.size else float("inf")
+
+
+def seeds_for_shares(analysis: Analysis, name: str, cell: int, *, alpha: float) -> float:
+    """Seeds a side with which shares like these would differ, with probability PROMISED.
+
+    A share of k in n is taken for (k + 1/2)/(n + 1) (Jeffreys): none in three is not never.
+    """
+    shares = analysis.shares[name]
+    first, second = (
+        (float(hits[cell]) + 0.5) / (float(seeds[cell]) + 1)
+        for hits, seeds in zip(shares.hits, shares.seeds, strict=True)
+    )
+    tail = alpha * TESTS / 2 / max(analysis.tests, 1)
+    if first == second:
+        return float("inf")
+    most = max(float(seeds[cell]) for seeds in shares.seeds)
+    return max(statistics.share_seeds(first, second, tail), most + 1)
+
+
+def seeds_against_luck(mixed: int, level: float) -> float:
+    """The fewest seeds a side with which one flip beside so many mixed sides is not luck."""
+    seeds = 2
+    while luck(1, mixed, seeds) > level and seeds < MOST_SEEDS:
+        seeds += 1
+    return float(seeds) if seeds < MOST_SEEDS else float("inf")

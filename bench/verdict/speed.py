@@ -1,0 +1,253 @@
+"""Is the new side slower? Times of bursts that alternated between processes of both sides.
+
+The unit is the restart: one process of each side, whose bursts were interleaved. What differs from
+restart to restart, each process' own bias, cannot be averaged out by more bursts. What else disturbs a
+burst only ever makes it longer, so the shorter of a process' two bursts in a block counts; a restart's
+log ratio is the median over blocks. (A new side that stalls in fewer than half of its bursts is
+therefore not called slower.) The mean over restarts has a t interval.
+
+Two same-side ratios come from the same bursts of each round: the later over the earlier process of the
+old side, and of the new side. Process by process they have the noise of the two restarts of the
+round, and truly they are 1. Judged by the same rule they are the noise floor.
+
+What is concluded from an interval [low, high] and the smallest change that matters, m:
+
+- ``same``: it lies inside (-m, m). That is two one-sided tests (Schuirmann 1987).
+- ``slower``: it lies above 0, and not inside (-m, m): slower, and perhaps by as much as matters.
+  ``faster`` likewise.
+- ``undecided``: else. An interval narrower than m never is: if it contains 0 it lies inside. So
+  restarts are added until it is narrower, or ``same`` is shown, or a change beyond m.
+
+A true slowdown of m or more is called ``same`` only if the interval misses it; one of 0 is called
+``slower`` only if the interval misses 0.
+
+All intervals of a run hold together with probability 1 - ALPHA: the level is divided by the number of
+workloads (Bonferroni), and by that of looks (:func:`bench.verdict.sequential.levels`), whichever
+workloads go on after a look and for whatever reason.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from bench.verdict.sequential import levels, looks
+
+Array = npt.NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
+
+#: The smallest change that matters: what a user notices in the bill or the length of a night's run is
+#: a few percent.
+MARGIN = 0.03
+
+#: Chance that any interval of the run misses what is true.
+ALPHA = 0.05
+
+#: Rounds, of two restarts each, after which workloads are judged: 4, 8 and 16.
+LOOKS = tuple(looks(4, 16))
+
+Verdict = Literal["slower", "faster", "same", "undecided"]
+
+
+class Ratio(NamedTuple):
+    """A ratio of times with its interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """As changes in percent, '+1.2 % (-0.3 to +2.7)'."""
+        estimate, low, high = (100 * (value - 1) for value in self)
+        return f"{estimate:+.1f} % ({low:+.1f} to {high:+.1f})"
+
+
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is concluded of one workload."""
+
+    verdict: Verdict
+    reason: str
+    """One line."""
+    restarts: int
+    ratio: Ratio
+    """Time on the new side over time on the old one."""
+    floor: Ratio
+    """Later over earlier process of the same side, from as many pairs."""
+    spread: tuple[float, float]
+    """How far two processes of the old and of the new side lie apart: root mean square of the
+    logarithm of their ratio."""
+    seconds: tuple[float, float]
+    """Median of a burst on the old and on the new side."""
+    level: float
+    """Chance that the interval misses what is true."""
+    promising: bool
+    """Another look can make it sharper in a way that matters."""
+
+
+def judge(
+    rounds: Mapping[Key, Sequence[Any]],
+    *,
+    looks: Sequence[int] = LOOKS,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+) -> dict[Key, Speed]:
+    """The conclusion on each workload that was measured.
+
+    A workload is judged at the first look that has as many rounds as it, so one that time stopped
+    short of a look counts as that look.
+
+    Args:
+        rounds: by workload, for each round the seconds of its bursts, shape (blocks, 4, 2): processes
+            old, new, old, new; the first two started earlier. Workloads without rounds (they crashed)
+            count in the correction.
+        looks: rounds after which was looked, increasing.
+        margin: the smallest ratio that matters, less 1.
+        alpha: chance that any interval misses what is true.
+
+    Raises:
+        ValueError: a time that is not above 0, another shape, or more rounds than the last look.
+    """
+    spent = levels(looks, alpha / max(len(rounds), 1))
+    judged = {}
+    for key, measured in rounds.items():
+        if len(measured) > looks[-1]:
+            raise ValueError(f"{len(measured)} rounds, and the last look is at {looks[-1]}")
+        if len(measured):
+            look = bisect.bisect_left(looks, len(measured))
+            last = (looks[-1], spent[-1]) if look < len(looks) - 1 else None
+            judged[key] = _speed(
+                np.asarray(measured, float), spent[look], last=last, margin=math.log1p(margin)
+            )
+    return judged
+
+
+def unsettled(
+    rounds: Mapping[Key, Sequence[Any]],
+    *,
+    looks: Sequence[int] = LOOKS,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+) -> Collection[Key]:
+    """Workloads that need another round: those between two looks, and those that a look left open
+    and another one may decide. The arguments are :func:`judge`'s.
+    """
+    judged = judge(rounds, looks=looks, margin=margin, alpha=alpha)
+    return {
+        key
+        for key, measured in rounds.items()
+        if len(measured) < looks[-1] and (len(measured) not in looks or judged[key].promising)
+    }
+
+
+def log_ratios(rounds: Array) -> tuple[Array, Array]:
+    """Log ratios of each restart, and of each two processes of one side: the median over blocks of
+    log(min(a1, a2) / min(b1, b2)), a1 and a2 the block's bursts of one process, b1 and b2 of the other.
+
+    Args:
+        rounds: seconds, shape (rounds, blocks, 4, 2).
+
+    Returns:
+        new over old, shape (rounds, 2), one per restart; and later over earlier, shape (rounds, 2),
+        old and new side.
+
+    Raises:
+        ValueError: a time that is not above 0, or another shape.
+    """
+    if rounds.ndim != 4 or rounds.shape[2:] != (4, 2):
+        raise ValueError(f"seconds have the shape (rounds, blocks, 4, 2), not {rounds.shape}")
+    if not (rounds > 0).all():
+        raise ValueError(f"a burst takes more than 0 s: {rounds.min()}")
+    log = np.log(rounds).min(axis=3)
+    between = np.median(log[:, :, [1, 3]] - log[:, :, [0, 2]], axis=1)
+    within = np.median(log[:, :, 2:] - log[:, :, :2], axis=1)
+    return between, within
+
+
+def _speed(rounds: Array, level: float, *, last: tuple[int, float] | None, margin: float) -> Speed:
+    """The conclusion on one workload.
+
+    Args:
+        rounds: seconds, shape (rounds, blocks, 4, 2).
+        level: of its intervals.
+        last: rounds and level of the last look; None if this is it.
+        margin: the smallest log ratio that matters.
+    """
+    between, within = log_ratios(rounds)
+    log, log_floor = _interval(between.ravel(), level), _interval(within.ravel(), level)
+    ratio, floor = _exp(log), _exp(log_floor)
+    verdict = _verdict(log, margin)
+    noisy = _verdict(log_floor, margin) in ("slower", "faster")
+    if noisy:
+        verdict = "undecided"
+        reason = (
+            f"machine too noisy: processes of the same side differ by {floor}; the sides by {ratio}"
+        )
+    elif verdict == "undecided":
+        need = math.ceil(between.size * ((log.high - log.low) / margin) ** 2)
+        reason = f"{ratio} after {between.size} restarts; about {need} would decide"
+    else:
+        reason = f"{verdict}: {ratio}"
+    return Speed(
+        verdict=verdict,
+        reason=reason,
+        restarts=between.size,
+        ratio=ratio,
+        floor=floor,
+        spread=(_rms(within[:, 0]), _rms(within[:, 1])),
+        seconds=(
+            float(np.median(rounds[:, :, [0, 2]])),
+            float(np.median(rounds[:, :, [1, 3]])),
+        ),
+        level=level,
+        promising=last is not None
+        and (noisy or not _settled(log, margin))
+        and not _hopeless(between.ravel(), *last, margin),
+    )
+
+
+def _settled(log: Ratio, margin: float) -> bool:
+    """Whether it is narrower than what matters, or leaves no doubt as it is."""
+    inside, beyond = max(-log.low, log.high) < margin, max(log.low, -log.high) >= margin
+    return inside or beyond or log.high - log.low < margin
+
+
+def _hopeless(values: Array, rounds: int, level: float, margin: float) -> bool:
+    """Whether the last look's interval, if mean and spread stay what they are, contains 0, and is so
+    wide that it would contain a change that matters wherever the mean had moved."""
+    size = 2 * rounds
+    half = _quantile(size - 1, level) * float(values.std(ddof=1)) / math.sqrt(size)
+    return half >= max(margin, abs(float(values.mean())))
+
+
+def _interval(values: Array, level: float) -> Ratio:
+    """Student's t interval of the mean, on the logarithmic scale."""
+    half = _quantile(values.size - 1, level) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    mean = float(values.mean())
+    return Ratio(mean, mean - half, mean + half)
+
+
+def _quantile(df: int, level: float) -> float:
+    return float(-special.stdtrit(df, level / 2))
+
+
+def _verdict(log: Ratio, margin: float) -> Verdict:
+    if -margin < log.low and log.high < margin:
+        return "same"
+    if log.low > 0:
+        return "slower"
+    return "faster" if log.high < 0 else "undecided"
+
+
+def _exp(log: Ratio) -> Ratio:
+    return Ratio(*(math.exp(value) for value in log))
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2)))

@@ -1,0 +1,11 @@
+"""Does dropout regularize training as it did, and leave inference alone?"""
+
+from bench import upgrade_grids
+from bench.verdict.judgement import Judgement
+
+GRID = upgrade_grids.DROPOUT
+
+
+def test_cell(judgement: Judgement) -> None:
+    """The cell trains as its baseline says."""
+    assert not judgement.verdict.fails, judgement.reason

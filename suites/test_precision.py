@@ -1,0 +1,11 @@
+"""Does training in double and in mixed precision round where it did?"""
+
+from bench import upgrade_grids
+from bench.verdict.judgement import Judgement
+
+GRID = upgrade_grids.PRECISION
+
+
+def test_cell(judgement: Judgement) -> None:
+    """The cell trains as its baseline says."""
+    assert not judgement.verdict.fails, judgement.reason

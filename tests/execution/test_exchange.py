@@ -1,0 +1,94 @@
+"""Models between two training processes: who is asked what, and what a dying process costs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.execution import protocol
+from bench.execution.saving import exchange
+from bench.execution.supervisor import CrashError, Supervisor
+from bench.record import Crash
+from bench.saved import FORMATS, MODELS, Loaded, Written
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SETTINGS = protocol.Settings(device="cpu", data="0" * 64, cache_dir="")
+
+
+class Answering(Supervisor):
+    """Answers requests itself; ``dies_at`` kills its process."""
+
+    def __init__(self, *, dies_at: tuple[str, str] | None = None, lacks: str = "") -> None:
+        super().__init__(SETTINGS)
+        self.asked: list[Any] = []
+        self._dies_at, self._lacks = dies_at, lacks
+
+    def _request(self, message: Any, timeout_sec: float) -> Any:
+        sent = protocol.request_decoder.decode(protocol.line(message))
+        assert sent == message
+        self.asked.append(sent)
+        if isinstance(sent, protocol.Save):
+            key, results = (sent.model, "save"), [self._written(sent.model, f) for f in FORMATS]
+            reply: Any = protocol.Saved(results=results)
+        else:
+            key = (sent.model, sent.format)
+            loaded = Loaded(model=sent.model, format=sent.format, digest="a")
+            reply = protocol.Reloaded(result=loaded)
+        if key == self._dies_at:
+            raise CrashError(Crash(reason="signal", message="killed by SIGSEGV"))
+        return protocol.reply_decoder.decode(protocol.line(reply))
+
+    def _written(self, model: str, format_: str) -> Written:
+        absent = "none" if format_ == self._lacks else ""
+        return Written(model=model, format=format_, absent=absent)
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., Answering]]:
+    """Makes such supervisors and closes them."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **told: stack.enter_context(contextlib.closing(Answering(**told)))
+
+
+def test_every_model_in_every_format_is_loaded_on_both_sides(
+    tmp_path: Path, answering: Any
+) -> None:
+    """Once saved by OLD; what OLD cannot write nobody loads."""
+    old, new = answering(lacks="legacy_weights"), answering()
+    found = exchange(old, new, tmp_path, timeout_sec=1.0)
+    pairs = [(each.written.model, each.written.format) for each in found]
+    assert pairs == [(model, name) for model in MODELS for name in FORMATS]
+    written = [pair for pair in pairs if pair[1] != "legacy_weights"]
+    assert [(m.model, m.format) for m in new.asked] == written
+    assert sum(isinstance(m, protocol.Save) for m in old.asked) == len(MODELS)
+    assert len(old.asked) == len(MODELS) + len(written)
+    assert {m.folder for m in (*old.asked, *new.asked)} == {str(tmp_path)}
+    for each in found:
+        loaded = each.written.format != "legacy_weights"
+        assert (each.by_old is not None) == (each.by_new is not None) == loaded
+
+
+def test_a_process_that_dies_loading_costs_that_format(tmp_path: Path, answering: Any) -> None:
+    """Its end is the format's error; the next ones are loaded."""
+    found = exchange(answering(), answering(dies_at=("mlp", "h5")), tmp_path, timeout_sec=1.0)
+    errors = {
+        (e.written.model, e.written.format): e.by_new.error for e in found if e.by_new is not None
+    }
+    assert errors.pop(("mlp", "h5")) == "killed by SIGSEGV"
+    assert len(errors) == len(MODELS) * len(FORMATS) - 1
+    assert not any(errors.values())
+
+
+def test_a_process_that_dies_saving_costs_that_model(tmp_path: Path, answering: Any) -> None:
+    """None of its formats was written, as far as anyone knows."""
+    found = exchange(answering(dies_at=("mlp", "save")), answering(), tmp_path, timeout_sec=1.0)
+    assert len(found) == len(MODELS) * len(FORMATS)
+    for each in found:
+        dead = each.written.model == "mlp"
+        assert each.written.error == ("killed by SIGSEGV" if dead else "")
+        assert (each.by_new is None) == dead

@@ -1,0 +1,72 @@
+"""Cells that a TensorFlow cannot train: said by the side that lacks something, and no failure."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from bench.cell import Cell
+from bench.errors import EXIT_OK
+from bench.record import Record, decode, encode
+from bench.run import StoredRun
+from bench.verdict.acceptance import preview
+from bench.verdict.judgement import Verdict
+from bench.verdict.ladder import copies_wanted, exit_code, judge
+from bench.verdict.samples import baseline_cell, baseline_from_run
+from builders import CLASS, items, plan, stored, trained
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+LAMB, SGD = Cell(optimizer="lamb", steps=200), Cell(steps=200)
+REASON = "Keras 2.12.0 has no optimizer Lamb"
+
+
+def lacking(cell: Cell, seed: int) -> Record:
+    return Record(cell=cell, seed=seed, outcome="absent", environment=CLASS, absent=REASON)
+
+
+def run(*, lacks: bool) -> StoredRun:
+    """Of two cells under three seeds."""
+    planned = plan(items("optimizer", [SGD, LAMB], ("opt",)))
+    make = lacking if lacks else trained
+    records = [trained(SGD, seed) for seed in planned.seeds]
+    return stored(planned, [*records, *(make(LAMB, seed) for seed in planned.seeds)])
+
+
+def test_a_record_says_why_and_survives_being_stored() -> None:
+    """Outcome and reason go together."""
+    record = lacking(LAMB, 1)
+    assert decode(encode(record)) == record
+    with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):
+        msgspec.structs.replace(record, absent="")
+    with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):
+        msgspec.structs.replace(trained(LAMB, 1), absent=REASON)
+
+
+def test_the_new_side_lacks_it() -> None:
+    """The cell is not comparable, with the reason; the others are judged, and the run passes."""
+    found = judge(run(lacks=True), baseline_from_run(run(lacks=False)))
+    assert [judgement.verdict for judgement in found] == [Verdict.IDENTICAL, Verdict.NOT_COMPARABLE]
+    assert (found[1].reason, found[1].rung) == (REASON, "absent")
+    assert exit_code(found, run(lacks=True)) == EXIT_OK
+
+
+def test_the_old_side_lacks_it() -> None:
+    """The cell is new."""
+    found = judge(run(lacks=False), baseline_from_run(run(lacks=True)))
+    assert [judgement.verdict for judgement in found] == [Verdict.IDENTICAL, Verdict.NEW]
+    assert "no such cell" in found[1].reason
+
+
+def test_both_sides_lack_it() -> None:
+    """Said of the run."""
+    found = judge(run(lacks=True), baseline_from_run(run(lacks=True)))
+    assert (found[1].verdict, found[1].reason) == (Verdict.NOT_COMPARABLE, REASON)
+
+
+def test_nothing_further_is_trained_or_stored_for_it() -> None:
+    """No copies are asked for; a baseline gets no sample."""
+    lacks = run(lacks=True)
+    assert copies_wanted(lacks, baseline_from_run(run(lacks=False))) == []
+    assert baseline_cell(lacks, lacks.plan.items[1]).samples == []
+    assert {change.item.cell for change in preview(None, lacks)} == {SGD}

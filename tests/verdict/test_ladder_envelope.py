@@ -1,0 +1,293 @@
+"""The rounding envelope on the ladder: what it decides, what it leaves open, what copies it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, with_cell
+
+from bench.cell import Cell
+from bench.copies import Copy, CopyResult
+from bench.measure.tensors import fingerprints
+from bench.record import Crash, Record
+from bench.run import Item, StoredRun
+from bench.verdict.envelope import MOST, copies_needed, risk, seeds_for
+from bench.verdict.judgement import Verdict
+from bench.verdict.ladder import copies_wanted, judge
+from bench.verdict.metrics import METRICS
+from bench.verdict.samples import Baseline, baseline_from_run
+from builders import copied, crashed, flow, items, losses, moved, plan, replaced, stored, trained
+
+
+def _copied(run: StoredRun, baseline: Baseline = BASELINE) -> StoredRun:
+    """The run with all copies that are wanted."""
+    wanted = copies_wanted(run, baseline)
+    results = [copied(run.records[copy.cell, copy.seed], copy.number) for copy in wanted]
+    return replaced(run, copies={result.copy: result for result in results})
+
+
+def _since(step: int, size: float) -> Any:
+    """A difference of all losses from a step on."""
+    return size * (np.arange(20) >= step)
+
+
+#: Well inside the envelope of copies that are up to 1e-6 off, and well outside.
+ROUNDING, CHANGE = _since(3, 5e-7), _since(5, 1e-3)
+
+
+def _moved(by: Any, **changes: Any) -> Callable[[Record], Record]:
+    return lambda r: msgspec.structs.replace(moved(r, by), **changes)
+
+
+def test_differences_within_the_envelope_are_rounding() -> None:
+    """On the envelope's rung, with what was compared, how sharp the test was, and the comparisons of
+    the distribution beside it."""
+    judgement = chosen(_copied(made(_moved(ROUNDING))))
+    assert (judgement.verdict, judgement.rung) == (Verdict.ROUNDING, "envelope")
+    each = copies_needed(1, 5, 0.025)
+    assert re.fullmatch(
+        r"losses differ from step 3 on and stay within rounding \(at most 0\.\d+ of the envelope of "
+        rf"{5 * each} copies over 5 seeds; sharp for 20 of 20 steps\)",
+        judgement.reason,
+    )
+    assert judgement.envelope is not None
+    assert judgement.envelope.inside
+    assert len(judgement.comparisons) == len(METRICS)
+
+
+def test_what_is_too_scattered_to_be_equivalent_may_still_be_rounding() -> None:
+    """The distribution decides nothing; the envelope does."""
+    spread = {0: 0.90, 1: 0.96, 2: 0.92, 3: 0.95, 4: 0.93}
+    change = lambda r: msgspec.structs.replace(  # noqa: E731
+        moved(r, ROUNDING), test_accuracy=spread[r.seed]
+    )
+    assert chosen(made(change)).verdict is Verdict.INCONCLUSIVE
+    assert chosen(_copied(made(change))).verdict is Verdict.ROUNDING
+
+
+def test_differences_beyond_the_envelope_are_changed_though_the_distribution_is_equivalent() -> (
+    None
+):
+    """Step, size against the envelope, and where it begins, as far as that is known."""
+    judgement = chosen(_copied(made(_moved(CHANGE))))
+    assert (judgement.verdict, judgement.rung) == (Verdict.CHANGED, "envelope")
+    assert re.match(
+        r"losses leave the rounding envelope at step 5, up to \d+(\.\d)? times beyond it at step \d+ "
+        r"\(\d+ copies over 5 seeds; sharp for 20 of 20 steps\); no stored tensor departs",
+        judgement.reason,
+    )
+    assert chosen(made(_moved(CHANGE))).verdict is Verdict.EQUIVALENT, "without copies nobody knows"
+
+
+def test_one_seed_inside_is_no_change() -> None:
+    """Four of five leave the envelope: jumps may do that, a changed formula would not spare one."""
+    change = lambda r: moved(r, ROUNDING if r.seed == 2 else CHANGE)  # noqa: E731
+    judgement = chosen(_copied(made(change)))
+    assert judgement.verdict is Verdict.ROUNDING
+    assert ", 4 stray alone" in judgement.reason
+
+
+@pytest.mark.parametrize("drop", [0.02, -0.02])
+def test_a_change_that_is_shown_to_be_worse_is_regressed(drop: float) -> None:
+    """The reason holds both; one that is shown to be better stays a change, and says so."""
+    change = lambda r: msgspec.structs.replace(  # noqa: E731
+        moved(r, CHANGE), test_accuracy=r.test_accuracy - drop
+    )
+    judgement = chosen(_copied(made(change)))
+    verdict = Verdict.REGRESSED if drop > 0 else Verdict.CHANGED
+    assert (judgement.verdict, judgement.rung) == (verdict, "envelope")
+    assert judgement.reason.startswith("losses leave the rounding envelope at step 5")
+    assert re.search(r"test accuracy 0\.9\d+ -> 0\.9\d+ \([+-][12]\.\d+ pp", judgement.reason)
+
+
+def test_a_metric_that_changed_outweighs_losses_within_the_envelope() -> None:
+    """Another signal at step 0, which no loss shows: the distribution's verdict and rung stay, and the
+    envelope is told."""
+    run = made(_moved(ROUNDING, start=flow(CHOSEN.cell, ratio=0.525)))
+    judgement = chosen(_copied(run))
+    assert (judgement.verdict, judgement.rung) == (Verdict.CHANGED, "distribution")
+    assert judgement.reason.startswith("signal ratio, first step")
+    assert "; losses differ from step 3 on and stay within rounding" in judgement.reason
+
+
+def test_one_seed_beyond_the_envelope_is_inconclusive_unless_nothing_can_jump() -> None:
+    """Rounding alone does that more often than the level allows; the seeds that would decide are
+    named. At step 0 nothing jumps, and one seed suffices."""
+    before = baseline_from_run(made(seeds=(0,)))
+    for since, verdict in ((5, Verdict.INCONCLUSIVE), (0, Verdict.CHANGED)):
+        run = _copied(made(_moved(_since(since, 1e-3)), seeds=(0,)), before)
+        assert len(run.copies) == MOST
+        judgement = chosen(run, before)
+        assert (judgement.verdict, judgement.rung) == (verdict, "envelope")
+        assert judgement.reason.startswith(f"losses leave the rounding envelope at step {since}")
+        doubt = f"; a jump may do that under 1 seed: {seeds_for(0.025)} would decide"
+        assert judgement.reason.endswith(doubt) is (verdict is Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize("drop", [0.02, -0.02])
+def test_where_a_jump_may_have_done_it_a_shown_metric_still_speaks(drop: float) -> None:
+    """With copies of one seed alone the envelope decides nothing, and the metric does: the reason
+    gives both."""
+    change = lambda r: msgspec.structs.replace(  # noqa: E731
+        moved(r, CHANGE), test_accuracy=r.test_accuracy - drop
+    )
+    run = _copied(made(change))
+    run = replaced(run, copies={copy: r for copy, r in run.copies.items() if copy.seed == 0})
+    judgement = chosen(run)
+    verdict = Verdict.REGRESSED if drop > 0 else Verdict.IMPROVED
+    assert (judgement.verdict, judgement.rung) == (verdict, "distribution")
+    assert judgement.reason.startswith("test accuracy 0.9")
+    assert "a jump may do that under 1 seed" in judgement.reason
+
+
+def test_the_level_is_shared_by_all_cells_that_are_tested() -> None:
+    """Two copies of each of three seeds decide on a cell alone; the same of 24 cells do not."""
+    few = tuple(range(3))
+    before = baseline_from_run(made(seeds=few))
+    assert risk(6, 3) < 0.025
+    assert risk(6, 3) > 0.025 / 24
+    for everywhere, verdict in ((False, Verdict.CHANGED), (True, Verdict.INCONCLUSIVE)):
+        run = _copied(made(_moved(CHANGE), seeds=few, everywhere=everywhere), before)
+        two = {copy: result for copy, result in run.copies.items() if copy.number < 2}
+        judgements = judge(replaced(run, copies=two), before)
+        assert judgements[5].verdict is verdict
+        # As many copies as are wanted decide on all.
+        assert judge(run, before)[5].verdict is Verdict.CHANGED
+
+
+def test_a_departure_that_no_loss_shows_is_changed() -> None:
+    """The moving mean departs under all seeds, before step 1: named with step and size, which is a
+    hundredth as the fingerprint has it."""
+    values = np.random.default_rng(0).normal(size=50)
+
+    def tensors(size: float) -> Any:
+        return fingerprints(
+            {step: {"layer 1, moving mean": values * (1 + size * step)} for step in (0, 1)}
+        )
+
+    before = baseline_from_run(made(lambda r: msgspec.structs.replace(r, tensors=tensors(0))))
+    run = made(lambda r: msgspec.structs.replace(r, tensors=tensors(0.01), digest="x"))
+    wanted = copies_wanted(run, before)
+    copies = {c: _traced_copy(run, c, tensors(0.01 + 1e-7)) for c in wanted}
+    judgement = chosen(replaced(run, copies=copies), before)
+    assert (judgement.verdict, judgement.rung) == (Verdict.CHANGED, "envelope")
+    assert "it begins in layer 1, moving mean, which departs by 0.0" in judgement.reason
+    assert "before step 1 (at step 0 all was within rounding)" in judgement.reason
+
+
+def _traced_copy(run: StoredRun, copy: Copy, tensors: Any) -> CopyResult:
+    trajectory = run.records[copy.cell, copy.seed].trajectory
+    return CopyResult(copy=copy, trajectory=trajectory, tensors=tensors)
+
+
+def _small(cell: Cell, change: Callable[[Record], Record]) -> tuple[StoredRun, Baseline]:
+    """A run of one cell, and a baseline that differs from it."""
+    the_plan = plan(items("other", [cell], ("depth",)))
+    records = [trained(cell, seed) for seed in the_plan.seeds]
+    return stored(the_plan, map(change, records)), baseline_from_run(stored(the_plan, records))
+
+
+def test_where_no_envelope_is_possible_the_reason_says_why() -> None:
+    """Dropout, another class, a baseline without trajectories, copies that all crashed, no copies."""
+    dropout, before = _small(Cell(dropout=0.5, steps=200), _moved(CHANGE))
+    assert copies_wanted(dropout, before) == []
+    (judgement,) = judge(dropout, before)
+    assert judgement.rung == "distribution"
+    assert judgement.reason.endswith(
+        "; no envelope: dropout draws from TensorFlow's own random stream, which may change"
+    )
+
+    run = made(_moved(CHANGE))
+    other = msgspec.structs.replace(BASELINE, environment_class="cpu-avx2-onednn-1thread")
+    assert copies_wanted(run, other) == []
+    assert "no envelope: bits are not compared with another" in chosen(run, other).reason
+
+    samples = [
+        msgspec.structs.replace(sample, trajectory=b"")
+        for sample in BASELINE.grids["depth"][CHOSEN.id].samples
+    ]
+    bare = with_cell(samples=samples)
+    assert copies_wanted(run, bare) == []
+    assert "; no envelope: no trajectory in run" in chosen(run, bare).reason
+
+    assert chosen(run).reason.endswith("; no envelope: no copies in the run")
+    crashes = {copy: _crashed_copy(copy) for copy in copies_wanted(run, BASELINE)}
+    assert chosen(replaced(run, copies=crashes)).reason.endswith(
+        f"; no envelope: all of {len(crashes)} copies crashed: killed by SIGABRT"
+    )
+
+
+def _crashed_copy(copy: Copy) -> CopyResult:
+    return CopyResult(copy=copy, crash=Crash(reason="signal", message="killed by SIGABRT"))
+
+
+def test_crashed_copies_leave_the_others() -> None:
+    """The envelope of those that are there, with fewer counted and more risk."""
+    run = _copied(made(_moved(CHANGE)))
+    copies = {c: _crashed_copy(c) if c.seed < 2 else r for c, r in run.copies.items()}
+    judgement = chosen(replaced(run, copies=copies))
+    assert judgement.envelope is not None
+    assert judgement.envelope.seeds == 3
+    assert judgement.envelope.copies == len([c for c in copies if c.seed >= 2])
+    assert judgement.envelope.risk == risk(judgement.envelope.copies, 3)
+
+
+# Which copies are trained
+
+
+def test_copies_are_wanted_of_cells_whose_bits_differ() -> None:
+    """Of each seed that both sides have, as many as the level needs, and none of identical cells; no
+    more if the same cell stands in two grids."""
+    assert copies_wanted(made(), BASELINE) == []
+    assert copies_wanted(made(_moved(CHANGE)), None) == []
+    one = copies_wanted(made(_moved(CHANGE)), BASELINE)
+    needed = copies_needed(1, 5, 0.025)
+    assert one == [
+        Copy(cell=CHOSEN.cell, seed=seed, number=number)
+        for seed in SEEDS
+        for number in range(needed)
+    ]
+    everywhere = copies_wanted(made(_moved(CHANGE), everywhere=True), BASELINE)
+    assert len(everywhere) == 24 * 5 * copies_needed(24, 5, 0.025)
+    twice = plan([*ITEMS, *(Item(grid="w", id=i.id, cell=i.cell) for i in ITEMS)], seeds=SEEDS)
+    run = replaced(made(_moved(CHANGE)), plan=twice)
+    assert copies_wanted(run, baseline_from_run(replaced(made(), plan=twice))) == one
+    other_seeds = baseline_from_run(made(_moved(ROUNDING), seeds=(3, 4, 5)))
+    assert {copy.seed for copy in copies_wanted(made(), other_seeds)} == {3, 4}
+
+
+def test_copies_that_are_there_are_not_asked_for_again() -> None:
+    """Also not those that crashed: what kills one kills it again."""
+    run = made(_moved(CHANGE))
+    first, second, *others = copies_wanted(run, BASELINE)
+    there = {first: copied(run.records[first.cell, first.seed]), second: _crashed_copy(second)}
+    assert copies_wanted(replaced(run, copies=there), BASELINE) == others
+    assert copies_wanted(_copied(run), BASELINE) == []
+
+
+def test_no_copies_of_what_is_decided_before() -> None:
+    """Crashed and missing replicas, other images, another recipe: no envelope is asked for."""
+    crash = made(lambda r: crashed(r.cell, r.seed) if not r.seed else moved(r, CHANGE))
+    assert copies_wanted(crash, BASELINE) == []
+    assert copies_wanted(made(lambda r: moved(r, CHANGE) if r.seed else None), BASELINE) == []
+    other = msgspec.structs.replace(BASELINE, data={"fingerprint": "f00"})
+    assert copies_wanted(made(_moved(CHANGE)), other) == []
+    recipe = made(_moved(CHANGE, recipe=99))
+    assert copies_wanted(recipe, BASELINE) == []
+    judgement = chosen(recipe)
+    assert judgement.verdict is Verdict.NOT_COMPARABLE
+    assert "recipe 99" in judgement.reason
+
+
+def test_losses_of_the_builders_are_what_they_say() -> None:
+    """The tests above stand on this: a moved replica's losses, a copy's differences."""
+    record = trained(CHOSEN.cell, 0)
+    np.testing.assert_allclose(losses(moved(record, CHANGE)) - losses(record), CHANGE, atol=3e-7)
+    copy = copied(record)
+    apart = np.frombuffer(copy.trajectory, "<f4").astype(float) - losses(record)
+    assert 2e-7 < np.abs(apart).max() < 1.3e-6

@@ -1,0 +1,312 @@
+"""Tests of the comparison of speeds. ``speed_rates.py`` beside it measures rates at length.
+
+Rates are held against the 99.9 % quantile of the binomial distribution.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import speed_rates
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from speed_rates import MADE_UP, PLANTED, fitted, made_up, rates, simulated_round
+
+from bench.verdict.sequential import levels
+from bench.verdict.speed import (
+    ALPHA,
+    LOOKS,
+    MARGIN,
+    judge,
+    log_ratios,
+    unsettled,
+)
+
+QUIET = MADE_UP["quiet"]
+
+
+def rounds(between: list[float], within: list[float] | None = None) -> np.ndarray:
+    """Rounds whose two restarts have the log ratios ``between`` (two a round, in turn), and whose later
+    processes lie ``within`` (one per round) above the earlier ones on both sides."""
+    number = len(between) // 2
+    shift = np.zeros(number) if within is None else np.asarray(within)
+    log = np.zeros((number, 4, 4, 2))
+    log[:, :, 1] = np.reshape(between, (number, 2))[:, 0, None, None]
+    log[:, :, 2] = shift[:, None, None]
+    log[:, :, 3] = np.reshape(between, (number, 2))[:, 1, None, None] + shift[:, None, None]
+    return 0.2 * np.exp(log)
+
+
+def spread(mean: float, deviation: float, size: int = 8) -> list[float]:
+    """Values with this mean and sample standard deviation, the same two in each round."""
+    signs = np.resize([1.0, 1.0, -1.0, -1.0], size)
+    return list(mean + deviation * signs * math.sqrt((size - 1) / size))
+
+
+def above(rate: float, trials: int) -> float:
+    """More hits than this are not to be expected at this rate."""
+    return float(stats.binom.ppf(0.999, trials, rate))
+
+
+# Log ratios
+
+
+def test_log_ratios_by_hand() -> None:
+    """One block: old 1 and 4 s, new 8 and 8; then old 2 and 2, new 4 and 1. The shorter ones are 1, 8,
+    2 and 1: ratios of 8 and 1/2; later over earlier, 2 and 1/8."""
+    seconds = np.array([[[[1.0, 4.0], [8.0, 8.0], [2.0, 2.0], [4.0, 1.0]]]])
+    between, within = log_ratios(seconds)
+    np.testing.assert_allclose(between, [[math.log(8), -math.log(2)]])
+    np.testing.assert_allclose(within, [[math.log(2), -math.log(8)]])
+
+
+def test_one_disturbed_block_of_four_counts_little() -> None:
+    """The median of -1, 0, 1 and 100 is .5."""
+    log = np.zeros((1, 4, 4, 2))
+    log[0, :, 1, :] = np.array([-1.0, 0.0, 1.0, 100.0])[:, None]
+    assert log_ratios(np.exp(log))[0][0, 0] == pytest.approx(0.5)
+
+
+@given(st.integers(0, 2**32), st.floats(0.01, 100), st.floats(0.5, 2))
+def test_only_ratios_count(seed: int, unit: float, slower: float) -> None:
+    """Of all times alike, no matter; of the new side's times, exactly the factor."""
+    seconds = np.exp(np.random.default_rng(seed).normal(size=(2, 4, 4, 2)))
+    between, within = log_ratios(seconds)
+    scaled = unit * seconds
+    scaled[:, :, 1::2] *= slower
+    after, same = log_ratios(scaled)
+    np.testing.assert_allclose(after, between + math.log(slower), atol=1e-12)
+    np.testing.assert_allclose(same, within, atol=1e-12)
+
+
+@given(st.integers(0, 2**32))
+def test_the_conclusion_turns_with_the_sides(seed: int) -> None:
+    """Old and new swapped: the ratio is the inverse, slower becomes faster, the floor stays."""
+    random = np.random.default_rng(seed)
+    seconds = np.exp(random.normal(0.03, 0.02, (4, 4, 4, 2)))
+    seconds[:, :, 1::2] *= np.exp(random.normal(0, 0.05))
+    one = judge({"w": seconds})["w"]
+    other = judge({"w": seconds[:, :, [1, 0, 3, 2]]})["w"]
+    turned = {"slower": "faster", "faster": "slower"}
+    assert other.verdict == turned.get(one.verdict, one.verdict)
+    assert other.ratio.estimate == pytest.approx(1 / one.ratio.estimate)
+    assert other.ratio.low == pytest.approx(1 / one.ratio.high)
+    assert other.floor == pytest.approx(one.floor)
+    assert other.spread == pytest.approx(one.spread[::-1])
+    assert other.seconds == one.seconds[::-1]
+    assert other.promising == one.promising
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
+def test_times_are_above_zero(bad: float) -> None:
+    """A clock that stands still or runs back has measured nothing."""
+    seconds = rounds([0.0] * 8)
+    seconds[1, 2, 3, 0] = bad
+    with pytest.raises(ValueError, match=re.escape("a burst takes more than 0 s")):
+        judge({"w": seconds})
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 2, 2), (4, 4, 4), (4, 4, 4, 3)])
+def test_another_shape_is_an_error(shape: tuple[int, ...]) -> None:
+    """It names what is expected and what came."""
+    with pytest.raises(ValueError, match=re.escape(f"(rounds, blocks, 4, 2), not {shape}")):
+        judge({"w": np.ones(shape)})
+
+
+# Conclusions
+
+
+def test_the_interval_is_students() -> None:
+    """8 restarts with a mean of .05 and a deviation of .01, at the first of three looks.
+
+    The level is .05 ln(1 + (e - 1)/4) = .01787; t_7(.991066) = 3.0805 (scipy.stats), so the half
+    width is 3.0805 * .01/sqrt(8) = .01089.
+    """
+    speed = judge({"w": rounds(spread(0.05, 0.01))})["w"]
+    level = ALPHA * math.log1p((math.e - 1) / 4)
+    half = stats.t.ppf(1 - level / 2, 7) * 0.01 / math.sqrt(8)
+    assert (speed.level, half) == pytest.approx((0.01787, 0.01089), rel=1e-3)
+    assert speed.ratio == pytest.approx(np.exp([0.05, 0.05 - half, 0.05 + half]))
+    assert (speed.verdict, speed.restarts, speed.promising) == ("slower", 8, False)
+    assert speed.seconds == pytest.approx((0.2, 0.2 * math.exp(0.05)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "verdict", "promising"),
+    [
+        # The half width is 1.089 times the deviation; the margin is log(1.03) = .02956.
+        (0.0, 0.0, "same", False),
+        (0.0, 0.010, "same", False),
+        (0.0, 0.027, "same", False),  # half .0294
+        (0.0, 0.028, "undecided", True),  # half .0305
+        (0.015, 0.010, "same", False),  # .0041 to .0259: slower, but less than matters
+        (-0.015, 0.010, "same", False),
+        (0.020, 0.010, "slower", False),  # .0091 to .0309, narrower than the margin
+        (0.022, 0.019, "slower", True),  # .0013 to .0427: wider
+        (0.022, 0.021, "undecided", True),  # -.0009 to .0449
+        (0.300, 0.100, "slower", False),  # .19 to .41: wide, but all beyond the margin
+        (-0.020, 0.010, "faster", False),
+        (-0.300, 0.100, "faster", False),
+    ],
+)
+def test_verdicts(mean: float, deviation: float, verdict: str, promising: bool) -> None:
+    """From the interval alone, after 8 restarts without any noise between processes of a side."""
+    speed = judge({"w": rounds(spread(mean, deviation))})["w"]
+    assert (speed.verdict, speed.promising) == (verdict, promising)
+    assert set(unsettled({"w": rounds(spread(mean, deviation))})) == ({"w"} if promising else set())
+
+
+def test_a_reason_says_how_many_restarts_it_takes() -> None:
+    """The half width of .0363 must become .0148: (2.457)^2 times as many restarts, 48.3."""
+    reason = judge({"w": rounds(spread(0.01, 0.0333333))})["w"].reason
+    assert reason == "+1.0 % (-2.6 to +4.7) after 8 restarts; about 49 would decide"
+
+
+def test_a_wide_interval_that_the_last_look_cannot_mend_is_given_up() -> None:
+    """At 32 restarts the half width is t_31(1 - .0095) / sqrt(32) = .437 times the deviation: .1 * .437
+    is beyond the margin, so that not even a mean of 0 could be shown; .06 * .437 is not."""
+    assert not unsettled({"w": rounds(spread(0.0, 0.1))})
+    assert unsettled({"w": rounds(spread(0.0, 0.06))}) == {"w"}
+    assert unsettled({"w": rounds(spread(0.08, 0.1))}) == {"w"}  # a large change may yet be shown
+    assert judge({"w": rounds(spread(0.08, 0.1))})["w"].verdict == "undecided"
+
+
+def test_the_floor_forbids_a_conclusion() -> None:
+    """Processes of one side that differ by what would be called a change: no change is believed."""
+    restarts = spread(0.10, 0.01)
+    assert judge({"w": rounds(restarts)})["w"].verdict == "slower"
+    for shift in (0.05, -0.05):
+        speed = judge({"w": rounds(restarts, [shift - 0.01, shift, shift, shift + 0.01])})["w"]
+        assert speed.verdict == "undecided"
+        assert speed.floor.estimate == pytest.approx(math.exp(shift))
+        assert speed.reason.startswith("machine too noisy: processes of the same side differ by")
+        assert speed.spread == pytest.approx((0.05, 0.05), rel=0.02)
+        assert speed.promising
+
+
+def test_a_floor_within_what_matters_is_no_obstacle() -> None:
+    """Later processes .2 % slower throughout: certain, and without importance."""
+    speed = judge({"w": rounds(spread(0.10, 0.01), [0.002] * 4)})["w"]
+    assert speed.floor.low > 1
+    assert speed.verdict == "slower"
+
+
+# Looks and families
+
+
+def test_every_workload_counts_in_the_correction() -> None:
+    """Also one that crashed and has no rounds; each gets an equal part of the level."""
+    measured = rounds(spread(0.05, 0.01))
+    found = judge({"a": measured, "b": measured, "crashed": [], "d": measured})
+    assert set(found) == {"a", "b", "d"}
+    assert found["a"].level == pytest.approx(levels(LOOKS, ALPHA / 4)[0])
+
+
+@pytest.mark.parametrize("number", range(1, LOOKS[-1] + 1))
+def test_rounds_belong_to_the_look_that_they_were_made_for(number: int) -> None:
+    """5 rounds were on the way to the look at 8, and have its level; between looks all go on."""
+    measured = rounds(spread(0.0, 0.03, 2 * number))
+    look = next(index for index, at in enumerate(LOOKS) if number <= at)
+    assert judge({"w": measured})["w"].level == pytest.approx(levels(LOOKS, ALPHA)[look])
+    if number not in LOOKS:
+        assert set(unsettled({"w": measured})) == {"w"}
+    if number == LOOKS[-1]:
+        assert not unsettled({"w": measured})
+
+
+def test_a_workload_without_rounds_goes_on() -> None:
+    """It has not been looked at."""
+    assert set(unsettled({"w": []})) == {"w"}
+
+
+def test_more_rounds_than_the_last_look_are_an_error() -> None:
+    """No level is left for them."""
+    with pytest.raises(ValueError, match=re.escape("17 rounds, and the last look is at 16")):
+        judge({"w": rounds([0.0] * 34)})
+
+
+def test_nothing_measured_is_nothing_concluded() -> None:
+    """And never an error."""
+    assert judge({}) == {}
+    assert not unsettled({})
+
+
+# Rates in simulated runs
+
+
+@pytest.mark.parametrize("noise", ["quiet", "biases of 2 %, two states", "biases of 4 %"])
+def test_no_false_alarms(noise: str) -> None:
+    """In at most 2.5 % of runs is any workload called slower when none is, however noisy."""
+    found = rates(MADE_UP[noise], 60, 0.0)
+    assert found.alarms <= above(ALPHA / 2, 60)
+
+
+def test_a_slowdown_is_seen() -> None:
+    """On a quiet machine 3 % in one of five workloads is seen in 19 of 20 runs or more, and the others
+    are not blamed."""
+    found = rates(QUIET, 60, PLANTED)
+    assert found.seen >= 60 - above(1 / 20, 60)
+    assert found.alarms <= above(ALPHA / 2, 60)
+
+
+def test_a_slowdown_that_matters_is_not_called_the_same() -> None:
+    """At exactly the margin the interval misses it on the lower side in ALPHA/2 of runs of a single
+    workload, all looks together."""
+    noise = made_up(0.02, 0.02, 0.05)
+    found = rates(noise, 200, MARGIN, workloads=1)
+    assert found.wrong_same <= above(ALPHA / 2, 200)
+    assert found.undecided < 100  # else it would mean little
+
+
+def test_looking_again_and_again_does_not_inflate_alarms() -> None:
+    """One workload, 200 runs, a noise that needs several looks: at most 2.5 %."""
+    found = rates(MADE_UP["biases of 2 %"], 200, 0.0, workloads=1)
+    assert found.restarts > 2 * LOOKS[0]
+    assert found.alarms <= above(ALPHA / 2, 200)
+
+
+def test_the_simulation_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals a third as wide cry wolf beyond that."""
+    from bench.verdict import speed
+
+    true = speed._quantile
+    monkeypatch.setattr(speed, "_quantile", lambda df, level: true(df, level) / 3)
+    found = rates(MADE_UP["biases of 4 %"], 200, 0.0, workloads=1)
+    assert found.alarms > above(ALPHA / 2, 200)
+
+
+def test_the_floor_is_as_noisy_as_the_comparison() -> None:
+    """Same-side ratios vary as the ratios of restarts do: that makes them a measure of their noise."""
+    random = np.random.default_rng(3)
+    measured = np.array([simulated_round(QUIET, random, number, 0.0) for number in range(400)])
+    between, within = log_ratios(measured)
+    # A ratio of two standard deviations on 800 values each has a relative error of 1/sqrt(800).
+    assert between.std() / within.std() == pytest.approx(1, abs=4 / math.sqrt(800))
+
+
+def test_noise_is_recovered_from_rounds() -> None:
+    """What is simulated with a bias of 3 % and bursts of 2 % is fitted with both."""
+    noise = made_up(0.03, 0.02, 0.0)
+    random = np.random.default_rng(4)
+    measured = [simulated_round(noise, random, number, 0.02) for number in range(300)]
+    found = fitted(enumerate(measured))
+    # Half the mean of 600 products of normal values, each correlated by .9 or more: a relative error
+    # of the variance of at most sqrt(2/600)/.9 = .064, half that of the deviation, four of which:
+    assert found.bias == pytest.approx(0.03, rel=4 * 0.032)
+    assert found.blocks.std() == pytest.approx(0.02, rel=0.1)
+
+
+def test_common_rules_see_less_and_cry_wolf() -> None:
+    """From the same bursts: 'mean:5%' misses 3 % in most runs, and Mann-Whitney, which takes bursts of
+    one process for independent, blames some workload far more often than its level says: each of five
+    at .025, so 11.9 % of runs."""
+    found = speed_rates.simulated_conclusions(QUIET, 20)
+    assert found["mean:5%, all processes"].seen < 20 / 2
+    wolf = found["Mann-Whitney at .05, one process a side"]
+    assert wolf.alarms > above(1 - 0.975**5, wolf.alarms_of)
+    assert found["this suite"].alarms <= above(ALPHA / 2, 40)
+    assert found["this suite"].seen >= 20 - above(1 / 20, 20)
