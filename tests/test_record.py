@@ -202,10 +202,10 @@ def test_a_record_of_schema_1_is_read(tmp_path: Path) -> None:
     assert (record.tensors, record.recipe) == (None, 1)
 
 
-@pytest.mark.parametrize(("hashes", "values"), [(4, 8), (12, 16), (8, 12), (8, 24), (0, 0)])
+@pytest.mark.parametrize(("hashes", "values"), [(4, 12), (12, 24), (8, 12), (8, 36), (0, 0)])
 def test_fingerprints_of_another_size(hashes: int, values: int) -> None:
-    """Two tensors are two hashes of 4 bytes and two pairs of 4 bytes: anything else is refused, as
-    it would be read as other tensors."""
+    """Two tensors are two hashes of 4 bytes and two times three numbers of 4 bytes: anything else is
+    refused, as it would be read as other tensors."""
     with pytest.raises(ValueError, match="fingerprints of 2 tensors have another size"):
         Tensors(names=["a", "b"], steps=[0], hashes=bytes(hashes), values=bytes(values))
 

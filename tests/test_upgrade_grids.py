@@ -31,7 +31,7 @@ GOLDEN_IDS = {
     ],
     "precision": [
         "depth:3-act:relu-norm:none-steps:200-precision:float64",
-        "depth:3-act:relu-norm:batch-steps:200-precision:mixed_float16",
+        "depth:3-width:32-act:relu-norm:batch-steps:50-precision:mixed_float16",
         "depth:10-act:relu-norm:layer-precision:mixed_bfloat16",
     ],
     "dropout": ["depth:3-act:relu-norm:none-dropout:0.5-steps:200"],

@@ -2,7 +2,7 @@
 
 What ``tf.compat.v1`` offers wherever it still exists: nothing of Keras takes part. Supported are plain
 and residual MLPs without normalization and dropout, in float32 and float64, with every activation,
-loss, optimizer and clipping of a cell.
+loss and clipping of a cell, of the optimizers SGD, momentum and Adam without weight decay.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def supports(cell: Cell) -> bool:
     return (
         cell.architecture in ("mlp", "residual")
         and cell.normalization == "none"
-        and not cell.dropout
+        and cell.optimizer in ("sgd", "momentum", "adam")
+        and not (cell.dropout or cell.weight_decay)
         and cell.precision in ("float32", "float64")
     )
 

@@ -124,20 +124,21 @@ def versions_of(baseline: Baseline | None) -> dict[str, str]:
 
 def question_of(grid: str) -> tuple[str, str]:
     """Title and question of a grid; its name alone for one that this version does not know."""
-    from bench.grid import GRIDS
+    from bench.upgrade_grids import UPGRADE_GRIDS
 
-    known = GRIDS.get(grid)
+    known = UPGRADE_GRIDS.get(grid)
     return (known.title, known.question) if known is not None else (grid, "")
 
 
 def known_items() -> list[Item]:
     """Every cell of every grid of this version, at the tier that contains all others."""
-    from bench.grid import GRIDS, TIERS
+    from bench.grid import TIERS
+    from bench.upgrade_grids import UPGRADE_GRIDS
 
     largest = list(TIERS)[-1]
     return [
         Item(grid=grid.name, id=id_, cell=cell)
-        for grid in GRIDS.values()
+        for grid in UPGRADE_GRIDS.values()
         for id_, cell in grid.cells(largest).items()
     ]
 

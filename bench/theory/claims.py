@@ -61,7 +61,7 @@ def _trained_as_usual(cell: Cell) -> bool:
         (cell.optimizer, cell.learning_rate, cell.loss) == ("sgd", 0.1, "crossentropy")
         and (cell.clipping, cell.bias, cell.input_scale) == ("none", 0.0, 1.0)
         and (cell.dropout, cell.batch, cell.steps) == (0.0, 100, 600)
-        and cell.width == 100
+        and (cell.width, cell.weight_decay) == (100, 0.0)
     )
 
 

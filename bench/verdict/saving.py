@@ -8,9 +8,9 @@ What formats promise, as far as it is decided on here:
 - Data of a previous minor release work on with a later one (the same document, section on semantic
   versioning); so do Keras' files with a later release of the same Keras, 2 or 3.
 - Keras 3 names, when it refuses a file, what it does read: ``load_model`` v3 ``.keras`` files and
-  legacy ``.h5`` files, ``load_weights`` ``.weights.h5`` and legacy ``.h5`` files. What it names is taken
-  for promised, from Keras 2 as well, as no document restricts it. Keras 2 writes v3 files by the name
-  ``.keras`` from 2.13 on; before, HDF5.
+  legacy ``.h5`` files, ``load_weights`` ``.weights.h5`` and legacy ``.h5`` files. What it names is
+  taken for promised, from Keras 2 as well, as no document restricts it. Keras 2 writes v3 files by
+  the name ``.keras`` from 2.13 on; before, HDF5.
 - Keras 3's ``load_model`` reads no SavedModels ("Migrating Keras 2 code to multi-backend Keras 3",
   section on loading a SavedModel).
 - No document promises that an older Keras reads what a newer one wrote.

@@ -324,6 +324,7 @@ def test_pip_does_the_same(place: Place, template: Path, monkeypatch: pytest.Mon
     """Without uv: the same lock, an environment as complete, the conflict in pip's words."""
     with_uv = place.fill(template)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv("PIP_TARGET", str(place.folder / "elsewhere"))
     monkeypatch.setattr(installers.importlib.util, "find_spec", lambda name: None)
     assert installers.installer().name == "pip"
     place.cache = place.folder / "other"

@@ -16,7 +16,7 @@ from bench.measure.tensors import distance, fingerprints
 from bench.measure.trajectory import from_bytes
 from bench.nets import replica
 from bench.nets.replica import Trainer
-from bench.record import Record
+from bench.record import VALUES, Record
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -388,7 +388,8 @@ def test_fingerprints_are_those_of_the_variables(data: Any) -> None:
     expected = fingerprints({0: {"layer 1, kernel": kernel}})
     at = found.names.index("layer 1, kernel")
     assert found.hashes[4 * at : 4 * at + 4] == expected.hashes
-    assert found.values[8 * at : 8 * at + 8] == expected.values
+    size = 4 * VALUES
+    assert found.values[size * at : size * (at + 1)] == expected.values
 
 
 OTHERS = {
