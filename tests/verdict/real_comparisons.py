@@ -31,7 +31,7 @@ from bench.verdict.samples import baseline_from_run
 
 #: Every fifth cell of the quick tier without the deepest, which take most of the time.
 DEEPEST, EVERY = 10, 5
-SEEDS, SETS = 3, 12
+SEEDS, SETS = 3, 14
 #: Enough for the 29 cells; see :func:`bench.verdict.envelope.copies_needed`.
 COPIES = 5
 
@@ -44,9 +44,6 @@ ROUNDINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "SSE4.1": ("in_graph", {"ONEDNN_MAX_CPU_ISA": "SSE41"}),
     "XLA": ("xla", {}),
     "XLA, SSE4.2": ("xla", {"XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"}),
-    "XLA, AVX": ("xla", {"XLA_FLAGS": "--xla_cpu_max_isa=AVX"}),
-    "fit": ("fit", {}),
-    "fit, no oneDNN": ("fit", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
 }
 
 
