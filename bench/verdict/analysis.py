@@ -12,12 +12,16 @@ The chance of any false alarm in a run is the sum of four parts of the level, wh
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from bench.verdict import statistics
 from bench.verdict.luck import MOST_FLIPS, luck
@@ -33,6 +37,13 @@ DIVERGED = "diverged"
 #: thousand comparisons, a quarter of the level (a normal quantile of 4.37 for 4.06) costs one
 #: fourteenth of the change that can be detected.
 LEARNING, OTHER, SETS, TESTS = 0.65, 0.05, 0.05, 0.25
+
+#: Two states d apart, each with a seed-to-seed deviation v, leave d - a v empty: a is .6 (2 and 1
+#: seeds: the expected largest of 2 normal numbers) to 1.7 (3 and 3 seeds, a flip: twice that of 3),
+#: give or take 1.3 v. A mixed side therefore leaves at least as much as a flip in the mean, and with
+#: d = 10 v three quarters as much in 99 of 100 cases. A smaller share would count ordinary sides as
+#: mixed: of 3 normal seeds .1 % leave 4 v empty, one in a million 6 v.
+WIDE = 0.75
 
 Mask = npt.NDArray[np.bool_]
 
@@ -114,7 +125,8 @@ class Means:
     equivalence: Change
     """What is tested for equivalence: pairs where there are any."""
     lucky: Array
-    """p of :class:`Flips` for a change as large as the metric's gap; else NaN."""
+    """p of :class:`Flips` where the sides do not overlap (and lie a gap apart, if the metric does not
+    say whether a network learned); else NaN."""
     mixed: Array
     """Mixed sides that this rests on."""
     adjusted: Array
@@ -259,36 +271,57 @@ def _moments(values: Array) -> tuple[Array, Array, Array]:
 
 @dataclasses.dataclass(frozen=True)
 class Flips:
-    """What all cells show of coins, in any metric or outcome of a group. Sizes are in units of
-    each metric's gap, and infinite for shares, whose states cannot be nearer."""
+    """What all cells show of coins, in any metric or outcome of a group. Sizes are in units of each
+    metric's noise or gap, and infinite for shares, whose states cannot be nearer."""
 
-    change: Array
-    """How far each cell moved, if it flipped: each side in one state; else 0."""
-    spread: Array
-    """Range of each side's seeds, shape (2 cells,)."""
+    apart: Array
+    """How far the two sides of each cell lie apart, if it flipped: each side in one state; else 0."""
+    widest: Array
+    """Widest empty interval between neighbouring seeds of each side, shape (2 cells,)."""
     seeds: int
+    """Of the cell that has the fewest."""
     part: float
     """Share of the level for single flips."""
+    noisy: tuple[tuple[int, int], ...]
+    """Numbers of seeds, and how many sides have as many values in units of noise."""
 
     def judge(self, size: float) -> tuple[float, float, int]:
         """p of a change of this size, adjusted p, and the mixed sides that it rests on.
 
-        A side is mixed if its seeds lie at least half the change apart: nearer to both states than to
-        one. A flip belongs to every set of flips that are at least as large as some smaller one. On
-        sets of k flips SETS / 2^(k-1) is spent, so that all sets spend SETS; each group half of it.
+        A side is mixed if it leaves an interval empty that is at least WIDE times as wide as the one
+        between the sides of the flip. As many sides as normal noise of the median cell lets expect are
+        not counted. A flip belongs to every set of flips that are at least as large as some smaller
+        one, and there every side counts. On sets of k flips SETS / 2^(k-1) is spent, so that all sets
+        spend SETS; each group half of it.
         """
-        mixed = self._mixed(size)
+        noise = sum(sides * _leaves(seeds, WIDE * size) for seeds, sides in self.noisy)
+        mixed = max(0, math.ceil(self._mixed(size) - noise))
         p = luck(1, mixed, self.seeds)
         adjusted = p / self.part
-        for least in np.unique(self.change[(self.change >= 1) & (self.change <= size)]):
-            flips, beside = int((self.change >= least).sum()), self._mixed(float(least))
+        for least in np.unique(self.apart[(self.apart > 0) & (self.apart <= size)]):
+            flips, beside = int((self.apart >= least).sum()), self._mixed(float(least))
             for number in range(2, min(flips, MOST_FLIPS) + 1):
                 of_set = 2 * luck(number, beside, self.seeds) * 2 ** (number - 1) / SETS
                 adjusted = min(adjusted, of_set)
         return p, min(1.0, adjusted), mixed
 
     def _mixed(self, size: float) -> int:
-        return int((self.spread >= size / 2).sum())
+        return int((self.widest >= WIDE * size).sum())
+
+
+def _leaves(seeds: int, width: float) -> float:
+    """The chance that so many standard normal numbers leave an interval of this width empty."""
+    return float(1 - np.searchsorted(_drawn(seeds), width) / _DRAWS)
+
+
+_DRAWS = 100_000
+
+
+@functools.lru_cache(maxsize=32)
+def _drawn(seeds: int) -> Array:
+    """Widest empty intervals between this many standard normal numbers, drawn and sorted."""
+    drawn = np.sort(np.random.default_rng(seeds).normal(size=(_DRAWS, seeds)), axis=1)
+    return np.sort(np.diff(drawn, axis=1).max(axis=1))
 
 
 def part_of(metric: Metric | None) -> float:
@@ -317,19 +350,24 @@ def _add_luck(
     fewest = int(np.min(seeds, where=able if able.any() else True, initial=np.inf))
     used = able if able.any() else np.ones(able.shape, bool)
     sizes: dict[str, Array] = {}
-    change, spread = np.zeros(seeds.shape), np.zeros((2, *seeds.shape))
+    apart, widest = np.zeros(seeds.shape), np.zeros((2, *seeds.shape))
     for name in states:
         flipped, mixed = _flipped(shares[name])
         sizes[f"share {name}"] = np.where(flipped, np.inf, 0.0)
-        change = np.maximum(change, sizes[f"share {name}"])
-        spread = np.where(mixed, np.inf, spread)
+        apart = np.maximum(apart, sizes[f"share {name}"])
+        widest = np.where(mixed, np.inf, widest)
+    noisy: collections.Counter[int] = collections.Counter()
     for metric in metrics:
-        size, ranges = _in_gaps(metric, means[metric.name], values[metric.name])
+        size, intervals = _intervals(metric, values[metric.name])
+        if metric.learning:
+            noisy.update(n for n in _sizes(values[metric.name], used) if n > 1)
         sizes[metric.name] = size
-        change = np.maximum(change, size)
-        spread = np.maximum(spread, ranges)
-    clean = used & (change >= 1) & (spread < change / 2).all(axis=0)
-    flips = Flips(np.where(clean, change, 0.0), spread[:, used].ravel(), fewest, part)
+        apart = np.maximum(apart, size)
+        widest = np.maximum(widest, intervals)
+    clean = used & (apart > 0) & (widest < WIDE * apart).all(axis=0)
+    flips = Flips(
+        np.where(clean, apart, 0.0), widest[:, used].ravel(), fewest, part, tuple(noisy.items())
+    )
     for name in states:
         part_shares = _judged(shares[name], sizes[f"share {name}"], flips, used)
         shares[name] = dataclasses.replace(
@@ -349,7 +387,7 @@ _Part = TypeVar("_Part", Shares, Means)
 
 def _judged(part: _Part, sizes: Array, flips: Flips, used: Mask) -> _Part:
     lucky, mixed, adjusted = (np.full(sizes.shape, np.nan) for _ in range(3))
-    for cell in np.flatnonzero(sizes >= 1):
+    for cell in np.flatnonzero(sizes > 0):
         lucky[cell], adjusted[cell], mixed[cell] = flips.judge(float(sizes[cell]))
         if not used[cell]:
             lucky[cell] = adjusted[cell] = 1.0
@@ -363,11 +401,41 @@ def _flipped(shares: Shares) -> tuple[Mask, Mask]:
     return flipped, np.stack([(a > 0) & (a < n), (b > 0) & (b < m)])
 
 
-def _in_gaps(metric: Metric, means: Means, sides: Sides) -> tuple[Array, Array]:
-    """Changes and ranges of both sides in units of the gap; 0 where there is none."""
-    ranges = [
-        np.fmax.reduce(side, axis=1) - np.fmin.reduce(side, axis=1)
-        for side in (sides.baseline, sides.run)
-    ]
-    change = np.abs(means.difference.change) / metric.gap
-    return np.nan_to_num(change), np.nan_to_num(np.stack(ranges) / metric.gap)
+def _intervals(metric: Metric, sides: Sides) -> tuple[Array, Array]:
+    """What lies between the two sides of each cell, 0 where they overlap; and the widest interval
+    between neighbouring seeds of each side, shape (2, cells), 0 of one seed.
+
+    Metrics that say whether a network learned may have states at any distance, told in units of their
+    noise; others only in regimes of their own, at least a gap apart, told in gaps.
+    """
+    unit = _noise(metric, sides) if metric.learning else metric.gap
+    both = (sides.baseline, sides.run)
+    low, high = (
+        [reach(side, axis=1) for side in both] for reach in (np.fmin.reduce, np.fmax.reduce)
+    )
+    between = np.fmax(low[0] - high[1], low[1] - high[0])
+    between = np.where(between >= (0.0 if metric.learning else unit), between, 0.0)
+    widest = np.zeros((2, len(between)))
+    for side, values in zip(widest, both, strict=True):
+        if values.shape[1] > 1:
+            side[:] = np.nan_to_num(np.fmax.reduce(np.diff(np.sort(values), axis=1), axis=1))
+    return np.nan_to_num(between) / unit, widest / unit
+
+
+def _sizes(sides: Sides, used: Mask) -> list[int]:
+    """Numbers of values of each side of these cells."""
+    numbers = [(~np.isnan(side[used])).sum(axis=1) for side in (sides.baseline, sides.run)]
+    return [int(number) for number in np.concatenate(numbers)]
+
+
+def _noise(metric: Metric, sides: Sides) -> float:
+    """Deviation from seed to seed of the median cell, as most cells are no coins."""
+    both = [_moments(side) for side in (sides.baseline, sides.run)]
+    n, mean, squares = (np.concatenate(parts) for parts in zip(*both, strict=True))
+    several = n >= 2
+    if not several.any():
+        return metric.resolution**0.5
+    df = n[several] - 1
+    variance = np.median(squares[several] / special.chdtri(df, 0.5))
+    floor = np.median(metric.floor(mean[several]))
+    return float(np.sqrt(max(variance, floor)))

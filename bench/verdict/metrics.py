@@ -17,9 +17,6 @@ Array = npt.NDArray[np.float64]
 #: Images that a test accuracy is a share of (MNIST's test set).
 TEST_IMAGES = 10_000
 
-#: Images of the rarest digit, the fives, among them.
-RAREST_DIGIT = 892
-
 #: A spread below this share of the minimum effect counts as this share. It decides nothing: with two
 #: seeds a side the standard error is then as large, and a change of the minimum effect lies ten of
 #: them from none.
@@ -51,15 +48,16 @@ class Metric:
     """1: more is better; -1: less is better; 0: a change is neither good nor bad."""
     minimum_effect: float
     """Smallest change that matters, on the metric's scale."""
-    gap: float
-    """A change this large may be a cell that lands in one of two states by luck; see
-    :func:`bench.verdict.luck.luck`. Infinite where seeds start from the same numbers."""
     paired: bool
     """Whether the two sides of a seed start from the same numbers, so that they are subtracted seed
     by seed where seeds match. Replicas decorrelate while training (Summers and Dinneen 2021): metrics
     at the end are compared as two samples."""
     why: str
     """Where ``minimum_effect`` and ``gap`` come from."""
+    gap: float = math.inf
+    """A change this large may be a cell that lands in one of two states by luck; see
+    :func:`bench.verdict.luck.luck`. Infinite where seeds start from the same numbers; not used where
+    ``learning`` is set, as networks may learn more or less, and a change of any size may be luck."""
     learning: bool = False
     """Whether it says if a network learned. Such metrics show one and the same luck, that of the cell,
     and share one part of the level; the others share another."""
@@ -187,13 +185,11 @@ METRICS: tuple[Metric, ...] = (
         scale="linear",
         better=1,
         minimum_effect=0.005,
-        gap=RAREST_DIGIT / TEST_IMAGES,
         paired=False,
         learning=True,
         why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a "
         "converged run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky "
-        "seed alone rarely reaches it, and it is one error in sixteen. States that networks land in "
-        "by luck differ in the digits they tell apart: the rarest digit is 8.92 % of the images.",
+        "seed alone rarely reaches it, and it is one error in sixteen.",
     ),
     Metric(
         name="test_loss",
@@ -203,14 +199,11 @@ METRICS: tuple[Metric, ...] = (
         scale="log",
         better=-1,
         minimum_effect=math.log(1.25),
-        gap=math.log(2.0),
         paired=False,
         learning=True,
         why="At the lowest error of these networks, 2 %, the accuracy's half point is a quarter of all "
         "errors; the loss may grow as much before it says what accuracy does not, that a network "
-        "became too sure of itself (Guo et al. 2017). A digit that is not learned, with a label "
-        "that is never the likeliest (at least ln 2 an image), adds .089 x ln 2 = .062, as much as "
-        "the whole loss at 98 %.",
+        "became too sure of itself (Guo et al. 2017).",
     ),
     Metric(
         name="steps_to_half_loss",
@@ -237,7 +230,6 @@ METRICS: tuple[Metric, ...] = (
         scale="log",
         better=0,
         minimum_effect=math.log(1.01),
-        gap=math.inf,
         paired=True,
         why=_WHY_START,
     ),
@@ -249,7 +241,6 @@ METRICS: tuple[Metric, ...] = (
         scale="log",
         better=0,
         minimum_effect=math.log(1.01),
-        gap=math.inf,
         paired=True,
         why=_WHY_START,
     ),

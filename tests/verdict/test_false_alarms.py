@@ -33,6 +33,8 @@ NULLS = [
     (simulated.coins, 3),
     (simulated.coins, 5),
     (simulated.one_coin, 3),
+    (simulated.one_near, 3),
+    (simulated.near_states, 3),
 ]
 
 
@@ -54,9 +56,11 @@ def test_false_alarms_over_all_metrics_stay_at_the_level() -> None:
 def test_the_simulation_can_fail_where_luck_is_not_looked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Were every flip believed, cells that learn under every second seed would be reported."""
+    """Were every flip believed, cells that learn under every second seed would be reported, and those
+    that learn more or less."""
     monkeypatch.setattr("bench.verdict.analysis.luck", lambda *_: 0.0)
-    assert measure(simulated.fair_coins, 3, RUNS, parts="a", alone=True).alarms.exceeds(ALPHA)
+    for truth in (simulated.fair_coins, simulated.near_states):
+        assert measure(truth, 3, RUNS, parts="a", alone=True).alarms.exceeds(ALPHA)
     assert luck.luck(1, 0, 3) > 0
 
 
