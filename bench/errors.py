@@ -27,3 +27,4 @@ class BenchError(Exception):
 EXIT_OK = 0  #: nothing regressed
 EXIT_REGRESSED = 1  #: regressed, changed, crashed or claim violated
 EXIT_TROUBLE = 2  #: usage, broken input or infrastructure: says nothing about TensorFlow
+EXIT_UNDECIDED = 3  #: of an upgrade: nothing speaks against it, and something was not decided

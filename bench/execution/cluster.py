@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,27 @@ def _supervisor(plugin: str) -> Supervisor:
 
 
 class Cluster:
-    """A connected client and what the executor needs of it."""
+    """A connected client and what the executor needs of it.
+
+    Args:
+        client: connected.
+        plugin: registered here.
+        placement: whose time limit counts.
+        own: addresses of the workers that are used; None: all that there are.
+    """
 
     def __init__(
-        self, client: distributed.Client, plugin: TrainerPlugin, placement: Placement
+        self,
+        client: distributed.Client,
+        plugin: TrainerPlugin,
+        placement: Placement,
+        own: Collection[str] | None = None,
     ) -> None:
         self._client = client
         self._plugin = plugin.name
         self._timeout_sec = placement.cell_timeout_sec
+        self._own = None if own is None else frozenset(own)
+        self._borrowed: frozenset[str] = frozenset()
         client.register_plugin(plugin)
 
     def close(self) -> None:
@@ -134,12 +147,23 @@ class Cluster:
             BenchError: the scheduler is gone.
         """
         try:
-            return list(self._client.nthreads())
+            present = list(self._client.nthreads())
         except OSError as error:
             raise BenchError(
                 f"the Dask scheduler does not answer any more: {error}",
                 hint="see its log, then continue with --resume",
             ) from error
+        if self._own is None:
+            return present
+        return [worker for worker in present if worker in self._own | self._borrowed]
+
+    def borrow(self, other: Cluster) -> None:
+        """Uses the other one's workers, too, until they are given back."""
+        self._borrowed = other._own or frozenset()
+
+    def give_back(self) -> None:
+        """Uses its own workers alone again; none of the others may be busy."""
+        self._borrowed = frozenset()
 
     def start_trainer(self, worker: str) -> distributed.Future:
         """Future of :func:`start_trainer` on this worker."""
@@ -208,13 +232,34 @@ def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
 
 
 def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
-    gpus = machine.gpus() if placement.device == "gpu" else []
-    count = placement.workers or _slots(gpus, placement.workers_per_gpu)
-    memory_limit = placement.memory_limit_bytes
+    with connect_sides([placement], data=data, cache_dir=cache_dir) as (cluster,):
+        yield cluster
+
+
+@contextlib.contextmanager
+def connect_sides(
+    placements: Sequence[Placement], *, data: str, cache_dir: Path
+) -> Iterator[list[Cluster]]:
+    """One cluster on this machine whose workers are divided among several environments.
+
+    Args:
+        placements: one for each environment. All have the first one's device and numbers of workers,
+            which are those of all environments together; each gets as many, and at least one.
+        data: as for :func:`connect`.
+        cache_dir: the same.
+
+    Raises:
+        BenchError: the machine has too little memory for them.
+    """
+    first = placements[0]
+    gpus = machine.gpus() if first.device == "gpu" else []
+    each = max(1, (first.workers or _slots(gpus, first.workers_per_gpu)) // len(placements))
+    count = each * len(placements)
+    memory_limit = first.memory_limit_bytes
     if memory_limit is None:
         memory_limit = _memory_share(count)
     settings = protocol.Settings(
-        device=placement.device,
+        device=first.device,
         data=data,
         cache_dir=str(cache_dir),
         gpu_memory_mib=_gpu_share(gpus, count),
@@ -232,16 +277,21 @@ def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        plugin = TrainerPlugin(
-            settings,
-            memory_limit_bytes=memory_limit,
-            environments={
-                name: {**placement.variables, **device}
-                for name, device in _environments(count, gpus).items()
-            },
-            python=placement.python,
-        )
-        yield Cluster(client, plugin, placement)
+        addresses = [worker.address for worker in cluster.workers.values()]
+        clusters = []
+        for number, placement in enumerate(placements):
+            plugin = TrainerPlugin(
+                settings,
+                memory_limit_bytes=memory_limit,
+                environments={
+                    name: {**placement.variables, **device}
+                    for name, device in _environments(count, gpus).items()
+                },
+                python=placement.python,
+            )
+            own = addresses[number * each : (number + 1) * each]
+            clusters.append(Cluster(client, plugin, placement, own))
+        yield clusters
 
 
 def _slots(gpus: list[machine.Gpu], workers_per_gpu: int) -> int:

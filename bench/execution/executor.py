@@ -86,7 +86,11 @@ class Execution:
         with connect(
             self._placement, data=self._data["fingerprint"], cache_dir=self._cache_dir
         ) as cluster:
-            self._loop(cluster)
+            return self.run_on(cluster)
+
+    def run_on(self, cluster: Cluster) -> Environment:
+        """The same, on a cluster that is there."""
+        self._loop(cluster)
         assert self.environment is not None
         return self.environment
 

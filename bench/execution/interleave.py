@@ -18,18 +18,12 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, get_args
-
-import msgspec
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Protocol
 
 from bench.cell import Cell
 from bench.execution.supervisor import CrashError
-from bench.record import Crash
-
-Side = Literal["old", "new"]
-Work = Literal["training", "inference"]
-SIDES: tuple[Side, ...] = get_args(Side)
+from bench.timings import Side, Timings, Work, Workload
 
 #: The processes of a round; of each side, the first is always the one that starts and compiles earlier.
 PROCESSES: tuple[tuple[Side, int], ...] = (("old", 1), ("new", 1), ("old", 2), ("new", 2))
@@ -45,13 +39,6 @@ BURST_SEC = 0.2
 _GROWTH = 10
 
 
-class Workload(NamedTuple):
-    """What is timed: a cell on its engine."""
-
-    cell: Cell
-    work: Work
-
-
 class Process(Protocol):
     """What bursts run in; :class:`bench.execution.supervisor.Supervisor` is one."""
 
@@ -64,21 +51,6 @@ class Process(Protocol):
 
     def close(self) -> None:
         """Ends it."""
-
-
-#: One round of a workload: seconds of each burst, shape (blocks, len(PROCESSES), 2).
-Round = Sequence[Sequence[Sequence[float]]]
-
-
-class Timings(msgspec.Struct, kw_only=True):
-    """What became of one workload."""
-
-    workload: Workload
-    steps: int = 0
-    """Of each burst, the same on both sides and in all rounds; 0: none was measured."""
-    rounds: list[Round] = []
-    crashes: dict[Side, Crash] = {}
-    """Of the sides whose process died, hung or failed; the workload is then given up."""
 
 
 def measure(

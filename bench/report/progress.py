@@ -29,6 +29,7 @@ class Progress:
         cost: relative work of a task, for the remaining time.
         stream: where it is shown.
         live: whether ``stream`` is a terminal that can be redrawn.
+        name: begins each line, where several runs are watched at a time.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Progress:
         cost: Callable[[Task], float],
         stream: TextIO,
         live: bool,
+        name: str = "",
     ) -> None:
+        self._name = f"{name}: " if name else ""
         self._stream = stream
         self._live = live
         self._cost = cost
@@ -163,6 +166,7 @@ class Progress:
         return clock((time.monotonic() - self._first) * self._left / self._worked)
 
     def _line(self, text: str) -> None:
+        text = self._name + text
         if self._live:
             self._display.console.print(text, highlight=False, markup=False)
         else:

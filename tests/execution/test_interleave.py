@@ -12,17 +12,10 @@ import pytest
 
 from bench.cell import Cell
 from bench.errors import BenchError
-from bench.execution.interleave import (
-    PROCESSES,
-    Side,
-    Timings,
-    Work,
-    Workload,
-    block_order,
-    measure,
-)
+from bench.execution.interleave import PROCESSES, block_order, measure
 from bench.execution.supervisor import CrashError
 from bench.record import Crash
+from bench.timings import Side, Timings, Work, Workload
 from bench.verdict.speed import log_ratios
 
 FIRST = Workload(Cell(), "training")

@@ -27,8 +27,9 @@ from scipy import stats
 from bench import mnist
 from bench.cell import Cell
 from bench.execution import interleave, protocol
-from bench.execution.interleave import PROCESSES, Side, Timings, Work, Workload, block_order
+from bench.execution.interleave import PROCESSES, block_order
 from bench.execution.supervisor import Supervisor
+from bench.timings import Side, Timings, Work, Workload
 from bench.verdict.speed import Speed, judge, log_ratios, unsettled
 
 Array = npt.NDArray[np.float64]

@@ -1,0 +1,328 @@
+"""Is this upgrade safe? What two sides showed, judged and put together into one answer.
+
+Cells of NEW are judged against those of OLD by the ladder, as of one environment class: both sides ran
+on this machine, and whatever else differs between them is what is asked about. Claims and checks do
+not decide on cells here, as in a run against its baseline: they are told for each side, because what
+was wrong before is no change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench.cell import Cell
+from bench.check import Check, CheckResult
+from bench.copies import Copy
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
+from bench.record import Crash
+from bench.run import Item, StoredRun
+from bench.theory.claim import ClaimResult
+from bench.theory.claims import check_claims
+from bench.timings import Side, Timings, Workload
+from bench.verdict import speed
+from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import ALPHA, copies_wanted, counts, judge
+from bench.verdict.samples import Baseline, baseline_from_run
+from bench.verdict.saving import Exchange, SavingJudgement, judge_saving
+
+
+class Answer(str, enum.Enum):
+    """Whether the upgrade is safe."""
+
+    UNSAFE = "not safe"
+    UNDECIDED = "undecided"
+    SAFE = "safe"
+
+
+class Wrong(str, enum.Enum):
+    """On which side a claim does not hold, or a check fails."""
+
+    NEW = "wrong on the new side only"
+    BOTH = "wrong on both sides"
+    OLD = "wrong on the old side only"
+
+
+class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one side is."""
+
+    label: str
+    """As it was asked for."""
+    python: str
+    """The interpreter's path."""
+    lock: str
+    """All that is installed: sorted lines ``name==version``."""
+    variables: dict[str, str] = {}
+    """Environment variables that were asked for."""
+    resolved: str = ""
+    """When its requirements were resolved, as ISO 8601 in UTC; empty for an existing interpreter."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured of an upgrade."""
+
+    path: Path
+    """Its folder; the sides' runs lie below it."""
+    sides: dict[Side, SideFacts]
+    old: StoredRun
+    new: StoredRun
+    timings: Sequence[Timings] = ()
+    exchanges: Sequence[Exchange] = ()
+    left_out: Sequence[str] = ()
+    """Parts that the user left out, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimContrast:
+    """A claim that does not hold of a cell on one side or on both."""
+
+    item: Item
+    wrong: Wrong
+    old: ClaimResult | None
+    new: ClaimResult | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckContrast:
+    """A check that fails on one side or on both."""
+
+    check: Check
+    wrong: Wrong
+    old: CheckResult | None
+    new: CheckResult | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """What is concluded of an upgrade."""
+
+    measured: Measured
+    judgements: Sequence[Judgement]
+    """Of every cell, NEW against OLD, in the order of the plan."""
+    crashed_before: frozenset[Item]
+    """Cells that crash on both sides."""
+    lost: Sequence[Item]
+    """Cells that OLD trains and for which NEW has no parts."""
+    claims: Sequence[ClaimContrast]
+    checks: Sequence[CheckContrast]
+    speeds: Mapping[Workload, speed.Speed]
+    stopped: Mapping[Workload, Mapping[Side, Crash]]
+    """Workloads that were given up, with the sides on which their process failed."""
+    savings: Sequence[SavingJudgement]
+    answer: Answer
+    because: Sequence[str]
+    """What the answer rests on, the most important first."""
+    incomplete: bool
+    """Whether something of the plan was not measured."""
+
+    @property
+    def failing(self) -> list[Judgement]:
+        """Cells on which the upgrade fails, in the order of attention."""
+        failing = [j for j in self.judgements if _fails(j, self.crashed_before)]
+        return sorted(failing, key=lambda judgement: list(Verdict).index(judgement.verdict))
+
+    @property
+    def exit_code(self) -> int:
+        """0 safe, 1 not safe, 3 undecided; 2 if undecided because something was not measured."""
+        if self.answer is Answer.UNDECIDED and self.incomplete:
+            return EXIT_TROUBLE
+        codes = {Answer.SAFE: EXIT_OK, Answer.UNSAFE: EXIT_REGRESSED}
+        return codes.get(self.answer, EXIT_UNDECIDED)
+
+
+def conclude(measured: Measured) -> Upgrade:
+    """The answer, and all that it rests on."""
+    old, new = measured.old, measured.new
+    judgements = judge(new, stand_in(old, new))
+    crashed_before = frozenset(j.item for j in judgements if _crashed(old, j.item))
+    lost = [j.item for j in judgements if j.rung == "absent" and not _absent(old, j.item)]
+    claims, checks = _claims(old, new), _checks(old, new)
+    rounds = {timings.workload: timings.rounds for timings in measured.timings}
+    versions = {side: run.environment.software for side, run in (("old", old), ("new", new))}
+    savings = [
+        judge_saving(e, old=versions["old"], new=versions["new"]) for e in measured.exchanges
+    ]
+    found = Upgrade(
+        measured=measured,
+        judgements=judgements,
+        crashed_before=crashed_before,
+        lost=lost,
+        claims=claims,
+        checks=checks,
+        speeds=speed.judge(rounds),
+        stopped={t.workload: t.crashes for t in measured.timings if t.crashes},
+        savings=savings,
+        answer=Answer.SAFE,
+        because=(),
+        incomplete=_incomplete(measured, judgements),
+    )
+    return _answered(found)
+
+
+def stand_in(old: StoredRun, new: StoredRun) -> Baseline:
+    """OLD in the place of NEW's baseline. Their classes may differ by what is asked about, such as
+    oneDNN: bits and envelopes are compared all the same, as the machine is one."""
+    return msgspec.structs.replace(
+        baseline_from_run(old), environment_class=new.environment.environment_class
+    )
+
+
+def further_seeds(
+    old: StoredRun, new: StoredRun, seeds: Sequence[int]
+) -> tuple[list[tuple[Cell, int]], list[tuple[Cell, int]]]:
+    """The replicas that each side still needs: every seed, of cells whose bits differ.
+
+    Where the first seed trains to the same bits on both sides, so do others: the same operations run
+    on numbers of the same kind. Cells that crash on a side show that under one seed.
+    """
+    wanted: tuple[list[tuple[Cell, int]], list[tuple[Cell, int]]] = ([], [])
+    for cell in dict.fromkeys(item.cell for item in new.plan.items):
+        if not _differs(cell, old, new):
+            continue
+        for side, run in zip(wanted, (old, new), strict=True):
+            side += [(cell, seed) for seed in seeds if (cell, seed) not in run.records]
+    return wanted
+
+
+def further_copies(old: StoredRun, new: StoredRun) -> list[Copy]:
+    """The copies that NEW's rounding envelopes still need."""
+    return copies_wanted(new, stand_in(old, new), alpha=ALPHA)
+
+
+def _differs(cell: Cell, old: StoredRun, new: StoredRun) -> bool:
+    """Whether both sides measured it, and not to the same bits under every seed."""
+    before, after = ({r.seed: r for r in run.of(cell)} for run in (old, new))
+    common = [(before[seed], after[seed]) for seed in before.keys() & after.keys()]
+    if any(r.crash is not None or r.absent for pair in common for r in pair):
+        return False
+    return any(ours.digest != theirs.digest for ours, theirs in common)
+
+
+def _crashed(run: StoredRun, item: Item) -> bool:
+    return any(record.crash is not None for record in run.of(item.cell))
+
+
+def _absent(run: StoredRun, item: Item) -> bool:
+    return any(record.absent for record in run.of(item.cell))
+
+
+def _fails(judgement: Judgement, crashed_before: Collection[Item]) -> bool:
+    crashed = judgement.verdict is Verdict.CRASHED
+    return judgement.verdict.fails and not (crashed and judgement.item in crashed_before)
+
+
+def _wrong(fails: Sequence[bool]) -> Wrong:
+    """Of whether it fails on the old and on the new side; one of them does."""
+    if all(fails):
+        return Wrong.BOTH
+    return Wrong.NEW if fails[1] else Wrong.OLD
+
+
+def _claims(old: StoredRun, new: StoredRun) -> list[ClaimContrast]:
+    contrasts = []
+    for item in new.plan.items:
+        before, after = (
+            {result.claim: result for result in check_claims(item.cell, run.of(item.cell))}
+            for run in (old, new)
+        )
+        for name in dict.fromkeys([*before, *after]):
+            one, other = before.get(name), after.get(name)
+            violated = [result is not None and not result.holds for result in (one, other)]
+            if any(violated):
+                contrasts.append(
+                    ClaimContrast(item=item, wrong=_wrong(violated), old=one, new=other)
+                )
+    return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))
+
+
+def _checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
+    contrasts = []
+    for check in new.plan.checks:
+        one, other = old.checks.get(check), new.checks.get(check)
+        fails = [result is not None and result.fails for result in (one, other)]
+        if any(fails):
+            contrasts.append(CheckContrast(check=check, wrong=_wrong(fails), old=one, new=other))
+    return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))
+
+
+def _incomplete(measured: Measured, judgements: Sequence[Judgement]) -> bool:
+    runs = (measured.old, measured.new)
+    return any(j.verdict is Verdict.MISSING for j in judgements) or any(
+        len(run.results) < len(run.plan.checks) for run in runs
+    )
+
+
+def _answered(found: Upgrade) -> Upgrade:
+    """The answer: not safe if anything fails on the new side that did not on the old one; else
+    undecided if a cell is, or was not measured; else safe. Speed that a noisy machine leaves open is
+    told and does not stop anybody: it says that no slowdown was shown, and how large one may be."""
+    against = _against(found)
+    if against:
+        return dataclasses.replace(found, answer=Answer.UNSAFE, because=against)
+    open_ = _open(found)
+    if open_:
+        return dataclasses.replace(found, answer=Answer.UNDECIDED, because=open_)
+    return dataclasses.replace(found, because=_in_favour(found))
+
+
+def _against(found: Upgrade) -> list[str]:
+    by_verdict = counts(found.failing)
+    told = [f"{_count(number, 'cell')} {verdict.value}" for verdict, number in by_verdict.items()]
+    if found.lost:
+        told.append(f"{_count(len(found.lost), 'cell')} cannot be trained any more")
+    newly = sum(contrast.wrong is Wrong.NEW for contrast in found.checks)
+    if newly:
+        told.append(f"{_count(newly, 'check')} of arithmetic newly out of bounds")
+    claims = {c.item.cell for c in found.claims if c.wrong is Wrong.NEW}
+    if claims:
+        told.append(f"a claim newly violated by {_count(len(claims), 'cell')}")
+    broken = [saving for saving in found.savings if saving.outcome.fails]
+    if broken:
+        told.append(f"{_count(len(broken), 'saved model')} not read back as saved")
+    stopped = [w for w, sides in found.stopped.items() if "new" in sides and "old" not in sides]
+    told += [f"{workload.title}: crashed while timed" for workload in stopped]
+    slower = {w: s for w, s in found.speeds.items() if s.verdict == "slower"}
+    told += [f"{workload.title}: slower, {s.ratio} of time" for workload, s in slower.items()]
+    return told
+
+
+def _open(found: Upgrade) -> list[str]:
+    by_verdict = counts(found.judgements)
+    open_ = (Verdict.MISSING, Verdict.INCONCLUSIVE)
+    told = [
+        f"{_count(by_verdict[verdict], 'cell')} {verdict.value}"
+        for verdict in open_
+        if verdict in by_verdict
+    ]
+    runs = (found.measured.old, found.measured.new)
+    missing = sum(len(run.plan.checks) - len(run.results) for run in runs)
+    if missing:
+        told.append(f"{_count(missing, 'check')} not run")
+    if not found.judgements and not found.measured.new.results:
+        told.append("nothing was measured")
+    return told
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _in_favour(found: Upgrade) -> list[str]:
+    told = [
+        f"{_count(number, 'cell')} {verdict.value}"
+        for verdict, number in reversed(counts(found.judgements).items())
+    ]
+    results = found.measured.new.results
+    if results:
+        told.append(f"{_count(len(results), 'check')} of arithmetic hold as before")
+    if found.savings:
+        told.append("saved models read back as far as promised")
+    decided = [s for s in found.speeds.values() if s.verdict != "undecided"]
+    if found.speeds:
+        told.append(f"speed the same or better in {len(decided)} of {len(found.speeds)} workloads")
+    return told
