@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -100,6 +101,8 @@ class Options:
     tier: str
     folder: Path
     """Of the upgrade."""
+    runs: Mapping[Side, Path] = dataclasses.field(default_factory=dict)
+    """Of each side's run, if it is not below ``folder``; one that is there is continued."""
     resume: bool = False
     grids: Sequence[str] = ()
     expression: str = ""
@@ -120,6 +123,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     schema: int = SCHEMA
     tier: str
     sides: dict[Side, SideFacts]
+    runs: dict[Side, str]
+    """Folders of the sides' runs, relative to this file's."""
     left_out: list[str] = []
 
     def __post_init__(self) -> None:
@@ -197,8 +202,10 @@ class UpgradeRun:
         self._built = built
         self._stream = stream
         self._say = lambda text: print(text, file=stream, flush=True)
+        self._runs = {side: options.runs.get(side, options.folder / side) for side in SIDES}
         self.description = Description(
             tier=options.tier,
+            runs={side: os.path.relpath(self._runs[side], options.folder) for side in SIDES},
             sides={side: facts(built[side], options.variables.get(side, {})) for side in SIDES},
             left_out=left_out(options),
         )
@@ -215,16 +222,15 @@ class UpgradeRun:
         plan, seeds = planned(options)
         data = mnist.load(directory=options.data_dir, sources=tuple(options.data_sources))
         with _claimed(options, self.description):
-            folders = {side: options.folder / side for side in SIDES}
             train_pair(
-                folders,
+                self._runs,
                 self._built,
                 plan,
                 seeds,
                 placement=options.placement,
                 data=data,
                 stream=self._stream,
-                names={side: side for side in SIDES},
+                names={side: self._runs[side].name for side in SIDES},
             )
             if "saving" not in options.skip:
                 self._exchange(data.fingerprint)
@@ -430,8 +436,8 @@ def read_upgrade(folder: Path) -> Measured:
     return Measured(
         path=folder,
         sides=description.sides,
-        old=read_run(folder / "old"),
-        new=read_run(folder / "new"),
+        old=read_run(folder / description.runs["old"]),
+        new=read_run(folder / description.runs["new"]),
         timings=_read_list(folder / SPEED, Timings),
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,

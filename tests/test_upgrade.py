@@ -1,0 +1,207 @@
+"""Tests of what an upgrade is asked with, plans, keeps and goes on from."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import cli, commandline
+from bench.errors import BenchError
+from bench.execution.cluster import Placement
+from bench.execution.environments import Built
+from bench.timings import SIDES, Side
+from bench.upgrade import UPGRADE, Options, UpgradeRun, is_upgrade, planned, read_upgrade
+from bench.upgrade_commands import sides_of
+from bench.upgrade_grids import UPGRADE_GRIDS
+from bench.verdict.upgrade import Answer, conclude
+
+#: Two cells whose graphs are small.
+CELLS = "depth:1- and relu"
+
+
+def asked(*words: str) -> argparse.Namespace:
+    return commandline.build_parser(cli, version="0").parse_args(["upgrade", *words])
+
+
+def options(folder: Path, **changes: object) -> Options:
+    given = {"tier": "quick", "folder": folder, "placement": Placement(workers=2)}
+    return Options(**{**given, **changes})
+
+
+# --- Sides
+
+
+def test_two_requirements_are_old_and_new() -> None:
+    sides = sides_of(asked("2.20", "tensorflow-cpu==2.21.0 keras==3.12.*"))
+    assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
+    assert sides["new"].requirements == ("tensorflow-cpu==2.21.0", "keras==3.12.*")
+
+
+def test_an_interpreter_takes_the_place_of_a_requirement() -> None:
+    """On either side; the requirement is then the other side's."""
+    sides = sides_of(asked("2.21", "--old-python", sys.executable))
+    assert sides["old"].python
+    assert sides["new"].requirements == ("tensorflow-cpu==2.21.*",)
+    sides = sides_of(asked("2.20", "--new-python", sys.executable))
+    assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
+    assert sides["new"].python
+
+
+@pytest.mark.parametrize("words", [["2.21"], ["--old-python", sys.executable]])
+def test_one_side_stands_for_both_where_their_variables_differ(words: list[str]) -> None:
+    """The same version under another setting."""
+    sides = sides_of(asked(*words, "--new-env", "TF_ENABLE_ONEDNN_OPTS=0"))
+    assert sides["old"].requirements == sides["new"].requirements
+    assert sides["old"].python == sides["new"].python
+    assert sides["old"].variables == {}
+    assert sides["new"].variables == {"TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "two sides are needed"),
+        (["2.21"], "two sides are needed"),
+        (["2.21", "--old-env", "A=1", "--new-env", "A=1"], "two sides are needed"),
+        (["2.19", "2.20", "2.21"], "3 sides are given by requirements"),
+        (["2.20", "2.21", "--new-python", "/usr/bin/python3"], "2 sides are given by requirements"),
+    ],
+)
+def test_too_few_and_too_many_sides_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        sides_of(asked(*words))
+
+
+# --- The plan
+
+
+def test_every_cell_of_every_grid_is_planned_under_one_seed(tmp_path: Path) -> None:
+    """And the tier's seeds for cells whose bits differ, and the checks."""
+    plan, seeds = planned(options(tmp_path))
+    assert len(plan.items) == sum(len(grid.cells("quick")) for grid in UPGRADE_GRIDS.values())
+    assert (plan.seeds, seeds) == ([0], [0, 1, 2])
+    assert len(plan.checks) > 400
+    assert not plan.selected
+
+
+def test_selecting_cells_leaves_out_the_checks(tmp_path: Path) -> None:
+    plan, _ = planned(options(tmp_path, grids=["optimizer"], expression="adam and not global_norm"))
+    assert {item.grid for item in plan.items} == {"optimizer"}
+    assert all("opt:adam" in item.id for item in plan.items)
+    assert plan.checks == []
+    assert plan.selected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tier": "slow"}, "no tier 'slow'"),
+        ({"grids": ["width"]}, "no grid 'width'"),
+        ({"expression": "nothing_like_it"}, "no cell of tier quick is selected"),
+    ],
+)
+def test_a_plan_of_nothing_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BenchError, match=message):
+        planned(options(tmp_path, **changes))
+
+
+# --- The whole, with the real TensorFlow on both sides
+
+
+def built(variables: dict[str, str], folder: Path) -> Built:
+    own = {"PYTHONPATH": str(Path(__file__).parents[1]), **variables}
+    return Built(
+        python=Path(sys.executable),
+        lock="tensorflow==0",
+        key=repr(variables),
+        variables=own,
+        label=f"python in {folder.name}",
+    )
+
+
+@pytest.fixture
+def images(
+    images_file: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(image_cache[0]))
+    return images_file
+
+
+def upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
+    """Runs it between two processes' environments; what was printed, and what is concluded."""
+    sides: dict[Side, Built] = {
+        side: built((new or {}) if side == "new" else {}, chosen.folder) for side in SIDES
+    }
+    stream = io.StringIO()
+    measured = UpgradeRun(chosen, sides, stream=stream).measure()
+    return stream.getvalue(), conclude(measured)
+
+
+def test_the_same_environment_on_both_sides_is_safe_and_resumes(
+    tmp_path: Path, images: Path
+) -> None:
+    """Bits are equal under one seed, and no other is trained. A second start with the same sides has
+    nothing left to do; without ``resume``, or with other sides, it is refused."""
+    chosen = options(tmp_path / "same", expression=CELLS, skip={"speed", "saving"}, data_dir=images)
+    _, found = upgrade(chosen)
+    assert found.answer is Answer.SAFE
+    assert found.exit_code == 0
+    assert {judgement.verdict.value for judgement in found.judgements} == {"identical"}
+    assert all("1 seed" in judgement.reason for judgement in found.judgements)
+    assert is_upgrade(chosen.folder)
+    kept = {side: getattr(found.measured, side).records for side in SIDES}
+    with pytest.raises(BenchError, match="already holds"):
+        upgrade(chosen)
+    again = Options(**{**vars(chosen), "resume": True})
+    with pytest.raises(BenchError, match="of the same sides"):
+        upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
+    _, found = upgrade(again)
+    assert {side: getattr(found.measured, side).records for side in SIDES} == kept
+
+
+def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None:
+    """SGD's rate a tenth of a percent off on the new side: every seed is trained, copies too, and the
+    change is found with the first update."""
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    (planted / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'bench.execution.trainer' in sys.orig_argv:\n"
+        "    import tensorflow as tf\n"
+        "    class SGD(tf.keras.optimizers.SGD):\n"
+        "        def apply_gradients(self, pairs, *args, **kwargs):\n"
+        "            pairs = [(gradient * 1.001, variable) for gradient, variable in pairs]\n"
+        "            return super().apply_gradients(pairs, *args, **kwargs)\n"
+        "    tf.keras.optimizers.SGD = SGD\n"
+    )
+    chosen = options(
+        tmp_path / "planted-run",
+        expression="depth/depth:1-arch:mlp-act:relu-init:he_normal-norm:none",
+        skip={"speed"},
+        data_dir=images,
+    )
+    path = f"{planted}:{Path(__file__).parents[1]}"
+    _, found = upgrade(chosen, {"PYTHONPATH": path})
+    assert found.answer is Answer.UNSAFE
+    assert found.exit_code == 1
+    (judgement,) = found.failing
+    assert judgement.envelope is not None
+    assert judgement.envelope.seeds == 3
+    assert judgement.envelope.departure is not None
+    assert "layer 1" in judgement.envelope.departure.tensor
+    assert {saving.outcome.fails for saving in found.savings} == {False}
+    assert "cell changed" in found.because[0]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / UPGRADE).write_text('{"schema": 99, "tier": "quick", "sides": {}, "runs": {}}')
+    with pytest.raises(BenchError, match=r"upgrade\.json.*schema 99"):
+        read_upgrade(folder)
