@@ -12,7 +12,7 @@ from pathlib import Path
 import bench
 from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.run import Item, StoredRun, latest_run, read_run, write_atomically
+from bench.run import REPORT, Item, StoredRun, latest_run, read_run, write_atomically
 
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
@@ -55,6 +55,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+# Upgrades
+
+
+def upgrade(arguments: argparse.Namespace) -> int:
+    """Says whether an upgrade is safe."""
+    from bench.upgrade_commands import upgrade as command
+
+    return command(arguments)
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """Writes a script that shows what an upgrade changed."""
+    from bench.upgrade_commands import reproduce as command
+
+    return command(arguments)
+
+
+def matrix(arguments: argparse.Namespace) -> int:
+    """Measures a chain of versions."""
+    from bench.upgrade_commands import matrix as command
+
+    return command(arguments)
+
+
 # Runs
 
 
@@ -64,11 +88,20 @@ def find_run(name: str, results: Path) -> StoredRun:
     Raises:
         BenchError: there is none, or it is damaged.
     """
+    return read_run(find_folder(name, results))
+
+
+def find_folder(name: str, results: Path) -> Path:
+    """The folder of the run that a user means.
+
+    Raises:
+        BenchError: there is none.
+    """
     if name == "latest":
-        return read_run(latest_run(results))
+        return latest_run(results)
     for path in (Path(name), results / name):
         if path.is_dir():
-            return read_run(path)
+            return path
     raise BenchError(
         f"no run {name!r}: neither a folder nor a name below {results}/",
         hint="name a folder, a run below --results DIR, or 'latest'",
@@ -77,7 +110,7 @@ def find_run(name: str, results: Path) -> StoredRun:
 
 def report(arguments: argparse.Namespace) -> int:
     """Judges a stored run again and writes its report."""
-    from bench.report.files import write_full_report
+    from bench.report.files import write_reports
     from bench.report.markdown import full_report
     from bench.report.terminal import summary_lines
     from bench.verdict.judging import baseline_for, judge_with_claims
@@ -96,7 +129,10 @@ def report(arguments: argparse.Namespace) -> int:
         path = Path(arguments.output)
         write_atomically(path, text.encode())
     else:
-        path = write_full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+        warning = write_reports(run, judgements, baseline=baseline, total_sec=total_sec)
+        if warning is not None:
+            print(f"bench: warning: {warning}", file=sys.stderr)
+        path = run.path / REPORT
     lines = summary_lines(run, judgements, baseline=baseline, report=path, total_sec=total_sec)
     print("\n".join(lines))
     return exit_code(judgements, run)
@@ -128,6 +164,16 @@ def compare(arguments: argparse.Namespace) -> int:
         for warning in warnings:
             print(f"bench: warning: {warning}", file=sys.stderr)
     return exit_code(judgements, after)
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    """Writes the union of several runs as a run of its own."""
+    from bench.merge import merge, summary
+
+    paths = [find_folder(name, arguments.results) for name in arguments.runs]
+    merged = merge(paths, arguments.results / arguments.run)
+    print("\n".join(summary(merged)))
+    return EXIT_OK
 
 
 # Theory

@@ -29,6 +29,8 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"bench {version}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
+    _upgrade(commands, handlers)
+
     data = _group(commands, "data", "the images: get, verify, find")
     fetch = _add(
         data,
@@ -70,6 +72,19 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     compare.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
     _results(compare)
 
+    merge = _add(
+        commands,
+        "merge",
+        handlers.merge,
+        "put runs of one tier's parts together into one run",
+        "bench merge results/shards/* --run nightly",
+    )
+    merge.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a folder, a name below --results, or 'latest'"
+    )
+    merge.add_argument("--run", required=True, metavar="NAME", help="name of the run to write")
+    _results(merge)
+
     _theory(commands, handlers)
     _history(commands, handlers)
 
@@ -86,6 +101,128 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     grids.add_argument("grid", nargs="?", metavar="GRID", help="only this one")
     grids.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
     return parser
+
+
+def _upgrade(commands: Any, handlers: Any) -> None:
+    upgrade = _add(
+        commands,
+        "upgrade",
+        handlers.upgrade,
+        "say whether an upgrade of TensorFlow is safe: measure two versions side by side",
+        "bench upgrade tensorflow-cpu==2.20.0 tensorflow-cpu==2.21.0\n"
+        'bench upgrade 2.20 "tensorflow-cpu==2.21.0 keras==3.12.*" --grid depth\n'
+        "bench upgrade 2.21 --new-env TF_ENABLE_ONEDNN_OPTS=0",
+        exits="exit codes: 0 safe; 1 not safe; 2 trouble, nothing is said of TensorFlow; 3 undecided",
+    )
+    upgrade.add_argument(
+        "requirements",
+        nargs="*",
+        metavar="SIDE",
+        help="OLD, then NEW: pip requirements such as tensorflow-cpu==2.21.0, or a version",
+    )
+    for side in ("old", "new"):
+        upgrade.add_argument(
+            f"--{side}-python",
+            default="",
+            metavar="PATH",
+            help=f"the {side} side is this interpreter or virtual environment",
+        )
+        upgrade.add_argument(
+            f"--{side}-env",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"environment variable of the {side} side's processes; may be repeated",
+        )
+    _selection(upgrade)
+    upgrade.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        choices=("cells", "checks", "saving", "speed"),
+        help="leave this part out; may be repeated",
+    )
+    upgrade.add_argument("--run", metavar="NAME", help="name of the results (default: the time)")
+    upgrade.add_argument("--resume", action="store_true", help="continue the one named by --run")
+    _measuring(upgrade)
+
+    reproduce = _add(
+        commands,
+        "reproduce",
+        handlers.reproduce,
+        "write a short script that shows what an upgrade changed, and run it on both sides",
+        "bench reproduce results/20261120-020000-quick-upgrade opt:nadam --output nadam.py",
+        exits="exit codes: 0 it shows the change; 2 trouble; 3 it does not",
+    )
+    reproduce.add_argument("upgrade", type=Path, metavar="RUN", help="what bench upgrade wrote")
+    reproduce.add_argument("cell", metavar="CELL", help="GRID/ID, its id, or a part of it")
+    reproduce.add_argument("--output", type=Path, metavar="FILE", help="write the script here")
+    _results(reproduce)
+
+    matrix = _add(
+        commands,
+        "matrix",
+        handlers.matrix,
+        "measure a chain of versions, and tell what changed at which step",
+        "bench matrix 2.18 2.19 2.20 2.21",
+        exits="exit codes: as of upgrade, the worst step's",
+    )
+    matrix.add_argument(
+        "requirements", nargs="+", metavar="SIDE", help="as of upgrade, the oldest version first"
+    )
+    _selection(matrix)
+    matrix.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        choices=("cells", "checks", "saving"),
+        help="leave this part out; may be repeated; speed is left to upgrade",
+    )
+    matrix.add_argument(
+        "--run",
+        metavar="NAME",
+        help="name of the results (default: the time); one that is there is continued",
+    )
+    _measuring(matrix)
+
+
+def _measuring(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that build environments and measure in them."""
+    parser.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="seeds of cells whose bits differ (default: the tier's); others get one",
+    )
+    parser.add_argument(
+        "--package",
+        default="tensorflow-cpu",
+        metavar="P",
+        help="what bare versions are versions of (default: tensorflow-cpu)",
+    )
+    parser.add_argument(
+        "--python", default="", metavar="V", help="build with this Python: 3.12, or a path"
+    )
+    parser.add_argument(
+        "--refresh", action="store_true", help="resolve the requirements anew, not as last time"
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="where environments are kept (default: the cache)"
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"), help="default: cpu")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="of both sides together (default: one per core)"
+    )
+    parser.add_argument(
+        "--cell-timeout",
+        type=float,
+        default=300.0,
+        metavar="SEC",
+        help="a replica that takes longer has crashed (default: 300)",
+    )
+    _results(parser)
+    _data_dir(parser)
 
 
 def _theory(commands: Any, handlers: Any) -> None:
@@ -199,13 +336,13 @@ def _group(commands: Any, name: str, text: str) -> Any:
 
 
 def _add(
-    commands: Any, name: str, handler: Any, text: str, example: str
+    commands: Any, name: str, handler: Any, text: str, example: str, exits: str = _EXIT
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
         description=_sentence(text),
-        epilog=f"example:\n{textwrap.indent(example, '  ')}\n\n{_EXIT}",
+        epilog=f"example:\n{textwrap.indent(example, '  ')}\n\n{exits}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=handler)

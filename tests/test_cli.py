@@ -78,6 +78,7 @@ def commands() -> list[list[str]]:
         ["data", "where"],
         ["report"],
         ["compare"],
+        ["merge"],
         ["theory"],
         ["history"],
         ["baseline"],

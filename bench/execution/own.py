@@ -1,7 +1,8 @@
-"""What bench itself brings into an environment: a copy of its files, and what these import."""
+"""What bench itself brings to a training process: a copy of its files, and what these import."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import importlib.metadata
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 import bench
 from bench.errors import BenchError
+from bench.execution.keeping import use
 
 DISTRIBUTION = "tensorflow-regression-bench"
 #: Of bench's dependencies, those that a training process may import, at any time; each is also the name
@@ -63,30 +65,45 @@ class OwnCopy(NamedTuple):
 
 
 def bench_copy(cache: Path) -> OwnCopy:
-    """A copy of the running bench below ``cache``, be it a checkout or installed.
+    """A copy of the running bench below ``cache``, be it a checkout or installed, noted as used.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    copies = cache / "copies"
+    copies = (cache / "copies").absolute()
     copies.mkdir(parents=True, exist_ok=True)
     source = Path(bench.__file__).parent
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    found = _whole(copies / hash_files(source))
+    if found:
+        return found
     with tempfile.TemporaryDirectory(prefix="copying-", dir=copies) as scratch:
         new = Path(scratch, "new")
+        ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, new / "bench", ignore=ignore)
-        copied = OwnCopy(copies.absolute() / hash_files(new), hash_files(new))
-        appear(new, copied.folder)
-    return copied
+        name = hash_files(new / "bench")  # not the source's: somebody may be editing that
+        folder = copies / name
+        if not _whole(folder):
+            with contextlib.suppress(FileNotFoundError):  # a damaged copy goes with the scratch
+                folder.rename(Path(scratch, "damaged"))
+            appear(new, folder)
+    return OwnCopy(folder, name)
+
+
+def _whole(folder: Path) -> OwnCopy | None:
+    """A copy that holds what its name says; noted as used."""
+    if use(folder) and hash_files(folder / "bench") == folder.name:
+        return OwnCopy(folder, folder.name)
+    return None
 
 
 def hash_files(folder: Path) -> str:
     """SHA-256 over names and contents, without what Python compiles."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+        relative = path.relative_to(folder)
+        if path.is_file() and "__pycache__" not in relative.parts:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
-            total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
+            total.update(f"{relative.as_posix()}\n{content}\n".encode())
     return total.hexdigest()[:20]
 
 

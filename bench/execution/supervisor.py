@@ -21,11 +21,13 @@ from typing import IO, Literal
 import msgspec
 import psutil
 
+import bench
 from bench.cell import Cell
 from bench.check import Check, CheckResult
 from bench.copies import Copy, CopyResult
 from bench.errors import BenchError
 from bench.execution import protocol
+from bench.mnist import CACHE_DIR_VARIABLE, cache_directory
 from bench.record import Crash, Record
 from bench.saved import FORMATS, Loaded, Written
 
@@ -49,7 +51,8 @@ class Supervisor:
     Args:
         settings: what the process is told at its start.
         environment: variables added to this process' own.
-        python: interpreter whose TensorFlow is used; default: this one.
+        python: interpreter whose TensorFlow is used, a name on PATH or an absolute path; default: this
+            one.
         memory_limit_bytes: resident memory beyond which the process is killed; 0: none.
         name: of the worker, for records and messages.
     """
@@ -70,11 +73,12 @@ class Supervisor:
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - until close()
-        self._keras_home = tempfile.TemporaryDirectory(prefix="bench-keras-")
+        self._folder = tempfile.TemporaryDirectory(prefix="bench-training-")
         self._unread = b""
 
     def start(self) -> protocol.Ready:
-        """Starts a new process in place of any that runs.
+        """Starts a new process in place of any that runs, in an empty folder of its own: Python 3.10
+        looks for modules in the folder that it is started in, whatever its variables say.
 
         Raises:
             BenchError: TensorFlow cannot be imported or set up there: no finding about a cell.
@@ -82,16 +86,21 @@ class Supervisor:
         self._end()
         self._unread = b""
         self._mark = self._output.seek(0, os.SEEK_END)
+        keras, working = Path(self._folder.name, "keras"), Path(self._folder.name, "working")
+        for folder in (keras, working):
+            folder.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [self._python, "-m", "bench.execution.trainer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,
+            cwd=working,
             env={
                 **os.environ,
+                **_from_anywhere(),
                 **_VARIABLES,
                 "KERAS_BACKEND": "tensorflow",
-                "KERAS_HOME": self._keras_home.name,  # a user's keras.json may say otherwise
+                "KERAS_HOME": str(keras),  # a user's keras.json may say otherwise
                 **self._environment,
             },
             start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
@@ -185,7 +194,9 @@ class Supervisor:
             BenchError: a process could not be started.
         """
         try:
-            reply = self._request(protocol.Save(folder=str(folder), model=model), timeout_sec)
+            reply = self._request(
+                protocol.Save(folder=str(folder.absolute()), model=model), timeout_sec
+            )
         except CrashError as crashed:
             message = crashed.crash.message
             return [Written(model=model, format=name, error=message) for name in FORMATS]
@@ -199,7 +210,7 @@ class Supervisor:
         Raises:
             BenchError: a process could not be started.
         """
-        message = protocol.Load(folder=str(folder), model=model, format=format_)
+        message = protocol.Load(folder=str(folder.absolute()), model=model, format=format_)
         try:
             reply = self._request(message, timeout_sec)
         except CrashError as crashed:
@@ -232,7 +243,7 @@ class Supervisor:
         """Ends the process, if one runs, and forgets what it printed."""
         self._end()
         self._output.close()
-        self._keras_home.cleanup()
+        self._folder.cleanup()
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -310,6 +321,21 @@ class Supervisor:
         end = self._output.seek(0, os.SEEK_END)
         start = self._output.seek(max(self._mark, end - _OUTPUT_BYTES))
         return self._output.read(end - start).decode(errors="replace").strip()
+
+
+def _from_anywhere() -> dict[str, str]:
+    """What this process' variables lead to from its working folder, for one that has another."""
+    named = os.environ.get("PYTHONPATH", "")
+    folders = named.split(os.pathsep) if named else []
+    found = Path(bench.__file__).absolute().parents[1]
+    if found == Path.cwd():  # only `python -m` in a checkout led to it, perhaps
+        folders.insert(0, str(found))
+    variables = {}
+    if folders:
+        variables["PYTHONPATH"] = os.pathsep.join(str(Path(one).absolute()) for one in folders)
+    if os.environ.get(CACHE_DIR_VARIABLE):
+        variables[CACHE_DIR_VARIABLE] = str(cache_directory())
+    return variables
 
 
 #: TensorFlow's banners would bury the last output; a fatal signal prints a Python traceback. NumPy's

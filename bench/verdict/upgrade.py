@@ -20,7 +20,7 @@ from bench.cell import Cell
 from bench.check import Check, CheckResult
 from bench.copies import Copy
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
-from bench.record import Crash
+from bench.record import Crash, Record
 from bench.run import Item, StoredRun
 from bench.theory.claim import ClaimResult
 from bench.theory.claims import check_claims
@@ -140,7 +140,7 @@ def conclude(measured: Measured) -> Upgrade:
     old, new = measured.old, measured.new
     judgements = judge(new, stand_in(old, new))
     crashed_before = frozenset(j.item for j in judgements if _crashed(old, j.item))
-    lost = [j.item for j in judgements if j.rung == "absent" and not _absent(old, j.item)]
+    lost = [j.item for j in judgements if j.rung == "absent" and _trained(old, j.item)]
     claims, checks = _claims(old, new), _checks(old, new)
     rounds = {timings.workload: timings.rounds for timings in measured.timings}
     versions = {side: run.environment.software for side, run in (("old", old), ("new", new))}
@@ -204,11 +204,24 @@ def _differs(cell: Cell, old: StoredRun, new: StoredRun) -> bool:
 
 
 def _crashed(run: StoredRun, item: Item) -> bool:
-    return any(record.crash is not None for record in run.of(item.cell))
+    return any(record.crash is not None and _attempted(record) for record in run.of(item.cell))
 
 
-def _absent(run: StoredRun, item: Item) -> bool:
-    return any(record.absent for record in run.of(item.cell))
+def _attempted(record: Record) -> bool:
+    return record.crash is None or record.crash.reason != "not attempted"
+
+
+def _unmeasured(run: StoredRun) -> set[Cell]:
+    """Cells of which a planned replica was not tried."""
+    return {
+        cell
+        for cell, seed in run.plan.replicas()
+        if (record := run.records.get((cell, seed))) is None or not _attempted(record)
+    }
+
+
+def _trained(run: StoredRun, item: Item) -> bool:
+    return any(record.outcome in ("trained", "diverged") for record in run.of(item.cell))
 
 
 def _fails(judgement: Judgement, crashed_before: Collection[Item]) -> bool:
@@ -253,7 +266,7 @@ def _checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
 def _incomplete(measured: Measured, judgements: Sequence[Judgement]) -> bool:
     runs = (measured.old, measured.new)
     return any(j.verdict is Verdict.MISSING for j in judgements) or any(
-        len(run.results) < len(run.plan.checks) for run in runs
+        len(run.results) < len(run.plan.checks) or _unmeasured(run) for run in runs
     )
 
 
@@ -299,13 +312,32 @@ def _open(found: Upgrade) -> list[str]:
         for verdict in open_
         if verdict in by_verdict
     ]
+    unmeasured = _unmeasured(found.measured.old)
+    before = [
+        j
+        for j in found.judgements
+        if j.item.cell in unmeasured and j.verdict is not Verdict.MISSING
+    ]
+    if before:
+        told.append(f"{_count(len(before), 'cell')} not measured on the old side")
     runs = (found.measured.old, found.measured.new)
     missing = sum(len(run.plan.checks) - len(run.results) for run in runs)
     if missing:
         told.append(f"{_count(missing, 'check')} not run")
-    if not found.judgements and not found.measured.new.results:
-        told.append("nothing was measured")
+    if not told and not _compared(found):
+        told.append("nothing could be compared")
     return told
+
+
+def _compared(found: Upgrade) -> bool:
+    """Whether anything was measured on both sides and decided."""
+    without = (Verdict.CRASHED, Verdict.MISSING, Verdict.NOT_COMPARABLE, Verdict.NEW)
+    return (
+        any(judgement.verdict not in without for judgement in found.judgements)
+        or any(result.compared for result in found.measured.new.results)
+        or any(each.verdict != "undecided" for each in found.speeds.values())
+        or bool(found.savings)
+    )
 
 
 def _count(number: int, noun: str) -> str:
@@ -317,9 +349,21 @@ def _in_favour(found: Upgrade) -> list[str]:
         f"{_count(number, 'cell')} {verdict.value}"
         for verdict, number in reversed(counts(found.judgements).items())
     ]
-    results = found.measured.new.results
-    if results:
-        told.append(f"{_count(len(results), 'check')} of arithmetic hold as before")
+    before = found.measured.old.checks
+    held = [
+        result
+        for result in found.measured.new.results
+        if result.compared
+        and not result.fails
+        and (one := before.get(result.check)) is not None
+        and not one.fails
+    ]
+    if held:
+        verb = "holds" if len(held) == 1 else "hold"
+        told.append(f"{_count(len(held), 'check')} of arithmetic {verb} on both sides")
+    known = sum(contrast.wrong is Wrong.BOTH for contrast in found.checks)
+    if known:
+        told.append(f"{_count(known, 'check')} of arithmetic wrong on both sides")
     if found.savings:
         told.append("saved models read back as far as promised")
     decided = [s for s in found.speeds.values() if s.verdict != "undecided"]

@@ -18,9 +18,9 @@ import pytest
 import bench
 from bench.check import FAMILIES
 from bench.errors import BenchError
-from bench.execution import environments, installers, own
+from bench.execution import installers, own
 from bench.execution.environments import Built, describe, prepare, prepare_pair
-from bench.execution.requirements import Side, parse_side
+from bench.execution.requirements import Side, lock_versions, parse_side
 from wheels import make_index, make_wheel
 
 HERE = Path(__file__).parent
@@ -63,9 +63,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: Path) -> Plac
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of bench that nobody edits while the tests run."""
+    """A copy of bench that nobody edits while the tests run, without what these do not need."""
     folder = tmp_path_factory.mktemp("frozen")
-    shutil.copytree(Path(bench.__file__).parent, folder / "bench")
+    idle = ("__pycache__", "mnist", "numerics", "report", "theory", "verdict")
+    source = Path(bench.__file__).parent
+    shutil.copytree(source, folder / "bench", ignore=shutil.ignore_patterns(*idle))
     return folder
 
 
@@ -123,17 +125,39 @@ def run_in(built: Built, code: str) -> str:
     return done.stdout.strip()
 
 
+def preparing(place: Place, text: str, **variables: str) -> subprocess.Popen[str]:
+    """Another process, with a group of its own, that prepares an environment and prints its path."""
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "fake" / "prepare.py"), str(place.cache), text],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the process, or what it has started, has made this file."""
+    deadline = time.monotonic() + TIMEOUT_SEC
+    while not path.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
 def check_is_complete(built: Built) -> None:
-    """TensorFlow, what bench needs, and bench are there, each from the environment itself."""
-    names = ["bench", "tensorflow", *own.NEEDED]
+    """TensorFlow and what bench needs come from the environment itself, and bench from its copy."""
+    names = ["tensorflow", *own.NEEDED, "bench"]
     code = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)})"
+    *paths, copied = run_in(built, code).split()
     folder = str(built.python.parents[1])
-    assert all(path.startswith(folder) for path in run_in(built, code).split())
-    assert run_in(built, "import bench; print(bench.__version__)") == bench.__version__
+    assert all(path.startswith(folder) for path in paths)
+    assert copied == str(Path(built.variables["PYTHONPATH"], "bench", "__init__.py"))
+    assert not list(Path(folder).glob("lib/python3.*/site-packages/bench"))
 
 
 def test_an_environment_holds_what_was_asked_for_and_what_bench_needs(place: Place) -> None:
-    """The lock is complete, sorted, with the newest versions that fit; bench is a copy."""
+    """The lock is complete, sorted, with the newest versions that fit; bench is not part of it."""
     built = place.prepare("2.20 keras==3.10.*")
     check_is_complete(built)
     lines = built.lock.splitlines()
@@ -188,15 +212,8 @@ def test_a_process_killed_halfway_costs_nothing_but_time(
 ) -> None:
     """What it left is not taken for an environment, and is removed."""
     stuck = place.folder / "stuck"
-    command = [sys.executable, str(HERE / "fake" / "prepare.py"), str(place.cache), "2.21"]
-    with subprocess.Popen(
-        command, env={**os.environ, "FAKE_STUCK": str(stuck)}, start_new_session=True
-    ) as process:
-        deadline = time.monotonic() + TIMEOUT_SEC
-        while not stuck.exists():
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
+    with preparing(place, "2.21", FAKE_STUCK=str(stuck)) as process:
+        wait_for(stuck, process)
         os.killpg(process.pid, signal.SIGKILL)
     assert len(place.scratch()) == 1
     assert [one.name for one in (place.cache / "environments").iterdir()] == [
@@ -208,14 +225,13 @@ def test_a_process_killed_halfway_costs_nothing_but_time(
 
 def test_two_processes_build_one_environment(place: Place) -> None:
     """The second waits for the first, and takes what it built."""
-    command = [sys.executable, str(HERE / "fake" / "prepare.py"), str(place.cache), "2.20"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [preparing(place, "2.20") for _ in range(2)]
     printed = [process.communicate(timeout=TIMEOUT_SEC)[0] for process in both]
     assert printed[0] == printed[1] != ""
     assert place.calls("pip install") == 1
 
 
-@pytest.mark.parametrize("what", ["package", "other version", "interpreter", "bench", "marker"])
+@pytest.mark.parametrize("what", ["package", "other version", "interpreter", "marker"])
 def test_a_damaged_environment_is_built_again(place: Place, template: Path, what: str) -> None:
     """An environment that lacks anything of its lock, or does not start, is not used."""
     built = place.fill(template)
@@ -229,8 +245,6 @@ def test_a_damaged_environment_is_built_again(place: Place, template: Path, what
         metadata.write_text(metadata.read_text().replace("3.12.0", "3.11.0"))
     elif what == "interpreter":
         built.python.unlink()
-    elif what == "bench":
-        shutil.rmtree(site / "bench")
     else:
         (folder.parent / "environment.json").write_text("{")
     again = place.prepare("2.20")
@@ -272,33 +286,96 @@ def test_numpy_is_held_to_what_tensorflow_was_compiled_for(place: Place) -> None
         assert "numpy==1.26.4" in place.prepare("2.14.0").lock
 
 
-def test_both_sides_of_a_pair(place: Place) -> None:
-    """Two versions are two environments on one Python; both run the same bench."""
+def test_both_sides_of_a_pair_are_built_at_the_same_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions on one Python, running the same bench; neither of these installations ends before
+    the other one has begun."""
+    (place.folder / "meeting").mkdir()
+    monkeypatch.setenv("FAKE_MEETING", str(place.folder / "meeting"))
     old, new = prepare_pair(parse_side("2.20"), parse_side("2.21"), cache=place.cache)
     assert old.key != new.key
-    assert describe(old)["python"] == describe(new)["python"]
-    assert [describe(one)["tensorflow"] for one in (old, new)] == ["2.20.0", "2.21.0"]
+    described = [describe(one) for one in (old, new)]
+    assert [one["tensorflow"] for one in described] == ["2.20.0", "2.21.0"]
+    assert described[0]["python"] == described[1]["python"]
+    assert old.variables == new.variables
     assert len(list((place.cache / "copies").iterdir())) == 1
 
 
-def test_another_bench_is_another_environment(
+def test_one_environment_under_two_settings(place: Place, template: Path) -> None:
+    """Sides with equal requirements share it, and nobody waits for anybody."""
+    place.fill(template)
+    said: list[str] = []
+    old, new = parse_side("2.20"), parse_side("2.20", variables=["TF_ENABLE_ONEDNN_OPTS=0"])
+    first, second = prepare_pair(old, new, cache=place.cache, say=said.append)
+    assert first.python == second.python
+    assert first.variables | {"TF_ENABLE_ONEDNN_OPTS": "0"} == second.variables
+    assert said == []
+
+
+@pytest.mark.parametrize("order", ["old", "new"])
+def test_a_side_that_cannot_be_had_ends_the_waiting_of_the_other(place: Place, order: str) -> None:
+    """Also while another process builds that one; its own words are shown, not the other's."""
+    stuck = place.folder / "stuck"
+    with preparing(place, "2.21", FAKE_STUCK=str(stuck)) as process:
+        wait_for(stuck, process)
+        sides = [parse_side("2.20 keras==3.5.*"), parse_side("2.21")]
+        said: list[str] = []
+        with pytest.raises(BenchError, match="No solution found"):
+            prepare_pair(
+                *(sides if order == "old" else sides[::-1]), cache=place.cache, say=said.append
+            )
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL)
+    assert any("is being built already" in line for line in said)
+
+
+def test_another_bench_needs_no_other_environment(
     place: Place, template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sides never run an older bench than the one that compares them."""
+    """Sides never run an older bench than the one that compares them; nothing is installed for it."""
     first = place.fill(template)
     edited = tmp_path / "edited" / "bench"
     shutil.copytree(Path(bench.__file__).parent, edited)
     monkeypatch.setattr(bench, "__file__", str(edited / "__init__.py"))
-    assert place.prepare("2.20").key == first.key
+    assert place.prepare("2.20") == first
     (edited / "cell.py").write_text((edited / "cell.py").read_text() + "EDITED = 1\n")
     second = place.prepare("2.20")
-    assert second.key != first.key
-    assert (
-        run_in(
-            second, "import bench; print('EDITED' in open(bench.__path__[0] + '/cell.py').read())"
-        )
-        == "True"
-    )
+    assert (second.key, second.python) == (first.key, first.python)
+    assert place.calls("pip") == 0
+    code = "import bench; print('EDITED' in open(bench.__path__[0] + '/cell.py').read())"
+    assert [run_in(built, code) for built in (first, second)] == ["False", "True"]
+
+
+def test_a_damaged_copy_of_bench_is_made_again(place: Place, template: Path) -> None:
+    """Whatever was lost or edited in the cache is not what sides run; nothing else is in its way."""
+    built = place.fill(template)
+    copied = Path(built.variables["PYTHONPATH"], "bench")
+    before = (copied / "cell.py").read_bytes()
+    (copied / "cell.py").write_text("raise RuntimeError")
+    shutil.rmtree(copied / "nets")
+    assert place.prepare("2.20") == built
+    assert (copied / "cell.py").read_bytes() == before
+    assert (copied / "nets").is_dir()
+    assert [one.name for one in (place.cache / "copies").iterdir()] == [copied.parent.name]
+
+
+def test_what_was_not_used_for_long_is_removed(place: Place, template: Path) -> None:
+    """By the next one that prepares; what it uses itself stays, however old."""
+    used = place.fill(template)
+    folders = [place.cache / "environments", place.cache / "copies"]
+    for folder in folders:
+        (folder / "unused").mkdir()
+        for one in folder.iterdir():
+            os.utime(one, (0, 0))
+    assert place.prepare("2.20") == used
+    kept = [used.key, Path(used.variables["PYTHONPATH"]).name]
+    assert [[one.name for one in folder.iterdir()] for folder in folders] == [[one] for one in kept]
+    check_is_complete(used)
+    for one in (place.cache / "environments").iterdir():
+        os.utime(one, (0, 0))
+    prepare_pair(*[parse_side(python=str(used.python))] * 2, cache=place.cache)
+    assert list((place.cache / "environments").iterdir()) == []
 
 
 def test_variables_keep_foreign_modules_out(
@@ -329,13 +406,12 @@ def test_pip_does_the_same(place: Place, template: Path, monkeypatch: pytest.Mon
     assert installers.installer().name == "pip"
     place.cache = place.folder / "other"
     built = place.prepare("2.20", "TF_USE_LEGACY_KERAS=1")
-    assert built.lock == installers.lock_of(
-        {**environments.lock_versions(with_uv.lock), "tf-keras": "2.20.1"}
-    )
+    assert built.lock == installers.lock_of({**lock_versions(with_uv.lock), "tf-keras": "2.20.1"})
     check_is_complete(built)
-    with pytest.raises(BenchError, match="No matching distribution found for keras"):
-        place.prepare("2.20 keras==3.5.*")
     assert place.scratch() == []
+    venv = built.python.parents[1]
+    with pytest.raises(BenchError, match="No matching distribution found for keras"):
+        installers.Pip().resolve(["keras==3.5.*"], venv, dependencies=True)
 
 
 #: The uv of this machine, if there is one that runs.
@@ -369,8 +445,6 @@ def tree(folder: Path) -> dict[str, int]:
 
 def test_an_existing_interpreter_is_used_and_not_changed(place: Place, existing: Path) -> None:
     """bench reaches it by a folder that holds nothing else."""
-    (site,) = existing.parents[1].glob("lib/python3.*/site-packages")
-    shutil.rmtree(site / "bench")
     before = tree(existing.parents[1])
     built = prepare(parse_side(python=str(existing)), cache=place.cache)
     assert tree(existing.parents[1]) == before

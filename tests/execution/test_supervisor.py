@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -115,6 +116,30 @@ def test_a_process_killed_from_outside(supervisor: Supervisor) -> None:
     crash = train(supervisor, faults.HANG).crash
     assert crash is not None
     assert crash.message.startswith("killed by SIGKILL")
+
+
+def test_the_process_finds_what_its_variables_name_and_nothing_else(
+    image_cache: tuple[Path, str],
+    faulty_environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It works in an empty folder, as Python 3.10 takes modules from there first; paths in this
+    process' own variables lead where they led from here."""
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text("raise RuntimeError('a foreign bench')")
+    monkeypatch.chdir(tmp_path)
+    folders = faulty_environment["PYTHONPATH"].split(os.pathsep)
+    relative = [os.path.relpath(one) for one in folders]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(relative))
+    monkeypatch.setenv("BENCH_CACHE_DIR", os.path.relpath(image_cache[0]))
+    settings = protocol.Settings(device="cpu", data=image_cache[1], cache_dir="")
+    with contextlib.closing(Supervisor(settings)) as supervisor:
+        supervisor.start()
+        (child,) = _trainers()
+        assert list(Path(child.cwd()).iterdir()) == []
+        assert child.cwd() != child.environ()["KERAS_HOME"]
+        assert train(supervisor, 100).outcome == "trained"
 
 
 def test_a_process_killed_between_replicas_is_replaced(supervisor: Supervisor) -> None:

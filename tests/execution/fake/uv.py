@@ -1,6 +1,7 @@
 """A stand-in for uv over a folder of wheels, $FAKE_INDEX; notes each call in $FAKE_LOG.
 
 Where $FAKE_STUCK names a file, an installation makes that file halfway and then waits to be killed.
+Where $FAKE_MEETING names a folder, an installation waits there for a second one.
 """
 
 from __future__ import annotations
@@ -27,15 +28,25 @@ def main() -> int:
         return 0
     python = sys.argv[sys.argv.index("--python") + 1] if "--python" in sys.argv else ""
     if arguments[0] == "venv":
-        return subprocess.run(
-            [python, "-m", "venv", "--without-pip", arguments[-1]], check=True
-        ).returncode
+        return venv(python, Path(arguments[-1]))
     if arguments[:2] == ["pip", "compile"]:
         return compile_lock(sys.stdin.read().splitlines(), "--no-deps" not in sys.argv)
     if arguments[:2] == ["pip", "install"]:
         return install(sys.stdin.read().splitlines(), Path(python))
     print("error: this fake knows no such thing", file=sys.stderr)
     return 2
+
+
+def venv(python: str, folder: Path) -> int:
+    """What makes a virtual environment, and none of the scripts that come with one."""
+    code = "import sys; print(sys._base_executable, sys.version_info.minor)"
+    done = subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True)
+    base, minor = done.stdout.split()
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(base)
+    (folder / f"lib/python3.{minor}/site-packages").mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text(f"home = {Path(base).parent}\n")
+    return 0
 
 
 def wheels() -> dict[str, dict[Version, Path]]:
@@ -74,6 +85,8 @@ def compile_lock(texts: list[str], dependencies: bool) -> int:
 
 
 def install(lines: list[str], python: Path) -> int:
+    if "FAKE_MEETING" in os.environ:
+        meet(Path(os.environ["FAKE_MEETING"]))
     (site,) = python.parents[1].glob("lib/python3.*/site-packages")
     for index, line in enumerate(lines):
         name, _, version = line.partition("==")
@@ -84,6 +97,15 @@ def install(lines: list[str], python: Path) -> int:
             Path(stuck).touch()
             time.sleep(60)
     return 0
+
+
+def meet(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2:
+        if time.monotonic() > deadline:
+            sys.exit("error: nobody came")
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

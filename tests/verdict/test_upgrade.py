@@ -1,0 +1,220 @@
+"""Is the upgrade safe: what speaks against it, what leaves it open, what is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from upgraded import (
+    CELLS,
+    CHECK,
+    ITEMS,
+    absent,
+    checked,
+    crash,
+    exchange,
+    lacking,
+    other_bits,
+    same,
+    side,
+    timed,
+    upgraded,
+    where,
+    worse,
+)
+
+from bench.record import Crash, Record
+from bench.run import StoredRun
+from bench.verdict.judgement import Verdict
+from bench.verdict.upgrade import Answer, Upgrade, Wrong, further_copies, further_seeds
+from builders import moved, replaced
+
+
+def nadam(cell: Any) -> bool:
+    return bool(cell.optimizer == "nadam")
+
+
+def of(change: Callable[[Record], Record | None]) -> Upgrade:
+    """NEW differs by a change of its Nadam cells."""
+    return upgraded(new=side("new", where(nadam, change)))
+
+
+def test_equal_sides_are_safe() -> None:
+    """Everything identical: safe, exit 0, and the reason says what was compared."""
+    found = upgraded(
+        old=side("old", checks={CHECK: checked()}), new=side("new", checks={CHECK: checked()})
+    )
+    assert (found.answer, found.exit_code) == (Answer.SAFE, 0)
+    assert found.because == ["12 cells identical", "1 check of arithmetic holds on both sides"]
+    assert not found.failing
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"), [(worse, Verdict.REGRESSED), (crash, Verdict.CRASHED)]
+)
+def test_a_failing_cell_is_not_safe(change: Any, verdict: Verdict) -> None:
+    """A cell that regresses or crashes on the new side alone speaks against the upgrade."""
+    found = of(change)
+    assert (found.answer, found.exit_code) == (Answer.UNSAFE, 1)
+    assert found.because[0] == f"4 cells {verdict.value}"
+    assert {j.item.cell for j in found.failing} == {cell for cell in CELLS if nadam(cell)}
+
+
+def test_a_crash_on_both_sides_is_no_change() -> None:
+    """What crashes on both sides is known, and the upgrade is safe."""
+    runs = [side(name, where(nadam, crash)) for name in ("old", "new")]
+    found = upgraded(*runs)
+    assert found.answer is Answer.SAFE
+    assert len(found.crashed_before) == 4
+    assert not found.failing
+
+
+def test_a_replica_that_was_not_attempted_is_no_crash_of_the_old_side() -> None:
+    """A crash of NEW is not excused because OLD's process did not come to that replica."""
+    never = lambda record: crash(record, "not attempted", "its worker was given up")  # noqa: E731
+    found = upgraded(old=side("old", where(nadam, never)), new=side("new", where(nadam, crash)))
+    assert found.answer is Answer.UNSAFE
+    assert not found.crashed_before
+
+
+def test_lost_cells() -> None:
+    """What OLD trains and NEW has no parts for speaks against it; what neither has does not."""
+    found = of(absent)
+    assert found.answer is Answer.UNSAFE
+    assert found.because == ["4 cells cannot be trained any more"]
+    assert {item.cell.optimizer for item in found.lost} == {"nadam"}
+    neither = upgraded(side("old", where(nadam, absent)), side("new", where(nadam, absent)))
+    assert (neither.answer, list(neither.lost)) == (Answer.SAFE, [])
+
+
+def test_parts_that_only_new_has_do_not_count_against_it() -> None:
+    """OLD has no such optimizer: nothing to compare, and no reason to stay."""
+    found = upgraded(old=side("old", where(nadam, absent)))
+    assert found.answer is Answer.SAFE
+    assert not found.lost
+
+
+@pytest.mark.parametrize("name", ["old", "new"])
+def test_a_missing_side_leaves_it_open(name: str) -> None:
+    """Cells that one side did not measure leave the upgrade undecided: exit 2."""
+    found = upgraded(**{name: side(name, where(nadam, lacking))})
+    assert found.answer is Answer.UNDECIDED
+    assert found.incomplete
+    assert found.exit_code == 2
+    assert "4 cells" in found.because[0]
+
+
+def test_nothing_that_could_be_compared_is_not_safe() -> None:
+    """Where no cell was compared and no check ran there is nothing to call safe."""
+    runs = [side(name, absent) for name in ("old", "new")]
+    found = upgraded(*runs)
+    assert found.answer is Answer.UNDECIDED
+    assert upgraded(side("old", chosen=[]), side("new", chosen=[])).answer is Answer.UNDECIDED
+
+
+def test_one_seed_with_other_bits_is_undecided() -> None:
+    """With one seed no metric can be tested: exit 3, as everything was measured."""
+    found = upgraded(side("old", seeds=[0]), side("new", where(nadam, other_bits), seeds=[0]))
+    assert (found.answer, found.exit_code) == (Answer.UNDECIDED, 3)
+    assert found.because == ["4 cells inconclusive"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong", "answer"),
+    [
+        (False, True, Wrong.NEW, Answer.UNSAFE),
+        (True, True, Wrong.BOTH, Answer.SAFE),
+        (True, False, Wrong.OLD, Answer.SAFE),
+    ],
+)
+def test_checks_by_side(old: bool, new: bool, wrong: Wrong, answer: Answer) -> None:
+    """Only a check that fails newly speaks against the upgrade; the others are told."""
+    found = upgraded(
+        side("old", checks={CHECK: checked(out=old)}), side("new", checks={CHECK: checked(out=new)})
+    )
+    assert [contrast.wrong for contrast in found.checks] == [wrong]
+    assert found.answer is answer
+    assert not any("hold" in reason for reason in found.because)
+    if old and new:
+        assert "1 check of arithmetic wrong on both sides" in found.because
+
+
+def test_a_check_that_did_not_run_leaves_it_open() -> None:
+    """A planned check without a result: undecided, exit 2."""
+    plain = side("new", checks={CHECK: checked()})
+    found = upgraded(side("old", checks={CHECK: checked()}), replaced(plain, checks={}))
+    assert found.because == ["1 check not run"]
+    assert found.exit_code == 2
+
+
+def test_speed() -> None:
+    """Slower is not safe; the same is told in favour; a crash while timed on NEW alone is not safe."""
+    slow = upgraded(timings=[timed(0.08)])
+    assert slow.answer is Answer.UNSAFE
+    assert "training, MLP of depth 3, fit: slower" in slow.because[0]
+    fine = upgraded(timings=[timed()])
+    assert fine.answer is Answer.SAFE
+    assert fine.because[-1] == "speed the same or better in 1 of 1 workloads"
+    ended = Crash(reason="signal", message="killed by SIGSEGV")
+    for sides, answer in (({"new"}, Answer.UNSAFE), ({"old", "new"}, Answer.SAFE)):
+        stopped = upgraded(timings=[timed(rounds=0, crashes=dict.fromkeys(sides, ended))])
+        assert stopped.answer is answer
+
+
+def test_noise_does_not_stop_anybody() -> None:
+    """Speed that the machine leaves open is no reason against."""
+    found = upgraded(timings=[timed(noise=0.5)])
+    assert [each.verdict for each in found.speeds.values()] == ["undecided"]
+    assert found.answer is Answer.SAFE
+
+
+def test_saved_models() -> None:
+    """A file whose outputs differ, or that is refused against a promise, is not safe."""
+    assert upgraded(exchanges=[exchange()]).answer is Answer.SAFE
+    for broken in (exchange(excess=9.0), exchange(error="ValueError: no")):
+        found = upgraded(exchanges=[broken])
+        assert found.because == ["1 saved model not read back as saved"]
+
+
+def test_what_is_worst_comes_first() -> None:
+    """Failing cells are in the order of attention, whatever their order in the plan."""
+
+    def change(record: Record) -> Record:
+        return {"sgd": worse, "nadam": crash}.get(record.cell.optimizer, same)(record)
+
+    verdicts = [j.verdict for j in upgraded(new=side("new", change)).failing]
+    assert verdicts == [Verdict.CRASHED] * 4 + [Verdict.REGRESSED] * 4
+
+
+def test_further_seeds_and_copies() -> None:
+    """Cells whose bits differ under the first seed need every seed on both sides, and copies;
+    identical ones, crashed ones and those without parts need nothing."""
+
+    def change(record: Record) -> Record:
+        if record.cell.optimizer == "sgd":
+            return crash(record)
+        return moved(record, 0.001) if record.cell.optimizer == "nadam" else record
+
+    old, new = side("old", seeds=[0]), side("new", change, seeds=[0])
+    wanted = further_seeds(old, new, [0, 1, 2])
+    chosen = [(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
+    assert wanted == (chosen, chosen)
+    copies = further_copies(old, new)
+    assert {copy.cell for copy in copies} == {cell for cell in CELLS if nadam(cell)}
+    assert {copy.seed for copy in copies} == {0}
+
+
+def test_another_class_is_compared_bit_by_bit() -> None:
+    """Sides under other settings, such as without oneDNN, are identical where their bits are."""
+    new = side("new")
+    numerics = type(new.environment.numerics)(
+        device="cpu", isa="avx2", onednn=False, xla=False, tf32=False, threads=1
+    )
+    fields: dict[str, Any] = {
+        name: getattr(new.environment, name) for name in ("software", "machine", "data", "run")
+    }
+    other: StoredRun = replaced(new, environment=type(new.environment)(numerics=numerics, **fields))
+    found = upgraded(new=other)
+    assert {j.verdict for j in found.judgements} == {Verdict.IDENTICAL}
+    assert len(found.judgements) == len(ITEMS)
