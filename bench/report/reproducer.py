@@ -86,7 +86,7 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
         ...     rung="envelope",
         ... )
         >>> print(script(found, seed=0, steps=20, versions=("2.12.1", "2.21.0"))[:51])
-        # TensorFlow 2.12.1 and 2.21.0: a network trains di
+        # TensorFlow 2.12.1 and 2.21.0: they train a networ
     """
     _refuse(judgement)
     cell, steps = judgement.item.cell, max(steps, FEWEST_STEPS)
