@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from bench.errors import BenchError
 from bench.measure.trajectory import LENGTH
-from bench.report.reproducer import COPIES, FEWEST_STEPS
+from bench.report.reproducer import FEWEST_STEPS
+from bench.report.reproducer_body import COPIES
 from bench.verdict.envelope import LOOK_AHEAD, risk
 from bench.verdict.judgement import Judgement
 
@@ -202,7 +203,10 @@ def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
     )
 
 
+#: Those that the environment names itself win.
 _VARIABLES = {
+    "PYTHONPATH": "",
+    "PYTHONHOME": "",
     "OPENBLAS_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONFAULTHANDLER": "1",
@@ -245,10 +249,17 @@ def _compare(pairs: Sequence[tuple[_Run, _Run]]) -> Reproduction:
     if not shown.any():
         step, index = divmod(int(ratios.argmax()), ratios.shape[1])
         nearest = f"{first[0].names[index]} at step {step}"
-        size = f"at most {worst:.2g} of what rounding explains, {nearest}"
+        if worst:
+            size = f"at most {worst:.2g} of what rounding explains, {nearest}"
+        elif all(np.array_equal(a.numbers, b.numbers, equal_nan=True) for a, b in pairs):
+            size = "no number differs at all"
+        elif len(pairs) > 1:
+            size = "what differs under one seed does not under another"
+        else:
+            size = "what differs is not finite, or rounding makes it so"
         return Reproduction(
             shown=False,
-            reason=f"not shown: {size if worst else 'no number differs at all'}",
+            reason=f"not shown: {size}",
             seeds=[],
             ratio=known,
         )

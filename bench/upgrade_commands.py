@@ -85,7 +85,9 @@ def tell(found: Upgrade, *, total_sec: float | None = None) -> int:
     text = upgrade_report(found, total_sec=total_sec, reproducers=scripts)
     write_atomically(folder / REPORT, text.encode())
     write_atomically(folder / HTML, page(text, title=f"Upgrade: {found.answer.value}").encode())
-    write_atomically(folder / JSON, upgrade_json(found, total_sec=total_sec).encode())
+    write_atomically(
+        folder / JSON, upgrade_json(found, total_sec=total_sec, reproducers=scripts).encode()
+    )
     summary = upgrade_summary(found, total_sec=total_sec, reproducers=scripts)
     warning = append_step_summary(summary)
     lines = upgrade_lines(found, total_sec=total_sec, reproducers=scripts, report=folder / REPORT)

@@ -18,8 +18,9 @@ from test_cell import cells
 import bench.nets
 from bench.cell import ENGINES, LOSSES, Cell
 from bench.errors import BenchError
-from bench.report import reproducer
-from bench.report.reproducer import COLUMNS, LINES, script, watched
+from bench.report import reproducer_body
+from bench.report.reproducer import LINES, script, watched
+from bench.report.reproducer_body import COLUMNS
 from bench.reproduce import SEEDS, Reproduction, check, steps_to_show
 from bench.run import Item
 from bench.upgrade_grids import UPGRADE_GRIDS
@@ -95,7 +96,6 @@ def fits(text: str) -> None:
     assert imported == {"json", "numpy", "tensorflow"}
     assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     assert lines[0].startswith("# TensorFlow 2.12.1 and 2.21.0: ")
-    assert lines[1].startswith("# losses leave the rounding envelope")
 
 
 def test_every_cell_of_the_quick_tier() -> None:
@@ -104,10 +104,12 @@ def test_every_cell_of_the_quick_tier() -> None:
     assert len(QUICK) > 200
     for cell in QUICK.values():
         if not cell.dropout:
-            fits(written(cell))
+            text = written(cell)
+            fits(text)
+            assert "\n# losses leave the rounding envelope" in text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cells(),
     st.sampled_from(ENGINES),
@@ -138,8 +140,8 @@ def test_optimizers_are_those_of_the_cells() -> None:
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             assert isinstance(target, ast.Name)
             tables[target.id] = ast.literal_eval(node.value)
-    assert tables["_OPTIMIZERS"] == reproducer.OPTIMIZERS
-    assert tables["_CLIPPING"] == reproducer.CLIPPING
+    assert tables["_OPTIMIZERS"] == reproducer_body.OPTIMIZERS
+    assert tables["_CLIPPING"] == reproducer_body.CLIPPING
 
 
 def test_only_what_the_cell_needs() -> None:
@@ -259,6 +261,7 @@ def compared(
     old: Mapping[str, str] | None = None,
     *,
     timeout_sec: float = 60.0,
+    seeds: int = SEEDS,
 ) -> Reproduction:
     path = tmp_path / "fake.py"
     path.write_text(FAKE)
@@ -267,6 +270,7 @@ def compared(
         old=Here({"VERSION": "1", **(old or {})}),
         new=Here({"VERSION": "2", **new}),
         timeout_sec=timeout_sec,
+        seeds=seeds,
     )
 
 
@@ -295,7 +299,11 @@ def test_a_change_under_every_seed_is_shown(tmp_path: Path) -> None:
             "not shown: at most 0.5 of what rounding explains, kernel at step 2",
             [0],
         ),
-        ({"CHANGED": "0.25", "AT": "01"}, "not shown: no number differs at all", [0, 1, 2]),
+        (
+            {"CHANGED": "0.25", "AT": "01"},
+            "not shown: what differs under one seed does not under another",
+            [0, 1, 2],
+        ),
     ],
     ids=["same", "rounding", "one seed without"],
 )
@@ -345,7 +353,7 @@ def test_a_failure_on_both_sides(tmp_path: Path) -> None:
 
 def test_a_hang_has_a_deadline(tmp_path: Path) -> None:
     """What does not end is ended, and has failed."""
-    found = compared(tmp_path, {"END": "time.sleep(600)"}, timeout_sec=1.5)
+    found = compared(tmp_path, {"END": "time.sleep(600)"}, timeout_sec=1.5, seeds=1)
     assert found.shown
     assert found.reason.endswith("new version only: it had not ended after 2 s")
 
@@ -367,30 +375,24 @@ def test_trouble_is_no_finding(tmp_path: Path) -> None:
 
 PLANT = """
 import os
-if os.environ.get("SLOPE"):
-    import tensorflow as tf
-    given = tf.keras.layers.LeakyReLU
-    tf.keras.layers.LeakyReLU = lambda: tf.keras.layers.Activation(
-        lambda x: tf.nn.leaky_relu(x, alpha=float(os.environ["SLOPE"]))
-    )
+import tensorflow as tf
+tf.keras.layers.LeakyReLU = lambda: tf.keras.layers.Activation(
+    lambda x: tf.maximum(x, float(os.environ["SLOPE"]) * x)
+)
 """
 
 
-def test_a_planted_slope_is_shown(tmp_path: Path) -> None:
-    """A real script under this TensorFlow: a slope of .2 for .3 shows from the first step on, and .3
+@pytest.mark.parametrize(("slope", "shown"), [("0.2", True), ("0.3", False)])
+def test_a_planted_slope(tmp_path: Path, slope: str, *, shown: bool) -> None:
+    """A real script under this TensorFlow. A slope of .2 for .3 shows from the first step on; .3
     itself, computed by another function, does not."""
     (tmp_path / "sitecustomize.py").write_text(PLANT)
     path = tmp_path / "script.py"
     cell = Cell(depth=1, width=20, activation="leaky_relu", batch=20, engine="function")
     path.write_text(written(cell, steps=2))
-
-    def planted(slope: str) -> Reproduction:
-        new = Here({"PYTHONPATH": str(tmp_path), "SLOPE": slope})
-        return check(path, old=Here(), new=new, timeout_sec=300, seeds=1)
-
-    found = planted("0.2")
-    assert found.shown, found.reason
-    assert found.step == 0
-    assert found.ratio is not None and found.ratio > 1000
-    same = planted("0.3")
-    assert not same.shown, same.reason
+    new = Here({"PYTHONPATH": str(tmp_path), "SLOPE": slope})
+    found = check(path, old=Here(), new=new, timeout_sec=300, seeds=1)
+    assert found.shown == shown, found.reason
+    if shown:
+        assert found.step == 0
+        assert found.ratio is not None and found.ratio > 1000

@@ -29,7 +29,7 @@ from bench.verdict import speed
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import ALPHA, copies_wanted, counts, judge
 from bench.verdict.samples import Baseline, baseline_from_run
-from bench.verdict.saving import Exchange, SavingJudgement, judge_saving
+from bench.verdict.saving import Exchange, Outcome, SavingJudgement, judge_saving
 
 
 class Answer(str, enum.Enum):
@@ -364,8 +364,9 @@ def _in_favour(found: Upgrade) -> list[str]:
     known = sum(contrast.wrong is Wrong.BOTH for contrast in found.checks)
     if known:
         told.append(f"{_count(known, 'check')} of arithmetic wrong on both sides")
-    if found.savings:
-        told.append("saved models read back as far as promised")
+    same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
+    if same:
+        told.append(f"{_count(same, 'saved model')} read back the same")
     decided = [s for s in found.speeds.values() if s.verdict != "undecided"]
     if found.speeds:
         told.append(f"speed the same or better in {len(decided)} of {len(found.speeds)} workloads")
