@@ -6,6 +6,9 @@ units in the last place (:func:`bench.verdict.envelope.rounding_factor` derives 
 shows a change if the two versions differ in it by more than the rounding of both, under each of
 :data:`SEEDS` seeds. As the envelope of :mod:`bench.verdict.envelope` has it, rounding alone does that
 with a probability of at most ``risk(COPIES * SEEDS, SEEDS)``.
+
+That holds for relative rounding. Where float16 underflows, one version may give exactly 0 and the other
+its smallest number: from zero weights that shows as a change.
 """
 
 from __future__ import annotations

@@ -228,9 +228,13 @@ def _weights(cell: Cell) -> list[str]:
     else:
         rule, _, kind = cell.initializer.partition("_")
         variance = {"he": f"2 / {fan_in}", "lecun": f"1 / {fan_in}", "glorot": f"2 / {both}"}[rule]
-        drawn = [f"value = random.normal(0, np.sqrt({variance}), kernel.shape)"]
-        if kind == "uniform":
-            drawn = [f"value = random.uniform(-1, 1, kernel.shape) * np.sqrt(3 * {variance})"]
+        drawn = [f"variance = {variance}"] if convolution else []
+        variance = "variance" if convolution else variance
+        drawn.append(
+            f"value = random.uniform(-1, 1, kernel.shape) * np.sqrt(3 * {variance})"
+            if kind == "uniform"
+            else f"value = random.normal(0, np.sqrt({variance}), kernel.shape)"
+        )
     unit = f"np.spacing(value.astype({_variables(cell)!r}))".replace("'", '"')
     coarser = _COARSER[cell.precision]
     unit += f" * 2.0**{coarser}" if coarser else ""
