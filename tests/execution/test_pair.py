@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
+import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ from bench.run import Plan, RunWriter, StoredRun, read_run
 from bench.timings import SIDES, Side
 
 pytestmark = pytest.mark.usefixtures("faulty")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts, which the processes of pytest-xdist ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -194,6 +204,7 @@ def test_trouble_on_one_side_ends_both_and_keeps_what_was_measured(
     assert all(len(read_run(tmp_path / side).records) == 2 for side in SIDES)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_both_and_keeps_what_was_measured(
     tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,8 +218,6 @@ def test_an_interruption_ends_both_and_keeps_what_was_measured(
             super().finished(worker, outcome)
             if not first.is_set():
                 first.set()
-                import _thread
-
                 _thread.interrupt_main()
 
     watchers: dict[Side, Watcher] = {"old": Interrupting(), "new": Watcher()}
