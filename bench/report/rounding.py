@@ -236,7 +236,7 @@ def _times(ratio: float) -> str:
         return "∞ ×"
     if ratio > 1:
         return f"{rate(ratio) if ratio < 1e6 else significant(ratio)} ×"
-    return f"{significant(100 * ratio, 2)} %"
+    return f"{significant(100 * ratio, 2 if ratio < 0.99 else 3)} %"
 
 
 def _figure(picture: EnvelopePicture) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.cell import Cell
@@ -216,6 +216,9 @@ def test_briefly() -> None:
 
 
 @given(ratio=st.floats(min_value=0, allow_nan=False), outside_from=st.none() | st.integers(0, 199))
+@example(ratio=1.0, outside_from=None)
+@example(ratio=0.99499, outside_from=None)
+@example(ratio=999_999.9, outside_from=3)
 def test_any_ratio_has_words(ratio: float, outside_from: int | None) -> None:
     """From 0 to infinity; never an exponent where a plain number fits, and tables stay whole."""
     test = outside(ratio=ratio, first_step=outside_from)
