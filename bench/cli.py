@@ -79,6 +79,16 @@ def matrix(arguments: argparse.Namespace) -> int:
     return command(arguments)
 
 
+# Published experiments
+
+
+def published(arguments: argparse.Namespace) -> int:
+    """Reruns published experiments."""
+    from bench.published_command import published as command
+
+    return command(arguments)
+
+
 # Runs
 
 

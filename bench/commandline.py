@@ -30,6 +30,7 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     _upgrade(commands, handlers)
+    _published(commands, handlers)
 
     data = _group(commands, "data", "the images: get, verify, find")
     fetch = _add(
@@ -186,6 +187,33 @@ def _upgrade(commands: Any, handlers: Any) -> None:
     _measuring(matrix)
 
 
+def _published(commands: Any, handlers: Any) -> None:
+    published = _add(
+        commands,
+        "published",
+        handlers.published,
+        "rerun published experiments on vanishing and exploding gradients, as they were published",
+        "bench published P1 P5\nbench published --tier standard\n"
+        "bench published P2 --tier full --run p2, and to go on: the same with --resume",
+    )
+    published.add_argument(
+        "experiments",
+        nargs="*",
+        metavar="P",
+        help="P1 to P7 (default: all of the tier; quick has P1, P3, P4, P5 and P6)",
+    )
+    published.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
+    published.add_argument("--run", metavar="NAME", help="name of the results (default: the time)")
+    published.add_argument("--resume", action="store_true", help="continue the one named by --run")
+    published.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write event files for TensorBoard below DIR/<run>; needs the extra 'tensorboard'",
+    )
+    _placing(published)
+
+
 def _measuring(parser: argparse.ArgumentParser) -> None:
     """Options of all commands that build environments and measure in them."""
     parser.add_argument("--tier", default="quick", metavar="T", help="quick, standard or full")
@@ -210,9 +238,14 @@ def _measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="where environments are kept (default: the cache)"
     )
+    _placing(parser)
+
+
+def _placing(parser: argparse.ArgumentParser) -> None:
+    """Options of all commands that train."""
     parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"), help="default: cpu")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="of both sides together (default: one per core)"
+        "--workers", type=int, metavar="N", help="training processes in all (default: one per core)"
     )
     parser.add_argument(
         "--cell-timeout",

@@ -122,10 +122,13 @@ def variance(initializer: str, shape: tuple[int, ...]) -> float:
 
 
 def kernel(
-    initializer: str, shape: tuple[int, ...], *, seed: int, layer: int
+    initializer: str, shape: tuple[int, ...], *, seed: int, layer: int, role: str = "kernel"
 ) -> npt.NDArray[np.float64]:
-    """Initial kernel of a layer, float64 of the given shape; see :class:`bench.cell.Cell`."""
-    bits = stream(seed, "kernel", layer)
+    """Initial kernel of a layer, float64 of the given shape; see :class:`bench.cell.Cell`.
+
+    ``role`` names the stream: what is drawn for another purpose has another one.
+    """
+    bits = stream(seed, role, layer)
     count = math.prod(shape)
     name, scale = split_number(initializer)
     std = math.sqrt(variance(initializer, shape))

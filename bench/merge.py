@@ -14,18 +14,13 @@ from typing import Any
 
 import msgspec
 
-from bench.check import encode_result
-from bench.copies import encode_copy
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.lines import cannot_write
-from bench.record import encode
+from bench.outcomes import KINDS
 from bench.run import (
-    CHECKS,
-    COPIES,
     ENVIRONMENT,
     PLAN,
-    RECORDS,
     Plan,
     StoredRun,
     make_folder,
@@ -73,7 +68,7 @@ def merge(paths: Sequence[Path], into: Path) -> Merged:
         raise BenchError(f"{into}: already exists", hint="choose another --run NAME")
     shards = [_read(path) for path in _distinct(paths)]
     measured = [shard.run for shard in shards if shard.run is not None]
-    if not any(run.records or run.checks for run in measured):
+    if not any(run.records or run.checks or run.trials for run in measured):
         raise BenchError(
             f"{', '.join(str(path) for path in paths)}: nothing was measured there",
             hint="continue them: pytest suites [the same options] --run NAME --resume",
@@ -89,6 +84,7 @@ def merge(paths: Sequence[Path], into: Path) -> Merged:
         records=pool.records(measured),
         checks=pool.checks(measured),
         copies=pool.copies(measured),
+        trials=pool.trials(measured),
     )
     _write(run)
     return Merged(run=run, notes=[*_gaps(shards), *pool.notes()])
@@ -106,6 +102,7 @@ def summary(merged: Merged) -> list[str]:
         *([f"{further} further replicas of undecided cells"] if further else []),
         f"{len(run.results)} of {len(plan.checks)} checks",
         f"{len(run.copies)} copies",
+        *([f"{len(run.trials)} of {len(plan.trials)} trials"] if plan.trials else []),
     ]
     whole = "a selection of tier" if plan.selected else "all cells of tier"
     return [
@@ -254,6 +251,8 @@ def _gaps(shards: Iterable[Shard]) -> list[str]:
         replicas = shard.plan.replicas()
         lacking = [key for key in replicas if key not in records]
         unchecked = [check for check in shard.plan.checks if check not in checks]
+        trials = shard.run.trials if shard.run else {}
+        untried = [trial for trial in shard.plan.trials if trial not in trials]
         parts = []
         if lacking:
             cell, seed = lacking[0]
@@ -266,6 +265,11 @@ def _gaps(shards: Iterable[Shard]) -> list[str]:
                 f"{len(unchecked)} of {len(shard.plan.checks)} checks, the first of them "
                 f"{unchecked[0].id}"
             )
+        if untried:
+            parts.append(
+                f"{len(untried)} of {len(shard.plan.trials)} trials, the first of them "
+                f"{untried[0].id}"
+            )
         if parts:
             notes.append(f"{shard.path} is incomplete: it lacks {'; and '.join(parts)}")
     return notes
@@ -277,9 +281,10 @@ def _write(run: StoredRun) -> None:
     temporary = run.path.with_name(f".{run.path.name}.{os.getpid()}")
     files = {
         ENVIRONMENT: pretty(run.environment),
-        RECORDS: b"".join(map(encode, run.records.values())),
-        CHECKS: b"".join(map(encode_result, run.checks.values())),
-        COPIES: b"".join(map(encode_copy, run.copies.values())),
+        **{
+            kind.file: b"".join(map(kind.encode, found.values()))
+            for kind, found in zip(KINDS.values(), run.outcomes, strict=True)
+        },
         PLAN: pretty(run.plan),
     }
     try:

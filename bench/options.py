@@ -70,6 +70,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="compare with this run's folder in place of a baseline",
     )
+    files.addoption(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write event files for TensorBoard below DIR/<run>; needs the extra 'tensorboard'",
+    )
     files.addoption("--data-dir", type=Path, metavar="DIR", help="MNIST as IDX or npz")
     files.addoption(
         "--data-sources", metavar="A,B", help="where MNIST may come from; see `bench data --help`"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from bench.bursts import RemoteBursts
     from bench.check import Check, CheckResult
+    from bench.published.claims import Finding, FindingName
+    from bench.published.trial import Trial
     from bench.session import Session
     from bench.theory.claim import ClaimResult
     from bench.verdict.judgement import Judgement
@@ -84,6 +86,11 @@ class Bench:
             metafunc.parametrize(
                 "check_result", checks, ids=[check.id for check in checks], indirect=True
             )
+        if "finding" in metafunc.fixturenames:
+            found = self._findings(metafunc.module.EXPERIMENTS)
+            metafunc.parametrize(
+                "finding", found, ids=["-".join(name) for name in found], indirect=True
+            )
         if "claim_results" in metafunc.fixturenames:
             claims = metafunc.module.CLAIMS
             metafunc.parametrize(
@@ -99,6 +106,30 @@ class Bench:
             return []
         return catalogue.checks(option.tier, families, seeds=option.check_seeds)
 
+    def _findings(self, experiments: Sequence[str]) -> list[FindingName]:
+        """What a suite of published experiments will find; nothing if the user named cells."""
+        from bench.published.claims import names
+        from bench.published.experiments import EXPERIMENTS
+
+        option = self._config.option
+        if option.axis or option.cell:
+            return []
+        return names(
+            [trial for name in experiments for trial in EXPERIMENTS[name].trials(option.tier)]
+        )
+
+    def _trials(self, found: Sequence[FindingName]) -> list[Trial]:
+        """What must be trained for these findings: all forms of their experiments."""
+        from bench.published.experiments import EXPERIMENTS
+
+        wanted = {experiment for experiment, _, _ in found}
+        return [
+            trial
+            for name, experiment in EXPERIMENTS.items()
+            if name in wanted
+            for trial in experiment.trials(self._config.option.tier)
+        ]
+
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
@@ -106,7 +137,7 @@ class Bench:
         such a grid, and of a suite without a selected check."""
         from bench.check import Check
 
-        kinds = {"judgement": tuple, "check_result": Check}
+        kinds = {"judgement": tuple, "check_result": Check, "finding": tuple}
         empty = {
             item.path
             for item in items
@@ -126,10 +157,11 @@ class Bench:
         collected = [item for item in session.items if item.get_closest_marker("skip") is None]
         asked = {
             name: [_parameters(item)[name] for item in collected if name in _parameters(item)]
-            for name in ("judgement", "check_result")
+            for name in ("judgement", "check_result", "finding")
         }
         cells, checks = asked["judgement"], asked["check_result"]
-        if not (cells or checks) or option.collectonly:
+        trials = self._trials(asked["finding"])
+        if not (cells or checks or trials) or option.collectonly:
             return
         items = [Item(grid=grid, id=id_, cell=cell) for grid, id_, cell in cells]
         with _told():
@@ -142,7 +174,9 @@ class Bench:
             except DeviceAbsentError as absent:
                 self._skip = absent.message
                 return
-            self.session = Session(self._options(device, len(items)), items, checks, self._lock)
+            self.session = Session(
+                self._options(device, len(items)), items, checks, trials, self._lock
+            )
 
     def _options(self, device: str, collected: int) -> Any:
         from bench.execution.cluster import Placement
@@ -183,6 +217,7 @@ class Bench:
                 memory_limit_bytes=None if limit is None else int(limit * 2**30),
             ),
             selected=collected < whole,
+            tensorboard=option.tensorboard,
         )
 
     # --- Execution: all cells are trained before the first item looks at its own
@@ -253,6 +288,16 @@ class Bench:
             if result.claim == name
         ]
 
+    def finding(self, name: FindingName) -> Finding:
+        """What was found of a published experiment."""
+        if self._skip:
+            pytest.skip(self._skip)
+        assert self.session is not None
+        found = {(each.experiment, each.form, each.name): each for each in self.session.findings}
+        if name not in found:
+            pytest.skip("not run; continue the run with --resume")
+        return found[name]
+
     # --- The end
 
     @pytest.hookimpl(tryfirst=True)
@@ -319,6 +364,12 @@ def judgement(request: pytest.FixtureRequest) -> Judgement:
 def check_result(request: pytest.FixtureRequest) -> CheckResult:
     """What the check that the item stands for found."""
     return request.config.stash[_WAKE].check(request.param)
+
+
+@pytest.fixture
+def finding(request: pytest.FixtureRequest) -> Finding:
+    """What was found of the published experiment that the item stands for."""
+    return request.config.stash[_WAKE].finding(request.param)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import msgspec
 
 from bench.cell import Cell
 from bench.lines import read_lines
+from bench.measure.histogram import Histogram
 
 SCHEMA = 2
 
@@ -151,6 +152,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     crash: Crash | None = None
     absent: str = ""
     """Why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
+    histograms: Sequence[Histogram] | msgspec.UnsetType = msgspec.UNSET
+    """Of each variable and its gradient, on the way to TensorBoard: no stored record has them."""
 
     def __post_init__(self) -> None:
         if self.schema not in READABLE:

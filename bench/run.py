@@ -15,20 +15,19 @@ import filelock
 import msgspec
 
 from bench.cell import Cell
-from bench.check import Check, CheckResult, encode_result, read_results
-from bench.copies import Copy, CopyResult, encode_copy, read_copies
+from bench.check import Check, CheckResult
+from bench.copies import Copy, CopyResult
 from bench.environment import Environment
 from bench.errors import BenchError
 from bench.lines import Appender, cannot_write, cut_torn_line
-from bench.record import Record, encode, read_records
+from bench.outcomes import KINDS, Outcome, read_outcomes
+from bench.published.trial import Trial, TrialResult
+from bench.record import Record
 
 SCHEMA = 1
 
 PLAN = "plan.json"
 ENVIRONMENT = "environment.json"
-RECORDS = "records.jsonl"
-CHECKS = "checks.jsonl"
-COPIES = "copies.jsonl"
 REPORT = "report.md"
 JUNIT = "junit.xml"
 
@@ -42,7 +41,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run set out to measure: every item under every seed, and every check."""
+    """What a run set out to measure: every item under every seed, every check, every trial."""
 
     schema: int = SCHEMA
     tier: str
@@ -50,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seeds: list[int]
     items: list[Item]
     checks: list[Check] = []
+    trials: list[Trial] = []
     selected: bool = False
     """True if options left out cells of the tier: their absence is then no finding."""
     decide: int = 0
@@ -81,11 +81,17 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     records: dict[tuple[Cell, int], Record]
     checks: dict[Check, CheckResult] = {}
     copies: dict[Copy, CopyResult] = {}
+    trials: dict[Trial, TrialResult] = {}
 
     @property
     def results(self) -> list[CheckResult]:
         """What checks found, in the order of the plan; those that did not run are left out."""
         return [self.checks[check] for check in self.plan.checks if check in self.checks]
+
+    @property
+    def outcomes(self) -> tuple[dict[Any, Any], ...]:
+        """All that was measured, in the order of :data:`bench.outcomes.KINDS`."""
+        return self.records, self.checks, self.copies, self.trials
 
     def of(self, cell: Cell) -> list[Record]:
         """The cell's records in the order of the plan's seeds, then those of further seeds that an
@@ -127,18 +133,14 @@ def read_run(path: Path) -> StoredRun:
         )
     plan = read_json(path / PLAN, Plan)
     environment = read_json(path / ENVIRONMENT, Environment)
-    records: dict[tuple[Cell, int], Record] = {}
-    for record in read_records(path / RECORDS):
-        records.setdefault(record.key, record)
-    checks = read_results(path / CHECKS) if (path / CHECKS).exists() else []
-    copies = read_copies(path / COPIES) if (path / COPIES).exists() else []
     return StoredRun(
         path=path,
         plan=plan,
         environment=environment,
-        records=records,
-        checks={result.check: result for result in reversed(checks)},
-        copies={result.copy: result for result in reversed(copies)},
+        records=read_outcomes(path, Record),
+        checks=read_outcomes(path, CheckResult),
+        copies=read_outcomes(path, CopyResult),
+        trials=read_outcomes(path, TrialResult),
     )
 
 
@@ -269,6 +271,7 @@ class RunWriter:
         self.records: dict[tuple[Cell, int], Record] = {}
         self.checks: dict[Check, CheckResult] = {}
         self.copies: dict[Copy, CopyResult] = {}
+        self.trials: dict[Trial, TrialResult] = {}
         self._resume = resume
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
@@ -304,16 +307,17 @@ class RunWriter:
                     hint=f"repeat the options that it was started with{self._command()}, or start a "
                     "new run",
                 )
-            for name in (RECORDS, CHECKS, COPIES):
-                cut_torn_line(self.path / name)
+            for kind in KINDS.values():
+                cut_torn_line(self.path / kind.file)
             self.plan = self.plan if self.plan.decide else before
         if not self._resume or self.plan != before:
             write_atomically(plan, pretty(self.plan))
-        self._files = {name: Appender(self.path / name) for name in (RECORDS, CHECKS, COPIES)}
+        self._files = {kind: Appender(self.path / KINDS[kind].file) for kind in KINDS}
         if self._resume:
-            self.records = {record.key: record for record in read_records(self.path / RECORDS)}
-            self.checks = {result.check: result for result in read_results(self.path / CHECKS)}
-            self.copies = {result.copy: result for result in read_copies(self.path / COPIES)}
+            self.records = read_outcomes(self.path, Record)
+            self.checks = read_outcomes(self.path, CheckResult)
+            self.copies = read_outcomes(self.path, CopyResult)
+            self.trials = read_outcomes(self.path, TrialResult)
 
     def _command(self) -> str:
         """What the run was started with, in brackets, if it is known."""
@@ -329,21 +333,27 @@ class RunWriter:
         """The checks of the plan that have no result yet."""
         return [check for check in self.plan.checks if check not in self.checks]
 
-    def append(self, outcome: Record | CheckResult | CopyResult) -> None:
-        """Adds a record, or the result of a check or a copy, as one line in one write.
+    def missing_trials(self) -> list[Trial]:
+        """The trials of the plan that have no result yet."""
+        return [trial for trial in self.plan.trials if trial not in self.trials]
+
+    def append(self, outcome: Outcome) -> None:
+        """Adds an outcome as one line in one write; a record without its histograms.
 
         Raises:
             BenchError: the disk is full; what a failed write left behind is cut off again.
         """
         if isinstance(outcome, Record):
-            self._files[RECORDS].append(encode(outcome))
+            outcome = msgspec.structs.replace(outcome, histograms=msgspec.UNSET)
+        self._files[type(outcome)].append(KINDS[type(outcome)].encode(outcome))
+        if isinstance(outcome, Record):
             self.records[outcome.key] = outcome
         elif isinstance(outcome, CheckResult):
-            self._files[CHECKS].append(encode_result(outcome))
-            self.checks[outcome.check] = outcome
+            self.checks[outcome.key] = outcome
+        elif isinstance(outcome, CopyResult):
+            self.copies[outcome.key] = outcome
         else:
-            self._files[COPIES].append(encode_copy(outcome))
-            self.copies[outcome.copy] = outcome
+            self.trials[outcome.key] = outcome
 
     def write_environment(self, environment: Environment) -> None:
         """Writes ``environment.json``.
@@ -384,6 +394,7 @@ class RunWriter:
             records=dict(self.records),
             checks=dict(self.checks),
             copies=dict(self.copies),
+            trials=dict(self.trials),
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import filelock
+import msgspec
 
 from bench import mnist
 from bench.check import Check
@@ -18,9 +19,13 @@ from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import Task, cost
+from bench.execution.schedule import cost
 from bench.grid import TIERS
+from bench.outcomes import Task
+from bench.published.claims import Finding, findings
+from bench.published.trial import Trial
 from bench.report.progress import Progress
+from bench.report.tensorboard import EventFiles
 from bench.run import Item, Plan, RunWriter, StoredRun, latest_run, read_run
 from bench.verdict.baseline import Baseline, read_baseline
 from bench.verdict.judgement import Judgement
@@ -39,13 +44,16 @@ class Options:
     results: Path
     run: Path
     resume: bool
-    baselines: Path
+    baselines: Path | None
+    """None: the run is compared with nothing."""
     against: Path | None
     """A run in the place of the baseline."""
     data_dir: Path | None
     data_sources: tuple[str, ...]
     placement: Placement
     selected: bool
+    tensorboard: Path | None = None
+    """Where event files go, below the run's name; None: there are none."""
 
 
 class DeviceAbsentError(BenchError):
@@ -122,6 +130,7 @@ class Session:
         options: the user's choices.
         items: cells that were collected, in order.
         checks: that were collected, in order.
+        trials: of published experiments, in order.
         lock: of the run's folder, if it is claimed already.
     """
 
@@ -130,6 +139,7 @@ class Session:
         options: Options,
         items: Sequence[Item],
         checks: Sequence[Check],
+        trials: Sequence[Trial],
         lock: filelock.BaseFileLock | None,
     ) -> None:
         self.options = options
@@ -140,12 +150,14 @@ class Session:
             seeds=list(range(options.seeds or TIERS[options.tier].seeds)),
             items=list(items),
             checks=list(checks),
+            trials=list(trials),
             selected=options.selected,
             decide=options.decide,
         )
         self.run: StoredRun | None = None
         self.baseline: Baseline | None = None
         self.judgements: list[Judgement] = []
+        self.findings: list[Finding] = []
         self.total_sec = 0.0
 
     def execute(self, stream: TextIO, *, live: bool) -> None:
@@ -157,6 +169,7 @@ class Session:
         """
         begin = time.monotonic()
         self._check_baselines()
+        files = self._event_files()
         data = mnist.load(directory=self.options.data_dir, sources=self.options.data_sources)
         description = {
             "name": data.name,
@@ -166,15 +179,23 @@ class Session:
         with RunWriter(
             self.options.run, self.plan, resume=self.options.resume, lock=self._lock
         ) as writer:
-            done: list[Task] = [*writer.records, *writer.checks, *writer.copies]
+            done: list[Task] = [
+                *writer.records,
+                *writer.checks,
+                *writer.copies,
+                *writer.trials,
+            ]
+            if files is not None:
+                files.add_stored([*writer.records.values(), *writer.trials.values()])
             with Progress(self.plan, done, cost=cost, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,
-                    self.options.placement,
+                    self._placement(),
                     data=description,
                     cache_dir=mnist.cache_directory(),
                     progress=progress,
                     follow=self._follow,
+                    see=files.add if files is not None else None,
                 )
                 try:
                     execution.run()
@@ -184,6 +205,21 @@ class Session:
                         self.run = writer.finish(execution.environment, self.total_sec)
                         self._judge()
 
+    def _event_files(self) -> EventFiles | None:
+        """For TensorBoard, if they are asked for.
+
+        Raises:
+            BenchError: they cannot be written.
+        """
+        if self.options.tensorboard is None:
+            return None
+        return EventFiles(self.options.tensorboard / self.options.run.name, self.plan.items)
+
+    def _placement(self) -> Placement:
+        """The user's; histograms are taken for event files alone."""
+        wanted = self.options.tensorboard is not None
+        return msgspec.structs.replace(self.options.placement, histograms=wanted)
+
     def _check_baselines(self) -> None:
         """A damaged baseline, or a mistyped folder, is found before an hour of training.
 
@@ -192,6 +228,8 @@ class Session:
         """
         if self.options.against is not None:
             read_run(self.options.against)
+            return
+        if self.options.baselines is None:
             return
         if not self.options.baselines.is_dir():
             raise BenchError(
@@ -206,6 +244,7 @@ class Session:
         assert self.run is not None
         self.baseline = self._against(self.run)
         self.judgements = judge_with_claims(self.run, self.baseline)
+        self.findings = findings(list(self.run.trials.values()))
 
     def _follow(self, run: StoredRun) -> Sequence[Task]:
         """What is to be done once the plan is: copies for envelopes, then seeds for undecided cells."""
@@ -215,4 +254,6 @@ class Session:
         """What the run is compared with."""
         if self.options.against is not None:
             return baseline_from_run(read_run(self.options.against))
+        if self.options.baselines is None:
+            return None
         return baseline_for(self.options.baselines, run)

@@ -14,8 +14,11 @@ from bench.check import FAMILIES, Check, CheckResult
 from bench.copies import Copy, CopyResult
 from bench.errors import BenchError
 from bench.numerics import catalogue
+from bench.outcomes import CHECKS, COPIES, RECORDS, TRIALS
+from bench.published.experiments import EXPERIMENTS
+from bench.published.trial import Trial, TrialResult
 from bench.record import Record
-from bench.run import CHECKS, COPIES, ENVIRONMENT, RECORDS, Item, Plan, StoredRun
+from bench.run import ENVIRONMENT, Item, Plan, StoredRun
 from bench.upgrade_grids import UPGRADE_GRIDS
 
 
@@ -40,6 +43,7 @@ def union_of_plans(plans: Sequence[Plan]) -> Plan:
         first,
         items=[items[name] for name in ordered],
         checks=_checks(first.tier, {check for plan in plans for check in plan.checks}),
+        trials=_trials(first.tier, {trial for plan in plans for trial in plan.trials}),
         selected=not whole.keys() <= items.keys(),
     )
 
@@ -52,6 +56,16 @@ def _checks(tier: str, wanted: set[Check]) -> list[Check]:
     return [*known, *sorted(wanted.difference(known), key=lambda check: check.id)]
 
 
+def _trials(tier: str, wanted: set[Trial]) -> list[Trial]:
+    known = [
+        trial
+        for experiment in EXPERIMENTS.values()
+        for trial in experiment.trials(tier)
+        if trial in wanted
+    ]
+    return [*known, *sorted(wanted.difference(known), key=lambda trial: trial.id)]
+
+
 def names_of_cells(plan: Plan) -> dict[Cell, str]:
     """``grid/id`` by cell, in the order of the plan; the first one if a cell stands in two grids."""
     names: dict[Cell, str] = {}
@@ -62,8 +76,8 @@ def names_of_cells(plan: Plan) -> dict[Cell, str]:
 
 # Results
 
-Key = TypeVar("Key", tuple[Cell, int], Check, Copy)
-Result = TypeVar("Result", Record, CheckResult, CopyResult)
+Key = TypeVar("Key", tuple[Cell, int], Check, Copy, Trial)
+Result = TypeVar("Result", Record, CheckResult, CopyResult, TrialResult)
 
 
 class Pool:
@@ -81,6 +95,7 @@ class Pool:
         self._names = names_of_cells(plan)
         self._cells = {cell: place for place, cell in enumerate(self._names)}
         self._checks = {check: place for place, check in enumerate(plan.checks)}
+        self._trials = {trial: place for place, trial in enumerate(plan.trials)}
         self._alike = 0
         self._different = 0
         self._failed: list[str] = []
@@ -117,6 +132,16 @@ class Pool:
             failed=lambda result: result.crash is not None,
             name=lambda copy: f"copy {copy.number} of {self._named(copy.cell)}, seed {copy.seed}",
             place=lambda copy: (self._cells.get(copy.cell, -1), copy.seed, copy.number),
+        )
+
+    def trials(self, runs: Iterable[StoredRun]) -> dict[Trial, TrialResult]:
+        """All trials of published experiments."""
+        return self._unite(
+            [(run.path / TRIALS, run.trials) for run in runs],
+            bits=lambda result: result.digest,
+            failed=lambda result: result.crash is not None,
+            name=lambda trial: trial.id,
+            place=lambda trial: (self._trials.get(trial, -1),),
         )
 
     def _named(self, cell: Cell) -> str:

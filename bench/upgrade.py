@@ -1,9 +1,6 @@
 """Both sides of an upgrade on this machine: trained, checked, timed, saved and loaded, then judged.
 
-results/<run>/upgrade.json        the sides, and what was left out
-results/<run>/{old,new}/          a run of each side
-results/<run>/{speed,saving}.json times of bursts, and what became of saved models
-results/<run>/report.md, .html    and upgrade-report.json, for programs
+:mod:`bench.upgrade_folder` says what of it is kept, and where.
 """
 
 from __future__ import annotations
@@ -13,12 +10,11 @@ import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TextIO
 
-import filelock
 import msgspec
 
 from bench import mnist
@@ -31,11 +27,12 @@ from bench.execution.environments import Built
 from bench.execution.interleave import PROCESSES, measure
 from bench.execution.pair import Pair
 from bench.execution.saving import exchange
-from bench.execution.schedule import Task, cost
+from bench.execution.schedule import cost
 from bench.execution.supervisor import Supervisor
 from bench.expression import compile_expression
 from bench.grid import TIERS
 from bench.numerics import catalogue
+from bench.outcomes import Task
 from bench.report.progress import Progress
 from bench.run import (
     PLAN,
@@ -43,22 +40,13 @@ from bench.run import (
     Plan,
     RunWriter,
     StoredRun,
-    claim,
-    pretty,
-    read_json,
-    read_run,
     write_atomically,
 )
 from bench.timings import SIDES, Side, Timings, Workload
+from bench.upgrade_folder import SAVING, SPEED, Description, claimed, read_upgrade
 from bench.upgrade_grids import UPGRADE_GRIDS
-from bench.verdict.saving import Exchange
 from bench.verdict.speed import unsettled
 from bench.verdict.upgrade import Measured, SideFacts, further_copies, further_seeds
-
-SCHEMA = 1
-UPGRADE = "upgrade.json"
-SPEED = "speed.json"
-SAVING = "saving.json"
 
 #: What is measured, and can be left out.
 PARTS = ("cells", "checks", "saving", "speed")
@@ -85,10 +73,10 @@ _STANDARD = (
 )
 
 #: What is timed at each tier, and for how many seconds at most. A round of the quick tier's three
-#: workloads takes about 40 s on two cores and there are four before the first look: the rest of its
-#: time is for one more look.
+#: workloads takes about 40 s on two cores, one of a single workload 15 s, and there are four before the
+#: first look: the rest is for what that look leaves open, and keeps a whole check within ten minutes.
 WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
-    "quick": (_QUICK, 300.0),
+    "quick": (_QUICK, 200.0),
     "standard": (_STANDARD, 1800.0),
     "full": (_STANDARD, 3600.0),
 }
@@ -117,27 +105,14 @@ class Options:
     data_sources: Sequence[str] = mnist.SOURCES
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``upgrade.json``."""
-
-    schema: int = SCHEMA
-    tier: str
-    sides: dict[Side, SideFacts]
-    runs: dict[Side, str]
-    """Folders of the sides' runs, relative to this file's."""
-    left_out: list[str] = []
-
-    def __post_init__(self) -> None:
-        if self.schema != SCHEMA:
-            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
-
-
 def planned(options: Options) -> tuple[Plan, list[int]]:
     """What each side's run plans, which is the first seed; and all seeds, for cells whose bits differ.
 
     Raises:
-        BenchError: no such tier or grid, or no cell and no check is selected.
+        BenchError: no such tier or grid, no seed, or options select no cell.
     """
+    if options.seeds is not None and options.seeds < 1:
+        raise BenchError("--seeds must be above 0", hint="leave it out for the tier's")
     matches = compile_expression(options.expression)
     if options.tier not in TIERS:
         raise BenchError(f"no tier {options.tier!r}", hint=f"one of {', '.join(TIERS)}")
@@ -180,9 +155,10 @@ def planned(options: Options) -> tuple[Plan, list[int]]:
 def left_out(options: Options) -> list[str]:
     """What is not measured, in words."""
     words = [f"--skip {part}" for part in PARTS if part in options.skip]
-    words += [f"--grid {name}" for name in options.grids]
+    if options.grids:
+        words.append(f"grids but {', '.join(options.grids)}")
     if options.expression:
-        words.append(f"-k {options.expression!r}")
+        words.append(f"cells that -k {options.expression!r} does not match")
     if options.grids or options.expression:
         words.append("checks of arithmetic, as cells were selected")
     return words
@@ -221,7 +197,7 @@ class UpgradeRun:
         options = self._options
         plan, seeds = planned(options)
         data = mnist.load(directory=options.data_dir, sources=tuple(options.data_sources))
-        with _claimed(options, self.description):
+        with claimed(options.folder, self.description, resume=options.resume):
             train_pair(
                 self._runs,
                 self._built,
@@ -391,65 +367,3 @@ def _following(
 ) -> tuple[Sequence[Task], Sequence[Task]]:
     both = further_seeds(old, new, seeds)
     return both if any(both) else ([], further_copies(old, new))
-
-
-@contextlib.contextmanager
-def _claimed(options: Options, description: Description) -> Iterator[None]:
-    """The upgrade's folder, held while it is written to.
-
-    Raises:
-        BenchError: it is in use, or holds another upgrade.
-    """
-    path = options.folder / UPGRADE
-    lock: filelock.BaseFileLock = claim(options.folder, resume=options.resume)
-    try:
-        if path.exists():
-            if not options.resume:
-                raise BenchError(
-                    f"{options.folder}: already holds an upgrade",
-                    hint="continue it with --resume, or choose another --run NAME",
-                )
-            before = read_json(path, Description)
-            if before != description:
-                raise BenchError(
-                    f"{path}: --resume continues an upgrade of the same sides and options only",
-                    hint="repeat what it was started with, or choose another --run NAME",
-                )
-        write_atomically(path, pretty(description))
-        yield
-    finally:
-        lock.release()
-
-
-def is_upgrade(folder: Path) -> bool:
-    """Whether this is the folder of an upgrade."""
-    return (folder / UPGRADE).exists()
-
-
-def read_upgrade(folder: Path) -> Measured:
-    """All that was measured of an upgrade.
-
-    Raises:
-        BenchError: one of its files is absent, damaged or of another schema.
-    """
-    description = read_json(folder / UPGRADE, Description)
-    return Measured(
-        path=folder,
-        sides=description.sides,
-        old=read_run(folder / description.runs["old"]),
-        new=read_run(folder / description.runs["new"]),
-        timings=_read_list(folder / SPEED, Timings),
-        exchanges=_read_list(folder / SAVING, Exchange),
-        left_out=description.left_out,
-    )
-
-
-T = TypeVar("T")
-
-
-def _read_list(path: Path, kind: type[T]) -> list[T]:
-    """What a file holds; nothing if that part was left out or not reached."""
-    if not path.exists():
-        return []
-    found: Any = read_json(path, list[kind])  # type: ignore[valid-type]
-    return list(found)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import itertools
 import math
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from bench import mnist
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError
@@ -25,9 +28,10 @@ from bench.report.reproducer import script
 from bench.reproduce import Reproduction, check, steps_to_show
 from bench.run import REPORT, Item, new_run_name, write_atomically
 from bench.timings import SIDES, Side
-from bench.upgrade import Options, UpgradeRun, is_upgrade, read_upgrade
+from bench.upgrade import Options, UpgradeRun, planned
+from bench.upgrade_folder import is_upgrade, read_upgrade
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.upgrade import Upgrade, conclude
+from bench.verdict.upgrade import SideFacts, Upgrade, conclude
 
 HTML = "report.html"
 JSON = "upgrade-report.json"
@@ -42,6 +46,13 @@ def upgrade(arguments: argparse.Namespace) -> int:
     """Builds both environments, measures, answers, writes the reports."""
     begin = time.monotonic()
     asked = sides_of(arguments)
+    folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
+    options = dataclasses.replace(
+        _options(arguments, folder),
+        resume=arguments.resume,
+        skip=arguments.skip,
+        variables={side: asked[side].variables for side in SIDES},
+    )
     cache = arguments.cache or mnist.cache_directory()
     say = _printer()
     built = dict(
@@ -58,36 +69,41 @@ def upgrade(arguments: argparse.Namespace) -> int:
             strict=True,
         )
     )
-    folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
-    options = Options(
-        tier=arguments.tier,
-        folder=folder,
-        resume=arguments.resume,
-        grids=arguments.grid,
-        expression=arguments.k,
-        seeds=arguments.seeds,
-        skip=arguments.skip,
-        variables={side: asked[side].variables for side in SIDES},
-        placement=placement(arguments),
-        data_dir=arguments.data_dir,
-    )
     measured = UpgradeRun(options, built, stream=sys.stdout).measure()
     return tell(conclude(measured), total_sec=time.monotonic() - begin)
 
 
+def _options(arguments: argparse.Namespace, folder: Path) -> Options:
+    """What an upgrade and a matrix have in common.
+
+    Raises:
+        BenchError: what is asked for cannot be measured here: said before environments are built, which
+            takes minutes.
+    """
+    options = Options(
+        tier=arguments.tier,
+        folder=folder,
+        grids=arguments.grid,
+        expression=arguments.k,
+        seeds=arguments.seeds,
+        placement=placement(arguments),
+        data_dir=arguments.data_dir,
+    )
+    planned(options)
+    return options
+
+
 def tell(found: Upgrade, *, total_sec: float | None = None) -> int:
     """Writes the reports of an upgrade, prints the summary and gives the exit code."""
-    from bench.report.html import page
-    from bench.report.upgrade import upgrade_json, upgrade_lines, upgrade_report, upgrade_summary
+    from bench.report.upgrade import upgrade_lines, upgrade_summary
 
     folder = found.measured.path
+    _write_reports(
+        found, total_sec, {}
+    )  # scripts take minutes, in which somebody may lose patience
     scripts = write_reproducers(found)
-    text = upgrade_report(found, total_sec=total_sec, reproducers=scripts)
-    write_atomically(folder / REPORT, text.encode())
-    write_atomically(folder / HTML, page(text, title=f"Upgrade: {found.answer.value}").encode())
-    write_atomically(
-        folder / JSON, upgrade_json(found, total_sec=total_sec, reproducers=scripts).encode()
-    )
+    if scripts:
+        _write_reports(found, total_sec, scripts)
     summary = upgrade_summary(found, total_sec=total_sec, reproducers=scripts)
     warning = append_step_summary(summary)
     lines = upgrade_lines(found, total_sec=total_sec, reproducers=scripts, report=folder / REPORT)
@@ -95,6 +111,18 @@ def tell(found: Upgrade, *, total_sec: float | None = None) -> int:
     if warning:
         print(warning)
     return found.exit_code
+
+
+def _write_reports(found: Upgrade, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
+    from bench.report.html import page
+    from bench.report.upgrade import upgrade_json, upgrade_report
+
+    folder = found.measured.path
+    text = upgrade_report(found, total_sec=total_sec, reproducers=scripts)
+    data = upgrade_json(found, total_sec=total_sec, reproducers=scripts)
+    write_atomically(folder / REPORT, text.encode())
+    write_atomically(folder / HTML, page(text, title=f"Upgrade: {found.answer.value}").encode())
+    write_atomically(folder / JSON, data.encode())
 
 
 def write_reproducers(found: Upgrade) -> dict[Item, str]:
@@ -107,7 +135,8 @@ def write_reproducers(found: Upgrade) -> dict[Item, str]:
     from bench.report.upgrade_changes import changed_groups
 
     groups = [judgements for _, judgements in changed_groups(found)]
-    groups += [[j] for j in found.failing if j.verdict is Verdict.CRASHED]
+    crashed = {j.item.cell: j for j in found.failing if j.verdict is Verdict.CRASHED}
+    groups += [[judgement] for judgement in crashed.values()]
     scripts: dict[Item, str] = {}
     for judgements in groups[:MOST_REPRODUCERS]:
         chosen = min(judgements, key=_plainest)
@@ -133,7 +162,7 @@ def _plainest(judgement: Judgement) -> tuple[float, int, int]:
 
 
 def write_reproducer(found: Upgrade, judgement: Judgement, path: Path) -> Reproduction:
-    """Writes the script of one cell, and runs it on both sides.
+    """Writes the script of one cell, and runs it on both sides, on the device where it was trained.
 
     Raises:
         BenchError: no script can show what was found, or a side's interpreter is gone.
@@ -143,7 +172,14 @@ def write_reproducer(found: Upgrade, judgement: Judgement, path: Path) -> Reprod
     one, other = (run.environment.software["tensorflow"] for run in runs)
     text = script(judgement, seed=0, steps=steps_to_show(judgement), versions=(one, other))
     write_atomically(path, text.encode())
+    if measured.new.plan.device == "cpu":  # TensorFlow takes a GPU where it sees one
+        sides = {side: _without_gpu(facts) for side, facts in sides.items()}
     return check(path, old=sides["old"], new=sides["new"], timeout_sec=SCRIPT_SEC)
+
+
+def _without_gpu(facts: SideFacts) -> SideFacts:
+    variables = {"CUDA_VISIBLE_DEVICES": "-1", **facts.variables}
+    return msgspec.structs.replace(facts, variables=variables)
 
 
 def reproduce(arguments: argparse.Namespace) -> int:
@@ -190,6 +226,9 @@ def matrix(arguments: argparse.Namespace) -> int:
             "a chain has two versions or more, each once", hint="bench matrix 2.20 2.21"
         )
     folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-matrix")
+    options = dataclasses.replace(
+        _options(arguments, folder), resume=True, skip={*arguments.skip, "speed"}
+    )
     say = _printer()
     cache = arguments.cache or mnist.cache_directory()
     python = _common_python(sides, arguments.python)
@@ -200,19 +239,12 @@ def matrix(arguments: argparse.Namespace) -> int:
     chain = []
     for (one, old), (other, new) in itertools.pairwise(zip(labels, built, strict=True)):
         say(f"from {one} to {other}")
-        options = Options(
-            tier=arguments.tier,
+        step = dataclasses.replace(
+            options,
             folder=folder / f"{one}-to-{other}",
             runs={"old": folder / one, "new": folder / other},
-            resume=True,
-            grids=arguments.grid,
-            expression=arguments.k,
-            seeds=arguments.seeds,
-            skip={*arguments.skip, "speed"},
-            placement=placement(arguments),
-            data_dir=arguments.data_dir,
         )
-        run = UpgradeRun(options, {"old": old, "new": new}, stream=sys.stdout)
+        run = UpgradeRun(step, {"old": old, "new": new}, stream=sys.stdout)
         found = conclude(run.measure())
         tell(found)
         chain.append(found)

@@ -19,8 +19,8 @@ from bench import mnist
 from bench.cell import Cell
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import Outcome, Task
 from bench.grid import DEPTH
+from bench.outcomes import Outcome, Task
 from bench.record import Record
 from bench.run import PLAN, Item, Plan, RunWriter, pretty
 

@@ -13,8 +13,9 @@ import numpy as np
 from bench.cell import Cell
 from bench.copies import Copy, CopyResult
 from bench.environment import Environment, Numerics
+from bench.outcomes import RECORDS
 from bench.record import Crash, Flow, Record, encode
-from bench.run import ENVIRONMENT, PLAN, RECORDS, Item, Plan, StoredRun, pretty
+from bench.run import ENVIRONMENT, PLAN, Item, Plan, StoredRun, pretty
 
 CLASS = "cpu-avx512_bf16-onednn-1thread"
 FINGERPRINT = "741c988805d008ac"

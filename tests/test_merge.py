@@ -24,7 +24,8 @@ from bench.errors import BenchError
 from bench.grid import GRIDS
 from bench.merge import merge, summary
 from bench.numerics import catalogue
-from bench.run import CHECKS, COPIES, ENVIRONMENT, PLAN, RECORDS, Item, StoredRun, read_run
+from bench.outcomes import CHECKS, COPIES, RECORDS
+from bench.run import ENVIRONMENT, PLAN, Item, StoredRun, read_run
 from bench.upgrade_grids import UPGRADE_GRIDS
 from builders import copied, crashed, environment, healthy, plan, replaced, stored, trained, write
 

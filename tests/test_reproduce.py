@@ -15,10 +15,8 @@ import pytest
 from hypothesis import given, settings
 from test_cell import cells
 
-import bench.nets
 from bench.cell import ENGINES, LOSSES, Cell
 from bench.errors import BenchError
-from bench.report import reproducer_body
 from bench.report.reproducer import LINES, script, watched
 from bench.report.reproducer_body import COLUMNS
 from bench.reproduce import SEEDS, Reproduction, check, steps_to_show
@@ -128,20 +126,6 @@ def test_any_reason(reason: str) -> None:
     """What a crashed process printed stays a comment: no reason adds a statement to the script."""
     text = script(judged(Cell(), reason=reason), seed=0, steps=20, versions=VERSIONS)
     assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(written(Cell())))
-
-
-def test_optimizers_are_those_of_the_cells() -> None:
-    """Optimizers and clipping are written as the package itself builds them. It names them in a module
-    that imports TensorFlow, so the test reads its source."""
-    tree = ast.parse(Path(bench.nets.__path__[0], "optimizers.py").read_text())
-    tables = {}
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            assert isinstance(target, ast.Name)
-            tables[target.id] = ast.literal_eval(node.value)
-    assert tables["_OPTIMIZERS"] == reproducer_body.OPTIMIZERS
-    assert tables["_CLIPPING"] == reproducer_body.CLIPPING
 
 
 def test_only_what_the_cell_needs() -> None:

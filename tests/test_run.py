@@ -18,11 +18,10 @@ import bench
 from bench.cell import Cell
 from bench.copies import Copy, CopyResult, encode_copy, read_copies
 from bench.errors import BenchError
+from bench.outcomes import COPIES, RECORDS
 from bench.record import Record, encode, read_records
 from bench.run import (
-    COPIES,
     PLAN,
-    RECORDS,
     Plan,
     RunWriter,
     latest_run,
@@ -431,7 +430,8 @@ def limited(room: int, path: Path) -> subprocess.CompletedProcess[str]:
         from pathlib import Path
         from test_run import PLAN_OF_TWO, RECORDS_OF_TWO
         from bench.errors import BenchError
-        from bench.run import RunWriter, RECORDS
+        from bench.outcomes import RECORDS
+        from bench.run import RunWriter
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         path = Path(sys.argv[1])
         with RunWriter(path, PLAN_OF_TWO) as writer:

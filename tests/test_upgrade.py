@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from upgraded import ITEMS, outside, side, upgraded
 
-from bench import cli, commandline
-from bench.errors import BenchError
+from bench import cli, commandline, upgrade_commands
+from bench.errors import EXIT_TROUBLE, BenchError
 from bench.execution.cluster import Placement
 from bench.execution.environments import Built
+from bench.reproduce import Reproduction
 from bench.timings import SIDES, Side
-from bench.upgrade import UPGRADE, Options, UpgradeRun, is_upgrade, planned, read_upgrade
+from bench.upgrade import Options, UpgradeRun, left_out, planned
 from bench.upgrade_commands import sides_of
+from bench.upgrade_folder import UPGRADE, is_upgrade, read_upgrade
 from bench.upgrade_grids import UPGRADE_GRIDS
-from bench.verdict.upgrade import Answer, conclude
+from bench.verdict.upgrade import Answer, SideFacts, conclude
+from builders import replaced
 
 #: Two cells whose graphs are small.
 CELLS = "depth:1- and relu"
@@ -96,12 +102,26 @@ def test_selecting_cells_leaves_out_the_checks(tmp_path: Path) -> None:
     assert plan.selected
 
 
+def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
+    """A reader is told what was not measured, and not what was."""
+    chosen = options(tmp_path, grids=["optimizer", "dropout"], expression="adam", skip={"speed"})
+    assert left_out(chosen) == [
+        "--skip speed",
+        "grids but optimizer, dropout",
+        "cells that -k 'adam' does not match",
+        "checks of arithmetic, as cells were selected",
+    ]
+    assert left_out(options(tmp_path)) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"tier": "slow"}, "no tier 'slow'"),
         ({"grids": ["width"]}, "no grid 'width'"),
         ({"expression": "nothing_like_it"}, "no cell of tier quick is selected"),
+        ({"seeds": 0}, "--seeds must be above 0"),
+        ({"seeds": -1}, "--seeds must be above 0"),
     ],
 )
 def test_a_plan_of_nothing_is_refused(
@@ -109,6 +129,78 @@ def test_a_plan_of_nothing_is_refused(
 ) -> None:
     with pytest.raises(BenchError, match=message):
         planned(options(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-k", "nothing_like_it"], "no cell of tier quick is selected"),
+        (["--seeds", "0"], "--seeds must be above 0"),
+        (["--workers", "0"], "--workers must be above 0"),
+    ],
+)
+@pytest.mark.parametrize("command", ["upgrade", "matrix"])
+def test_wrong_options_are_told_before_environments_are_built(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: list[str],
+    message: str,
+) -> None:
+    """Building takes minutes."""
+
+    def built(*_: object, **__: object) -> None:
+        pytest.fail("an environment was built")
+
+    monkeypatch.setattr(upgrade_commands, "prepare", built)
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", built)
+    arguments = [command, "2.20", "2.21", "--results", str(tmp_path), *words]
+    assert cli.main(arguments) == EXIT_TROUBLE
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("device", "hidden"), [("cpu", "-1"), ("gpu", None)])
+def test_a_script_runs_where_its_cell_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, hidden: str | None
+) -> None:
+    """TensorFlow takes a GPU where it sees one, and rounds otherwise there."""
+    seen = []
+
+    def check(path: Path, *, old: SideFacts, new: SideFacts, timeout_sec: float) -> Reproduction:
+        del path, timeout_sec
+        seen.extend([old.variables.get("CUDA_VISIBLE_DEVICES"), new.variables.get("TF_X")])
+        return Reproduction(shown=True, reason="", seeds=[0])
+
+    monkeypatch.setattr(upgrade_commands, "check", check)
+    runs = {name: side(name) for name in SIDES}
+    for name, run in runs.items():
+        runs[name] = replaced(run, plan=msgspec.structs.replace(run.plan, device=device))
+    sides = {
+        name: SideFacts(label="", python="", lock="", variables={"TF_X": "1"}) for name in SIDES
+    }
+    found = upgraded(runs["old"], runs["new"], sides=sides)
+    upgrade_commands.write_reproducer(found, outside(ITEMS[0]), tmp_path / "x.py")
+    assert seen == [hidden, "1"]
+
+
+def test_a_report_is_there_before_scripts_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops the scripts, which take minutes, keeps what was measured for as long."""
+
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upgrade_commands, "write_reproducers", stopped)
+    found = upgraded()
+    found = dataclasses.replace(
+        found, measured=msgspec.structs.replace(found.measured, path=tmp_path)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        upgrade_commands.tell(found)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"report.md", "report.html", "upgrade-report.json"}
 
 
 # --- The whole, with the real TensorFlow on both sides

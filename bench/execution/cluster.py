@@ -13,17 +13,20 @@ import dask
 import distributed
 import msgspec
 
-from bench.check import Check, decode_result, encode_result
-from bench.copies import Copy, decode_copy, encode_copy
 from bench.errors import BenchError
 from bench.execution import machine, protocol
-from bench.execution.schedule import Outcome, Task
+from bench.execution.schedule import cost
 from bench.execution.supervisor import Supervisor
-from bench.record import decode, encode
+from bench.outcomes import Outcome, Task, kind_of
+from bench.published.trial import Trial
 
 #: What a training process takes, with room: 1.3 GiB were measured at the end of the quick tier, and
 #: the tutorial's CNN holds the activations of 1,000 test images.
 WORKER_BYTES = 2**31
+
+
+#: Millions of multiplications a second: a twentieth of what one core of a server of 2024 does.
+SLOW_CORE = 1e3
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         memory_limit_bytes: per worker; None: its share of this machine's memory.
         python: interpreter of the training processes, with its TensorFlow.
         variables: of their environment, added to this process' own.
+        histograms: whether records carry histograms.
     """
 
     device: str = "cpu"
@@ -49,6 +53,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit_bytes: int | None = None
     python: str = sys.executable
     variables: dict[str, str] = {}
+    histograms: bool = False
 
 
 class TrainerPlugin(distributed.WorkerPlugin):
@@ -97,13 +102,7 @@ def start_trainer(plugin: str) -> bytes:
 
 def do(plugin: str, task: Task, timeout_sec: float) -> bytes:
     """Runs on a worker: one task, as the line of its record or result."""
-    supervisor = _supervisor(plugin)
-    if isinstance(task, Check):
-        return encode_result(supervisor.verify(task, timeout_sec=timeout_sec))
-    if isinstance(task, Copy):
-        return encode_copy(supervisor.copy(task, timeout_sec=timeout_sec))
-    cell, seed = task
-    return encode(supervisor.train(cell, seed, timeout_sec=timeout_sec))
+    return kind_of(task).encode(_supervisor(plugin).do(task, timeout_sec=timeout_sec))
 
 
 def _supervisor(plugin: str) -> Supervisor:
@@ -177,18 +176,23 @@ class Cluster:
             do,
             self._plugin,
             task,
-            self._timeout_sec,
+            self._patience_sec(task),
             workers=[worker],
             pure=False,
             retries=0,
         )
 
+    def _patience_sec(self, task: Task) -> float:
+        """A trial may be thousands of times a replica's work: it has as long as a slow core needs."""
+        if isinstance(task, Trial):
+            return max(self._timeout_sec, cost(task) / SLOW_CORE)
+        return self._timeout_sec
+
 
 def decode_outcome(task: Task, line: bytes) -> Outcome:
     """What :func:`do` returned."""
-    if isinstance(task, Check):
-        return decode_result(line)
-    return decode_copy(line) if isinstance(task, Copy) else decode(line)
+    outcome: Outcome = kind_of(task).decode(line)
+    return outcome
 
 
 @contextlib.contextmanager
@@ -220,7 +224,9 @@ def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
             "--nthreads 1`, in environments where bench is installed",
         ) from error
     with client:
-        settings = protocol.Settings(device=placement.device, data=data, cache_dir="")
+        settings = protocol.Settings(
+            device=placement.device, data=data, cache_dir="", histograms=placement.histograms
+        )
         plugin = TrainerPlugin(
             settings, memory_limit_bytes=placement.memory_limit_bytes or 0, environments={}
         )
@@ -263,6 +269,7 @@ def connect_sides(
         data=data,
         cache_dir=str(cache_dir),
         gpu_memory_mib=_gpu_share(gpus, count),
+        histograms=first.histograms,
     )
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),

@@ -18,7 +18,9 @@ from bench.environment import Environment
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.cluster import Cluster, Placement, connect, decode_outcome
-from bench.execution.schedule import Outcome, Schedule, Task, Training, called, cell_of
+from bench.execution.schedule import Schedule, called, cell_of
+from bench.outcomes import Outcome, Task, Training
+from bench.published.trial import TrialResult
 from bench.record import Crash, Record
 from bench.run import RunWriter, StoredRun
 
@@ -50,6 +52,7 @@ class Execution:
         data: ``name``, ``fingerprint`` and ``source`` of the images.
         cache_dir: where their cache is.
         follow: asked when everything is done what is to be done next, until that is nothing.
+        see: shown each outcome before it is stored, which also happens if this raises BenchError.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Execution:
         cache_dir: Path,
         progress: Progress,
         follow: Callable[[StoredRun], Sequence[Task]] = lambda _: (),
+        see: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._writer = writer
         self._placement = placement
@@ -68,7 +72,10 @@ class Execution:
         self._cache_dir = cache_dir
         self._progress = progress
         self._follow = follow
-        self._schedule = Schedule([*writer.missing(), *writer.missing_checks()])
+        self._see = see
+        self._schedule = Schedule(
+            [*writer.missing(), *writer.missing_checks(), *writer.missing_trials()]
+        )
         self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
         self._running: dict[str, Task | None] = {}
         self._starting: set[str] = set()
@@ -207,9 +214,13 @@ class Execution:
                 )
 
     def _keep(self, worker: str, outcome: Outcome) -> None:
-        self._writer.append(outcome)
+        try:
+            if self._see is not None:
+                self._see(outcome)
+        finally:
+            self._writer.append(outcome)
         self._progress.finished(worker, outcome)
-        if isinstance(outcome, CheckResult):
+        if isinstance(outcome, (CheckResult, TrialResult)):
             return
         if outcome.crash is not None and outcome.crash.reason == "timeout":
             seed = outcome.key.seed if isinstance(outcome, CopyResult) else outcome.seed

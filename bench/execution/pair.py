@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.environment import Environment
 from bench.execution.cluster import Placement, connect_sides
 from bench.execution.executor import Execution, Progress
-from bench.execution.schedule import Outcome, Task
+from bench.outcomes import Outcome, Task
 from bench.run import RunWriter, StoredRun
 from bench.timings import SIDES, Side
 

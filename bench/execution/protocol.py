@@ -10,6 +10,8 @@ from bench.cell import Cell
 from bench.check import Check, CheckResult
 from bench.copies import Copy, CopyResult
 from bench.environment import Numerics
+from bench.outcomes import Task
+from bench.published.trial import Trial, TrialResult
 from bench.record import Crash, Record
 from bench.saved import Loaded, Written
 
@@ -25,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Of the images; empty: where the machine's user keeps it."""
     threads: int = 1
     gpu_memory_mib: int | None = None
+    histograms: bool = False
+    """Whether records carry histograms."""
 
 
 class Train(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -38,6 +42,12 @@ class TrainCopy(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Request for one copy of a replica."""
 
     copy: Copy
+
+
+class Perform(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Request for one trial of a published experiment."""
+
+    trial: Trial
 
 
 class Burst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -85,9 +95,9 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The record of the last request."""
+    """What became of the replica."""
 
-    record: Record
+    result: Record
 
 
 class Copied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -108,6 +118,12 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     result: CheckResult
 
 
+class Performed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the trial showed."""
+
+    result: TrialResult
+
+
 class Saved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What became of each format."""
 
@@ -126,8 +142,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     crash: Crash
 
 
-Reply = Ready | Trouble | Done | Copied | Timed | Verified | Saved | Reloaded | Failed
-Request = Settings | Train | TrainCopy | Burst | Verify | Save | Load
+#: Replies with the outcome of a task.
+Answer = Done | Copied | Verified | Performed
+Reply = Ready | Trouble | Done | Copied | Verified | Performed | Timed | Saved | Reloaded | Failed
+Request = Settings | Train | TrainCopy | Verify | Perform | Burst | Save | Load
 
 _encoder = msgspec.json.Encoder()
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
@@ -137,3 +155,15 @@ request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 def line(message: Request | Reply) -> bytes:
     """A message as it travels."""
     return _encoder.encode(message) + b"\n"
+
+
+def request(task: Task) -> Request:
+    """What asks for a task."""
+    if isinstance(task, Copy):
+        return TrainCopy(copy=task)
+    if isinstance(task, Check):
+        return Verify(check=task)
+    if isinstance(task, Trial):
+        return Perform(trial=task)
+    cell, seed = task
+    return Train(cell=cell, seed=seed)

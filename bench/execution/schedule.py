@@ -6,25 +6,23 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 
 from bench.cell import Cell
-from bench.check import Check, CheckResult
-from bench.copies import Copy, CopyResult
+from bench.check import Check
+from bench.copies import Copy
 from bench.measure.trajectory import LENGTH
-from bench.record import Record
-
-Replica = tuple[Cell, int]
-Training = Replica | Copy
-Task = Training | Check
-Outcome = Record | CopyResult | CheckResult
+from bench.outcomes import Task, Training
+from bench.published.trial import Trial
 
 
 class Schedule:
     """Hands out tasks. A worker gets all trainings of one graph before those of another, the most
     expensive graphs first so that workers end together. A worker without a graph of its own gets
-    checks, and when there are none, helps with the graph that has most left.
+    trials, the dearest first, then checks, and when there are none, helps with the graph that has
+    most left.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._checks: deque[Check] = deque()
+        self._trials: list[Trial] = []
         self._groups: dict[Cell, deque[Training]] = {}
         self._owner: dict[Cell, Hashable] = {}
         self.add(tasks)
@@ -34,11 +32,15 @@ class Schedule:
         for task in tasks:
             if isinstance(task, Check):
                 self._checks.append(task)
+            elif isinstance(task, Trial):
+                self._trials.append(task)
             else:
                 self._groups.setdefault(cell_of(task).graph(), deque()).append(task)
+        self._trials.sort(key=cost)
 
     def __len__(self) -> int:
-        return sum(len(group) for group in self._groups.values()) + len(self._checks)
+        trainings = sum(len(group) for group in self._groups.values())
+        return trainings + len(self._checks) + len(self._trials)
 
     def next(self, worker: Hashable) -> Task | None:
         """The next task for this worker; None if none is left."""
@@ -50,6 +52,8 @@ class Schedule:
             if candidates:
                 graph = max(candidates, key=self._cost)
                 self._owner[graph] = worker
+            elif self._trials:
+                return self._trials.pop()
             elif self._checks:
                 return self._checks.popleft()
             else:
@@ -62,6 +66,8 @@ class Schedule:
         """Returns a task whose worker was lost."""
         if isinstance(task, Check):
             self._checks.appendleft(task)
+        elif isinstance(task, Trial):
+            self._trials.append(task)
         else:
             self._groups.setdefault(cell_of(task).graph(), deque()).appendleft(task)
 
@@ -78,8 +84,9 @@ class Schedule:
         return sum(cost(task) for task in self._groups[graph])
 
 
-#: A check takes about as long as a replica of depth 3.
-_CHECK_COST = 6e3
+#: Of a check. Measured on one core: the 204 cells of an upgrade's quick tier, which cost 1.89e6
+#: together, took 188 s, so a second costs 10,000; its 413 checks took 160 s, .39 s each.
+_CHECK_COST = 3.9e3
 
 
 def cell_of(task: Training) -> Cell:
@@ -91,19 +98,44 @@ def cost(task: Task) -> float:
     """Work of a task, in millions of multiplications, forward."""
     if isinstance(task, Check):
         return _CHECK_COST
+    if isinstance(task, Trial):
+        return _trial_cost(task)
     cell = cell_of(task)
     steps = min(cell.steps, LENGTH) if isinstance(task, Copy) else cell.steps
     if cell.architecture == "cnn":
-        per_image = 28 * 28 * 25 * 32 + 14 * 14 * 25 * 32 * 64 + 7 * 7 * 64 * 1024
+        first, second, dense = cell.filters, 2 * cell.filters, 32 * cell.filters
+        per_image = 28 * 28 * 25 * first + 14 * 14 * 25 * first * second + 7 * 7 * second * dense
     else:
         per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
     normalized = 2 if cell.normalization != "none" else 1
     return normalized * per_image * cell.batch * steps / 1e6
 
 
+#: Of a step, whatever it computes: what launching the operations of one layer costs, in millions of
+#: multiplications.
+_LAYER_COST = 0.5
+
+
+def _trial_cost(trial: Trial) -> float:
+    recipe = trial.recipe
+    features = 1 if recipe.task == "identity" else 784
+    per_image, size, channels = 0, 28, 1
+    for filters in recipe.convolutions:
+        per_image += size * size * 25 * channels * filters
+        size, channels = size // 2, filters
+        features = size * size * filters
+    for units in (*recipe.hidden, 1 if recipe.task == "identity" else 10):
+        per_image += features * units
+        features = units
+    layers = len(recipe.convolutions) + len(recipe.hidden) + 1
+    looked = 10_000 / 3 * len(trial.looks) if "test" in trial.watched else 0  # no way back there
+    images = recipe.batch * recipe.steps + looked
+    return per_image * images / 1e6 + _LAYER_COST * layers * recipe.steps
+
+
 def called(task: Task) -> str:
     """A task in words."""
-    if isinstance(task, Check):
+    if isinstance(task, (Check, Trial)):
         return task.id
     cell, seed = (task.cell, task.seed) if isinstance(task, Copy) else task
     what = f"copy {task.number} of " if isinstance(task, Copy) else ""

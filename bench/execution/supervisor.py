@@ -28,6 +28,8 @@ from bench.copies import Copy, CopyResult
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.mnist import CACHE_DIR_VARIABLE, cache_directory
+from bench.outcomes import Outcome, Task
+from bench.published.trial import Trial, TrialResult
 from bench.record import Crash, Record
 from bench.saved import FORMATS, Loaded, Written
 
@@ -120,57 +122,39 @@ class Supervisor:
         assert isinstance(reply, protocol.Ready)
         return reply
 
-    def train(self, cell: Cell, seed: int, *, timeout_sec: float) -> Record:
-        """Trains one replica; a process that dies, hangs or fills the memory is a crashed record.
+    def do(self, task: Task, *, timeout_sec: float) -> Outcome:
+        """Does a task; a process that dies, hangs or fills the memory is a crashed outcome.
 
         Raises:
             BenchError: a process could not be started.
         """
         begin = time.perf_counter()
         try:
-            reply = self._request(protocol.Train(cell=cell, seed=seed), timeout_sec)
-            assert isinstance(reply, protocol.Done)
-            record = reply.record
+            reply = self._request(protocol.request(task), timeout_sec)
         except CrashError as crashed:
-            record = Record(
-                cell=cell,
-                seed=seed,
-                outcome="crashed",
-                data=self._settings.data,
-                total_sec=time.perf_counter() - begin,
-                crash=crashed.crash,
-            )
-        return msgspec.structs.replace(record, worker=self._name)
-
-    def copy(self, copy: Copy, *, timeout_sec: float) -> CopyResult:
-        """Trains one copy; a process that dies, hangs or fills the memory is a crashed result.
-
-        Raises:
-            BenchError: a process could not be started.
-        """
-        begin = time.perf_counter()
-        try:
-            reply = self._request(protocol.TrainCopy(copy=copy), timeout_sec)
-        except CrashError as crashed:
-            elapsed = time.perf_counter() - begin
-            return CopyResult(copy=copy, total_sec=elapsed, crash=crashed.crash)
-        assert isinstance(reply, protocol.Copied)
+            return self._crashed(task, crashed.crash, time.perf_counter() - begin)
+        assert isinstance(reply, protocol.Answer)
+        if isinstance(reply.result, Record):
+            return msgspec.structs.replace(reply.result, worker=self._name)
         return reply.result
 
-    def verify(self, check: Check, *, timeout_sec: float) -> CheckResult:
-        """Runs one check; a process that dies, hangs or fills the memory is a crashed result.
-
-        Raises:
-            BenchError: a process could not be started.
-        """
-        begin = time.perf_counter()
-        try:
-            reply = self._request(protocol.Verify(check=check), timeout_sec)
-        except CrashError as crashed:
-            elapsed = time.perf_counter() - begin
-            return CheckResult(check=check, total_sec=elapsed, crash=crashed.crash)
-        assert isinstance(reply, protocol.Verified)
-        return reply.result
+    def _crashed(self, task: Task, crash: Crash, total_sec: float) -> Outcome:
+        if isinstance(task, Check):
+            return CheckResult(check=task, crash=crash, total_sec=total_sec)
+        if isinstance(task, Copy):
+            return CopyResult(copy=task, crash=crash, total_sec=total_sec)
+        if isinstance(task, Trial):
+            return TrialResult(trial=task, outcome="crashed", crash=crash, total_sec=total_sec)
+        cell, seed = task
+        return Record(
+            cell=cell,
+            seed=seed,
+            outcome="crashed",
+            data=self._settings.data,
+            crash=crash,
+            total_sec=total_sec,
+            worker=self._name,
+        )
 
     def burst(
         self, cell: Cell, *, work: Literal["training", "inference"], steps: int, timeout_sec: float

@@ -58,7 +58,9 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, Examiner, protocol.Re
     from bench.nets.replica import Trainer
 
     numerics = device.numerics(settings.device, isa=machine.isa(), threads=settings.threads)
-    trainer = Trainer(data, settings.device, numerics.environment_class)
+    trainer = Trainer(
+        data, settings.device, numerics.environment_class, histograms=settings.histograms
+    )
     examiner = Examiner(data, settings.device, tf32=numerics.tf32)
     ready = protocol.Ready(
         numerics=numerics, software=device.software(), machine=machine.describe()
@@ -99,13 +101,19 @@ def _answer(
     if isinstance(request, protocol.Verify):
         trainer.forget()
         return protocol.Verified(result=examiner.examine(request.check))
+    if isinstance(request, protocol.Perform):
+        from bench.nets.programs import perform
+
+        trainer.forget()
+        result = perform(request.trial, trainer.data, trainer.device, trainer.environment)
+        return protocol.Performed(result=result)
     if isinstance(request, protocol.Burst):
         seconds = trainer.burst(request.cell, work=request.work, steps=request.steps)
         return protocol.Timed(seconds=seconds)
     if isinstance(request, protocol.TrainCopy):
         return protocol.Copied(result=trainer.copy(request.copy))
     assert isinstance(request, protocol.Train)
-    return protocol.Done(record=trainer.train(request.cell, request.seed))
+    return protocol.Done(result=trainer.train(request.cell, request.seed))
 
 
 def _saving(

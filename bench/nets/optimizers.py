@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras as installed_keras
 import tensorflow as tf
 
 from bench.cell import Cell
+from bench.optimizers import KERAS_OPTIMIZERS, clipping_arguments, optimizer_arguments
 
 keras = tf.keras
-
-#: Clipping rule -> argument of a Keras optimizer. Keras 3 takes at most one of them; Keras 2 would
-#: silently ignore one of lower priority.
-_CLIPPING = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}
-
-
-def clipping_arguments(cell: Cell) -> dict[str, float]:
-    """The optimizer's keyword argument for the cell's clipping; empty without clipping."""
-    rule, threshold = cell.clipping_rule
-    return {} if threshold is None else {_CLIPPING[rule]: threshold}
-
-
-#: Name of a cell's optimizer -> Keras' class, and the arguments besides its defaults.
-_OPTIMIZERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "sgd": ("SGD", {}),
-    "momentum": ("SGD", {"momentum": 0.9}),
-    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "adam": ("Adam", {}),
-    "amsgrad": ("Adam", {"amsgrad": True}),
-    "adamw": ("AdamW", {}),
-    "adamax": ("Adamax", {}),
-    "nadam": ("Nadam", {}),
-    "rmsprop": ("RMSprop", {}),
-    "rmsprop_centered": ("RMSprop", {"centered": True}),
-    "adagrad": ("Adagrad", {}),
-    "adadelta": ("Adadelta", {}),
-    "ftrl": ("Ftrl", {}),
-    "lion": ("Lion", {}),
-    "lamb": ("Lamb", {}),
-    "adafactor": ("Adafactor", {}),
-}
 
 
 def absent(cell: Cell) -> str:
     """Why this Keras cannot train the cell, as it has no such optimizer; empty if it can."""
-    kind, _ = _OPTIMIZERS[cell.optimizer]
+    kind, _ = KERAS_OPTIMIZERS[cell.optimizer]
     if hasattr(keras.optimizers, kind):
         return ""
     return f"Keras {keras_version()} has no optimizer {kind}"
@@ -66,11 +36,8 @@ def optimizer(cell: Cell, variables: Sequence[Any]) -> Any:
     """
     if missing := absent(cell):
         raise LookupError(missing)
-    kind, constants = _OPTIMIZERS[cell.optimizer]
-    decay = {"weight_decay": cell.weight_decay} if cell.weight_decay else {}
-    built = getattr(keras.optimizers, kind)(
-        learning_rate=cell.learning_rate, **constants, **decay, **clipping_arguments(cell)
-    )
+    kind, arguments = optimizer_arguments(cell)
+    built = getattr(keras.optimizers, kind)(**arguments)
     built.build(variables)
     return built
 
@@ -101,16 +68,17 @@ def _state(built: Any) -> list[Any]:
 
 
 def loss(cell: Cell) -> Any:
-    """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are integers."""
+    """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are integers (batch,), of
+    whatever type and shape ``fit`` hands them on: Keras makes floats of them."""
     precision = _loss_precision(cell)
     if cell.loss == "crossentropy":
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **precision)
     squared = keras.losses.MeanSquaredError(**precision)
 
     def mean_squared_error(labels: Any, logits: Any) -> Any:
-        return squared(
-            tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype), tf.nn.softmax(logits)
-        )
+        classes = tf.reshape(tf.cast(labels, tf.int32), [-1])
+        targets = tf.one_hot(classes, logits.shape[-1], dtype=logits.dtype)
+        return squared(targets, tf.nn.softmax(logits))
 
     return mean_squared_error
 
@@ -138,7 +106,12 @@ class ClippedGradients:
 
     def __call__(self, gradients: Sequence[Any]) -> list[Any]:
         """The clipped gradients as NumPy arrays, in the order of ``gradients``."""
+        return [tensor.numpy() for tensor in self.tensors(gradients)]
+
+    def tensors(self, gradients: Sequence[Any]) -> list[Any]:
+        """The same as tensors, in a ``tf.function``, too."""
         for variable in self._variables:
             variable.assign(tf.zeros_like(variable))
-        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return [-variable.numpy() for variable in self._variables]
+        # AutoGraph of TensorFlow 2.12 knows no zip(strict=True).
+        self._optimizer.apply_gradients(list(zip(gradients, self._variables)))  # noqa: B905
+        return [-tf.convert_to_tensor(variable) for variable in self._variables]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 
 from bench.cell import RECIPE, Cell
 from bench.copies import Copy, CopyResult
 from bench.initial import batch_order
 from bench.measure.flow import flow
+from bench.measure.histogram import Histogram, histogram
 from bench.measure.tensors import STEPS, fingerprints, joined, signs
 from bench.measure.trajectory import LENGTH, digest, first_not_finite, trajectory
 from bench.mnist import Mnist
@@ -81,11 +83,13 @@ class Trainer:
         data: the images.
         device: ``cpu`` or ``gpu``.
         environment: class that records carry.
+        histograms: whether records carry histograms, which change nothing that is measured.
     """
 
     data: Mnist
     device: str
     environment: str
+    histograms: bool = False
     _images: Images | None = None
     _key: Cell | None = None
     _graph: Graph | None = field(default=None, repr=False)
@@ -140,9 +144,12 @@ class Trainer:
             return signals, measured, evaluation.accuracy, evaluation.loss
 
         signals, start, _, _ = look()
-        losses, tensors, training_sec = _trained(graph, order, scale)
+        seen = _Histograms() if self.histograms else None
+        losses, tensors, training_sec = _trained(graph, order, scale, see=seen)
         diverged = first_not_finite(losses)
-        _, end, accuracy, test_loss = look()
+        ended, end, accuracy, test_loss = look()
+        if seen is not None:
+            seen(cell.steps, _values(graph), ended.tensors)
         if diverged is None and not np.isfinite(test_loss):
             diverged = cell.steps
         return Record(
@@ -170,6 +177,7 @@ class Trainer:
             images_per_sec=cell.steps * cell.batch / training_sec,
             training_sec=training_sec,
             total_sec=time.perf_counter() - begin,
+            histograms=seen.taken if seen is not None else UNSET,
         )
 
     def copy(self, copy: Copy) -> CopyResult:
@@ -236,8 +244,36 @@ Order = npt.NDArray[np.int32]
 SIGNIFICANT_BITS = {"float32": 24, "float64": 53, "mixed_bfloat16": 8, "mixed_float16": 11}
 
 
+Tensor = npt.NDArray[Any]
+
+
+class _Histograms:
+    """Takes histograms of each variable and, if it is trained, its gradient."""
+
+    def __init__(self) -> None:
+        self.taken: list[Histogram] = []
+
+    def __call__(
+        self, step: int, variables: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+    ) -> None:
+        for name, value in variables.items():
+            self.taken.append(histogram(name, value, step=step, gradient=False))
+            gradient = tensors.get(f"{name}, gradient")
+            if gradient is not None:
+                self.taken.append(histogram(name, gradient, step=step, gradient=True))
+
+
+def _values(graph: Graph) -> dict[str, Tensor]:
+    """All variables by name."""
+    return {name: value.numpy() for name, value in graph.network.variables.items()}
+
+
 def _trained(
-    graph: Graph, order: Order, scale: Any, move: Callable[[int], None] | None = None
+    graph: Graph,
+    order: Order,
+    scale: Any,
+    move: Callable[[int], None] | None = None,
+    see: _Histograms | None = None,
 ) -> tuple[npt.NDArray[np.float32], Tensors, float]:
     """Losses of all steps, fingerprints of the tensors, and the seconds that the steps took.
 
@@ -246,15 +282,18 @@ def _trained(
         order: the batches.
         scale: of the pixels.
         move: called before the first and the second step.
+        see: called with the variables and the other tensors whose fingerprints are taken.
     """
     seen, losses, seconds = [], [], 0.0
     starts = [step for step in STEPS if step < len(order)]
     for start, stop in itertools.pairwise([*starts, len(order)]):
         if move and start <= 1:
             move(start)
-        variables = {name: value.numpy() for name, value in graph.network.variables.items()}
+        variables = _values(graph)
         tensors = graph.batch_view(order[start], scale).tensors
         seen.append(fingerprints({start: {**variables, **tensors}}))
+        if see is not None:
+            see(start, variables, tensors)
         part, took = graph.engine.train(order[start:stop], scale)
         losses.append(part)
         seconds += took

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench import initial
-from bench.cell import Cell
+from bench.cell import Cell, split_number
 from bench.nets.network import CLASSES
 
 v1 = tf.compat.v1
@@ -131,12 +131,13 @@ def _step(cell: Cell, loss: Any, variables: Sequence[Any]) -> Any:
         "adam": lambda: v1.train.AdamOptimizer(cell.learning_rate, epsilon=1e-7),
     }[cell.optimizer]()
     pairs = optimizer.compute_gradients(loss, var_list=list(variables))
-    clipped = _clipped(cell, [gradient for gradient, _ in pairs])
-    return optimizer.apply_gradients(zip(clipped, variables, strict=True))
+    cut = clipped(cell.clipping, [gradient for gradient, _ in pairs])
+    return optimizer.apply_gradients(zip(cut, variables, strict=True))
 
 
-def _clipped(cell: Cell, gradients: Sequence[Any]) -> Sequence[Any]:
-    rule, threshold = cell.clipping_rule
+def clipped(clipping: str, gradients: Sequence[Any]) -> Sequence[Any]:
+    """Gradients after TensorFlow's operation for a cell's ``clipping``, such as ``value_1.0``."""
+    rule, threshold = split_number(clipping)
     if threshold is None:
         return gradients
     if rule == "value":

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 from bench.check import FAMILIES, CheckResult
 from bench.report.text import NOTHING, code, count, more, plain, significant, table
-from bench.report.words import answer, called
 from bench.run import StoredRun
-from bench.verdict.baseline import Baseline
-from bench.verdict.judgement import Judgement
 
 #: Failing checks that are listed; the others are counted.
 MOST_CHECKS = 20
@@ -60,25 +57,6 @@ def checks_answer(run: StoredRun, *, emphasis: str = "") -> str:
             f"{count(held, 'check')} against independent truth {'hold' if held != 1 else 'holds'}"
         )
     return f"{emphasis}{text}{emphasis}: {compared}."
-
-
-def headlines(
-    run: StoredRun,
-    judgements: Sequence[Judgement],
-    baseline: Baseline | None,
-    *,
-    emphasis: str = "",
-) -> list[str]:
-    """The whole run in one line for its cells and one for its checks, what fails first."""
-    cells = answer(judgements, called(baseline), emphasis=emphasis)
-    checks = checks_answer(run, emphasis=emphasis)
-    if not checks:
-        return [cells]
-    if not judgements:
-        return [checks]
-    failing = any(result.fails for result in run.results)
-    sound = not any(judgement.verdict.fails for judgement in judgements)
-    return [checks, cells] if failing and sound else [cells, checks]
 
 
 def failing_lines(run: StoredRun) -> list[str]:

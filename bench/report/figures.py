@@ -1,5 +1,5 @@
-"""Figures as SVG or PNG. Only this module and :mod:`bench.report.strips`, which it calls, import
-matplotlib, and only while they draw.
+"""Figures as SVG or PNG. Only this module, :mod:`bench.report.strips` and
+:mod:`bench.report.published.drawing`, which it calls, import matplotlib, and only while they draw.
 
 No state of matplotlib's is used or left behind: no pyplot, a canvas of its own, default settings
 whatever the user's are. Equal data give equal bytes under one version of matplotlib.
@@ -18,6 +18,7 @@ from bench.cell import split_number
 from bench.errors import BenchError
 from bench.report.curves import CRITICAL, NAMED, Curve, Line, Panel, Picture, family
 from bench.report.envelope import EnvelopePicture
+from bench.report.published.panels import PublishedPicture
 from bench.report.series import Series
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ _TINY, _HUGE = 1e-300, 1e300
 _NAME_HEIGHT = 0.09
 
 
-def draw(picture: Picture | Series | EnvelopePicture, form: str = "svg") -> bytes:
+def draw(
+    picture: Picture | Series | EnvelopePicture | PublishedPicture, form: str = "svg"
+) -> bytes:
     """The file's content.
 
     Args:
@@ -61,6 +64,10 @@ def draw(picture: Picture | Series | EnvelopePicture, form: str = "svg") -> byte
             from bench.report.strips import drawn
 
             figure = drawn(picture)
+        elif isinstance(picture, PublishedPicture):
+            from bench.report.published.drawing import drawn as published
+
+            figure = published(picture)
         else:
             figure = _series(picture) if isinstance(picture, Series) else _figure(picture)
         stream = io.BytesIO()

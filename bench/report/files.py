@@ -10,6 +10,7 @@ from bench.report.envelope import envelope_picture
 from bench.report.figures import draw
 from bench.report.github import append_step_summary
 from bench.report.markdown import full_report, short_report
+from bench.report.published import pictures as published_pictures
 from bench.run import REPORT, StoredRun, write_atomically
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement
@@ -42,8 +43,8 @@ def write_full_report(
     baseline: Baseline | None,
     total_sec: float | None = None,
 ) -> Path:
-    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg`` and ``rounding.svg``, into the
-    run's folder.
+    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg``, ``rounding.svg`` and those of
+    published experiments, into the run's folder.
 
     Returns:
         the report's path.
@@ -68,4 +69,6 @@ def write_full_report(
         write_atomically(run.path / picture.path, draw(picture))
     if rounding is not None:
         write_atomically(run.path / rounding.path, draw(rounding))
+    for where, published in published_pictures(list(run.trials.values())).items():
+        write_atomically(run.path / where, draw(published))
     return path

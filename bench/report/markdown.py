@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from bench.report.checks import checks_section, headlines
+from bench.published.claims import findings
+from bench.published.rows import rows
+from bench.report.checks import checks_section
 from bench.report.curves import SHOWN, Picture
 from bench.report.envelope import EnvelopePicture
 from bench.report.evidence import claims_list, evidence_table
+from bench.report.headlines import headlines
 from bench.report.nextsteps import next_steps
 from bench.report.prediction import READING, prediction_section
+from bench.report.published import page
 from bench.report.rounding import failing_table, rounding_section
 from bench.report.rows import Row, Rows, common_configuration, throughput
 from bench.report.text import (
@@ -101,6 +105,7 @@ def full_report(
     parts = [
         *_summary(run, judgements, baseline, total_sec, begins=begins),
         *checks_section(run),
+        _published(run),
         *rounding_section(run, judgements, baseline, rounding),
         *(["## How to read the grids' tables", _NOTES] if judgements else []),
     ]
@@ -132,6 +137,12 @@ def short_report(
 
 def _joined(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _published(run: StoredRun) -> str:
+    """The section on trials; empty if there are none."""
+    results = [run.trials[trial] for trial in run.plan.trials if trial in run.trials]
+    return page(results, findings(results), rows(results)) if results else ""
 
 
 def _summary(

@@ -9,15 +9,13 @@ from typing import Any, TextIO
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
-from bench.copies import Copy, CopyResult
-from bench.record import Record
+from bench.copies import Copy
+from bench.outcomes import Outcome, Task
+from bench.published.trial import Trial
 from bench.run import Plan
 
 #: Plain lines come at most this often.
 PLAIN_EVERY_SEC = 10.0
-
-#: What a run does: a replica, a check, or a copy of a replica.
-Task = tuple[Cell, int] | Check | Copy
 
 
 class Progress:
@@ -53,7 +51,9 @@ class Progress:
         self._checks = len(plan.checks)
         self._verified = 0
         self._copies = self._copied = 0
-        planned: list[Task] = [*plan.replicas(), *plan.checks]
+        self._trials = len(plan.trials)
+        self._tried = 0
+        planned: list[Task] = [*plan.replicas(), *plan.checks, *plan.trials]
         self._left = sum(cost(task) for task in planned)
         self._worked = 0.0
         self._failed = 0
@@ -104,7 +104,7 @@ class Progress:
             self._first = time.monotonic()  # the workers' start is not the cells' speed
         self._running[worker] = self._called(task)
 
-    def finished(self, worker: str, outcome: Record | CheckResult | CopyResult) -> None:
+    def finished(self, worker: str, outcome: Outcome) -> None:
         task = outcome.key
         self._running.pop(worker, None)
         self._worked += self._count(task)
@@ -131,13 +131,15 @@ class Progress:
             done.append(f"{self._verified}/{self._checks} checks")
         if self._copies:
             done.append(f"{self._copied}/{self._copies} copies")
+        if self._trials:
+            done.append(f"{self._tried}/{self._trials} trials")
         return (
             f"{', '.join(done)}{failed}, elapsed "
             f"{clock(time.monotonic() - self._begin)}, remaining {self._remaining()}"
         )
 
     def _called(self, task: Task) -> str:
-        if isinstance(task, Check):
+        if isinstance(task, (Check, Trial)):
             return task.id
         if isinstance(task, Copy):
             return f"{self._ids[task.cell]} seed {task.seed}, copy {task.number}"
@@ -150,16 +152,23 @@ class Progress:
             self._verified += 1
         elif isinstance(task, Copy):
             self._copied += 1
+        elif isinstance(task, Trial):
+            self._tried += 1
         else:
             self._open[task[0]] -= 1
         work = self._cost(task)
         self._left -= work
         return work
 
+    def _total(self) -> int:
+        return self._replicas + self._checks + self._copies + self._trials
+
+    def _done(self) -> int:
+        replicas = self._replicas - sum(self._open.values())
+        return replicas + self._verified + self._copied + self._tried
+
     def _remaining(self) -> str:
-        if not any(self._open.values()) and self._verified + self._copied == (
-            self._checks + self._copies
-        ):
+        if self._done() == self._total():
             return "0:00"
         if not self._worked:
             return "unknown"
@@ -178,10 +187,8 @@ class Progress:
         from rich.table import Table
         from rich.text import Text
 
-        done = self._replicas - sum(self._open.values()) + self._verified + self._copied
         grid = Table.grid()
-        total = self._replicas + self._checks + self._copies
-        grid.add_row(ProgressBar(total=total, completed=done, width=60))
+        grid.add_row(ProgressBar(total=self._total(), completed=self._done(), width=60))
         grid.add_row(Text(self.summary()))
         for _, what in sorted(self._running.items()):
             grid.add_row(Text(f"  {what}", no_wrap=True, overflow="ellipsis"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from bench.cell import Cell, split_number
 from bench.initial import TRUNCATED_STD
+from bench.optimizers import optimizer_arguments
 from bench.verdict.envelope import rounding_factor
 
 #: Most characters of a line.
@@ -25,27 +26,6 @@ _UNITS = {
 
 #: Binary places by which the format of hidden layers is shorter than that of the variables.
 _COARSER = {"float32": 0, "float64": 0, "mixed_bfloat16": 16, "mixed_float16": 13}
-
-#: As a cell trains them: Keras' class, and the arguments besides its defaults.
-OPTIMIZERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "sgd": ("SGD", {}),
-    "momentum": ("SGD", {"momentum": 0.9}),
-    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "adam": ("Adam", {}),
-    "amsgrad": ("Adam", {"amsgrad": True}),
-    "adamw": ("AdamW", {}),
-    "adamax": ("Adamax", {}),
-    "nadam": ("Nadam", {}),
-    "rmsprop": ("RMSprop", {}),
-    "rmsprop_centered": ("RMSprop", {"centered": True}),
-    "adagrad": ("Adagrad", {}),
-    "adadelta": ("Adadelta", {}),
-    "ftrl": ("Ftrl", {}),
-    "lion": ("Lion", {}),
-    "lamb": ("Lamb", {}),
-    "adafactor": ("Adafactor", {}),
-}
-CLIPPING = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}
 
 _NORMALIZATIONS = {"batch": "BatchNormalization", "layer": "LayerNormalization"}
 
@@ -253,13 +233,7 @@ def _weights(cell: Cell) -> list[str]:
 
 def _training(cell: Cell) -> list[str]:
     """``optimizer``, and how the steps are executed; adds the numbers of all steps to ``runs``."""
-    kind, constants = OPTIMIZERS[cell.optimizer]
-    arguments = {"learning_rate": cell.learning_rate, **constants}
-    if cell.weight_decay:
-        arguments["weight_decay"] = cell.weight_decay
-    rule, threshold = cell.clipping_rule
-    if threshold is not None:
-        arguments[CLIPPING[rule]] = threshold
+    kind, arguments = optimizer_arguments(cell)
     told = [f"{name}={value!r}" for name, value in arguments.items()]
     optimizer = _packed(f"optimizer = tf.keras.optimizers.{kind}(", told, ")")
     others = ", *model.non_trainable_weights" if cell.normalization == "batch" else ""

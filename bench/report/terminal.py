@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report.checks import failing_lines, headlines
+from bench.report.checks import failing_lines
+from bench.report.headlines import headlines
 from bench.report.rounding import briefly, origins
 from bench.report.text import clipped, duration, more
 from bench.report.words import Group, attention, by_verdict

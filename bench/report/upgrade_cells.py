@@ -38,7 +38,7 @@ MEANING: Mapping[Verdict, str] = {
     Verdict.MISSING: "was to be measured and was not",
     Verdict.INCONCLUSIVE: "too little was measured to tell a change from luck",
     Verdict.NOT_COMPARABLE: "there is nothing to compare: a side has no result, or another one's parts",
-    Verdict.NEW: "OLD has no such cell",
+    Verdict.NEW: "OLD cannot train it",
     Verdict.IMPROVED: "NEW is better by more than luck",
     Verdict.EQUIVALENT: "shown to differ by less than matters",
     Verdict.ROUNDING: "bits differ, and losses stay inside the envelope that rounding spans",

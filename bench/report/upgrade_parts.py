@@ -157,18 +157,10 @@ def _speed_notes() -> str:
 def _open_words(found: speed.Speed) -> str:
     """What remains possible where nothing was decided. Where a side differs from itself, its
     difference from the other one says nothing."""
-    if not _noisy(found):
-        low, high = (100 * (value - 1) for value in (found.ratio.low, found.ratio.high))
-        return f"anything from {low:+.1f} % to {high:+.1f} % remains possible; {found.reason}"
-    return found.reason
-
-
-def _noisy(found: speed.Speed) -> bool:
-    """Whether the interval of one side against itself excludes no difference, and does not lie within
-    what matters: the rule of :mod:`bench.verdict.speed`."""
-    low, high = found.floor.low, found.floor.high
-    margin = 1 + speed.MARGIN
-    return (low > 1 or high < 1) and not (1 / margin < low and high < margin)
+    if found.noisy:
+        return found.reason
+    _, low, high = found.ratio.percent
+    return f"anything from {low} % to {high} % remains possible; {found.reason}"
 
 
 def _saving_row(saving: SavingJudgement) -> list[str]:

@@ -17,11 +17,27 @@ a sphere (orthogonal kernels, layer normalization) what they share with |z|^2, b
 2 lambda^2 c^2, 2 kappa^2 c^2 and 2 kappa lambda c^2 with kappa = dln F / dln q and
 lambda = dln D / dln q.
 
+Going down, the cosines of dC/dz' follow from those of dC/da: their mean square rho^2 becomes
+
+    (rho^2 t^2 + [(1 + 2 rho^2) m - rho^2 t^2] / n) / (1 + Cov(eta, eta')),
+    t = E[phi' phi''] / D, m = E[phi'^2 phi'^2'] / D^2,
+
+the first part at infinite width (Schoenholz et al. 2017, eq. 17), the second the variance of a mean of
+n products. Gradients of different classes start almost orthogonal, as ten errors that add up to 0,
+and are mostly turned towards each other by that 1/n a layer: after l layers rho^2 is about l/n.
+(Orthogonal kernels keep cosines: there (1 + 2 rho^2) (m - t^2).)
+
 A batch's signal is a mean over examples. The ratios R, R' of two of them multiply up over layers,
 E[R R'] / (E[R] E[R']) = e^C for the covariance C of their logarithms, so the batch's has the relative
 variance V = mean of e^C - 1 over all pairs: one image with itself (1/B), two of a class, two of
 different classes; and its logarithm the variance ln(1 + V). That is below C of one example as far as c
 and rho are below 1.
+
+A step from one layer to the next below weighs examples by their share in the signal that they have by
+then, because S_l / S_(l+1) is the mean of their factors with these weights. Two images' weights have
+the mean product e^C with C from the output to layer l + 1. So V of the step is the mean of
+e^C' - 1 over pairs, C' of the step, weighted by e^C: deep down few examples carry the signal, and it
+varies as if the batch were smaller.
 
 Skips pass on G_l = E[(dC/da_l)^2] beside W^T dC/dz, which is r = alpha^2 sigma^2 D / N times as large.
 The step then varies by (r^2 Var(eta) + 4 r rho^2 E[phi' phi'^'] / D) / (1 + r)^2, the last term from
@@ -30,6 +46,7 @@ the product of the two; the slopes of the layers at both ends come on top.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,7 +105,8 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
     own = _sources(net, layers, 1.0, own=True)
     same = _sources(net, layers, COSINE_SAME_CLASS, same=True)
     other = _sources(net, layers, COSINE_OTHER_CLASS)
-    shares = (1 / batch, (1 - 1 / batch) * SAME_CLASS, (1 - 1 / batch) * (1 - SAME_CLASS))
+    others = 1 - 1 / batch
+    shares = np.array([[1 / batch], [others * SAME_CLASS], [others * (1 - SAME_CLASS)]])
     kinds = (own, same, other)
 
     direct, through = _responses(net, layers)
@@ -98,25 +116,17 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
         ends[:-1, -1] = 1.0
         ends[-1] = 0.0
 
-    def variances(direct: Array, through: Array, ends: Array) -> tuple[Array, Array]:
-        """Of one example and of the batch, per row of the responses."""
-        each = [
-            direct**2 @ kind.eta
-            + 2 * (direct * through) @ kind.cross
-            + through**2 @ kind.eps
-            + ends**2 @ kind.ends
-            for kind in kinds
-        ]
-        return each[0], np.log1p(_mean_over_pairs(shares, [np.expm1(value) for value in each]))
-
     # At both ends the slopes' own fluctuation shifts the mean alike.
     mean = _mean(net, layers, own, direct, through)
-    one, all_ = variances(direct, through, np.zeros_like(ends))
-    bias = mean + 0.5 * one - 0.5 * all_
-    _, all_ = variances(direct, through, ends)
-    _, step_all = variances(
-        direct[:-1] - direct[1:], through[:-1] - through[1:], np.abs(ends[:-1] - ends[1:])
+    each = _of_pairs(kinds, direct, through, np.zeros_like(ends))
+    bias = mean + 0.5 * each[0] - 0.5 * np.log1p(_mean_over_pairs(shares, each))
+    each = _of_pairs(kinds, direct, through, ends)
+    all_ = np.log1p(_mean_over_pairs(shares, each))
+    weights = shares * np.exp(each[:, 1:])
+    of_step = _of_pairs(
+        kinds, direct[:-1] - direct[1:], through[:-1] - through[1:], np.abs(ends[:-1] - ends[1:])
     )
+    step_all = np.log1p(_mean_over_pairs(weights, of_step))
     share = np.asarray(aligned)
     if coherent(net):
         # |a_L|^2 / |a_l|^2 fluctuates as the forward pass does, a . dC/da as ten logits do.
@@ -138,9 +148,22 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
     )
 
 
-def _mean_over_pairs(shares: Sequence[float], values: Sequence[Array]) -> Array:
-    """The mean over kinds of pairs."""
-    return np.asarray(np.tensordot(np.array(shares), np.array(values), 1))
+def _of_pairs(kinds: Sequence[_Sources], direct: Array, through: Array, ends: Array) -> Array:
+    """C of each kind of pair, per row of the responses."""
+    return np.array(
+        [
+            direct**2 @ kind.eta
+            + 2 * (direct * through) @ kind.cross
+            + through**2 @ kind.eps
+            + ends**2 @ kind.ends
+            for kind in kinds
+        ]
+    )
+
+
+def _mean_over_pairs(weights: Array, covariances: Array) -> Array:
+    """V from C: the mean of e^C - 1 over kinds of pairs, both of shape (kinds, layers)."""
+    return np.asarray(np.sum(weights * np.expm1(covariances), 0) / np.sum(weights, 0))
 
 
 def _sources(
@@ -169,10 +192,33 @@ def _sources(
     rhos = []
     for layer, pair in zip(reversed(layers), reversed(pairs), strict=True):
         rhos.append(rho)
-        turned = rho * (pair.slopes / layer.moments.slope if layer.moments.slope > 0 else 1.0)
-        r = _branch_share(net, layer)
-        rho = min(turned if net.branch is None else (rho + r * turned) / (1 + r), 1.0)
+        rho = 1.0 if own else _turned(net, layer, pair, rho)
     return _covariances(net, layers, pairs, np.array(cosines), np.array(rhos[::-1]))
+
+
+def _turned(net: Net, layer: Layer, pair: PairMoments, rho: float) -> float:
+    """The root mean square cosine of two images' dC/da one layer below.
+
+    Behind a skip that is of dC/da + r^(1/2) b with the branch's share r and b = W^T dC/dz of unit
+    length, whose products with dC/da are normal with a variance of 1/n, those of two images correlated
+    as dC/dz and dC/da are.
+    """
+    slope = layer.moments.slope
+    if slope <= 0:
+        return rho
+    turn, masks = pair.slopes / slope, pair.slope_squares / slope**2
+    square = rho**2
+    if net.orthogonal:
+        added, norms = (1 + 2 * square) * (masks - turn**2), (1 + 2 * square) * (masks - 1)
+    else:
+        added, norms = (1 + 2 * square) * masks - square * turn**2, (1 + 2 * square) * masks - 1
+    behind = (square * turn**2 + added / net.width) / (1 + norms / net.width)
+    if net.branch is None:
+        return math.sqrt(min(behind, 1.0))
+    r = _branch_share(net, layer)
+    crossed = 2 * r * (1 + square * turn) / net.width
+    together = square + 2 * r * square * turn + r**2 * behind + crossed
+    return math.sqrt(min(together, (1 + r) ** 2)) / (1 + r)
 
 
 def _branch_share(net: Net, layer: Layer) -> float:

@@ -4,7 +4,7 @@ The chance of any false alarm in a run is the sum of four parts of the level, wh
 
 - ``TESTS``: of means, and of shares that differ in part, corrected by Holm over all cells and metrics;
 - ``LEARNING``: lucky flips of cells that learn, or diverge or crash, under some seeds only
-  (:func:`bench.verdict.luck.luck`);
+  (:mod:`bench.verdict.flips`);
 - ``OTHER``: lucky flips in any other metric;
 - ``SETS``: sets of flips that are too large for luck, where single ones are not. This part holds for
   runs in which nothing changed: of a set that is too large for luck, some may still be luck.
@@ -14,36 +14,24 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from bench.verdict import statistics
-from bench.verdict.luck import MOST_FLIPS, luck
+from bench.verdict.flips import LEARNING, OTHER, WIDE, Flips, intervals
+from bench.verdict.luck import luck
 from bench.verdict.metrics import METRICS, Metric
-from bench.verdict.statistics import Array
+from bench.verdict.statistics import Array, moments
 from bench.verdict.variances import posteriors
 
 CRASHED = "crashed"
 DIVERGED = "diverged"
 
-#: Shares of the level. The smallest luck that three seeds can show is 1/31 = .0323, .645 of the usual
-#: level .05: LEARNING is that, rounded up. Tests get the larger part of the rest: divided among a
-#: thousand comparisons, a quarter of the level (a normal quantile of 4.37 for 4.06) costs one
-#: fourteenth of the change that can be detected.
-LEARNING, OTHER, SETS, TESTS = 0.65, 0.05, 0.05, 0.25
-
-#: Two states d apart, each with a seed-to-seed deviation v, leave d - a v empty: a is .6 (2 and 1
-#: seeds: the expected largest of 2 normal numbers) to 1.7 (3 and 3 seeds, a flip: twice that of 3),
-#: give or take 1.3 v. A mixed side therefore leaves at least as much as a flip in the mean, and with
-#: d = 10 v three quarters as much in 99 of 100 cases. A smaller share would count ordinary sides as
-#: mixed: of 3 normal seeds .1 % leave 4 v empty, one in a million 6 v.
-WIDE = 0.75
+#: Share of the level: what those of flips (:mod:`bench.verdict.flips`) leave.
+TESTS = 0.25
 
 Mask = npt.NDArray[np.bool_]
 
@@ -77,7 +65,7 @@ class Shares:
     exact: Array
     """Fisher's p; NaN where no seed, or every seed, is in the state on both sides."""
     lucky: Array
-    """p of :class:`Flips` for a cell that flipped; NaN for all others."""
+    """p of :class:`bench.verdict.flips.Flips` for a cell that flipped; NaN for all others."""
     mixed: Array
     """Mixed sides that this rests on."""
     adjusted: Array
@@ -125,8 +113,8 @@ class Means:
     equivalence: Change
     """What is tested for equivalence: pairs where there are any."""
     lucky: Array
-    """p of :class:`Flips` where the sides do not overlap (and lie a gap apart, if the metric does not
-    say whether a network learned); else NaN."""
+    """p of :class:`bench.verdict.flips.Flips` where the sides do not overlap (and lie a gap apart, if
+    the metric does not say whether a network learned); else NaN."""
     mixed: Array
     """Mixed sides that this rests on."""
     adjusted: Array
@@ -214,7 +202,7 @@ def _means(metric: Metric, sides: Sides) -> Means:
 
 
 def _pairs(metric: Metric, differences: Array) -> Change:
-    n, mean, squares = _moments(differences)
+    n, mean, squares = moments(differences)
     floors = np.full(n.shape, metric.resolution)
     with np.errstate(divide="ignore"):
         return _change(metric, mean, squares, n - 1, floors, scale=1 / n, seeds=n, sides=1)
@@ -222,7 +210,7 @@ def _pairs(metric: Metric, differences: Array) -> Change:
 
 def _samples(metric: Metric, sides: Sides) -> Change:
     """Two samples with one variance: if nothing changed, the spread did not change either."""
-    (n, mean, squares), (m, mean_run, squares_run) = _moments(sides.baseline), _moments(sides.run)
+    (n, mean, squares), (m, mean_run, squares_run) = moments(sides.baseline), moments(sides.run)
     floors = np.fmax(metric.floor(mean), metric.floor(mean_run))
     seeds = np.minimum(n, m)
     df = np.where(seeds >= 2, n + m - 2, 0)
@@ -257,76 +245,7 @@ def _change(
     return Change(change, error, variance, seeds, number, p_value, equivalent)
 
 
-def _moments(values: Array) -> tuple[Array, Array, Array]:
-    """Number, mean and squared deviations along seeds, NaN left out; a mean of nothing is NaN."""
-    n = (~np.isnan(values)).sum(axis=1).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum(values, axis=1) / n
-    squares = np.nansum((values - mean[:, None]) ** 2, axis=1)
-    return n, mean, squares
-
-
 # Flips, over all cells
-
-
-@dataclasses.dataclass(frozen=True)
-class Flips:
-    """What all cells show of coins, in any metric or outcome of a group. Sizes are in units of each
-    metric's noise or gap, and infinite for shares, whose states cannot be nearer."""
-
-    apart: Array
-    """How far the two sides of each cell lie apart, if it flipped: each side in one state; else 0."""
-    widest: Array
-    """Widest empty interval between neighbouring seeds of each side, shape (2 cells,)."""
-    seeds: int
-    """Of the cell that has the fewest."""
-    part: float
-    """Share of the level for single flips."""
-    noisy: tuple[tuple[int, int], ...]
-    """Numbers of seeds, and how many sides have as many values in units of noise."""
-
-    def judge(self, size: float) -> tuple[float, float, int]:
-        """p of a change of this size, adjusted p, and the mixed sides that it rests on.
-
-        A side is mixed if it leaves an interval empty that is at least WIDE times as wide as the one
-        between the sides of the flip. As many sides as normal noise of the median cell lets expect are
-        not counted. A flip belongs to every set of flips that are at least as large as some smaller
-        one, and there every side counts. On sets of k flips SETS / 2^(k-1) is spent, so that all sets
-        spend SETS; each group half of it.
-        """
-        noise = sum(sides * _leaves(seeds, WIDE * size) for seeds, sides in self.noisy)
-        mixed = max(0, math.ceil(self._mixed(size) - noise))
-        p = luck(1, mixed, self.seeds)
-        adjusted = p / self.part
-        for least in np.unique(self.apart[(self.apart > 0) & (self.apart <= size)]):
-            flips, beside = int((self.apart >= least).sum()), self._mixed(float(least))
-            for number in range(2, min(flips, MOST_FLIPS) + 1):
-                of_set = 2 * luck(number, beside, self.seeds) * 2 ** (number - 1) / SETS
-                adjusted = min(adjusted, of_set)
-        return p, min(1.0, adjusted), mixed
-
-    def _mixed(self, size: float) -> int:
-        return int((self.widest >= WIDE * size).sum())
-
-
-def _leaves(seeds: int, width: float) -> float:
-    """The chance that so many standard normal numbers leave an interval of this width empty."""
-    return float(1 - np.searchsorted(_drawn(seeds), width) / _DRAWS)
-
-
-_DRAWS = 100_000
-
-
-@functools.lru_cache(maxsize=32)
-def _drawn(seeds: int) -> Array:
-    """Widest empty intervals between this many standard normal numbers, drawn and sorted."""
-    drawn = np.sort(np.random.default_rng(seeds).normal(size=(_DRAWS, seeds)), axis=1)
-    return np.sort(np.diff(drawn, axis=1).max(axis=1))
-
-
-def part_of(metric: Metric | None) -> float:
-    """Share of the level for lucky flips of a metric, or (None) of an outcome."""
-    return LEARNING if metric is None or metric.learning else OTHER
 
 
 def _add_luck(
@@ -358,12 +277,12 @@ def _add_luck(
         widest = np.where(mixed, np.inf, widest)
     noisy: collections.Counter[int] = collections.Counter()
     for metric in metrics:
-        size, intervals = _intervals(metric, values[metric.name])
+        size, empty = intervals(metric, values[metric.name].baseline, values[metric.name].run)
         if metric.learning:
             noisy.update(n for n in _sizes(values[metric.name], used) if n > 1)
         sizes[metric.name] = size
         apart = np.maximum(apart, size)
-        widest = np.maximum(widest, intervals)
+        widest = np.maximum(widest, empty)
     clean = used & (apart > 0) & (widest < WIDE * apart).all(axis=0)
     flips = Flips(
         np.where(clean, apart, 0.0), widest[:, used].ravel(), fewest, part, tuple(noisy.items())
@@ -401,41 +320,7 @@ def _flipped(shares: Shares) -> tuple[Mask, Mask]:
     return flipped, np.stack([(a > 0) & (a < n), (b > 0) & (b < m)])
 
 
-def _intervals(metric: Metric, sides: Sides) -> tuple[Array, Array]:
-    """What lies between the two sides of each cell, 0 where they overlap; and the widest interval
-    between neighbouring seeds of each side, shape (2, cells), 0 of one seed.
-
-    Metrics that say whether a network learned may have states at any distance, told in units of their
-    noise; others only in regimes of their own, at least a gap apart, told in gaps.
-    """
-    unit = _noise(metric, sides) if metric.learning else metric.gap
-    both = (sides.baseline, sides.run)
-    low, high = (
-        [reach(side, axis=1) for side in both] for reach in (np.fmin.reduce, np.fmax.reduce)
-    )
-    between = np.fmax(low[0] - high[1], low[1] - high[0])
-    between = np.where(between >= (0.0 if metric.learning else unit), between, 0.0)
-    widest = np.zeros((2, len(between)))
-    for side, values in zip(widest, both, strict=True):
-        if values.shape[1] > 1:
-            side[:] = np.nan_to_num(np.fmax.reduce(np.diff(np.sort(values), axis=1), axis=1))
-    return np.nan_to_num(between) / unit, widest / unit
-
-
 def _sizes(sides: Sides, used: Mask) -> list[int]:
     """Numbers of values of each side of these cells."""
     numbers = [(~np.isnan(side[used])).sum(axis=1) for side in (sides.baseline, sides.run)]
     return [int(number) for number in np.concatenate(numbers)]
-
-
-def _noise(metric: Metric, sides: Sides) -> float:
-    """Deviation from seed to seed of the median cell, as most cells are no coins."""
-    both = [_moments(side) for side in (sides.baseline, sides.run)]
-    n, mean, squares = (np.concatenate(parts) for parts in zip(*both, strict=True))
-    several = n >= 2
-    if not several.any():
-        return metric.resolution**0.5
-    df = n[several] - 1
-    variance = np.median(squares[several] / special.chdtri(df, 0.5))
-    floor = np.median(metric.floor(mean[several]))
-    return float(np.sqrt(max(variance, floor)))

@@ -18,8 +18,8 @@ from bench.verdict.analysis import (
     Shares,
     Sides,
     analyse,
-    part_of,
 )
+from bench.verdict.flips import part_of
 from bench.verdict.judgement import Comparison, Verdict
 from bench.verdict.metrics import METRICS, Metric
 from bench.verdict.samples import Sample
@@ -34,7 +34,9 @@ class Pair:
     run: Sequence[Sample]
 
 
-def compare(pairs: Sequence[Pair], *, alpha: float) -> list[list[Comparison]]:
+def compare(
+    pairs: Sequence[Pair], *, alpha: float, other: str = "baseline"
+) -> list[list[Comparison]]:
     """For each pair its comparisons: crashes, divergence, then in the order of METRICS.
 
     Outcomes of equal shares on both sides are left out, and so is a metric that is defined on
@@ -48,6 +50,7 @@ def compare(pairs: Sequence[Pair], *, alpha: float) -> list[list[Comparison]]:
         pairs: every cell that is tested: false alarms are controlled over all of them.
         alpha: the chance of any false alarm; and, cell by cell, the level at which equivalence is
             shown.
+        other: what reasons call the side that the run is compared with.
 
     Raises:
         ValueError: a side has a seed twice.
@@ -56,7 +59,7 @@ def compare(pairs: Sequence[Pair], *, alpha: float) -> list[list[Comparison]]:
         return []
     outcomes, values = _arrays(pairs)
     analysis = analyse(outcomes, values, alpha=alpha)
-    teller = _Teller(analysis, values, alpha)
+    teller = _Teller(analysis, values, alpha, other)
     return [teller.comparisons(cell) for cell in range(len(pairs))]
 
 
@@ -142,9 +145,12 @@ def _matches(pair: Pair) -> Iterator[tuple[int, int, int]]:
 class _Teller:
     """Puts an analysis into words, cell by cell."""
 
-    def __init__(self, analysis: Analysis, values: dict[str, Sides], alpha: float) -> None:
+    def __init__(
+        self, analysis: Analysis, values: dict[str, Sides], alpha: float, other: str
+    ) -> None:
         self.analysis = analysis
         self.alpha = alpha
+        self.other = other
         self.differ = {name: shares.differ for name, shares in analysis.shares.items()}
         self.values = values
 
@@ -162,9 +168,8 @@ class _Teller:
         (a, b), (n, m) = self._counts(name, cell)
         if verdict is Verdict.CHANGED:
             verdict = _DIRECTION[b / m < a / n]
-        reason = (
-            f"{_WORDS[name]} under {b:.0f} of {m:.0f} seeds, baseline {a:.0f} of {n:.0f}: {reason}"
-        )
+        ended = f"{_WORDS[name]} under {b:.0f} of {m:.0f} seeds"
+        reason = f"{ended}, {self.other} {a:.0f} of {n:.0f}: {reason}"
         return self._of_shares(name, cell, verdict, reason, a / n, b / m)
 
     def _undefined(self, metric: Metric, cell: int) -> Comparison:
@@ -174,7 +179,7 @@ class _Teller:
             verdict = _DIRECTION[b / m < a / n]
         reason = (
             f"{metric.title} {metric.undefined} under {b:.0f} of {m:.0f} seeds, "
-            f"baseline {a:.0f} of {n:.0f}: {reason}"
+            f"{self.other} {a:.0f} of {n:.0f}: {reason}"
         )
         sides = self.values[metric.name]
         means = [_raw_mean(metric, side[cell]) for side in (sides.baseline, sides.run)]

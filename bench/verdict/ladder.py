@@ -14,11 +14,20 @@ import msgspec
 from bench.cell import Cell
 from bench.copies import Copy
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE
+from bench.published.claims import findings
 from bench.record import Record
 from bench.run import Item, StoredRun
 from bench.theory.claim import ClaimResult
 from bench.verdict.comparison import Pair, compare
-from bench.verdict.envelope import Seed, Trace, copies_needed, describe, examine, seeds_for
+from bench.verdict.envelope import (
+    Seed,
+    Trace,
+    copies_needed,
+    describe,
+    examine,
+    seeds_for,
+    summed_otherwise,
+)
 from bench.verdict.judgement import ATTENTION, Comparison, EnvelopeTest, Judgement, Verdict
 from bench.verdict.samples import Baseline, BaselineCell, difference, sample
 
@@ -52,7 +61,8 @@ def judge(
     judged, open_items = _sorted_out(run, baseline, claims or {})
     tested = {item: _envelope(run, baseline, item) for item in open_items}
     number = len({item.cell for item, test in tested.items() if isinstance(test, EnvelopeTest)})
-    compared = _compared(open_items, alpha / 2 if number else alpha)
+    level, other = alpha / 2 if number else alpha, baseline.short if baseline else ""
+    compared = _compared(open_items, level, other)
     for item, pair in open_items.items():
         assert baseline is not None  # nothing is open without one
         found = _distribution(run, baseline, item, pair, compared[item])
@@ -84,20 +94,26 @@ def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
 
 
 def exit_code(judgements: Sequence[Judgement], run: StoredRun | None = None) -> int:
-    """1 if any cell or check fails; 2 if nothing was measured or something is missing; else 0.
+    """1 if any cell, check or trial fails; 2 if nothing was measured or something is missing; else 0.
 
     Args:
         judgements: of all cells.
-        run: whose checks count, too.
+        run: whose checks and trials count, too.
     """
     checks = run.plan.checks if run is not None else []
     results = run.results if run is not None else []
+    planned, trials = (run.plan.trials, run.trials) if run is not None else ([], {})
     if any(judgement.verdict.fails for judgement in judgements):
         return EXIT_REGRESSED
     if any(result.fails for result in results):
         return EXIT_REGRESSED
+    if any(trial.outcome == "crashed" for trial in trials.values()):
+        return EXIT_REGRESSED
+    if any(finding.fails for finding in findings(list(trials.values()))):
+        return EXIT_REGRESSED
     missing = any(judgement.verdict is Verdict.MISSING for judgement in judgements)
-    if missing or len(results) < len(checks) or not (judgements or results):
+    missing |= len(results) < len(checks) or len(trials) < len(planned)
+    if missing or not (judgements or results or trials):
         return EXIT_TROUBLE
     return EXIT_OK
 
@@ -174,8 +190,7 @@ def _below_envelope(
         return _judgement(item, Verdict.CLAIM_VIOLATED, reason, "claim")
     stored = baseline.find(item) if baseline is not None else None
     if baseline is None or stored is None:
-        where = f"{baseline.name} has no such cell" if baseline is not None else "no baseline"
-        return _judgement(item, Verdict.NEW, f"{where}: nothing to compare with", "none")
+        return _judgement(item, Verdict.NEW, _nothing_there(baseline, item), "none")
     obstacle = other_data or _obstacle(item.cell, baseline, stored, records)
     if obstacle:
         return _judgement(item, Verdict.NOT_COMPARABLE, obstacle, "none")
@@ -184,6 +199,16 @@ def _below_envelope(
     if common and all(by_seed[record.seed].digest == record.digest for record in common):
         return _identical(run, baseline, item, len(common))
     return Pair(baseline=stored.samples, run=[sample(record) for record in records])
+
+
+def _nothing_there(baseline: Baseline | None, item: Item) -> str:
+    """Why nothing is stored of an item."""
+    if baseline is None:
+        return "no baseline: nothing to compare with"
+    if item in baseline.lacking:
+        why = baseline.lacking[item]
+        return f"{baseline.name} cannot train it, as {why}: nothing to compare with"
+    return f"{baseline.name} has no such cell: nothing to compare with"
 
 
 def _outcome(item: Item, records: Sequence[Record], planned: int) -> Judgement | None:
@@ -264,7 +289,8 @@ def _envelope(run: StoredRun, baseline: Baseline | None, item: Item) -> Envelope
         return "dropout draws from TensorFlow's own random stream, which may change"
     seeds = traced_seeds(run, baseline, item)
     if seeds:
-        return examine(item.cell, seeds)
+        test = examine(item.cell, seeds)
+        return test if test.inside else summed_otherwise(item.cell, test.departure) or test
     comparable = _comparable_seeds(run, baseline, item)
     if not comparable:
         return f"no trajectory in {baseline.name} of a seed of this run"
@@ -317,14 +343,17 @@ def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Ju
     return _judgement(item, Verdict.EQUIVALENT, reason, "digest")
 
 
-def _compared(open_items: Mapping[Item, Pair], alpha: float) -> dict[Item, list[Comparison]]:
+def _compared(
+    open_items: Mapping[Item, Pair], alpha: float, other: str
+) -> dict[Item, list[Comparison]]:
     """Comparisons by item; the same samples of one cell in several grids are tested once."""
     keys = {
         item: (item.cell, *((s.seed, s.digest) for s in pair.baseline))
         for item, pair in open_items.items()
     }
     pairs = {keys[item]: pair for item, pair in open_items.items()}
-    compared = dict(zip(pairs, compare(list(pairs.values()), alpha=alpha), strict=True))
+    told = compare(list(pairs.values()), alpha=alpha, other=other)
+    compared = dict(zip(pairs, told, strict=True))
     return {item: compared[key] for item, key in keys.items()}
 
 

@@ -105,7 +105,12 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     grids: dict[str, dict[str, BaselineCell]]
     """By grid, then by cell id."""
     name: str
-    """How reasons call it: ``baseline <class>``, or ``run <name>``."""
+    """How reasons call it: ``baseline <class>``, ``run <name>``, or a side of an upgrade."""
+    short: str = "baseline"
+    """How reasons call it where numbers of both sides stand next to each other."""
+    lacking: dict[Item, str] = {}
+    """Of a run in the place of a baseline: why it could not train an item, as its TensorFlow or Keras
+    has no parts for it."""
     history: dict[str, list[BaselineCell]] = {}
     """By grid: results that a later acceptance replaced, in the order in which that happened; without
     trajectories and fingerprints."""
@@ -144,22 +149,25 @@ def baseline_from_run(run: StoredRun) -> Baseline:
 
     Crashed replicas are samples with the outcome ``crashed``; missing replicas have no sample, and a
     cell of which nothing was measured stays, without. A cell that this TensorFlow could not train is
-    left out.
+    left out, and listed as ``lacking``.
     """
+    absent = {
+        item: record.absent
+        for item in run.plan.items
+        for record in run.of(item.cell)
+        if record.absent
+    }
     return Baseline(
         environment_class=run.environment.environment_class,
         numerics=run.environment.numerics,
         data=run.environment.data,
         acceptances=[],
         grids={
-            grid: {
-                item.id: baseline_cell(run, item)
-                for item in items
-                if not any(record.absent for record in run.of(item.cell))
-            }
+            grid: {item.id: baseline_cell(run, item) for item in items if item not in absent}
             for grid, items in run.plan.grids().items()
         },
         name=f"run {run.path.name}",
+        lacking=absent,
         software=run.environment.software,
     )
 

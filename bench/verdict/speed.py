@@ -4,7 +4,11 @@ The unit is the restart: one process of each side, whose bursts were interleaved
 restart to restart, each process' own bias, cannot be averaged out by more bursts. What else disturbs a
 burst only ever makes it longer, so the shorter of a process' two bursts in a block counts; a restart's
 log ratio is the median over blocks. (A new side that stalls in fewer than half of its bursts is
-therefore not called slower.) The mean over restarts has a t interval.
+therefore not called slower.) Restarts are alike and independent, so they have an interval: of 8,
+Student's t of their mean; from 16 on, that of the signed-rank test (Hollander, Wolfe and Chicken 2014,
+section 3.4) of their centre, which a few restarts beside somebody else's work do not widen. It takes
+nothing for granted but symmetry: two processes of one environment may as well be swapped. (8 restarts
+are too few for it: their lowest level is 2/2^8.)
 
 Two same-side ratios come from the same bursts of each round: the later over the earlier process of the
 old side, and of the new side. Process by process they have the noise of the two restarts of the
@@ -29,6 +33,7 @@ workloads go on after a look and for whatever reason.
 from __future__ import annotations
 
 import bisect
+import functools
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -53,6 +58,9 @@ ALPHA = 0.05
 #: Rounds, of two restarts each, after which workloads are judged: 4, 8 and 16.
 LOOKS = tuple(looks(4, 16))
 
+#: From so many restarts on, the interval is that of the signed-rank test.
+SIGNED_RANKS = 16
+
 Verdict = Literal["slower", "faster", "same", "undecided"]
 
 
@@ -65,8 +73,14 @@ class Ratio(NamedTuple):
 
     def __str__(self) -> str:
         """As changes in percent, '+1.2 % (-0.3 to +2.7)'."""
-        estimate, low, high = (100 * (value - 1) for value in self)
-        return f"{estimate:+.1f} % ({low:+.1f} to {high:+.1f})"
+        estimate, low, high = self.percent
+        return f"{estimate} % ({low} to {high})"
+
+    @property
+    def percent(self) -> tuple[str, str, str]:
+        """Each as a change in percent with its sign, which is + of one that is rounded to 0."""
+        estimate, low, high = (f"{round(100 * (value - 1), 1) + 0.0:+.1f}" for value in self)
+        return estimate, low, high
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +94,8 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """Time on the new side over time on the old one."""
     floor: Ratio
     """Later over earlier process of the same side, from as many pairs."""
+    noisy: bool
+    """Judged by the same rule, ``floor`` shows a difference: then nothing is concluded."""
     spread: tuple[float, float]
     """How far two processes of the old and of the new side lie apart: root mean square of the
     logarithm of their ratio."""
@@ -200,6 +216,7 @@ def _speed(rounds: Array, level: float, *, last: tuple[int, float] | None, margi
         restarts=between.size,
         ratio=ratio,
         floor=floor,
+        noisy=noisy,
         spread=(_rms(within[:, 0]), _rms(within[:, 1])),
         seconds=(
             float(np.median(rounds[:, :, [0, 2]])),
@@ -219,22 +236,46 @@ def _settled(log: Ratio, margin: float) -> bool:
 
 
 def _hopeless(values: Array, rounds: int, level: float, margin: float) -> bool:
-    """Whether the last look's interval, if mean and spread stay what they are, contains 0, and is so
-    wide that it would contain a change that matters wherever the mean had moved."""
-    size = 2 * rounds
-    half = _quantile(size - 1, level) * float(values.std(ddof=1)) / math.sqrt(size)
-    return half >= max(margin, abs(float(values.mean())))
+    """Whether the last look's interval, if centre and spread stay what they are, contains 0, and is so
+    wide that it would contain a change that matters wherever the centre had moved.
+
+    The signed-rank interval of many normal values is sqrt(pi/3) as wide as that of the mean (Hodges
+    and Lehmann 1963). A disturbed restart says nothing of the next ones: the spread is the smaller one
+    of the standard deviation and what the median absolute deviation makes of it.
+    """
+    centre = float(np.median(values))
+    spread = min(float(values.std(ddof=1)), 1.4826 * float(np.median(np.abs(values - centre))))
+    half = -special.ndtri(level / 2) * math.sqrt(math.pi / 3) * spread / math.sqrt(2 * rounds)
+    return bool(half >= max(margin, abs(centre)))
 
 
 def _interval(values: Array, level: float) -> Ratio:
-    """Student's t interval of the mean, on the logarithmic scale."""
-    half = _quantile(values.size - 1, level) * float(values.std(ddof=1)) / math.sqrt(values.size)
-    mean = float(values.mean())
-    return Ratio(mean, mean - half, mean + half)
+    """Of the centre, on the logarithmic scale."""
+    if values.size < SIGNED_RANKS:
+        width = _quantile(values.size - 1, level) * float(values.std(ddof=1))
+        half, mean = width / math.sqrt(values.size), float(values.mean())
+        return Ratio(mean, mean - half, mean + half)
+    first, second = np.triu_indices(values.size)
+    averages = np.sort((values[first] + values[second]) / 2)
+    place = _signed_rank_place(values.size, level)
+    return Ratio(float(np.median(averages)), float(averages[place - 1]), float(averages[-place]))
 
 
 def _quantile(df: int, level: float) -> float:
     return float(-special.stdtrit(df, level / 2))
+
+
+@functools.cache
+def _signed_rank_place(size: int, level: float) -> int:
+    """Which of the averages of two values, counted from either end, bounds the interval: the largest
+    number k for which a signed-rank statistic below k has a probability of at most ``level`` / 2."""
+    ways = np.array([1.0])
+    for rank in range(
+        1, size + 1
+    ):  # the sum of the ranks of positive values: each is in it, or not
+        ways = np.concatenate([ways, np.zeros(rank)]) + np.concatenate([np.zeros(rank), ways])
+    below = np.cumsum(ways) / 2.0**size
+    return int(np.searchsorted(below, level / 2, side="right"))
 
 
 def _verdict(log: Ratio, margin: float) -> Verdict:

@@ -104,3 +104,12 @@ def share_seeds(first: float, second: float, tail: float) -> float:
     both = -special.ndtri(tail) * np.sqrt(2 * mean * (1 - mean))
     number = ((both + special.ndtri(PROMISED) * np.sqrt(own)) / distance) ** 2
     return float(np.ceil(number / 4 * (1 + np.sqrt(1 + 4 / (number * distance))) ** 2))
+
+
+def moments(values: Array) -> tuple[Array, Array, Array]:
+    """Number, mean and squared deviations along seeds, NaN left out; a mean of nothing is NaN."""
+    n = (~np.isnan(values)).sum(axis=1).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(values, axis=1) / n
+    squares = np.nansum((values - mean[:, None]) ** 2, axis=1)
+    return n, mean, squares

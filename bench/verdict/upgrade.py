@@ -168,7 +168,10 @@ def stand_in(old: StoredRun, new: StoredRun) -> Baseline:
     """OLD in the place of NEW's baseline. Their classes may differ by what is asked about, such as
     oneDNN: bits and envelopes are compared all the same, as the machine is one."""
     return msgspec.structs.replace(
-        baseline_from_run(old), environment_class=new.environment.environment_class
+        baseline_from_run(old),
+        environment_class=new.environment.environment_class,
+        name="OLD",
+        short="OLD",
     )
 
 

@@ -11,10 +11,17 @@ import pytest
 FAULTY = Path(__file__).parent / "faulty"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def faulty_environment(image_cache: tuple[Path, str]) -> dict[str, str]:
     """Environment variables under which training processes are the faulty ones."""
     return {
         "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
         "BENCH_CACHE_DIR": str(image_cache[0]),
     }
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch, faulty_environment: dict[str, str]) -> None:
+    """Training processes of this process' clusters are the faulty ones."""
+    for name, value in faulty_environment.items():
+        monkeypatch.setenv(name, value)

@@ -174,9 +174,11 @@ def test_an_environment_holds_what_was_asked_for_and_what_bench_needs(place: Pla
     }
 
 
-def test_a_finished_environment_needs_no_installer_and_no_index(place: Place) -> None:
+def test_a_finished_environment_needs_no_installer_and_no_index(
+    place: Place, template: Path
+) -> None:
     """The second time nothing is resolved, and other variables are no other environment."""
-    first = place.prepare("2.20")
+    first = place.fill(template)
     shutil.rmtree(place.index)
     calls = len(place.log.read_text())
     again = place.prepare("2.20", "TF_ENABLE_ONEDNN_OPTS=0")

@@ -6,84 +6,23 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import distributed
 import msgspec
 import pytest
 
-import builders
 import faults
 from bench.cell import Cell
 from bench.check import Check, read_results
 from bench.copies import Copy, CopyResult, read_copies
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
-from bench.execution.executor import Execution
-from bench.execution.schedule import Outcome, Task
+from bench.outcomes import CHECKS, COPIES, RECORDS, Outcome, Task
 from bench.record import Record, read_records
-from bench.run import CHECKS, COPIES, ENVIRONMENT, RECORDS, Plan, RunWriter, StoredRun, read_run
-
-
-class Watcher:
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.started_tasks: list[Task] = []
-        self.added_tasks: list[Task] = []
-        self.finished_tasks: list[Outcome] = []
-
-    def started(self, worker: str, task: Task) -> None:
-        self.started_tasks.append(task)
-
-    def finished(self, worker: str, outcome: Outcome) -> None:
-        self.finished_tasks.append(outcome)
-
-    def added(self, tasks: Sequence[Task]) -> None:
-        self.added_tasks += tasks
-
-    def tick(self) -> None:
-        return None
-
-
-@pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch, faulty_environment: dict[str, str]) -> None:
-    """Training processes of this process' clusters are the faulty ones."""
-    for name, value in faulty_environment.items():
-        monkeypatch.setenv(name, value)
-
-
-def plan(*widths: int, seeds: int = 3) -> Plan:
-    cells = [Cell(width=width) for width in widths]
-    return builders.plan(builders.items("depth", cells, ("width",)), seeds=range(seeds))
-
-
-Follow = Callable[[StoredRun], Sequence[Task]]
-
-
-def execute(
-    path: Path,
-    the_plan: Plan,
-    cache: tuple[Path, str],
-    *,
-    resume: bool = False,
-    placement: Placement | None = None,
-    watcher: Watcher | None = None,
-    follow: Follow = lambda _: (),
-) -> Watcher:
-    """Runs a plan into ``path``."""
-    watcher = watcher or Watcher()
-    with RunWriter(path, the_plan, resume=resume) as writer:
-        Execution(
-            writer,
-            placement or Placement(workers=2, cell_timeout_sec=2.0),
-            data={"name": "custom", "fingerprint": cache[1], "source": "test"},
-            cache_dir=cache[0],
-            progress=watcher,
-            follow=follow,
-        ).run()
-    return watcher
+from bench.run import ENVIRONMENT, StoredRun, read_run
+from executed import Follow, Watcher, execute, plan
 
 
 @pytest.mark.usefixtures("faulty")

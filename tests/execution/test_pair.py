@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from bench.copies import Copy
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.execution.pair import Follow, Pair
-from bench.execution.schedule import Outcome, Task
+from bench.outcomes import Outcome, Task
 from bench.run import Plan, RunWriter, StoredRun, read_run
 from bench.timings import SIDES, Side
 
@@ -32,13 +33,6 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch, faulty_environment: dict[str, str]) -> None:
-    """Training processes of this process' clusters are the stand-ins."""
-    for name, value in faulty_environment.items():
-        monkeypatch.setenv(name, value)
 
 
 class Watcher:
@@ -110,24 +104,47 @@ def run_pair(
     return watchers
 
 
-def test_each_side_trains_everything_in_its_own_environment(
-    tmp_path: Path, image_cache: tuple[Path, str]
-) -> None:
+@dataclass(frozen=True)
+class Done:
+    """A pair that went through its plan, one cell of which aborts on both sides."""
+
+    runs: Mapping[Side, StoredRun]
+    watchers: Mapping[Side, Watcher]
+
+
+@pytest.fixture(scope="module")
+def done(
+    tmp_path_factory: pytest.TempPathFactory,
+    image_cache: tuple[Path, str],
+    faulty_environment: dict[str, str],
+) -> Done:
+    path = tmp_path_factory.mktemp("pair")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in faulty_environment.items():
+            patch.setenv(name, value)
+        watchers = run_pair(path, plan(10, 11, faults.ABORT, 12, 13), image_cache)
+    return Done({side: read_run(path / side) for side in SIDES}, watchers)
+
+
+def test_each_side_trains_everything_in_its_own_environment(done: Done) -> None:
     """Two runs of one plan, each with the software of its side."""
-    run_pair(tmp_path, plan(10, 11, 12), image_cache)
-    runs = {side: read_run(tmp_path / side) for side in SIDES}
-    assert {side: len(run.records) for side, run in runs.items()} == {"old": 3, "new": 3}
-    versions = {side: run.environment.software["tensorflow"] for side, run in runs.items()}
+    assert {side: len(run.records) for side, run in done.runs.items()} == {"old": 5, "new": 5}
+    versions = {side: run.environment.software["tensorflow"] for side, run in done.runs.items()}
     assert versions == {"old": "9.9.9", "new": "10.0.0"}
 
 
-def test_a_cell_is_trained_on_both_sides_one_after_the_other_or_at_once(
-    tmp_path: Path, image_cache: tuple[Path, str]
-) -> None:
+def test_a_cell_is_trained_on_both_sides_one_after_the_other_or_at_once(done: Done) -> None:
     """With one worker a side both go through the plan in one order."""
-    watchers = run_pair(tmp_path, plan(10, 11, 12, 13, 14), image_cache)
-    orders = [[task for _, _, task in watchers[side].started_at] for side in SIDES]
+    orders = [[task for _, _, task in done.watchers[side].started_at] for side in SIDES]
     assert orders[0] == orders[1]
+
+
+def test_a_crash_on_one_side_costs_that_side_its_cell(done: Done) -> None:
+    """Both abort at the same width here; all else is measured."""
+    for run in done.runs.values():
+        outcomes = {cell.width: record.outcome for (cell, _), record in run.records.items()}
+        others = dict.fromkeys((10, 11, 12, 13), "trained")
+        assert outcomes == {**others, faults.ABORT: "crashed"}
 
 
 def test_what_follows_is_asked_when_both_have_finished_and_until_nothing_is_left(
@@ -180,16 +197,6 @@ def test_a_side_that_waits_lends_its_workers(
         new.environment.environment_class
     }
     assert (cells[0], 1) in read_run(tmp_path / "old").records
-
-
-def test_a_crash_on_one_side_costs_that_side_its_cell(
-    tmp_path: Path, image_cache: tuple[Path, str]
-) -> None:
-    """Both abort at the same width here; all else is measured."""
-    run_pair(tmp_path, plan(10, faults.ABORT, 11), image_cache)
-    for side in SIDES:
-        outcomes = {key[0].width: r.outcome for key, r in read_run(tmp_path / side).records.items()}
-        assert outcomes == {10: "trained", faults.ABORT: "crashed", 11: "trained"}
 
 
 def test_trouble_on_one_side_ends_both_and_keeps_what_was_measured(

@@ -101,6 +101,20 @@ def test_cost_grows_with_work() -> None:
         assert cost((dearer, 0)) > base
 
 
+def test_a_convolutional_network_costs_what_its_filters_do() -> None:
+    """The second convolution and the dense layer grow as the square of their number, the first as it
+    does: per image 784 x 25 f + 196 x 25 f 2f + 49 x 2f 32f."""
+    wide, narrow = (cost((Cell(architecture="cnn", filters=f, steps=60), 0)) for f in (32, 4))
+    assert wide == pytest.approx((19_600 * 32 + 12_936 * 32**2) * 100 * 60 / 1e6)
+    assert narrow == pytest.approx((19_600 * 4 + 12_936 * 4**2) * 100 * 60 / 1e6)
+
+
+def test_a_check_costs_what_it_takes() -> None:
+    """About two thirds of a replica of depth 3, as measured."""
+    check = cost(Check(family="optimizer", subject="sgd"))
+    assert 0.5 < check / cost((Cell(depth=3), 0)) < 0.8
+
+
 def test_a_copy_costs_the_steps_that_a_trajectory_keeps() -> None:
     """200 steps of 600 are a third; a cell of 50 steps has copies of 50."""
     for steps, share in ((600, 1 / 3), (200, 1.0), (50, 1.0)):

@@ -43,7 +43,9 @@ def supervisor(
 
 
 def train(supervisor: Supervisor, width: int, timeout_sec: float = TIMEOUT_SEC) -> Record:
-    return supervisor.train(Cell(width=width), 3, timeout_sec=timeout_sec)
+    record = supervisor.do((Cell(width=width), 3), timeout_sec=timeout_sec)
+    assert isinstance(record, Record)
+    return record
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_close_leaves_no_process(supervisor: Supervisor) -> None:
 def copied(supervisor: Supervisor, timeout_sec: float = TIMEOUT_SEC) -> CopyResult:
     """The second copy of a cell of width 100."""
     copy = Copy(cell=Cell(), seed=3, number=1)
-    result = supervisor.copy(copy, timeout_sec=timeout_sec)
+    result = supervisor.do(copy, timeout_sec=timeout_sec)
     assert result.copy == copy
     return result
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+import bench.optimizers
 from bench.cell import Cell
 from bench.copies import Copy
-from bench.nets import optimizers
 from bench.nets.replica import Trainer
 from bench.verdict.envelope import Seed, Trace, describe, examine, leave_one_out, risk
 from bench.verdict.judgement import EnvelopeTest
@@ -225,9 +225,9 @@ def test_a_changed_optimizer_is_seen_after_its_first_update(
 def test_a_changed_clipping_threshold(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousandth: the gradients before step 0 are right, what the update makes of them is not."""
     lab.sound(CLIPPED)
-    arguments = optimizers.clipping_arguments
+    arguments = bench.optimizers.clipping_arguments
     monkeypatch.setattr(
-        optimizers,
+        bench.optimizers,
         "clipping_arguments",
         lambda cell: {rule: 1.001 * threshold for rule, threshold in arguments(cell).items()},
     )

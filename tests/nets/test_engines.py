@@ -10,6 +10,7 @@ import pytest
 
 from bench.cell import ENGINES, Cell
 from bench.initial import batch_order
+from bench.nets import optimizers
 from bench.nets.images import Images, pixel_scale
 from bench.nets.replica import Graph
 
@@ -42,9 +43,7 @@ def run(graph: Graph, cell: Cell, *, moved: float = 0.0) -> tuple[np.ndarray, li
     for kernel in graph.network.kernels if moved else ():
         factor = 1 + moved * random.uniform(-1, 1, tuple(kernel.shape))
         kernel.assign((kernel.numpy() * factor).astype(np.float32))
-    for variable, value in zip(graph.optimizer.variables, graph.optimizer_start, strict=True):
-        variable.assign(value)
-    graph.optimizer.learning_rate = cell.learning_rate
+    optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
     losses, seconds = graph.engine.train(ORDER, pixel_scale(cell))
     assert seconds > 0
     return losses, [variable.numpy() for variable in graph.network.model.variables]
@@ -70,6 +69,20 @@ def test_engines_train_bit_identically(graphs: Any, optimizer: str, engine: str)
     again, same = run(graphs(other), other)
     assert losses.dtype == again.dtype == np.float32
     assert losses.shape == (STEPS,)
+    np.testing.assert_array_equal(losses, again)
+    for ours, theirs in zip(weights, same, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert losses[-1] < losses[0]
+
+
+def test_fit_trains_on_squared_errors(graphs: Any) -> None:
+    """``fit`` of Keras 3 hands labels to a loss as floats: the same steps come of them."""
+    reference, other = (
+        Cell(depth=2, width=24, batch=50, loss="mse", engine=engine)
+        for engine in ("in_graph", "fit")
+    )
+    losses, weights = run(graphs(reference), reference)
+    again, same = run(graphs(other), other)
     np.testing.assert_array_equal(losses, again)
     for ours, theirs in zip(weights, same, strict=True):
         np.testing.assert_array_equal(ours, theirs)

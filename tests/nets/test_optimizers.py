@@ -110,16 +110,6 @@ def test_a_step_moves_weights_by_rate_times_the_clipped_gradient(
         np.testing.assert_array_equal(variable.numpy(), old - np.float32(0.25) * applied)
 
 
-def test_without_clipping_nothing_is_clipped() -> None:
-    """Nor does any argument reach the optimizer; each rule reaches it as one."""
-    assert optimizers.clipping_arguments(Cell()) == {}
-    assert optimizers.clipping_arguments(Cell(clipping="value_2.0")) == {"clipvalue": 2.0}
-    assert optimizers.clipping_arguments(Cell(clipping="norm_2.0")) == {"clipnorm": 2.0}
-    assert optimizers.clipping_arguments(Cell(clipping="global_norm_2.0")) == {
-        "global_clipnorm": 2.0
-    }
-
-
 def replay(cell: Cell, start: np.ndarray, steps: Arrays) -> np.ndarray:
     """SGD; with momentum .9 (Polyak 1964, as Sutskever et al. 2013 write it), and Nesterov's (their
     eq. 3 and 4 in Keras' variables, which look ahead); Adam (Kingma and Ba 2015, with the order of

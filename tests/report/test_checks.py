@@ -9,7 +9,8 @@ import builders
 from bench.cell import Cell
 from bench.check import Check, CheckResult, Deviation, result
 from bench.record import Crash
-from bench.report.checks import checks_section, compared_checks, headlines
+from bench.report.checks import checks_section, compared_checks
+from bench.report.headlines import headlines
 from bench.report.terminal import summary_lines
 from bench.run import StoredRun
 from bench.verdict.judging import judge_with_claims

@@ -538,6 +538,19 @@ def test_the_prediction_lies_inside(simulated: tuple[Cell, np.ndarray]) -> None:
         assert result.holds, result.evidence
 
 
+def test_one_seed_of_a_deep_network_is_no_violation() -> None:
+    """An upgrade trains one seed first: of 100 networks none is accused, in the chaotic phase and at
+    the edge of the ordered one."""
+    for initializer in ("he_normal", "glorot_normal"):
+        cell = Cell(depth=20, activation="tanh", initializer=initializer)
+        for seed in range(100):
+            result = MEAN_FIELD_SIGNAL_RATIO.of(
+                cell, _with_signals(cell, signals(cell, seed)[None])
+            )
+            assert result is not None
+            assert result.holds, result.evidence
+
+
 def test_the_prediction_has_teeth(simulated: tuple[Cell, np.ndarray]) -> None:
     """Planted: every layer's weights have 1.5 times too little variance; or one layer's a third."""
     cell, signals = simulated

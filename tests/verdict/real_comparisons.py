@@ -90,11 +90,11 @@ def train(
                     )
                 )
         for cell, seed in replicas:
-            record = supervisor.train(_with(cell, engine), seed, timeout_sec=300)
+            record = supervisor.do((_with(cell, engine), seed), timeout_sec=300)
             writer.append(msgspec.structs.replace(record, cell=cell))
         for copy in missing:
             asked_for = msgspec.structs.replace(copy, cell=_with(copy.cell, engine))
-            result = supervisor.copy(asked_for, timeout_sec=300)
+            result = supervisor.do(asked_for, timeout_sec=300)
             writer.append(msgspec.structs.replace(result, copy=copy))
     supervisor.close()
     return read_run(path)

@@ -52,10 +52,10 @@ def test_the_new_side_lacks_it() -> None:
 
 
 def test_the_old_side_lacks_it() -> None:
-    """The cell is new."""
+    """The cell is new, and its reason is the other side's."""
     found = judge(run(lacks=False), baseline_from_run(run(lacks=True)))
     assert [judgement.verdict for judgement in found] == [Verdict.IDENTICAL, Verdict.NEW]
-    assert "no such cell" in found[1].reason
+    assert f"cannot train it, as {REASON}: nothing" in found[1].reason
 
 
 def test_both_sides_lack_it() -> None:

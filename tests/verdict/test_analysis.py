@@ -12,14 +12,12 @@ from bench.verdict.advice import MOST_SEEDS, seeds_against_luck, seeds_for_means
 from bench.verdict.analysis import (
     CRASHED,
     DIVERGED,
-    LEARNING,
-    OTHER,
-    SETS,
     TESTS,
     Analysis,
     Sides,
     analyse,
 )
+from bench.verdict.flips import LEARNING, OTHER, SETS
 from bench.verdict.luck import luck
 from bench.verdict.metrics import BY_NAME, METRICS
 from bench.verdict.statistics import Array

@@ -29,7 +29,9 @@ from bench.verdict.envelope import (
     risk,
     rounding_factor,
     seeds_for,
+    summed_otherwise,
 )
+from bench.verdict.judgement import Departure
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -584,3 +586,52 @@ def test_both_sides_diverged_alike_locate_nothing() -> None:
     """All NaN before step 100, with other bits: no departure in a moving statistic."""
     run, changed = (tensors(since(100, "moving mean", value)) for value in (math.nan, -math.nan))
     assert examine(CELL, [traced(SAME, changed, [tensors()], run=run)]).inside is True
+
+
+# Sums in another order
+
+
+def _normalized(share: float, *, tensor: str = "layer 1, normalized", step: int = 0) -> Departure:
+    """A departure of this share of N u, N = 28 x 28 x 50."""
+    distance = share * 28 * 28 * 50 * 2.0**-24
+    return Departure(step=step, earlier=None, tensor=tensor, distance=distance, allowed=1e-6)
+
+
+CNN = Cell(architecture="cnn", normalization="batch", batch=50)
+
+
+def test_a_variance_over_a_background_is_rounded_in_proportion_to_its_terms() -> None:
+    """Float32 squares of 39,200 numbers, 58 % of them one and the same, added up one after the other:
+    the error is more than five times what terms of random sign would have, u sqrt(N / 6), and below
+    N u."""
+    random = np.random.default_rng(0)
+    count, unit = 28 * 28 * 50, 2.0**-24
+    errors = []
+    for _ in range(20):
+        numbers = np.where(random.random(count) < 0.58, 0.0, random.normal(0.1, 0.5, count))
+        squares = np.square(numbers - numbers.mean()).astype(np.float32)
+        in_turn = np.add.accumulate(squares, dtype=np.float32)[-1]
+        errors.append(abs(float(in_turn) / math.fsum(squares.tolist()) - 1))
+    assert max(errors) < count * unit
+    assert np.median(errors) > 5 * unit * math.sqrt(count / 6)
+
+
+@pytest.mark.parametrize(
+    ("cell", "departure", "explained"),
+    [
+        (CNN, _normalized(0.99), True),
+        (CNN, _normalized(1.01), False),
+        (CNN, _normalized(0.24, tensor="layer 2, normalized"), True),  # behind pooling: N / 4
+        (CNN, _normalized(0.26, tensor="layer 2, normalized"), False),
+        (CNN, _normalized(0.1, tensor="layer 1, kernel output"), False),
+        (CNN, _normalized(0.1, step=1), False),
+        (CNN, None, False),
+        (Cell(architecture="cnn", batch=50), _normalized(0.1), False),
+        (Cell(normalization="batch", batch=50), _normalized(0.1), False),
+    ],
+)
+def test_what_another_order_of_adding_up_explains(
+    cell: Cell, departure: Departure | None, explained: bool
+) -> None:
+    """A difference that begins in a convolution's batch normalization before any step, below N u."""
+    assert bool(summed_otherwise(cell, departure)) is explained

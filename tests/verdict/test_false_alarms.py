@@ -58,7 +58,8 @@ def test_the_simulation_can_fail_where_luck_is_not_looked_for(
 ) -> None:
     """Were every flip believed, cells that learn under every second seed would be reported, and those
     that learn more or less."""
-    monkeypatch.setattr("bench.verdict.analysis.luck", lambda *_: 0.0)
+    for module in ("analysis", "flips"):
+        monkeypatch.setattr(f"bench.verdict.{module}.luck", lambda *_: 0.0)
     for truth in (simulated.fair_coins, simulated.near_states):
         assert measure(truth, 3, RUNS, parts="a", alone=True).alarms.exceeds(ALPHA)
     assert luck.luck(1, 0, 3) > 0

@@ -180,6 +180,46 @@ def test_a_departure_that_no_loss_shows_is_changed() -> None:
     assert "before step 1 (at step 0 all was within rounding)" in judgement.reason
 
 
+@pytest.mark.parametrize(
+    ("size", "axes", "verdict", "rung"),
+    [
+        (1e-4, {}, Verdict.EQUIVALENT, "distribution"),
+        (1e-2, {}, Verdict.CHANGED, "envelope"),
+        (1e-4, {"normalization": "layer"}, Verdict.CHANGED, "envelope"),
+    ],
+)
+def test_variances_of_a_convolution_may_be_summed_otherwise(
+    size: float, axes: dict[str, Any], verdict: Verdict, rung: str
+) -> None:
+    """Batch normalization over 28 x 28 x 100 = 78,400 numbers is off by up to 78,400 x 2^-24 = .0047 in
+    another order of adding up. Where that much is what a difference begins with, copies prove nothing
+    and seeds are compared instead; a larger one, or another normalization's, is a change."""
+    cell = Cell(**{"architecture": "cnn", "normalization": "batch", "steps": 200, **axes})
+    values = np.random.default_rng(0).normal(size=50)
+
+    def tensors(by: float) -> Any:
+        return fingerprints({0: {"layer 1, normalized": values * (1 + by)}})
+
+    before, after = (
+        lambda record: msgspec.structs.replace(record, tensors=tensors(0)),
+        lambda record: msgspec.structs.replace(
+            moved(record, _since(1, 1e-3)), tensors=tensors(size)
+        ),
+    )
+    run, _ = _small(cell, after)
+    baseline = baseline_from_run(_small(cell, before)[0])
+    copies = {
+        copy: msgspec.structs.replace(
+            copied(run.records[copy.cell, copy.seed], copy.number), tensors=tensors(size + 1e-7)
+        )
+        for copy in copies_wanted(run, baseline)
+    }
+    (judgement,) = judge(replaced(run, copies=copies), baseline)
+    assert (judgement.verdict, judgement.rung) == (verdict, rung)
+    told = "may be rounded by 0.0047 where they are added up in another order"
+    assert (told in judgement.reason) is (rung == "distribution")
+
+
 def _traced_copy(run: StoredRun, copy: Copy, tensors: Any) -> CopyResult:
     trajectory = run.records[copy.cell, copy.seed].trajectory
     return CopyResult(copy=copy, trajectory=trajectory, tensors=tensors)

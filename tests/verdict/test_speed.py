@@ -21,6 +21,7 @@ from bench.verdict.speed import (
     ALPHA,
     LOOKS,
     MARGIN,
+    Ratio,
     judge,
     log_ratios,
     unsettled,
@@ -50,6 +51,13 @@ def spread(mean: float, deviation: float, size: int = 8) -> list[float]:
 def above(rate: float, trials: int) -> float:
     """More hits than this are not to be expected at this rate."""
     return float(stats.binom.ppf(0.999, trials, rate))
+
+
+def test_a_ratio_in_words() -> None:
+    """Changes in percent; what is rounded to 0 is not called faster."""
+    assert str(Ratio(1.0123, 0.997, 1.0268)) == "+1.2 % (-0.3 to +2.7)"
+    assert str(Ratio(0.9998, 0.99951, 1.0)) == "+0.0 % (+0.0 to +0.0)"
+    assert str(Ratio(1.0, 0.9994, 1.0006)) == "+0.0 % (-0.1 to +0.1)"
 
 
 # Log ratios
@@ -167,12 +175,53 @@ def test_a_reason_says_how_many_restarts_it_takes() -> None:
 
 
 def test_a_wide_interval_that_the_last_look_cannot_mend_is_given_up() -> None:
-    """At 32 restarts the half width is t_31(1 - .0095) / sqrt(32) = .437 times the deviation: .1 * .437
-    is beyond the margin, so that not even a mean of 0 could be shown; .06 * .437 is not."""
+    """At 32 restarts the half width is z(1 - .0095) sqrt(pi/3) / sqrt(32) = .424 times the deviation:
+    .1 * .424 is beyond the margin, so that not even a mean of 0 could be shown; .06 * .424 is not."""
     assert not unsettled({"w": rounds(spread(0.0, 0.1))})
     assert unsettled({"w": rounds(spread(0.0, 0.06))}) == {"w"}
     assert unsettled({"w": rounds(spread(0.08, 0.1))}) == {"w"}  # a large change may yet be shown
     assert judge({"w": rounds(spread(0.08, 0.1))})["w"].verdict == "undecided"
+
+
+@pytest.mark.parametrize("size", [16, 18, 32])
+@pytest.mark.parametrize("shape", ["normal", "t", "two states"])
+def test_the_interval_of_many_holds_its_level(size: int, shape: str) -> None:
+    """Whatever the symmetric distribution: it misses the centre in no more than the level says."""
+    random = np.random.default_rng(size)
+    drawn = {
+        "normal": lambda: random.normal(size=(2, size)),
+        "t": lambda: random.standard_t(2, size=(2, size)),
+        "two states": lambda: (
+            0.2 * (random.random((2, size)) < 0.25) + 0.01 * random.random((2, size))
+        ),
+    }[shape]
+    found = [judge({"w": rounds(list(np.subtract(*drawn())))})["w"] for _ in range(500)]
+    missed = sum(not speed.ratio.low <= 1 <= speed.ratio.high for speed in found)
+    assert missed <= above(found[0].level, 500)
+
+
+def test_the_interval_of_many_is_scipys_test_inverted() -> None:
+    """The centre's bounds are where SciPy's signed-rank test stops to reject."""
+    values = np.random.default_rng(1).normal(0.01, 0.02, 16)
+    speed = judge({"w": rounds(list(values))})["w"]
+
+    def p_value(centre: float) -> float:
+        return float(stats.wilcoxon(values - centre, method="exact").pvalue)
+
+    for bound, outward in ((speed.ratio.low, -1e-9), (speed.ratio.high, 1e-9)):
+        assert (
+            p_value(math.log(bound) + outward) <= speed.level < p_value(math.log(bound) - outward)
+        )
+
+
+def test_a_disturbed_restart_does_not_hide_a_slowdown() -> None:
+    """One in eight ran beside something else, 40 % slower or faster: after 8 restarts nothing can be
+    said, and it goes on; after 16 the others decide."""
+    quiet = spread(0.05, 0.008, 16)
+    values = [0.4 if index == 3 else -0.4 if index == 12 else v for index, v in enumerate(quiet)]
+    assert judge({"w": rounds(values[:8])})["w"].verdict == "undecided"
+    assert unsettled({"w": rounds(values[:8])}) == {"w"}
+    assert judge({"w": rounds(values)})["w"].verdict == "slower"
 
 
 def test_the_floor_forbids_a_conclusion() -> None:
@@ -273,8 +322,13 @@ def test_the_simulation_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Intervals a third as wide cry wolf beyond that."""
     from bench.verdict import speed
 
-    true = speed._quantile
-    monkeypatch.setattr(speed, "_quantile", lambda df, level: true(df, level) / 3)
+    true = speed._interval
+
+    def narrow(values: np.ndarray, level: float) -> Ratio:
+        centre, low, high = true(values, level)
+        return Ratio(centre, centre + (low - centre) / 3, centre + (high - centre) / 3)
+
+    monkeypatch.setattr(speed, "_interval", narrow)
     found = rates(MADE_UP["biases of 4 %"], 200, 0.0, workloads=1)
     assert found.alarms > above(ALPHA / 2, 200)
 

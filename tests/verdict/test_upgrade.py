@@ -28,11 +28,22 @@ from bench.record import Crash, Record
 from bench.run import StoredRun
 from bench.verdict.judgement import Verdict
 from bench.verdict.upgrade import Answer, Upgrade, Wrong, further_copies, further_seeds
-from builders import moved, replaced
+from builders import diverged, moved, replaced
 
 
 def nadam(cell: Any) -> bool:
     return bool(cell.optimizer == "nadam")
+
+
+def broken(record: Record) -> Record:
+    """It diverges."""
+    return diverged(record.cell, record.seed)
+
+
+def reasons(found: Upgrade, verdict: Verdict) -> set[str]:
+    """Of the Nadam cells with this verdict."""
+    chosen = [j for j in found.judgements if nadam(j.item.cell) and j.verdict is verdict]
+    return {judgement.reason for judgement in chosen}
 
 
 def of(change: Callable[[Record], Record | None]) -> Upgrade:
@@ -93,6 +104,27 @@ def test_parts_that_only_new_has_do_not_count_against_it() -> None:
     found = upgraded(old=side("old", where(nadam, absent)))
     assert found.answer is Answer.SAFE
     assert not found.lost
+    assert reasons(found, Verdict.NEW) == {
+        "OLD cannot train it, as Keras has no nadam: nothing to compare with"
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "reason"),
+    [
+        (crash, other_bits, Verdict.IMPROVED, "crashed under 0 of 3 seeds, OLD 3 of 3: adjusted p"),
+        (lambda record: record, broken, Verdict.REGRESSED, "under 3 of 3 seeds, OLD 0 of 3: "),
+    ],
+)
+def test_reasons_name_the_sides(before: Any, after: Any, verdict: Verdict, reason: str) -> None:
+    """No reader of an upgrade's report knows of a baseline, nor of folders called run old."""
+    found = upgraded(side("old", where(nadam, before)), side("new", where(nadam, after)))
+    told = reasons(found, verdict)
+    assert told
+    assert all(reason in words for words in told), told
+    words = " ".join(judgement.reason for judgement in found.judgements)
+    assert "baseline" not in words
+    assert "run old" not in words
 
 
 @pytest.mark.parametrize("name", ["old", "new"])

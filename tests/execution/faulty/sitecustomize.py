@@ -47,8 +47,11 @@ def _fault(width: int) -> None:
 class Trainer:
     """The interface of bench.nets.replica.Trainer, without a network."""
 
-    def __init__(self, data: object, device: str, environment: str) -> None:
-        self._data, self._environment = data, environment
+    def __init__(
+        self, data: object, device: str, environment: str, *, histograms: bool = False
+    ) -> None:
+        self._data, self._environment, self._histograms = data, environment, histograms
+        self.data, self.device, self.environment = data, device, environment
         if "FAULTY_SHOW_DEVICE" in os.environ:
             shown = f"{device} {os.environ['CUDA_VISIBLE_DEVICES']} {_configured}"
             self._environment = shown
@@ -57,6 +60,8 @@ class Trainer:
         return None
 
     def train(self, cell: object, seed: int) -> object:
+        import msgspec
+
         from bench.record import Flow, Record
 
         _fault(cell.width)
@@ -95,6 +100,7 @@ class Trainer:
             images_per_sec=1000.0,
             training_sec=0.01,
             total_sec=0.02,
+            histograms=_histograms() if self._histograms else msgspec.UNSET,
         )
 
     def copy(self, copy: object) -> object:
@@ -114,12 +120,34 @@ class Trainer:
         return 1e-4 * steps
 
 
+def _perform(trial: object, data: object, device: str, environment: str) -> object:
+    """A recipe's batch picks the fault, or ``FAULTY_TRIALS`` that of all."""
+    from bench.published.trial import TrialResult
+
+    _fault(ABORT if os.environ.get("FAULTY_TRIALS") == "abort" else trial.recipe.batch)
+    digest = hashlib.sha256(repr(trial).encode()).hexdigest()
+    return TrialResult(
+        trial=trial,
+        outcome="trained",
+        digest=digest,
+        data=data.fingerprint,
+        environment=f"{environment} {device}",
+    )
+
+
 def _trajectory(seed: int, apart: float = 0.0) -> bytes:
     """Twenty losses of a seed, shifted as ``FAULTY_SHIFT`` says, and those of a copy a little more."""
     shift = float(os.environ.get("FAULTY_SHIFT", "0")) + apart
     return struct.pack(
         "<20f", *(2.3 * math.exp(-step / 10) + 0.01 * seed + shift for step in range(20))
     )
+
+
+def _histograms() -> list[object]:
+    from bench.measure.histogram import Histogram
+
+    limits = {"edges": [-1.0, 0.0, 2.0], "counts": [3, 5], "total": 4.0, "squares": 9.0}
+    return [Histogram(name="w1", gradient=gradient, step=7, **limits) for gradient in (False, True)]
 
 
 def _run(check: object, lab: object) -> object:
@@ -171,6 +199,7 @@ if "bench.execution.trainer" in sys.orig_argv:
         numerics=_numerics,
         software=lambda: {"tensorflow": os.environ.get("FAULTY_VERSION", "9.9.9"), "keras": "9"},
     )
+    _module("bench.nets.programs", perform=_perform)
     from bench.check import FAMILIES
 
     for family in FAMILIES:

@@ -1,0 +1,55 @@
+"""Histograms of tensors, as TensorBoard shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+#: TensorBoard's histogram plugin draws as many.
+BINS = 30
+
+#: The squares of ten million entries as large as this add up to 1e307, which float64 still holds.
+LARGEST = 1e150
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Distribution of a tensor's entries at one step, but for those that are not finite or beyond
+    :data:`LARGEST`."""
+
+    name: str
+    """Of the variable."""
+    gradient: bool
+    """Of the variable's gradient, not its value."""
+    step: int
+    edges: list[float]
+    """One more than counts, rising; the first is the smallest entry, the last one the largest."""
+    counts: list[int]
+    total: float
+    """Sum of the entries."""
+    squares: float
+    """Sum of their squares."""
+
+
+def histogram(name: str, values: npt.NDArray[Any], *, step: int, gradient: bool) -> Histogram:
+    """The distribution of ``values``, of any shape, in bins of equal width. Entries that are not finite
+    or beyond :data:`LARGEST` are left out; where the others are equal, or too close to each other for
+    float64 to divide, one bin has all of them."""
+    finite = np.asarray(values, np.float64).ravel()
+    finite = finite[np.abs(finite) <= LARGEST]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if np.all(np.diff(np.linspace(low, high, BINS + 1)) > 0):
+        counts, edges = np.histogram(finite, BINS, (low, high))
+    else:
+        counts, edges = np.array([finite.size]), np.array([low, high])
+    return Histogram(
+        name=name,
+        gradient=gradient,
+        step=step,
+        edges=edges.tolist(),
+        counts=counts.tolist(),
+        total=float(finite.sum()),
+        squares=float((finite**2).sum()),
+    )

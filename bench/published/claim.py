@@ -1,0 +1,186 @@
+"""Claim: a statement of an original, and what it needs of trials before it can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from bench.mnist import MNIST_FINGERPRINT
+from bench.published.experiments import EXPERIMENTS
+from bench.published.trial import FORMS, Trial, TrialResult
+from bench.theory.claims import MNIST_TEST_SHARES
+
+#: Whether a claim holds; None: it cannot be said. And what was measured against what bound.
+Verdict = tuple[bool | None, str]
+
+#: Trials by variant, in the order of seeds.
+Runs = Mapping[str, Sequence[TrialResult]]
+
+_ACCURACY = "test accuracy"
+
+#: The form of a finding that compares both.
+BOTH = "both"
+
+#: MNIST's test images, and those of each of its classes.
+TEST_IMAGES = 10_000
+CLASS_COUNTS = tuple(round(share * TEST_IMAGES) for share in MNIST_TEST_SHARES)
+
+#: Chance that a network which does not see its input is said to learn, for each trial.
+BLIND = 1e-6
+
+
+def _beyond_chance() -> int:
+    """The fewest right answers that blind guessing gives with a probability of at most BLIND.
+
+    Whatever is guessed, an answer that does not depend on the image is right with the probability of
+    a class, at most that of the commonest, 1135/10,000. The sum of independent answers that are right
+    with no more than this is stochastically no larger than a binomial one.
+    """
+    counts = np.arange(TEST_IMAGES)
+    chances = special.bdtrc(counts - 1, TEST_IMAGES, max(CLASS_COUNTS) / TEST_IMAGES)
+    return int(counts[(chances <= BLIND) & (counts > 0)][0])
+
+
+#: Accuracy from which on a network has learned something.
+BEYOND_CHANCE = _beyond_chance() / TEST_IMAGES
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement on one experiment.
+
+    Args:
+        experiment: ``P1`` to ``P7``.
+        name: in reports and test ids.
+        statement: what must hold, with its source.
+        variants: that it compares; none: all that are there.
+        judge: what trials, none of them crashed, say of it.
+        binding: whether TensorFlow must fulfil it, so that a run fails that does not.
+        whole: it speaks of trainings of the published length alone.
+        accuracy: it speaks of accuracy on MNIST, not of gradients or of any images.
+        form: ``both``, if it compares forms.
+        seeds: how many a form must be planned with; a single one stands for the comparison of forms.
+    """
+
+    experiment: str
+    name: str
+    statement: str
+    variants: tuple[str, ...]
+    judge: Callable[[Runs], Verdict]
+    binding: bool = False
+    whole: bool = False
+    accuracy: bool = True
+    form: str = ""
+    seeds: int = 1
+
+    def forms(self, trials: Sequence[Trial]) -> list[str]:
+        """For which of them these trials have all that it compares."""
+        own = [trial for trial in trials if trial.experiment == self.experiment]
+        if self.form == BOTH:
+            return [BOTH] if _in_both(own) else []
+        return [form for form in FORMS if self._planned([t for t in own if t.form == form])]
+
+    def _planned(self, trials: Sequence[Trial]) -> bool:
+        seeds: dict[str, set[int]] = {}
+        for trial in trials:
+            seeds.setdefault(trial.variant, set()).add(trial.seed)
+        return bool(seeds) and all(
+            len(seeds.get(variant, ())) >= self.seeds for variant in self.variants
+        )
+
+    def verdict(self, form: str, results: Sequence[TrialResult]) -> Verdict:
+        """What the results say of it in one of :meth:`forms`.
+
+        A trial that crashed leaves it undecided, unless the others contradict it already.
+        """
+        own = self._own(form, results)
+        barred = self._barred(own)
+        if barred:
+            return None, barred
+        runs = by_variant([result for result in own if result.outcome != "crashed"])
+        crashed = [result.trial.id for result in own if result.outcome == "crashed"]
+        if not runs or any(variant not in runs for variant in self.variants):
+            return None, _listed(crashed) or "no trial was measured"
+        holds, evidence = self.judge(runs)
+        if crashed and holds is not False:
+            return None, f"{_listed(crashed)}; of the others: {evidence}"
+        return holds, evidence
+
+    def _own(self, form: str, results: Sequence[TrialResult]) -> list[TrialResult]:
+        own = [result for result in results if result.trial.experiment == self.experiment]
+        if form == BOTH:
+            shared = _in_both([result.trial for result in own])
+            return [result for result in own if result.trial.variant in shared]
+        return [
+            result
+            for result in own
+            if result.trial.form == form
+            and (not self.variants or result.trial.variant in self.variants)
+        ]
+
+    def _barred(self, results: Sequence[TrialResult]) -> str:
+        """Why these trials cannot be held against it; empty if they can."""
+        experiment = EXPERIMENTS[self.experiment]
+        for result in results:
+            trial = result.trial
+            if result.outcome == "absent":
+                return f"{trial.form} form: {result.absent}"
+            if self.whole and not experiment.whole(trial):
+                steps = experiment.variants[trial.variant].steps
+                return f"ran {trial.recipe.steps:,} of {steps:,} steps"
+            if self.accuracy and result.outcome != "crashed" and result.data != MNIST_FINGERPRINT:
+                return "trained on other images than MNIST's"
+            if self.accuracy and result.outcome == "trained" and _ACCURACY not in result.curves:
+                return f"{trial.id} has no test accuracy"
+        return ""
+
+
+def _listed(crashed: Sequence[str]) -> str:
+    if not crashed:
+        return ""
+    return f"crashed: {crashed[0]}" + (f" and {len(crashed) - 1} more" if len(crashed) > 1 else "")
+
+
+def _in_both(trials: Sequence[Trial]) -> set[str]:
+    """Variants that are there in both forms."""
+    found = ({trial.variant for trial in trials if trial.form == form} for form in FORMS)
+    return set.intersection(*found)
+
+
+def by_variant(results: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
+    """In the order of seeds."""
+    runs: dict[str, list[TrialResult]] = {}
+    for result in sorted(results, key=lambda result: result.trial.seed):
+        runs.setdefault(result.trial.variant, []).append(result)
+    return runs
+
+
+def accuracy(result: TrialResult) -> float:
+    """On the test images at the end; 0 if the training diverged or its outputs are not finite."""
+    return result.final(_ACCURACY) or 0.0 if result.outcome == "trained" else 0.0
+
+
+def every_seed_learns(runs: Runs) -> Verdict:
+    """Each trial ends beyond what chance gives."""
+    everything = [result for results in runs.values() for result in results]
+    worst = min(everything, key=accuracy)
+    diverged = sum(result.outcome == "diverged" for result in everything)
+    return (
+        accuracy(worst) >= BEYOND_CHANCE,
+        f"lowest test accuracy {accuracy(worst):.4f} ({worst.trial.variant}, seed "
+        f"{worst.trial.seed}) of {counted(len(everything), 'trial')}, {diverged} diverged; blind "
+        f"guessing reaches {BEYOND_CHANCE:.4f} with probability {BLIND:g}",
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def missing(quantity: str, result: TrialResult) -> Verdict:
+    """A claim cannot be judged as a trial does not have what it speaks of."""
+    return None, f"{result.trial.id} has no {quantity}"

@@ -1,0 +1,171 @@
+"""The table 'published / ours / within its noise?': every number that an original reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+from scipy import special
+
+from bench.published.claim import counted
+from bench.published.experiments import EXPERIMENTS, Experiment, Published
+from bench.published.trial import FORMS, TrialResult
+
+#: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
+LEVEL = 0.01
+
+#: With fewer degrees of freedom an interval is so wide that it says nothing: Student's t reaches to
+#: 64 with one, to 9.9 with two, to 5.8 with three.
+LEAST_FREEDOM = 3
+
+#: An original that gives a standard deviation had at least so many revisions.
+FEWEST_REVISIONS = 2
+
+#: Numbers that vary by factors: they are compared on the logarithmic scale.
+_BY_FACTORS = "variance"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One published number and ours."""
+
+    experiment: str
+    variant: str
+    form: str
+    quantity: str
+    published: str
+    ours: str
+    """Mean, standard deviation and number of seeds."""
+    within: bool | None
+    """Whether they differ by no more than runs do; None if it cannot be said."""
+    why: str
+
+
+def rows(results: Sequence[TrialResult]) -> list[Row]:
+    """One for each published number and form, of every experiment that was run whole."""
+    found = []
+    for name, experiment in EXPERIMENTS.items():
+        for published in experiment.published:
+            for form in FORMS:
+                own = [
+                    result
+                    for result in results
+                    if (result.trial.experiment, result.trial.variant, result.trial.form)
+                    == (name, published.variant, form)
+                ]
+                if own and all(experiment.whole(result.trial) for result in own):
+                    found.append(_row(experiment, published, form, own))
+    return found
+
+
+def _row(
+    experiment: Experiment, published: Published, form: str, results: Sequence[TrialResult]
+) -> Row:
+    ours = [value for result in results if (value := quantity(published, result)) is not None]
+    within, why = unmeasured(results) or compared(published, results)
+    return Row(
+        experiment=experiment.name,
+        variant=published.variant,
+        form=form,
+        quantity=published.quantity,
+        published=_published(published),
+        ours=_ours(ours, by_factors(published)),
+        within=within,
+        why=why,
+    )
+
+
+def unmeasured(results: Sequence[TrialResult]) -> tuple[None, str] | None:
+    """Why trials have no number to compare: crashed, or of a form that TensorFlow does not have."""
+    for result in results:
+        if result.outcome == "absent":
+            return None, result.absent
+        if result.outcome == "crashed":
+            return None, f"crashed: {result.trial.id}"
+    return None
+
+
+def quantity(published: Published, result: TrialResult) -> float | None:
+    """What a trial has where the original has a number; None if it diverged or did not measure it."""
+    if result.outcome != "trained":
+        return None
+    if published.quantity in result.numbers:
+        return result.numbers[published.quantity]
+    return result.final(published.quantity)
+
+
+def by_factors(published: Published) -> bool:
+    """Whether a number is compared on the logarithmic scale."""
+    return published.quantity.startswith(_BY_FACTORS)
+
+
+def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool | None, str]:
+    """Whether the mean of trials differs from what an original reports by no more than runs do.
+
+    If both are draws of one normal distribution, n of ours and k of theirs, then the means differ by at
+    most t s sqrt(1/n + 1/k) with probability 1 - LEVEL, s^2 the pooled variance and t of
+    n + k - 2 degrees of freedom (Student's two samples; of one published run it is the prediction
+    interval for it). Published numbers are rounded, by at most half of their last digit. The test
+    images are the same on both sides: which of them were chosen adds no noise.
+
+    A published mean with a standard deviation stands for two revisions, the fewest that have one.
+    """
+    if any(result.outcome == "diverged" for result in results):
+        return False, "diverged"
+    if any(published.quantity not in {*result.numbers, *result.curves} for result in results):
+        return None, "not measured"
+    ours = [quantity(published, result) for result in results]
+    if any(value is None for value in ours):
+        return False, "not finite"
+    known = np.array(ours, float)
+    theirs = np.array(published.values)
+    rounding = float(np.mean([_half_digit(value) for value in published.values]))
+    if by_factors(published):
+        if (known <= 0).any():
+            return False, "exactly 0"
+        rounding = math.log1p(rounding / float(theirs.mean()))
+        known, theirs = np.log(known), np.log(theirs)
+    runs = len(theirs) if published.spread is None else FEWEST_REVISIONS
+    squares = _squares(known) + (
+        _squares(theirs) if published.spread is None else (runs - 1) * published.spread**2
+    )
+    freedom = known.size + runs - 2
+    if freedom < LEAST_FREEDOM:
+        return None, f"{counted(known.size, 'seed')}: {LEAST_FREEDOM + 2 - runs} are needed"
+    t = float(special.stdtrit(freedom, 1.0 - LEVEL / 2.0))
+    allowed = rounding + t * math.sqrt(squares / freedom * (1.0 / known.size + 1.0 / runs))
+    distance = float(known.mean() - theirs.mean())
+    # Equal numbers are within, whatever a mean's last bit says.
+    within = abs(distance) <= allowed * (1 + 1e-12) + 1e-15
+    if by_factors(published):
+        text = f"a factor of {math.exp(distance):.3g}, allowed {math.exp(allowed):.3g} either way"
+    else:
+        text = f"difference {distance:+.4f}, allowed {allowed:.4f}"
+    return within, f"{text} ({100 * (1 - LEVEL):g} %, {freedom} degrees of freedom)"
+
+
+def _squares(values: np.ndarray) -> float:
+    return float(((values - values.mean()) ** 2).sum())
+
+
+def _half_digit(value: float) -> float:
+    """Half of the last digit that is written: .005 of .92."""
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return 0.5 * 10.0**exponent
+
+
+def _published(published: Published) -> str:
+    form = "{:.2g}" if by_factors(published) else "{:g}"
+    text = " / ".join(form.format(value) for value in published.values)
+    return text if published.spread is None else f"{text} ± {published.spread:g}"
+
+
+def _ours(values: Sequence[float], factors: bool) -> str:  # noqa: FBT001 - private
+    if not values:
+        return "–"
+    form = "{:.2g}" if factors else "{:.4f}"
+    spread = f" ± {form.format(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
+    return f"{form.format(float(np.mean(values)))}{spread}, {counted(len(values), 'seed')}"

@@ -1,0 +1,105 @@
+"""The folder of an upgrade: what lies in it, who may write to it, and reading it back.
+
+results/<run>/upgrade.json        the sides, and what was left out
+results/<run>/{old,new}/          a run of each side
+results/<run>/{speed,saving}.json times of bursts, and what became of saved models
+results/<run>/report.md, .html    and upgrade-report.json, for programs
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import msgspec
+
+from bench.errors import BenchError
+from bench.run import claim, pretty, read_json, read_run, write_atomically
+from bench.timings import Side, Timings
+from bench.verdict.saving import Exchange
+from bench.verdict.upgrade import Measured, SideFacts
+
+SCHEMA = 1
+UPGRADE = "upgrade.json"
+SPEED = "speed.json"
+SAVING = "saving.json"
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``upgrade.json``."""
+
+    schema: int = SCHEMA
+    tier: str
+    sides: dict[Side, SideFacts]
+    runs: dict[Side, str]
+    """Folders of the sides' runs, relative to this file's."""
+    left_out: list[str] = []
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator[None]:
+    """An upgrade's folder, held while it is written to.
+
+    Raises:
+        BenchError: it is in use, or holds another upgrade, or this one and ``resume`` is not given.
+    """
+    path = folder / UPGRADE
+    lock: filelock.BaseFileLock = claim(folder, resume=resume)
+    try:
+        if path.exists():
+            if not resume:
+                raise BenchError(
+                    f"{folder}: already holds an upgrade",
+                    hint="continue it with --resume, or choose another --run NAME",
+                )
+            before = read_json(path, Description)
+            if before != description:
+                raise BenchError(
+                    f"{path}: --resume continues an upgrade of the same sides and options only",
+                    hint="repeat what it was started with, or choose another --run NAME",
+                )
+        write_atomically(path, pretty(description))
+        yield
+    finally:
+        lock.release()
+
+
+def is_upgrade(folder: Path) -> bool:
+    """Whether this is the folder of an upgrade."""
+    return (folder / UPGRADE).exists()
+
+
+def read_upgrade(folder: Path) -> Measured:
+    """All that was measured of an upgrade.
+
+    Raises:
+        BenchError: one of its files is absent, damaged or of another schema.
+    """
+    description = read_json(folder / UPGRADE, Description)
+    return Measured(
+        path=folder,
+        sides=description.sides,
+        old=read_run(folder / description.runs["old"]),
+        new=read_run(folder / description.runs["new"]),
+        timings=_read_list(folder / SPEED, Timings),
+        exchanges=_read_list(folder / SAVING, Exchange),
+        left_out=description.left_out,
+    )
+
+
+T = TypeVar("T")
+
+
+def _read_list(path: Path, kind: type[T]) -> list[T]:
+    """What a file holds; nothing if that part was left out or not reached."""
+    if not path.exists():
+        return []
+    found: Any = read_json(path, list[kind])  # type: ignore[valid-type]
+    return list(found)
