@@ -10,19 +10,21 @@ from bench.check import Check
 from bench.copies import Copy
 from bench.measure.trajectory import LENGTH
 from bench.outcomes import Task, Training
+from bench.published.recipe import Recipe
 from bench.published.trial import Trial
 
 
 class Schedule:
     """Hands out tasks. A worker gets all trainings of one graph before those of another, the most
     expensive graphs first so that workers end together. A worker without a graph of its own gets
-    trials, the dearest first, then checks, and when there are none, helps with the graph that has
-    most left.
+    trials, the dearest first and all of one program before those of another; then checks; and when
+    there are none, it helps with the graph that has most left.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._checks: deque[Check] = deque()
         self._trials: list[Trial] = []
+        self._programs: dict[Hashable, Program] = {}
         self._groups: dict[Cell, deque[Training]] = {}
         self._owner: dict[Cell, Hashable] = {}
         self.add(tasks)
@@ -53,7 +55,7 @@ class Schedule:
                 graph = max(candidates, key=self._cost)
                 self._owner[graph] = worker
             elif self._trials:
-                return self._trials.pop()
+                return self._trial(worker)
             elif self._checks:
                 return self._checks.popleft()
             else:
@@ -61,6 +63,16 @@ class Schedule:
         if graph is None or not self._groups[graph]:
             return None
         return self._groups[graph].popleft()
+
+    def _trial(self, worker: Hashable) -> Trial:
+        """One of the program that it traced last, else the dearest one that no other worker has."""
+        taken = {program for other, program in self._programs.items() if other != worker}
+        own = [trial for trial in self._trials if _program(trial) == self._programs.get(worker)]
+        free = [trial for trial in self._trials if _program(trial) not in taken]
+        found = (own or free or self._trials)[-1]
+        self._trials.remove(found)
+        self._programs[worker] = _program(found)
+        return found
 
     def put_back(self, task: Task) -> None:
         """Returns a task whose worker was lost."""
@@ -87,6 +99,14 @@ class Schedule:
 #: Of a check. Measured on one core: the 204 cells of an upgrade's quick tier, which cost 1.89e6
 #: together, took 188 s, so a second costs 10,000; its 413 checks took 160 s, .39 s each.
 _CHECK_COST = 3.9e3
+
+
+#: What is traced once for all seeds.
+Program = tuple[Recipe, str]
+
+
+def _program(trial: Trial) -> Program:
+    return trial.recipe, trial.form
 
 
 def cell_of(task: Training) -> Cell:

@@ -301,7 +301,7 @@ P6 = Experiment(
     watched=("norms",),
     extents={
         "quick": Extent({"keras": 3, "session": 1}, 0.1),
-        "standard": Extent({"keras": 5, "session": 2}),
+        "standard": Extent({"keras": 5, "session": 1}),
         "full": Extent({"keras": 10, "session": 5}),
     },
 )

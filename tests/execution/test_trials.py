@@ -91,3 +91,15 @@ def test_trials_come_behind_graphs_and_before_checks() -> None:
     assert schedule.next("b") == long
     assert len(schedule) == 0
     assert called(long) == "P2/w = 0.0001/keras/seed 0"
+
+
+def test_a_worker_keeps_its_program() -> None:
+    """Seeds of one program are trained where its graph was traced; in the end all help."""
+    trials = [t for t in EXPERIMENTS["P5"].trials("quick") if t.form == "keras"]
+    schedule = Schedule(trials)
+    handed = {worker: [schedule.next(worker) for _ in range(3)] for worker in "ab"}
+    for got in handed.values():
+        assert len({trial.variant for trial in got if isinstance(trial, Trial)}) == 1
+    left = [schedule.next(worker) for worker in "aba"]
+    everything = [*handed["a"], *handed["b"], *left]
+    assert sorted(map(repr, everything)) == sorted(map(repr, trials))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import tensorflow as tf
 
 from bench.cell import Cell
+from bench.nets import optimizers
 from bench.nets.images import Images
 from bench.nets.optimizers import ClippedGradients
 from bench.nets.programs.feeding import CLASSES, POOL, SIDE, WINDOW, Feed
@@ -124,6 +127,60 @@ class _Builder:
         return self._hidden[-1]
 
 
+class _Graph:
+    """All that is traced for a recipe, whatever its number of steps.
+
+    Args:
+        recipe: what is trained.
+        precision: of all values.
+        specs: of the tensors that batches are made of.
+        seed: dropout's.
+        watched: whether each step gives the numbers of its gradients.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        precision: str,
+        specs: tuple[Any, ...],
+        *,
+        seed: int,
+        watched: bool,
+    ) -> None:
+        self.network = network(recipe, precision=precision, seed=seed)
+        self._start = {name: each.numpy() for name, each in self.network.moving.items()}
+        variables = list(self.network.trainable.values())
+        self._learning_rate = recipe.learning_rate
+        self._optimizer = _optimizer(recipe, variables)
+        self._optimizer_start = optimizers.snapshot(self._optimizer)
+        step = _step(
+            self.network.model,
+            variables,
+            batch=_batch(recipe, precision),
+            loss=_loss(recipe, precision),
+            optimizer=self._optimizer,
+            clipped=_clipped(recipe, precision) if watched else None,
+        )
+        index = tf.TensorSpec([], tf.int32)
+        loop = _in_graph(step, numbers=len(variables) if watched else 0)
+        self.loop = tf.function(loop, input_signature=[index, index, specs])
+        self.one = tf.function(step, input_signature=[index, specs])
+        self.evaluation = _evaluation(self.network.model, recipe, precision)
+
+    def reset(self, feed: Feed) -> None:
+        """Sets everything to its value before the first step."""
+        for name, variable in self.network.trainable.items():
+            variable.assign(feed.values[name])
+        for name, variable in self.network.moving.items():
+            variable.assign(self._start[name])
+        optimizers.reset(self._optimizer, self._optimizer_start, self._learning_rate)
+
+
+#: Tracing a network of 50 layers takes as long as training it, and trials differ in their seeds: each
+#: of the variants of an experiment is traced once. There are at most 21.
+_kept = functools.lru_cache(maxsize=24)(_Graph)
+
+
 class KerasProgram:
     """A trial's training; see :class:`bench.nets.programs.program.Program`.
 
@@ -136,27 +193,17 @@ class KerasProgram:
     def __init__(self, trial: Trial, feed: Feed, images: Images | None) -> None:
         recipe = trial.recipe
         self._recipe, self._images, self._precision = recipe, images, feed.precision
-        # Some older generators take a seed of 0 for none.
-        self._network = network(recipe, precision=feed.precision, seed=trial.seed + 1)
-        for name, variable in self._network.trainable.items():
-            variable.assign(feed.values[name])
-        variables = list(self._network.trainable.values())
-        clipped = _clipped(recipe, feed) if watches(trial, "norms") else None
         self._material = _material(feed, images)
-        step = _step(
-            self._network.model,
-            variables,
-            batch=_batch(recipe, feed.precision),
-            loss=_loss(recipe, feed.precision),
-            optimizer=_optimizer(recipe, variables),
-            clipped=clipped,
-        )
-        specs = tuple(tf.TensorSpec(each.shape, each.dtype) for each in self._material)
-        index = tf.TensorSpec([], tf.int32)
-        loop = _in_graph(step, numbers=0 if clipped is None else len(variables))
-        self._loop = tf.function(loop, input_signature=[index, index, specs])
-        self._one = tf.function(step, input_signature=[index, specs])
-        self._evaluation = _evaluation(self._network.model, recipe, feed.precision)
+        specs = tuple(tf.TensorSpec([None, *each.shape[1:]], each.dtype) for each in self._material)
+        # The random state of dropout is the framework's: only a new network starts it anew.
+        make = _Graph if recipe.dropout else _kept
+        # Some older generators take a seed of 0 for none.
+        seed = trial.seed + 1 if recipe.dropout else 1
+        any_length = msgspec.structs.replace(recipe, steps=1)
+        graph = make(any_length, feed.precision, specs, seed=seed, watched=watches(trial, "norms"))
+        graph.reset(feed)
+        self._network, self._evaluation = graph.network, graph.evaluation
+        self._loop, self._one = graph.loop, graph.one
 
     def train(self, start: int, stop: int) -> Stretch:
         losses, gradients = self._loop(tf.constant(start), tf.constant(stop), self._material)
@@ -210,11 +257,11 @@ def _clipping(recipe: Recipe) -> dict[str, float]:
     return clipping_arguments(Cell(clipping=recipe.clipping))
 
 
-def _clipped(recipe: Recipe, feed: Feed) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def _clipped(recipe: Recipe, precision: str) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """What the optimizer makes of gradients: a second one of the same clipping shows it."""
     if recipe.clipping == "none":
         return lambda gradients: gradients
-    spare = network(recipe, precision=feed.precision, seed=0).trainable
+    spare = network(recipe, precision=precision, seed=1).trainable
     return ClippedGradients(Cell(clipping=recipe.clipping), list(spare.values())).tensors
 
 
