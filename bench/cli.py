@@ -12,7 +12,8 @@ from pathlib import Path
 import bench
 from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.run import REPORT, Item, StoredRun, latest_run, read_run, write_atomically
+from bench.find import find_folder, find_run
+from bench.run import REPORT, write_atomically
 
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
@@ -90,32 +91,6 @@ def published(arguments: argparse.Namespace) -> int:
 
 
 # Runs
-
-
-def find_run(name: str, results: Path) -> StoredRun:
-    """The run that a user means: a path, a name below ``results``, or ``latest``.
-
-    Raises:
-        BenchError: there is none, or it is damaged.
-    """
-    return read_run(find_folder(name, results))
-
-
-def find_folder(name: str, results: Path) -> Path:
-    """The folder of the run that a user means.
-
-    Raises:
-        BenchError: there is none.
-    """
-    if name == "latest":
-        return latest_run(results)
-    for path in (Path(name), results / name):
-        if path.is_dir():
-            return path
-    raise BenchError(
-        f"no run {name!r}: neither a folder nor a name below {results}/",
-        hint="name a folder, a run below --results DIR, or 'latest'",
-    )
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -262,124 +237,30 @@ def history(arguments: argparse.Namespace) -> int:
 
 def baseline_accept(arguments: argparse.Namespace) -> int:
     """Shows what would change, asks, and writes."""
-    from bench.report.baselines import preview_text
-    from bench.verdict.acceptance import accept, gains, notes, preview
-    from bench.verdict.baseline import read_baseline
+    from bench.baseline_commands import accept
 
-    run = find_run(arguments.run, arguments.results)
-    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
-    items = _selected(run.plan.items, arguments.k, arguments.grid)
-    changes = preview(baseline, run, items)
-    remarks = notes(baseline, run, items) if changes or gains(baseline, run, items) else []
-    print(preview_text(changes, run, baseline, most_new=10, notes=remarks))
-    if not remarks and not changes:
-        return EXIT_OK
-    reason = arguments.reason
-    if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise BenchError(
-                "nothing was accepted: nobody can be asked here", hint="add --yes to accept"
-            )
-        if not reason:
-            reason = input("Why are these results right? ")
-        answer = input(f"Accept for {run.environment.environment_class}? [y/N] ")
-        if answer.lower() not in ("y", "yes"):
-            print("Nothing was accepted.")
-            return EXIT_TROUBLE
-    stored = accept(
-        arguments.baselines,
-        run,
-        baseline,
-        items,
-        reason=reason,
-        reviewer=arguments.reviewer,
-        force=arguments.force,
-    )
-    print(
-        f"\nAccepted {stored.acceptances[-1].cells} cells into "
-        f"{arguments.baselines / stored.environment_class}: review the diff and commit it."
-    )
-    return EXIT_OK
+    return accept(arguments)
 
 
 def baseline_diff(arguments: argparse.Namespace) -> int:
     """Shows what accepting would change, and writes nothing."""
-    from bench.report.baselines import preview_text
-    from bench.verdict.acceptance import notes, preview
-    from bench.verdict.baseline import read_baseline
+    from bench.baseline_commands import diff
 
-    run = find_run(arguments.run, arguments.results)
-    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
-    items = _selected(run.plan.items, arguments.k, arguments.grid)
-    changes = preview(baseline, run, items)
-    print(preview_text(changes, run, baseline, notes=notes(baseline, run, items)))
-    return EXIT_OK
+    return diff(arguments)
 
 
 def baseline_show(arguments: argparse.Namespace) -> int:
     """Lists the classes, or the cells of one."""
-    from bench.report.baselines import cells_text, classes_text
-    from bench.verdict.baseline import CLASS, Baseline, read_baseline
+    from bench.baseline_commands import show
 
-    root: Path = arguments.baselines
-    known = sorted(path.parent.name for path in root.glob(f"*/{CLASS}"))
-    wanted = [arguments.environment_class] if arguments.environment_class else known
-    found: list[Baseline] = []
-    for name in wanted:
-        baseline = read_baseline(root, name)
-        if baseline is None:
-            raise BenchError(
-                f"{root}: no baseline of class {name!r}",
-                hint=f"there are: {', '.join(known) or 'none'}",
-            )
-        found.append(baseline)
-    if not found:
-        raise BenchError(f"{root}: holds no baseline", hint="bench baseline accept RUN")
-    if len(found) == 1 or arguments.cell:
-        text = "\n\n".join(filter(None, (cells_text(one, arguments.cell) for one in found)))
-        if not text:
-            raise BenchError(f"{root}: no cell with {arguments.cell!r} in its name")
-    else:
-        text = classes_text(found)
-    print(text)
-    return EXIT_OK
+    return show(arguments)
 
 
 def baseline_check(arguments: argparse.Namespace) -> int:
     """Reads every stored baseline and says what is wrong with it."""
-    from bench.report.text import count
-    from bench.report.words import known_items
-    from bench.verdict.acceptance import check
+    from bench.baseline_commands import check
 
-    root: Path = arguments.baselines
-    classes = [path for path in root.glob("*") if path.is_dir()]
-    if not classes:
-        raise BenchError(f"{root}: holds no baseline, so none was checked")
-    problems = check(root, known_items())
-    checked = f"{count(len(classes), 'baseline')} checked, {count(len(problems), 'problem')}"
-    print("\n".join([*problems, checked]))
-    return EXIT_TROUBLE if problems else EXIT_OK
-
-
-def _selected(items: Sequence[Item], expression: str, grids: Sequence[str]) -> list[Item]:
-    from bench.expression import compile_expression
-
-    matches = compile_expression(expression)
-    known = dict.fromkeys(item.grid for item in items)
-    for grid in grids:
-        if grid not in known:
-            raise BenchError(f"--grid {grid}: not in this run", hint=f"it has {', '.join(known)}")
-    found = [
-        item
-        for item in items
-        if (not grids or item.grid in grids) and matches(f"{item.grid}/{item.id}")
-    ]
-    if not found:
-        raise BenchError(
-            f"-k {expression!r} matches none of {len(items)} cells",
-            hint="it is compared with '<grid>/<cell id>', as the report names cells",
-        )
-    return found
+    return check(arguments)
 
 
 # Grids and data

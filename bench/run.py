@@ -204,18 +204,6 @@ def new_run_name(tier: str, now: datetime.datetime | None = None) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{tier}"
 
 
-def latest_run(results: Path) -> Path:
-    """The newest run below ``results``.
-
-    Raises:
-        BenchError: there is none.
-    """
-    plans = list(results.glob(f"*/{PLAN}"))
-    if not plans:
-        raise BenchError(f"{results}: holds no run", hint="start one: pytest suites --tier quick")
-    return max(plans, key=lambda path: (path.stat().st_mtime_ns, path)).parent
-
-
 def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
     """Makes a run's folder and takes its lock, which the caller releases.
 

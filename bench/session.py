@@ -20,13 +20,14 @@ from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
 from bench.execution.schedule import cost
+from bench.find import latest_run
 from bench.grid import TIERS
 from bench.outcomes import Task
 from bench.published.claims import Finding, findings
 from bench.published.trial import Trial
 from bench.report.progress import Progress
 from bench.report.tensorboard import EventFiles
-from bench.run import Item, Plan, RunWriter, StoredRun, latest_run, read_run
+from bench.run import Item, Plan, RunWriter, StoredRun, read_run
 from bench.verdict.baseline import Baseline, read_baseline
 from bench.verdict.judgement import Judgement
 from bench.verdict.judging import baseline_for, judge_with_claims, still_wanted

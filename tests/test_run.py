@@ -18,13 +18,13 @@ import bench
 from bench.cell import Cell
 from bench.copies import Copy, CopyResult, encode_copy, read_copies
 from bench.errors import BenchError
+from bench.find import latest_run
 from bench.outcomes import COPIES, RECORDS
 from bench.record import Record, encode, read_records
 from bench.run import (
     PLAN,
     Plan,
     RunWriter,
-    latest_run,
     new_run_name,
     read_json,
     read_run,
