@@ -377,6 +377,7 @@ def _add(
         description=_sentence(text),
         epilog=f"example:\n{textwrap.indent(example, '  ')}\n\n{exits}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.set_defaults(command=handler)
     return parser

@@ -49,7 +49,12 @@ def published(arguments: argparse.Namespace) -> int:
         tensorboard=arguments.tensorboard,
     )
     session = Session(options, [], [], planned, None)
-    session.execute(sys.stdout, live=sys.stdout.isatty())
+    print(f"results: {options.run}", flush=True)
+    try:
+        session.execute(sys.stdout, live=sys.stdout.isatty())
+    except KeyboardInterrupt:
+        print(f"to go on: the same command with --run {options.run.name} --resume")
+        raise
     assert session.run is not None
     warning = write_reports(session.run, [], baseline=None, total_sec=session.total_sec)
     lines = summary_lines(

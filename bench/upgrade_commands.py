@@ -31,7 +31,7 @@ from bench.timings import SIDES, Side
 from bench.upgrade import Options, UpgradeRun, planned
 from bench.upgrade_folder import is_upgrade, read_upgrade
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.upgrade import SideFacts, Upgrade, conclude
+from bench.verdict.upgrade import Measured, SideFacts, Upgrade, conclude
 
 HTML = "report.html"
 JSON = "upgrade-report.json"
@@ -46,7 +46,7 @@ def upgrade(arguments: argparse.Namespace) -> int:
     """Builds both environments, measures, answers, writes the reports."""
     begin = time.monotonic()
     asked = sides_of(arguments)
-    folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
+    folder = _folder(arguments)
     options = dataclasses.replace(
         _options(arguments, folder),
         resume=arguments.resume,
@@ -55,6 +55,44 @@ def upgrade(arguments: argparse.Namespace) -> int:
     )
     cache = arguments.cache or mnist.cache_directory()
     say = _printer()
+    say(f"results: {folder}")
+    try:
+        measured = _measured(arguments, asked, options, cache, say)
+    except KeyboardInterrupt:
+        if is_upgrade(folder):
+            say(f"to go on: the same command with --run {folder.name} --resume")
+        raise
+    return tell(conclude(measured), total_sec=time.monotonic() - begin)
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    """Where the upgrade is kept.
+
+    Raises:
+        BenchError: there is one already, or none to resume; said before environments are built.
+    """
+    folder: Path = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
+    if arguments.resume and not (arguments.run and is_upgrade(folder)):
+        what = f"{folder}: no such upgrade" if arguments.run else "which one?"
+        raise BenchError(
+            f"--resume: {what}", hint=f"name one with --run; `ls {arguments.results}` lists them"
+        )
+    if not arguments.resume and is_upgrade(folder):
+        raise BenchError(
+            f"{folder}: already holds an upgrade",
+            hint="continue it with --resume, or choose another --run NAME",
+        )
+    return folder
+
+
+def _measured(
+    arguments: argparse.Namespace,
+    asked: Mapping[Side, Requested],
+    options: Options,
+    cache: Path,
+    say: Callable[[str], None],
+) -> Measured:
+    """Builds both environments and measures in them."""
     built = dict(
         zip(
             SIDES,
@@ -69,8 +107,10 @@ def upgrade(arguments: argparse.Namespace) -> int:
             strict=True,
         )
     )
-    measured = UpgradeRun(options, built, stream=sys.stdout).measure()
-    return tell(conclude(measured), total_sec=time.monotonic() - begin)
+    old, new = (built[side].python for side in SIDES)
+    if old == new and options.variables["old"] == options.variables["new"]:
+        say("both sides are the same: what is found is noise")
+    return UpgradeRun(options, built, stream=sys.stdout).measure()
 
 
 def _options(arguments: argparse.Namespace, folder: Path) -> Options:

@@ -160,6 +160,52 @@ def test_wrong_options_are_told_before_environments_are_built(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--resume"], "--resume: which one?"),
+        (["--resume", "--run", "typo"], "typo: no such upgrade"),
+        (["--run", "there"], "there: already holds an upgrade"),
+        (["--cell", "depth:3"], "unrecognized arguments: --cell"),
+    ],
+)
+def test_the_folder_is_looked_at_before_environments_are_built(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    """A mistyped name never starts a new measurement, and no option is taken for a longer one."""
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / UPGRADE).write_text("{}")
+    try:
+        code = cli.main(["upgrade", "2.20", "2.21", "--results", str(tmp_path), *words])
+    except SystemExit as usage:
+        code = int(usage.code or 0)
+    assert code == EXIT_TROUBLE
+    assert message in capsys.readouterr().err
+
+
+def test_an_interruption_tells_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder's name is told at the start, and the options to continue with at the end."""
+
+    def interrupted(*_: object) -> None:
+        (tmp_path / "u").mkdir()
+        (tmp_path / "u" / UPGRADE).write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upgrade_commands, "_measured", interrupted)
+    arguments = ["upgrade", "2.20", "2.21", "--results", str(tmp_path), "--run", "u"]
+    assert cli.main(arguments) == EXIT_TROUBLE
+    told = capsys.readouterr().out
+    assert f"results: {tmp_path / 'u'}" in told
+    assert "--run u --resume" in told
+
+
 @pytest.mark.parametrize(("device", "hidden"), [("cpu", "-1"), ("gpu", None)])
 def test_a_script_runs_where_its_cell_was_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, hidden: str | None

@@ -27,6 +27,9 @@ FEWEST_REVISIONS = 2
 #: Numbers that vary by factors: they are compared on the logarithmic scale.
 _BY_FACTORS = "variance"
 
+#: In words, where a number's name does not say it.
+_QUANTITIES = {"variance w1": "variance of w1's gradient, first 1,000 steps"}
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One published number and ours."""
@@ -69,7 +72,7 @@ def _row(
         experiment=experiment.name,
         variant=published.variant,
         form=form,
-        quantity=published.quantity,
+        quantity=_QUANTITIES.get(published.quantity, published.quantity),
         published=_published(published),
         ours=_ours(ours, by_factors(published)),
         within=within,
@@ -140,7 +143,8 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     # Equal numbers are within, whatever a mean's last bit says.
     within = abs(distance) <= allowed * (1 + 1e-12) + 1e-15
     if by_factors(published):
-        text = f"a factor of {math.exp(distance):.3g}, allowed {math.exp(allowed):.3g} either way"
+        factor = f"{math.exp(distance):.3g}, allowed {math.exp(allowed):.3g} either way"
+        text = f"geometric means differ by a factor of {factor}"
     else:
         text = f"difference {distance:+.4f}, allowed {allowed:.4f}"
     return within, f"{text} ({100 * (1 - LEVEL):g} %, {freedom} degrees of freedom)"
@@ -160,6 +164,8 @@ def _half_digit(value: float) -> float:
 def _published(published: Published) -> str:
     form = "{:.2g}" if by_factors(published) else "{:g}"
     text = " / ".join(form.format(value) for value in published.values)
+    if by_factors(published):  # the answer shows histograms
+        text += " (a replay in NumPy)"
     return text if published.spread is None else f"{text} ± {published.spread:g}"
 
 

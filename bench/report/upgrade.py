@@ -207,7 +207,7 @@ def _sections(
 def _head(upgrade: Upgrade) -> list[str]:
     because = plain(said(upgrade.because), MOST_ANSWER)
     return [
-        f"**{_capital(upgrade.answer.value)}**: {because}.",
+        f"**{_capital(_verdict(upgrade))}**: {because}.",
         f"OLD is {plain(upgrade.measured.sides['old'].label)}, NEW is "
         f"{plain(upgrade.measured.sides['new'].label)}; both were measured on one machine, side by "
         f"side. Exit code {upgrade.exit_code}.",
@@ -215,7 +215,16 @@ def _head(upgrade: Upgrade) -> list[str]:
 
 
 def _answer(upgrade: Upgrade) -> str:
-    return f"{upgrade.answer.value}: {clipped(said(upgrade.because), MOST_ANSWER)}"
+    return f"{_verdict(upgrade)}: {clipped(said(upgrade.because), MOST_ANSWER)}"
+
+
+def _verdict(upgrade: Upgrade) -> str:
+    """The answer, which is about what was measured."""
+    left = upgrade.measured.left_out
+    if upgrade.answer is not Answer.SAFE or not left:
+        return upgrade.answer.value
+    parts = plain(", ".join(left), 200)
+    return f"{upgrade.answer.value}, as far as measured (left out: {parts})"
 
 
 def _time(upgrade: Upgrade, total_sec: float | None) -> str:

@@ -111,6 +111,8 @@ def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
     """What a reader should do: pin, report, accept, or measure more."""
     if upgrade.answer is Answer.SAFE:
         lines = [f"Accept: take {_asked(upgrade, 'new')} into use."]
+        if upgrade.measured.left_out:
+            lines = ["Measure what was left out before you take NEW into use."]
         if any(s.verdict == "undecided" for s in upgrade.speeds.values()):
             lines.append("If speed matters to you, measure it again on an idle machine.")
     elif upgrade.answer is Answer.UNDECIDED:

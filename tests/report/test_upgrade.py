@@ -492,6 +492,19 @@ def test_a_summary_fits_into_a_comment(
     assert json.loads(upgrade_json(found, reproducers=scripts))["schema"] == 1
 
 
+def test_safe_is_said_of_what_was_measured() -> None:
+    """A narrowed check is not called safe without a word, nor is its new version to be accepted."""
+    whole, part = upgraded(), upgraded(left_out=["grids but clipping"])
+    assert whole.answer is part.answer is Answer.SAFE
+    assert upgrade_report(whole).startswith("**Safe**:")
+    assert "Accept: take" in upgrade_report(whole)
+    text = upgrade_report(part)
+    assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
+    assert "Accept: take" not in text
+    told = "\n".join(upgrade_lines(part, reproducers={}, report=None))
+    assert "as far as measured" in told
+
+
 def test_a_summary_names_what_does_not_fit() -> None:
     """A section that would be too long is left out as a whole, by name."""
     found = upgraded(left_out=["x" * 250 + str(n) for n in range(300)])
