@@ -88,8 +88,10 @@ class Supervisor:
         self._end()
         self._unread = b""
         self._mark = self._output.seek(0, os.SEEK_END)
-        keras, working = Path(self._folder.name, "keras"), Path(self._folder.name, "working")
-        for folder in (keras, working):
+        keras, working, scratch = (
+            Path(self._folder.name, name) for name in ("keras", "working", "scratch")
+        )
+        for folder in (keras, working, scratch):
             folder.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [self._python, "-m", "bench.execution.trainer"],
@@ -103,6 +105,7 @@ class Supervisor:
                 **_VARIABLES,
                 "KERAS_BACKEND": "tensorflow",
                 "KERAS_HOME": str(keras),  # a user's keras.json may say otherwise
+                "TMPDIR": str(scratch),  # AutoGraph's sources stay behind when a process is killed
                 **self._environment,
             },
             start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers

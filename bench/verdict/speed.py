@@ -48,9 +48,10 @@ from bench.verdict.sequential import levels, looks
 Array = npt.NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
 
-#: The smallest change that matters: what a user notices in the bill or the length of a night's run is
-#: a few percent.
-MARGIN = 0.03
+#: The smallest change that matters. A slowdown of 3 % must be seen, and a margin of its own size cannot
+#: promise that: an interval that misses it by a hair, on the lower side, would be ``same``. With 2 % an
+#: interval must miss it by a third of its size.
+MARGIN = 0.02
 
 #: Chance that any interval of the run misses what is true.
 ALPHA = 0.05

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -153,12 +154,24 @@ def test_a_process_killed_between_replicas_is_replaced(supervisor: Supervisor) -
     assert train(supervisor, 100).outcome == "trained"
 
 
-def test_close_leaves_no_process(supervisor: Supervisor) -> None:
-    """Not even a hanging one."""
+def test_close_leaves_no_process_and_no_file(
+    image_cache: tuple[Path, str],
+    faulty_environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even what the process wrote to its temporary folder, as AutoGraph does: it is killed, and
+    removes nothing itself."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    supervisor = make(image_cache, faulty_environment)
     train(supervisor, 100)
-    assert len(_trainers()) == 1
+    (child,) = _trainers()
+    temporary = Path(child.environ()["TMPDIR"])
+    assert temporary.is_relative_to(tmp_path)
+    (temporary / "left behind").touch()
     supervisor.close()
     assert not _trainers()
+    assert list(tmp_path.iterdir()) == []
 
 
 def copied(supervisor: Supervisor, timeout_sec: float = TIMEOUT_SEC) -> CopyResult:
