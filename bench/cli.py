@@ -12,8 +12,8 @@ from pathlib import Path
 import bench
 from bench.environment import NUMPY_THREADS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.find import find_folder, find_run
-from bench.run import REPORT, write_atomically
+from bench.find import find_folder, find_run, is_upgrade
+from bench.run import REPORT, read_run, write_atomically
 
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
@@ -94,14 +94,19 @@ def published(arguments: argparse.Namespace) -> int:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Judges a stored run again and writes its report."""
+    """Judges a stored run or upgrade again and writes its report."""
+    folder = find_folder(arguments.run, arguments.results)
+    if is_upgrade(folder):
+        from bench.upgrade_commands import report as report_upgrade
+
+        return report_upgrade(folder, arguments.output)
     from bench.report.files import write_reports
     from bench.report.markdown import full_report
     from bench.report.terminal import summary_lines
     from bench.verdict.judging import baseline_for, judge_with_claims
     from bench.verdict.ladder import exit_code
 
-    run = find_run(arguments.run, arguments.results)
+    run = read_run(folder)
     baseline = baseline_for(arguments.baselines, run)
     judgements = judge_with_claims(run, baseline)
     seconds = run.environment.run.get("total_sec")

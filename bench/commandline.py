@@ -52,7 +52,7 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
         commands,
         "report",
         handlers.report,
-        "judge a stored run again and write its report.md",
+        "judge a stored run or upgrade again and write its report.md",
         "bench report latest --output -",
     )
     _run(report)

@@ -1,4 +1,4 @@
-"""Finding the stored run that a user means."""
+"""Finding the stored run, or upgrade, that a user means."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.run import PLAN, StoredRun, read_run
+
+#: What makes a folder that of an upgrade; each of its sides has a run's.
+UPGRADE = "upgrade.json"
+
+
+def is_upgrade(folder: Path) -> bool:
+    """Whether this is the folder of an upgrade."""
+    return (folder / UPGRADE).exists()
 
 
 def latest_run(results: Path) -> Path:
@@ -24,13 +32,19 @@ def find_run(name: str, results: Path) -> StoredRun:
     """The run that a user means: a path, a name below ``results``, or ``latest``.
 
     Raises:
-        BenchError: there is none, or it is damaged.
+        BenchError: there is none, or it is damaged, or two: those of an upgrade's sides.
     """
-    return read_run(find_folder(name, results))
+    folder = find_folder(name, results)
+    if is_upgrade(folder):
+        raise BenchError(
+            f"{folder}: an upgrade, which has a run of each side",
+            hint=f"name one of them: {folder / 'old'} or {folder / 'new'}",
+        )
+    return read_run(folder)
 
 
 def find_folder(name: str, results: Path) -> Path:
-    """The folder of the run that a user means.
+    """The folder of the run, or upgrade, that a user means.
 
     Raises:
         BenchError: there is none.

@@ -23,13 +23,14 @@ from bench.execution.environments import prepare, prepare_pair
 from bench.execution.interpreters import Interpreter, choose, find
 from bench.execution.requirements import Side as Requested
 from bench.execution.requirements import parse_side, pythons
+from bench.find import is_upgrade
 from bench.report.github import append_step_summary
 from bench.report.reproducer import script
 from bench.reproduce import Reproduction, check, steps_to_show
-from bench.run import REPORT, Item, new_run_name, write_atomically
+from bench.run import REPORT, Item, claim, new_run_name, write_atomically
 from bench.timings import SIDES, Side
 from bench.upgrade import Options, UpgradeRun, planned
-from bench.upgrade_folder import is_upgrade, read_upgrade
+from bench.upgrade_folder import read_upgrade
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.upgrade import Measured, SideFacts, Upgrade, conclude
 
@@ -69,7 +70,8 @@ def _folder(arguments: argparse.Namespace) -> Path:
     """Where the upgrade is kept.
 
     Raises:
-        BenchError: there is one already, or none to resume; said before environments are built.
+        BenchError: there is one already, or none to resume, or another process writes to it; said
+            before environments are built.
     """
     folder: Path = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
     if arguments.resume and not (arguments.run and is_upgrade(folder)):
@@ -77,6 +79,8 @@ def _folder(arguments: argparse.Namespace) -> Path:
         raise BenchError(
             f"--resume: {what}", hint=f"name one with --run; `ls {arguments.results}` lists them"
         )
+    if arguments.resume:
+        claim(folder, resume=True).release()
     if not arguments.resume and is_upgrade(folder):
         raise BenchError(
             f"{folder}: already holds an upgrade",
@@ -153,6 +157,31 @@ def tell(found: Upgrade, *, total_sec: float | None = None) -> int:
     return found.exit_code
 
 
+def report(folder: Path, output: str | None) -> int:
+    """Judges a stored upgrade again and writes its reports, or one of them to ``output`` (``-``:
+    standard output); gives the exit code. Scripts are those that there are."""
+    from bench.report.upgrade import upgrade_lines, upgrade_report
+
+    found = conclude(read_upgrade(folder))
+    paths = {judgement.item: _script_path(found, judgement) for judgement in found.failing}
+    scripts = {item: str(path) for item, path in paths.items() if path.exists()}
+    if output:
+        text = upgrade_report(found, reproducers=scripts)
+        if output == "-":
+            print(text, end="")
+            return found.exit_code
+        write_atomically(Path(output), text.encode())
+    else:
+        _write_reports(found, None, scripts)
+    written = Path(output) if output else folder / REPORT
+    print("\n".join(upgrade_lines(found, reproducers=scripts, report=written)))
+    return found.exit_code
+
+
+def _script_path(found: Upgrade, judgement: Judgement) -> Path:
+    return found.measured.path / "reproducers" / f"{_slug(judgement.item.id)}.py"
+
+
 def _write_reports(found: Upgrade, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
     from bench.report.html import page
     from bench.report.upgrade import upgrade_json, upgrade_report
@@ -180,7 +209,7 @@ def write_reproducers(found: Upgrade) -> dict[Item, str]:
     scripts: dict[Item, str] = {}
     for judgements in groups[:MOST_REPRODUCERS]:
         chosen = min(judgements, key=_plainest)
-        path = found.measured.path / "reproducers" / f"{_slug(chosen.item.id)}.py"
+        path = _script_path(found, chosen)
         try:
             shown = write_reproducer(found, chosen, path)
         except BenchError as error:
@@ -249,7 +278,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
             hint=f"name one of them: {', '.join(matching[:3])}, ...",
         )
     judgement = names[matching[0]]
-    path = arguments.output or folder / "reproducers" / f"{_slug(judgement.item.id)}.py"
+    path = arguments.output or _script_path(found, judgement)
     shown = write_reproducer(found, judgement, path)
     print(f"{path}\n{shown.reason}")
     return EXIT_OK if shown.shown else EXIT_UNDECIDED

@@ -17,13 +17,13 @@ import filelock
 import msgspec
 
 from bench.errors import BenchError
+from bench.find import UPGRADE
 from bench.run import claim, pretty, read_json, read_run, write_atomically
 from bench.timings import Side, Timings
 from bench.verdict.saving import Exchange
 from bench.verdict.upgrade import Measured, SideFacts
 
 SCHEMA = 1
-UPGRADE = "upgrade.json"
 SPEED = "speed.json"
 SAVING = "saving.json"
 
@@ -69,11 +69,6 @@ def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator
         yield
     finally:
         lock.release()
-
-
-def is_upgrade(folder: Path) -> bool:
-    """Whether this is the folder of an upgrade."""
-    return (folder / UPGRADE).exists()
 
 
 def read_upgrade(folder: Path) -> Measured:

@@ -640,7 +640,7 @@ def test_keyboard_interrupt(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "find_run", interrupted)
+    monkeypatch.setattr(cli, "find_folder", interrupted)
     assert cli.main(["report", "latest"]) == 2
     assert capsys.readouterr().err == "bench: interrupted\n"
 

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from upgraded import ITEMS, outside, side, upgraded
+from upgraded import ITEMS, crash, measured, outside, same, side, upgraded
 
 from bench import cli, commandline, upgrade_commands
-from bench.errors import EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
 from bench.execution.cluster import Placement
 from bench.execution.environments import Built
+from bench.find import UPGRADE, is_upgrade
 from bench.reproduce import Reproduction
 from bench.timings import SIDES, Side
 from bench.upgrade import Options, UpgradeRun, left_out, planned
 from bench.upgrade_commands import sides_of
-from bench.upgrade_folder import UPGRADE, is_upgrade, read_upgrade
+from bench.upgrade_folder import Description, claimed, read_upgrade
 from bench.upgrade_grids import UPGRADE_GRIDS
 from bench.verdict.upgrade import Answer, SideFacts, conclude
-from builders import replaced
+from builders import replaced, write
 
 #: Two cells whose graphs are small.
 CELLS = "depth:1- and relu"
@@ -247,6 +248,41 @@ def test_a_report_is_there_before_scripts_are_tried(
         upgrade_commands.tell(found)
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"report.md", "report.html", "upgrade-report.json"}
+
+
+def description() -> Description:
+    return Description(tier="quick", sides=measured().sides, runs={name: name for name in SIDES})
+
+
+def test_an_upgrade_is_reported_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its name, like a run, with the scripts that were made; commands on one run ask for a side."""
+    for name, change in zip(SIDES, (same, crash), strict=True):
+        write(replaced(side(name, change), path=tmp_path / "u" / name))
+    with claimed(tmp_path / "u", description(), resume=False):
+        pass
+    script = tmp_path / "u" / "reproducers" / "depth-1-norm-none-opt-sgd-steps-200.py"
+    script.parent.mkdir()
+    script.touch()
+    here = ["--results", str(tmp_path)]
+    assert cli.main(["report", "u", *here]) == EXIT_REGRESSED
+    report = tmp_path / "u" / "report.md"
+    assert str(report) in capsys.readouterr().out
+    assert str(script) in report.read_text()
+    assert cli.main(["report", "u", *here, "--output", "-"]) == EXIT_REGRESSED
+    assert capsys.readouterr().out == report.read_text()
+    assert cli.main(["compare", "u", "u", *here]) == EXIT_TROUBLE
+    assert f"name one of them: {tmp_path / 'u' / 'old'} or" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_told_before_environments_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another process goes on with this upgrade."""
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    with claimed(tmp_path / "u", description(), resume=False):
+        words = ["--results", str(tmp_path), "--run", "u", "--resume"]
+        assert cli.main(["upgrade", "2.20", "2.21", *words]) == EXIT_TROUBLE
+    assert "another process is writing" in capsys.readouterr().err
 
 
 # --- The whole, with the real TensorFlow on both sides

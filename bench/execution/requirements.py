@@ -85,7 +85,8 @@ _MINORS = range(100)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
-_BARE_VERSION = re.compile(r"v?\d+(\.\d+)*([a-z.]+\d+)*", re.IGNORECASE)
+#: No name that is of use here begins with a digit.
+_BARE_VERSION = re.compile(r"\d.*|v\d+(\.\d+)*", re.IGNORECASE)
 #: Set by bench for every training process, so not for a user to set.
 _OWN_VARIABLES = {
     "PYTHONPATH": "bench is found by it",

@@ -59,7 +59,9 @@ def crash_section(upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, s
     ]
     parts: list[str] = []
     if newly:
-        parts += [f"**{count(len(newly), 'cell')} newly**: OLD does not crash."]
+        parts += [
+            f"**{count(len(newly), 'cell')} newly**: OLD does not crash, or under fewer seeds."
+        ]
         parts += _listed(newly, brief=brief)
         parts += scripts(newly, reproducers)
         parts += _outputs(upgrade.measured.new, newly)

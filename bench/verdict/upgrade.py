@@ -105,7 +105,7 @@ class Upgrade:
     judgements: Sequence[Judgement]
     """Of every cell, NEW against OLD, in the order of the plan."""
     crashed_before: frozenset[Item]
-    """Cells that crash on both sides."""
+    """Cells that crash on both sides, and on the new one under no larger a share of seeds."""
     lost: Sequence[Item]
     """Cells that OLD trains and for which NEW has no parts."""
     claims: Sequence[ClaimContrast]
@@ -139,7 +139,9 @@ def conclude(measured: Measured) -> Upgrade:
     """The answer, and all that it rests on."""
     old, new = measured.old, measured.new
     judgements = judge(new, stand_in(old, new))
-    crashed_before = frozenset(j.item for j in judgements if _crashed(old, j.item))
+    crashed_before = frozenset(
+        j.item for j in judgements if 0 < _crashes(new, j.item) <= _crashes(old, j.item)
+    )
     lost = [j.item for j in judgements if j.rung == "absent" and _trained(old, j.item)]
     claims, checks = _claims(old, new), _checks(old, new)
     rounds = {timings.workload: timings.rounds for timings in measured.timings}
@@ -206,8 +208,10 @@ def _differs(cell: Cell, old: StoredRun, new: StoredRun) -> bool:
     return any(ours.digest != theirs.digest for ours, theirs in common)
 
 
-def _crashed(run: StoredRun, item: Item) -> bool:
-    return any(record.crash is not None and _attempted(record) for record in run.of(item.cell))
+def _crashes(run: StoredRun, item: Item) -> float:
+    """The share of the replicas tried that crashed."""
+    tried = [record for record in run.of(item.cell) if _attempted(record)]
+    return sum(record.crash is not None for record in tried) / max(len(tried), 1)
 
 
 def _attempted(record: Record) -> bool:

@@ -67,6 +67,8 @@ def test_bare_versions_may_be_of_another_distribution() -> None:
         ("", "no requirements"),
         (" \n", "no requirements"),
         ("2", "'2' leaves the minor version open"),
+        ("2.2l", "'2.2l' is no version"),
+        ("2.20=", "'2.20=' is no version"),
         ("keras==3.12.0", "'keras==3.12.0' has no TensorFlow"),
         ("tensorflow-probability==0.25", "has no TensorFlow"),
         ("2.20 tensorflow==2.20", "has tensorflow and tensorflow-cpu, which overwrite each other"),

@@ -81,6 +81,18 @@ def test_a_crash_on_both_sides_is_no_change() -> None:
     assert not found.failing
 
 
+@pytest.mark.parametrize(("before", "known"), [({0}, False), ({1, 2}, True), ({0, 1, 2}, True)])
+def test_a_cell_that_crashes_more_often_is_not_known(before: set[int], known: bool) -> None:
+    """Under two of three seeds in NEW: known only if OLD crashes under as many, whichever they are."""
+
+    def under(seeds: set[int]) -> Any:
+        return where(nadam, lambda record: crash(record) if record.seed in seeds else record)
+
+    found = upgraded(side("old", under(before)), side("new", under({0, 1})))
+    assert len(found.crashed_before) == (4 if known else 0)
+    assert found.answer is (Answer.SAFE if known else Answer.UNSAFE)
+
+
 def test_a_replica_that_was_not_attempted_is_no_crash_of_the_old_side() -> None:
     """A crash of NEW is not excused because OLD's process did not come to that replica."""
     never = lambda record: crash(record, "not attempted", "its worker was given up")  # noqa: E731
