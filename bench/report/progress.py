@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
@@ -16,6 +16,14 @@ from bench.run import Plan
 
 #: Plain lines come at most this often.
 PLAIN_EVERY_SEC = 10.0
+
+
+class _Running(NamedTuple):
+    """A task under way."""
+
+    called: str
+    cost: float
+    begin: float
 
 
 class Progress:
@@ -55,11 +63,10 @@ class Progress:
         self._tried = 0
         planned: list[Task] = [*plan.replicas(), *plan.checks, *plan.trials]
         self._left = sum(cost(task) for task in planned)
-        self._worked = 0.0
+        self._worked = self._busy_sec = 0.0
         self._failed = 0
-        self._running: dict[str, str] = {}
+        self._running: dict[str, _Running] = {}
         self._begin = time.monotonic()
-        self._first = self._begin
         self._shown = self._begin
         done = list(done)
         self.added([task for task in done if isinstance(task, Copy)])
@@ -100,14 +107,15 @@ class Progress:
                 self._replicas += 1
 
     def started(self, worker: str, task: Task) -> None:
-        if not self._worked and not self._running:
-            self._first = time.monotonic()  # the workers' start is not the cells' speed
-        self._running[worker] = self._called(task)
+        self._running[worker] = _Running(self._called(task), self._cost(task), time.monotonic())
 
     def finished(self, worker: str, outcome: Outcome) -> None:
         task = outcome.key
-        self._running.pop(worker, None)
-        self._worked += self._count(task)
+        self._count(task)
+        running = self._running.pop(worker, None)
+        if running is not None:
+            self._worked += running.cost
+            self._busy_sec += time.monotonic() - running.begin
         if outcome.crash is not None:
             self._failed += 1
             self._line(f"crashed: {self._called(task)}: {outcome.crash.message}")
@@ -116,7 +124,7 @@ class Progress:
 
     def tick(self) -> None:
         if not self._live and time.monotonic() - self._shown >= PLAIN_EVERY_SEC:
-            running = ", ".join(self._running.values()) or "starting workers"
+            running = ", ".join(one.called for one in self._running.values()) or "starting workers"
             self._line(f"{self.summary()}; running: {running}")
 
     def summary(self) -> str:
@@ -146,8 +154,8 @@ class Progress:
         cell, seed = task
         return f"{self._ids[cell]} seed {seed}"
 
-    def _count(self, task: Task) -> float:
-        """Notes a task as done, and says what work it was."""
+    def _count(self, task: Task) -> None:
+        """Notes a task as done."""
         if isinstance(task, Check):
             self._verified += 1
         elif isinstance(task, Copy):
@@ -156,9 +164,7 @@ class Progress:
             self._tried += 1
         else:
             self._open[task[0]] -= 1
-        work = self._cost(task)
-        self._left -= work
-        return work
+        self._left -= self._cost(task)
 
     def _total(self) -> int:
         return self._replicas + self._checks + self._copies + self._trials
@@ -168,11 +174,16 @@ class Progress:
         return replicas + self._verified + self._copied + self._tried
 
     def _remaining(self) -> str:
+        """By the time that a worker took for a unit of work, when all that run now share the rest."""
         if self._done() == self._total():
             return "0:00"
         if not self._worked:
             return "unknown"
-        return clock((time.monotonic() - self._first) * self._left / self._worked)
+        now, pace = time.monotonic(), self._busy_sec / self._worked
+        running = self._running.values()
+        ends = [max(0.0, one.begin + pace * one.cost - now) for one in running]
+        waiting = pace * (self._left - sum(one.cost for one in running))
+        return clock(max([*ends, (sum(ends) + waiting) / max(len(ends), 1)]))
 
     def _line(self, text: str) -> None:
         text = self._name + text
@@ -190,8 +201,8 @@ class Progress:
         grid = Table.grid()
         grid.add_row(ProgressBar(total=self._total(), completed=self._done(), width=60))
         grid.add_row(Text(self.summary()))
-        for _, what in sorted(self._running.items()):
-            grid.add_row(Text(f"  {what}", no_wrap=True, overflow="ellipsis"))
+        for _, one in sorted(self._running.items()):
+            grid.add_row(Text(f"  {one.called}", no_wrap=True, overflow="ellipsis"))
         return grid
 
 
