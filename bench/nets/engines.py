@@ -142,17 +142,12 @@ class _Fit:
             self._network.cell, tf.gather(self._images.train_images, indices), pixel_scale
         ).numpy()
         labels = tf.gather(self._images.train_labels, indices).numpy()
+        fed: dict[str, Any] = {"x": inputs, "y": labels, "batch_size": order.shape[1]}
+        if inputs.dtype == np.float64:  # of an array, Keras 3 makes float32
+            fed = {"x": tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(order.shape[1])}
         losses = _BatchLosses()
         start = time.perf_counter()
-        self._network.model.fit(
-            inputs,
-            labels,
-            batch_size=order.shape[1],
-            epochs=1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[losses],
-        )
+        self._network.model.fit(**fed, epochs=1, shuffle=False, verbose=0, callbacks=[losses])
         elapsed = time.perf_counter() - start
         return np.asarray(losses.values, np.float32), elapsed
 
