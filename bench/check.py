@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import msgspec
 
-from bench.lines import read_lines
+from bench.lines import Lines
 from bench.record import Crash
 
 #: Kinds of checks, in the order of a computation: what each compares with what truth stands in
@@ -130,28 +129,4 @@ def result(check: Check, deviations: Iterable[Deviation]) -> CheckResult:
     )
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(CheckResult)
-
-
-def encode_result(result: CheckResult) -> bytes:
-    """One JSON line, newline included."""
-    return _encoder.encode(result) + b"\n"
-
-
-def decode_result(line: bytes) -> CheckResult:
-    """The result in one JSON line.
-
-    Raises:
-        msgspec.ValidationError, msgspec.DecodeError: it is none.
-    """
-    return _decoder.decode(line)
-
-
-def read_results(path: Path) -> list[CheckResult]:
-    """All results of a file, in file order.
-
-    Raises:
-        BenchError: the file is absent or a line is damaged; names the file and the line.
-    """
-    return read_lines(path, decode_result, "check's result")
+CHECK_LINES = Lines(CheckResult, "check's result")

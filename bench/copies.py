@@ -6,12 +6,10 @@ difference between two TensorFlow versions is held against.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from bench.cell import Cell
-from bench.lines import read_lines
+from bench.lines import Lines
 from bench.record import Crash, Tensors
 
 
@@ -45,28 +43,4 @@ class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return self.copy
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(CopyResult)
-
-
-def encode_copy(result: CopyResult) -> bytes:
-    """One JSON line, newline included."""
-    return _encoder.encode(result) + b"\n"
-
-
-def decode_copy(line: bytes) -> CopyResult:
-    """The result in one JSON line.
-
-    Raises:
-        msgspec.ValidationError, msgspec.DecodeError: it is none.
-    """
-    return _decoder.decode(line)
-
-
-def read_copies(path: Path) -> list[CopyResult]:
-    """All results of a file, in file order.
-
-    Raises:
-        BenchError: the file is absent or a line is damaged; names the file and the line.
-    """
-    return read_lines(path, decode_copy, "copy's result")
+COPY_LINES = Lines(CopyResult, "copy's result")

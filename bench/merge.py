@@ -282,7 +282,7 @@ def _write(run: StoredRun) -> None:
     files = {
         ENVIRONMENT: pretty(run.environment),
         **{
-            kind.file: b"".join(map(kind.encode, found.values()))
+            kind.file: b"".join(map(kind.lines.encode, found.values()))
             for kind, found in zip(KINDS.values(), run.outcomes, strict=True)
         },
         PLAN: pretty(run.plan),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.cell import Cell
-from bench.check import Check, CheckResult, decode_result, encode_result, read_results
-from bench.copies import Copy, CopyResult, decode_copy, encode_copy, read_copies
-from bench.published.trial import Trial, TrialResult, decode_trial, encode_trial, read_trials
-from bench.record import Record, decode, encode, read_records
+from bench.check import CHECK_LINES, Check, CheckResult
+from bench.copies import COPY_LINES, Copy, CopyResult
+from bench.lines import Lines
+from bench.published.trial import TRIAL_LINES, Trial, TrialResult
+from bench.record import RECORD_LINES, Record
 
 #: One training of a cell under one seed.
 Replica = tuple[Cell, int]
@@ -28,19 +29,17 @@ TRIALS = "trials.jsonl"
 
 
 class Kind(NamedTuple):
-    """How outcomes of one kind are kept: one JSON line each."""
+    """How outcomes of one kind are kept."""
 
     file: str
-    encode: Callable[[Any], bytes]
-    decode: Callable[[bytes], Any]
-    read: Callable[[Path], list[Any]]
+    lines: Lines[Any]
 
 
 KINDS: Mapping[type, Kind] = {
-    Record: Kind(RECORDS, encode, decode, read_records),
-    CheckResult: Kind(CHECKS, encode_result, decode_result, read_results),
-    CopyResult: Kind(COPIES, encode_copy, decode_copy, read_copies),
-    TrialResult: Kind(TRIALS, encode_trial, decode_trial, read_trials),
+    Record: Kind(RECORDS, RECORD_LINES),
+    CheckResult: Kind(CHECKS, CHECK_LINES),
+    CopyResult: Kind(COPIES, COPY_LINES),
+    TrialResult: Kind(TRIALS, TRIAL_LINES),
 }
 
 _OUTCOMES: Mapping[type, type] = {
@@ -67,6 +66,6 @@ def read_outcomes(folder: Path, outcome: type) -> dict[Any, Any]:
     if outcome is not Record and not path.exists():
         return {}
     found: dict[Any, Any] = {}
-    for each in KINDS[outcome].read(path):
+    for each in KINDS[outcome].lines.read(path):
         found.setdefault(each.key, each)
     return found

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from bench.cell import Cell
-from bench.lines import read_lines
+from bench.lines import Lines
 from bench.measure.histogram import Histogram
 
 SCHEMA = 2
@@ -173,34 +172,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.cell, self.seed
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Record)
-
-
-def encode(record: Record) -> bytes:
-    """One JSON line, newline included."""
-    return _encoder.encode(record) + b"\n"
-
-
-def decode(line: bytes) -> Record:
-    """The record in one JSON line.
-
-    Raises:
-        msgspec.ValidationError, msgspec.DecodeError: the line is not a record of this schema.
-    """
-    return _decoder.decode(line)
-
-
-def read_records(path: Path) -> list[Record]:
-    """All records of a file, in file order.
-
-    A last line without its newline is what a killed run leaves behind: it is ignored, here and when
-    the run is resumed. Anything else that is not a record is an error.
-
-    Raises:
-        BenchError: the file is absent or a line is damaged; names the file and the line.
-    """
-    return read_lines(path, decode, f"record of schema {SCHEMA}")
+RECORD_LINES = Lines(Record, f"record of schema {SCHEMA}")
 
 
 def finite(value: float) -> float | None:

@@ -333,7 +333,7 @@ class RunWriter:
         """
         if isinstance(outcome, Record):
             outcome = msgspec.structs.replace(outcome, histograms=msgspec.UNSET)
-        self._files[type(outcome)].append(KINDS[type(outcome)].encode(outcome))
+        self._files[type(outcome)].append(KINDS[type(outcome)].lines.encode(outcome))
         if isinstance(outcome, Record):
             self.records[outcome.key] = outcome
         elif isinstance(outcome, CheckResult):

@@ -14,7 +14,7 @@ from bench.cell import Cell
 from bench.copies import Copy, CopyResult
 from bench.environment import Environment, Numerics
 from bench.outcomes import RECORDS
-from bench.record import Crash, Flow, Record, encode
+from bench.record import RECORD_LINES, Crash, Flow, Record
 from bench.run import ENVIRONMENT, PLAN, Item, Plan, StoredRun, pretty
 
 CLASS = "cpu-avx512_bf16-onednn-1thread"
@@ -155,7 +155,7 @@ def write(run: StoredRun) -> Path:
     run.path.mkdir(parents=True)
     (run.path / PLAN).write_bytes(pretty(run.plan))
     (run.path / ENVIRONMENT).write_bytes(pretty(run.environment))
-    (run.path / RECORDS).write_bytes(b"".join(map(encode, run.records.values())))
+    (run.path / RECORDS).write_bytes(b"".join(map(RECORD_LINES.encode, run.records.values())))
     return run.path
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.cli import main as bench_main
-from bench.copies import CopyResult, read_copies
-from bench.record import Record, read_records
+from bench.copies import COPY_LINES, CopyResult
+from bench.record import RECORD_LINES, Record
 from bench.run import Plan, read_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -66,10 +66,10 @@ class Job:
         return output
 
     def records(self, run: str) -> list[Record]:
-        return read_records(self.folder / "results" / run / "records.jsonl")
+        return RECORD_LINES.read(self.folder / "results" / run / "records.jsonl")
 
     def copies(self, run: str) -> list[CopyResult]:
-        return read_copies(self.folder / "results" / run / "copies.jsonl")
+        return COPY_LINES.read(self.folder / "results" / run / "copies.jsonl")
 
     def plan(self, run: str) -> Plan:
         return read_json(self.folder / "results" / run / "plan.json", Plan)

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from bench.check import (
+    CHECK_LINES,
     MOST_DEVIATIONS,
     Check,
     CheckResult,
     Deviation,
-    encode_result,
-    read_results,
     result,
 )
 from bench.errors import BenchError
@@ -69,8 +68,8 @@ def test_file_round_trip(tmp_path: Path) -> None:
     """What is written is read again; a torn last line is what a killed run leaves."""
     path = tmp_path / "checks.jsonl"
     first = result(CHECK, [Deviation(tensor="step 1, kernel", excess=None, ulps=3.0)])
-    path.write_bytes(encode_result(first) + encode_result(first)[:30])
-    assert read_results(path) == [first]
+    path.write_bytes(CHECK_LINES.encode(first) + CHECK_LINES.encode(first)[:30])
+    assert CHECK_LINES.read(path) == [first]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
@@ -78,4 +77,4 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "checks.jsonl"
     path.write_bytes(b'{"check": 3}\n')
     with pytest.raises(BenchError, match=r"checks\.jsonl, line 1: not a check's result"):
-        read_results(path)
+        CHECK_LINES.read(path)

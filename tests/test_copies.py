@@ -14,7 +14,7 @@ from test_cell import cells
 from test_record import fingerprints
 
 from bench.cell import Cell
-from bench.copies import Copy, CopyResult, decode_copy, encode_copy, read_copies
+from bench.copies import COPY_LINES, Copy, CopyResult
 from bench.errors import BenchError
 from bench.record import Crash
 from builders import copied, trained
@@ -44,10 +44,10 @@ def results(draw: st.DrawFn) -> CopyResult:
 @given(results())
 def test_round_trip(result: CopyResult) -> None:
     """Any result is one line of strict JSON, ends in one newline, and comes back equal."""
-    line = encode_copy(result)
+    line = COPY_LINES.encode(result)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert decode_copy(line) == result
+    assert COPY_LINES.decode(line) == result
     assert result.key == result.copy
 
     def refuse(word: str) -> None:
@@ -57,7 +57,7 @@ def test_round_trip(result: CopyResult) -> None:
 
 
 SOME = [copied(trained(Cell(depth=3), seed), number) for seed in (0, 1) for number in (0, 1)]
-LINES = [encode_copy(result) for result in SOME]
+LINES = [COPY_LINES.encode(result) for result in SOME]
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -68,8 +68,8 @@ def write(path: Path, *lines: bytes) -> Path:
 @pytest.mark.parametrize("cut", [1, len(LINES[3]) // 2, len(LINES[3]) - 1])
 def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
     """A killed run loses what was in flight."""
-    assert read_copies(write(tmp_path / "c.jsonl", *LINES)) == SOME
-    assert read_copies(write(tmp_path / "c.jsonl", *LINES[:3], LINES[3][:cut])) == SOME[:3]
+    assert COPY_LINES.read(write(tmp_path / "c.jsonl", *LINES)) == SOME
+    assert COPY_LINES.read(write(tmp_path / "c.jsonl", *LINES[:3], LINES[3][:cut])) == SOME[:3]
 
 
 def edited(**changes: Any) -> bytes:
@@ -102,14 +102,14 @@ def test_a_line_that_is_no_result(tmp_path: Path, line: bytes, why: str) -> None
     path = write(tmp_path / "c.jsonl", LINES[0], line, LINES[2])
     expected = re.escape(f"{path}, line 2: not a copy's result: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
-        read_copies(path)
+        COPY_LINES.read(path)
     assert "remove line 2" in caught.value.hint
 
 
 def test_absent_file(tmp_path: Path) -> None:
     """The message names it."""
     with pytest.raises(BenchError, match=r"none\.jsonl: cannot be read: No such file"):
-        read_copies(tmp_path / "none.jsonl")
+        COPY_LINES.read(tmp_path / "none.jsonl")
 
 
 def test_neither_and_both_cannot_be_made() -> None:

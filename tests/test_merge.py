@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from bench import cli
 from bench.cell import Cell
-from bench.check import Check, CheckResult, Deviation, encode_result
-from bench.copies import encode_copy
+from bench.check import CHECK_LINES, Check, CheckResult, Deviation
+from bench.copies import COPY_LINES
 from bench.errors import BenchError
 from bench.grid import GRIDS
 from bench.merge import merge, summary
@@ -57,8 +57,8 @@ def shard(
     records = [trained(cell, seed) for cell in cells for seed in seeds]
     run = replaced(stored(the_plan, records, path=path), **changes)
     write(run)
-    (path / CHECKS).write_bytes(b"".join(map(encode_result, checks)))
-    (path / COPIES).write_bytes(b"".join(map(encode_copy, run.copies.values())))
+    (path / CHECKS).write_bytes(b"".join(map(CHECK_LINES.encode, checks)))
+    (path / COPIES).write_bytes(b"".join(map(COPY_LINES.encode, run.copies.values())))
     return run
 
 

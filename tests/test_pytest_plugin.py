@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.check import read_results
+from bench.check import CHECK_LINES
 from faults import ABORT
 from jobs import FAULTY, Job
 
@@ -219,7 +219,7 @@ class TestChecks:
         folder = job.folder / "results" / "r"
         assert "1/1 checks" in output
         assert "1 check against independent truth holds: 1 tensor compared." in output
-        assert len(read_results(folder / "checks.jsonl")) == 1
+        assert len(CHECK_LINES.read(folder / "checks.jsonl")) == 1
         assert "`sgd-engine:eager`" in (folder / "report.md").read_text()
         cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
         assert [case.attrib["name"] for case in cases] == [
@@ -250,7 +250,7 @@ class TestChecks:
             "3",
             *CHECKS[2:],
         )
-        results = read_results(job.folder / "results" / "r" / "checks.jsonl")
+        results = CHECK_LINES.read(job.folder / "results" / "r" / "checks.jsonl")
         assert sorted(result.check.seed for result in results) == [0, 1, 2]
 
     def test_who_names_cells_gets_no_checks(self, job: Job) -> None:

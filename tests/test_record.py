@@ -18,16 +18,14 @@ from test_cell import cells
 from bench.cell import Cell
 from bench.errors import BenchError
 from bench.record import (
+    RECORD_LINES,
     VALUES,
     Crash,
     Flow,
     Record,
     Tensors,
-    decode,
-    encode,
     finite,
     finite_list,
-    read_records,
 )
 from builders import crashed, diverged, flow, trained
 
@@ -88,10 +86,10 @@ def records(draw: st.DrawFn) -> Record:
 @given(records())
 def test_round_trip(record: Record) -> None:
     """Any record is one line, ends in one newline, and comes back equal."""
-    line = encode(record)
+    line = RECORD_LINES.encode(record)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert decode(line) == record
+    assert RECORD_LINES.decode(line) == record
 
 
 @given(records())
@@ -101,14 +99,14 @@ def test_every_tool_can_read_a_line(record: Record) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
-    assert json.loads(encode(record), parse_constant=refuse)["seed"] == record.seed
+    assert json.loads(RECORD_LINES.encode(record), parse_constant=refuse)["seed"] == record.seed
 
 
 def test_trajectory_keeps_its_bits() -> None:
     """The losses come back bit by bit, NaN, infinity and denormals included."""
     losses = np.array([2.302585, math.nan, math.inf, -0.0, 1e-45], dtype="<f4")
     record = trained(Cell(), 0, trajectory=losses.tobytes())
-    assert decode(encode(record)).trajectory == losses.tobytes()
+    assert RECORD_LINES.decode(RECORD_LINES.encode(record)).trajectory == losses.tobytes()
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -117,30 +115,30 @@ def write(path: Path, *lines: bytes) -> Path:
 
 
 SOME = [trained(Cell(depth=depth), seed) for depth in (3, 10) for seed in (0, 1)]
-LINES = [encode(record) for record in SOME]
+LINES = [RECORD_LINES.encode(record) for record in SOME]
 
 
 def test_reads_all_in_order(tmp_path: Path) -> None:
     """Every record, as it stands in the file."""
-    assert read_records(write(tmp_path / "r.jsonl", *LINES)) == SOME
+    assert RECORD_LINES.read(write(tmp_path / "r.jsonl", *LINES)) == SOME
 
 
 def test_empty_file(tmp_path: Path) -> None:
     """A run killed before its first replica has no records, which is no damage."""
-    assert read_records(write(tmp_path / "r.jsonl")) == []
+    assert RECORD_LINES.read(write(tmp_path / "r.jsonl")) == []
 
 
 @pytest.mark.parametrize("cut", [1, 2, len(LINES[3]) // 2, len(LINES[3]) - 1])
 def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
     """A killed run loses what was in flight, nothing else, wherever the line was torn."""
     path = write(tmp_path / "r.jsonl", *LINES[:3], LINES[3][:cut])
-    assert read_records(path) == SOME[:3]
+    assert RECORD_LINES.read(path) == SOME[:3]
 
 
 def expect_damage(path: Path, line: int, why: str) -> None:
     expected = re.escape(f"{path}, line {line}: not a record of schema 2: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
-        read_records(path)
+        RECORD_LINES.read(path)
     assert f"remove line {line}" in caught.value.hint
 
 
@@ -197,7 +195,7 @@ def test_a_record_of_schema_1_is_read(tmp_path: Path) -> None:
     for name in ("tensors", "recipe"):
         del fields[name]
     line = json.dumps({**fields, "schema": 1}).encode() + b"\n"
-    (record,) = read_records(write(tmp_path / "r.jsonl", line))
+    (record,) = RECORD_LINES.read(write(tmp_path / "r.jsonl", line))
     assert record == msgspec.structs.replace(SOME[0], schema=1)
     assert (record.tensors, record.recipe) == (None, 1)
 
@@ -215,7 +213,7 @@ def test_absent_file(tmp_path: Path) -> None:
     path = tmp_path / "none.jsonl"
     expected = re.escape(f"{path}: cannot be read: No such file or directory")
     with pytest.raises(BenchError, match=expected):
-        read_records(path)
+        RECORD_LINES.read(path)
 
 
 def test_contradictions_cannot_be_made() -> None:
@@ -231,7 +229,7 @@ def test_contradictions_cannot_be_made() -> None:
 def test_other_outcomes_round_trip() -> None:
     """Divergence at the first step and a crash are results like others."""
     for record in (diverged(Cell(), 0, step=0), crashed(Cell(), 1)):
-        assert decode(encode(record)) == record
+        assert RECORD_LINES.decode(RECORD_LINES.encode(record)) == record
 
 
 def test_finite() -> None:

@@ -16,11 +16,11 @@ import pytest
 
 import bench
 from bench.cell import Cell
-from bench.copies import Copy, CopyResult, encode_copy, read_copies
+from bench.copies import COPY_LINES, Copy, CopyResult
 from bench.errors import BenchError
 from bench.find import latest_run
 from bench.outcomes import COPIES, RECORDS
-from bench.record import Record, encode, read_records
+from bench.record import RECORD_LINES, Record
 from bench.run import (
     PLAN,
     Plan,
@@ -231,36 +231,36 @@ def test_run_names_sort_by_time() -> None:
 # Resuming
 
 
-@pytest.mark.parametrize("cut", [1, 200, len(encode(RECORDS_OF_TWO[2])) - 1])
+@pytest.mark.parametrize("cut", [1, 200, len(RECORD_LINES.encode(RECORDS_OF_TWO[2])) - 1])
 def test_resume_cuts_a_torn_line(tmp_path: Path, cut: int) -> None:
     """The torn replica is measured anew, and the file is whole afterwards."""
-    torn = encode(RECORDS_OF_TWO[2])[:cut]
+    torn = RECORD_LINES.encode(RECORDS_OF_TWO[2])[:cut]
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO[:2], torn)
     with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
         assert writer.missing() == [(DEEP, 0), (DEEP, 1)]
         writer.write_environment(environment())
         writer.append(RECORDS_OF_TWO[2])
         writer.append(RECORDS_OF_TWO[3])
-    assert (path / RECORDS).read_bytes() == b"".join(map(encode, RECORDS_OF_TWO))
+    assert (path / RECORDS).read_bytes() == b"".join(map(RECORD_LINES.encode, RECORDS_OF_TWO))
 
 
-@pytest.mark.parametrize("cut", [1, 50, len(encode_copy(COPIES_OF_DEEP[2])) - 1])
+@pytest.mark.parametrize("cut", [1, 50, len(COPY_LINES.encode(COPIES_OF_DEEP[2])) - 1])
 def test_resume_cuts_a_torn_copy(tmp_path: Path, cut: int) -> None:
     """Whole lines are kept, and what is appended begins a line of its own."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
-    lines = [encode_copy(result) for result in COPIES_OF_DEEP]
+    lines = [COPY_LINES.encode(result) for result in COPIES_OF_DEEP]
     (path / COPIES).write_bytes(b"".join(lines[:2]) + lines[2][:cut])
     with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
         assert list(writer.copies.values()) == COPIES_OF_DEEP[:2]
         writer.append(COPIES_OF_DEEP[2])
-    assert read_copies(path / COPIES) == COPIES_OF_DEEP
+    assert COPY_LINES.read(path / COPIES) == COPIES_OF_DEEP
 
 
 @pytest.mark.parametrize("garbage", [b"{}\n", b"\xff\n", b"\n"])
 def test_damaged_copies_are_named(tmp_path: Path, garbage: bytes) -> None:
     """By file and line, when the run is read and when it is resumed; nothing is repaired silently."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
-    content = encode_copy(COPIES_OF_DEEP[0]) + garbage + encode_copy(COPIES_OF_DEEP[1])
+    content = COPY_LINES.encode(COPIES_OF_DEEP[0]) + garbage + COPY_LINES.encode(COPIES_OF_DEEP[1])
     (path / COPIES).write_bytes(content)
     message = re.escape(f"{path / COPIES}, line 2: not a copy's result: ")
     with pytest.raises(BenchError, match=message):
@@ -272,7 +272,9 @@ def test_damaged_copies_are_named(tmp_path: Path, garbage: bytes) -> None:
 
 def test_resume_refuses_damage_in_the_middle(tmp_path: Path) -> None:
     """Nothing is repaired silently."""
-    path = unfinished(tmp_path / "run", RECORDS_OF_TWO[:1], b"{}\n" + encode(RECORDS_OF_TWO[1]))
+    path = unfinished(
+        tmp_path / "run", RECORDS_OF_TWO[:1], b"{}\n" + RECORD_LINES.encode(RECORDS_OF_TWO[1])
+    )
     before = (path / RECORDS).read_bytes()
     with pytest.raises(BenchError, match=r"records.jsonl, line 2: not a record"):
         RunWriter(path, PLAN_OF_TWO, resume=True).__enter__()
@@ -334,7 +336,7 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="already holds a run") as caught:
         RunWriter(path, PLAN_OF_TWO).__enter__()
     assert "--resume" in caught.value.hint
-    assert read_records(path / RECORDS) == RECORDS_OF_TWO
+    assert RECORD_LINES.read(path / RECORDS) == RECORDS_OF_TWO
 
 
 # Trouble
@@ -347,7 +349,7 @@ def test_two_writers_in_one_process(tmp_path: Path) -> None:
             RunWriter(tmp_path / "run", PLAN_OF_TWO, resume=True).__enter__()
         assert "--run NAME" in caught.value.hint
         first.append(RECORDS_OF_TWO[0])
-    assert read_records(tmp_path / "run" / RECORDS) == RECORDS_OF_TWO[:1]
+    assert RECORD_LINES.read(tmp_path / "run" / RECORDS) == RECORDS_OF_TWO[:1]
 
 
 def test_two_writers_in_two_processes(tmp_path: Path) -> None:
@@ -456,7 +458,7 @@ def test_half_a_write_is_taken_back(tmp_path: Path, room: int) -> None:
     message, missing = result.stdout.splitlines()
     assert "records.jsonl: cannot be written: " in message
     assert missing == "3"
-    assert (tmp_path / "run" / RECORDS).read_bytes() == encode(RECORDS_OF_TWO[0])
+    assert (tmp_path / "run" / RECORDS).read_bytes() == RECORD_LINES.encode(RECORDS_OF_TWO[0])
 
 
 def test_atomic_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

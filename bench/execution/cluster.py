@@ -102,7 +102,7 @@ def start_trainer(plugin: str) -> bytes:
 
 def do(plugin: str, task: Task, timeout_sec: float) -> bytes:
     """Runs on a worker: one task, as the line of its record or result."""
-    return kind_of(task).encode(_supervisor(plugin).do(task, timeout_sec=timeout_sec))
+    return kind_of(task).lines.encode(_supervisor(plugin).do(task, timeout_sec=timeout_sec))
 
 
 def _supervisor(plugin: str) -> Supervisor:
@@ -191,7 +191,7 @@ class Cluster:
 
 def decode_outcome(task: Task, line: bytes) -> Outcome:
     """What :func:`do` returned."""
-    outcome: Outcome = kind_of(task).decode(line)
+    outcome: Outcome = kind_of(task).lines.decode(line)
     return outcome
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from bench.lines import read_lines
+from bench.lines import Lines
 from bench.measure.histogram import Histogram
 from bench.published.recipe import Recipe
 from bench.record import Crash
@@ -90,28 +89,4 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return found.values[-1] if found and found.values else None
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(TrialResult)
-
-
-def encode_trial(result: TrialResult) -> bytes:
-    """One JSON line, newline included."""
-    return _encoder.encode(result) + b"\n"
-
-
-def decode_trial(line: bytes) -> TrialResult:
-    """The result in one JSON line.
-
-    Raises:
-        msgspec.ValidationError, msgspec.DecodeError: it is none.
-    """
-    return _decoder.decode(line)
-
-
-def read_trials(path: Path) -> list[TrialResult]:
-    """All results of a file, in file order.
-
-    Raises:
-        BenchError: the file is absent or a line is damaged; names the file and the line.
-    """
-    return read_lines(path, decode_trial, "trial's result")
+TRIAL_LINES = Lines(TrialResult, "trial's result")

@@ -15,12 +15,12 @@ import pytest
 
 import faults
 from bench.cell import Cell
-from bench.check import Check, read_results
-from bench.copies import Copy, CopyResult, read_copies
+from bench.check import CHECK_LINES, Check
+from bench.copies import COPY_LINES, Copy, CopyResult
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.outcomes import CHECKS, COPIES, RECORDS, Outcome, Task
-from bench.record import Record, read_records
+from bench.record import RECORD_LINES, Record
 from bench.run import ENVIRONMENT, StoredRun, read_run
 from executed import Follow, Watcher, execute, plan
 
@@ -30,7 +30,7 @@ def test_trains_every_replica_once(tmp_path: Path, image_cache: tuple[Path, str]
     """Two workers, one record per replica, in the file and told to whoever watches."""
     the_plan = plan(10, 11, 12, 13)
     watcher = execute(tmp_path / "run", the_plan, image_cache)
-    records = read_records(tmp_path / "run" / RECORDS)
+    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
     assert {record.worker for record in records} == {"0", "1"}
@@ -46,7 +46,7 @@ def test_faults_cost_their_cells_and_the_run_goes_on(
     """An abort, a hang and an exception among sound cells; seeds of a hung cell are not tried."""
     the_plan = plan(10, faults.ABORT, 11, faults.HANG, 12, faults.RAISE)
     execute(tmp_path / "run", the_plan, image_cache)
-    records = read_records(tmp_path / "run" / RECORDS)
+    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
     by_width: dict[int, list[Record]] = {}
     for record in records:
         by_width.setdefault(record.cell.width, []).append(record)
@@ -87,7 +87,9 @@ def test_checks_run_beside_replicas_and_survive_faults(
     ]
     the_plan = msgspec.structs.replace(plan(10), checks=[check(subject) for subject in subjects])
     watcher = execute(tmp_path / "run", the_plan, image_cache)
-    results = {result.check.subject: result for result in read_results(tmp_path / "run" / CHECKS)}
+    results = {
+        result.check.subject: result for result in CHECK_LINES.read(tmp_path / "run" / CHECKS)
+    }
     assert set(results) == set(subjects)
     assert len(watcher.finished_tasks) == 3 + len(subjects)
     crashes = {subject: result.crash for subject, result in results.items() if result.crash}
@@ -119,7 +121,7 @@ def test_resume_runs_only_checks_that_are_missing(
     path.write_bytes(lines[0] + lines[1][:50])
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 1
-    assert {result.check for result in read_results(path)} == set(the_plan.checks)
+    assert {result.check for result in CHECK_LINES.read(path)} == set(the_plan.checks)
 
 
 @pytest.mark.usefixtures("faulty")
@@ -133,7 +135,7 @@ def test_resume_trains_only_what_is_missing(tmp_path: Path, image_cache: tuple[P
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 3
     assert path.read_bytes().splitlines(keepends=True)[:3] == lines[:3]
-    records = read_records(path)
+    records = RECORD_LINES.read(path)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
 
 
@@ -169,7 +171,7 @@ def test_a_process_that_cannot_start_stops_the_run(
     monkeypatch.setenv("FAULTY_START", "abort")
     with pytest.raises(BenchError, match="did not start: killed by SIGABRT"):
         execute(tmp_path / "run", plan(10, 11), image_cache)
-    assert read_records(tmp_path / "run" / RECORDS) == []
+    assert RECORD_LINES.read(tmp_path / "run" / RECORDS) == []
 
 
 @pytest.mark.usefixtures("faulty")
@@ -187,7 +189,7 @@ def test_workers_share_gpus(
     monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.2")
     placement = Placement(device="gpu", workers_per_gpu=2)
     execute(tmp_path / "run", plan(10, 11, 12, 13, seeds=4), image_cache, placement=placement)
-    shown = {(r.worker, r.environment) for r in read_records(tmp_path / "run" / RECORDS)}
+    shown = {(r.worker, r.environment) for r in RECORD_LINES.read(tmp_path / "run" / RECORDS)}
     settings = {"threads": 1, "gpu_memory_mib": 4500}
     assert shown <= {(str(i), f"gpu GPU-{i % 2}-x {settings}") for i in range(4)}
     assert len({environment for _, environment in shown}) == 2, "both GPUs are used"
@@ -201,7 +203,7 @@ def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path,
     ) as cluster:
         placement = Placement(scheduler=cluster.scheduler_address)
         execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
-    outcomes = Counter(record.outcome for record in read_records(tmp_path / "run" / RECORDS))
+    outcomes = Counter(record.outcome for record in RECORD_LINES.read(tmp_path / "run" / RECORDS))
     assert outcomes == {"trained": 3, "crashed": 3}
 
 
@@ -251,7 +253,7 @@ def test_a_lost_dask_worker_costs_no_replica(
         execute(tmp_path / "run", the_plan, image_cache, placement=placement, watcher=watcher)
         watcher.wait()
     assert len(watcher.started_tasks) == replicas + 1, "the lost worker's replica starts again"
-    records = read_records(tmp_path / "run" / RECORDS)
+    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
 
@@ -285,7 +287,7 @@ def copies_missing(number: int, seen: list[StoredRun] | None = None) -> Follow:
 def copies_of(path: Path) -> dict[int, list[CopyResult]]:
     """By width."""
     found: dict[int, list[CopyResult]] = {}
-    for result in read_copies(path / COPIES):
+    for result in COPY_LINES.read(path / COPIES):
         found.setdefault(result.copy.cell.width, []).append(result)
     return found
 
@@ -301,10 +303,10 @@ def test_copies_follow_when_all_replicas_are_done(
     assert [len(run.records) for run in seen] == [6, 6]
     assert [len(run.copies) for run in seen] == [0, 12]
     assert len(watcher.added_tasks) == 12
-    results = read_copies(tmp_path / "run" / COPIES)
+    results = COPY_LINES.read(tmp_path / "run" / COPIES)
     assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
     assert [result.crash for result in results] == [None] * 12
-    assert len(read_records(tmp_path / "run" / RECORDS)) == 6
+    assert len(RECORD_LINES.read(tmp_path / "run" / RECORDS)) == 6
     assert [isinstance(task, Copy) for task in watcher.started_tasks] == [False] * 6 + [True] * 12
     assert len(watcher.finished_tasks) == 18
     assert read_run(tmp_path / "run").copies == seen[-1].copies
@@ -349,7 +351,9 @@ def test_a_copy_that_fails_is_kept_and_the_run_goes_on(
     assert reasons[14] == {"": 3}
     assert reasons[12]["timeout"] >= 1
     assert reasons[12]["timeout"] + reasons[12]["not attempted"] == 3
-    assert {record.outcome for record in read_records(tmp_path / "run" / RECORDS)} == {"trained"}
+    assert {record.outcome for record in RECORD_LINES.read(tmp_path / "run" / RECORDS)} == {
+        "trained"
+    }
     abort = found[10][0].crash
     assert abort is not None
     assert abort.message == "killed by SIGABRT"
@@ -389,7 +393,7 @@ def test_an_interruption_among_the_copies_costs_what_was_in_flight(
     assert all(isinstance(task, Copy) for task in watcher.started_tasks)
     assert (path / RECORDS).read_bytes() == records
     assert (path / COPIES).read_bytes().splitlines(keepends=True)[:3] == lines[:3]
-    assert Counter(r.copy for r in read_copies(path / COPIES)) == Counter(
+    assert Counter(r.copy for r in COPY_LINES.read(path / COPIES)) == Counter(
         follow(msgspec.structs.replace(read_run(path), copies={}))
     )
 
@@ -413,7 +417,7 @@ def test_a_lost_dask_worker_costs_no_copy(
             follow=copies_missing(1),
         )
         watcher.wait()
-    results = read_copies(tmp_path / "run" / COPIES)
+    results = COPY_LINES.read(tmp_path / "run" / COPIES)
     assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
     assert [result.crash for result in results] == [None] * 2
     assert len(watcher.started_tasks) == 2 + 2 + 1, "the lost worker's copy starts again"

@@ -13,7 +13,7 @@ from bench.execution.schedule import Schedule, called, cost
 from bench.merge import merge, summary
 from bench.outcomes import TRIALS
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import Trial, read_trials
+from bench.published.trial import TRIAL_LINES, Trial
 from bench.run import Plan, read_run
 from executed import execute, plan
 
@@ -58,7 +58,7 @@ def test_resume_runs_only_trials_that_are_missing(
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 1
     assert path.read_bytes().splitlines(keepends=True)[:2] == lines[:2]
-    assert {result.trial for result in read_trials(path)} == set(the_plan.trials)
+    assert {result.trial for result in TRIAL_LINES.read(path)} == set(the_plan.trials)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.cell import Cell
 from bench.errors import EXIT_OK
-from bench.record import Record, decode, encode
+from bench.record import RECORD_LINES, Record
 from bench.run import StoredRun
 from bench.verdict.acceptance import preview
 from bench.verdict.judgement import Verdict
@@ -36,7 +36,7 @@ def run(*, lacks: bool) -> StoredRun:
 def test_a_record_says_why_and_survives_being_stored() -> None:
     """Outcome and reason go together."""
     record = lacking(LAMB, 1)
-    assert decode(encode(record)) == record
+    assert RECORD_LINES.decode(RECORD_LINES.encode(record)) == record
     with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):
         msgspec.structs.replace(record, absent="")
     with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):
