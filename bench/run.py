@@ -347,8 +347,8 @@ class RunWriter:
         """Writes ``environment.json``.
 
         Raises:
-            BenchError: a resumed run was started in another environment class or with other
-                software, so its records would not belong together.
+            BenchError: a resumed run was started in another environment class, with other software or
+                by another commit, so its records would not belong together.
         """
         path = self.path / ENVIRONMENT
         if self._resume and path.exists():
@@ -360,6 +360,12 @@ class RunWriter:
                         f"{path}: the run was started with other {part}: {changed}",
                         hint="resume it where it was started, or start a new run",
                     )
+            started, now = (each.run.get("commit") or "unknown" for each in (before, environment))
+            if started != now:
+                raise BenchError(
+                    f"{path}: the run was started by other code: commit {started}, now {now}",
+                    hint="check that commit out to go on, or start a new run with another --run NAME",
+                )
             self._earlier = before.run
             return
         write_atomically(path, pretty(environment))

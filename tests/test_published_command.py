@@ -57,6 +57,7 @@ def test_trains_what_the_tier_has(place: Path, capsys: pytest.CaptureFixture[str
     [
         (["P9"], "no published experiment 'P9'"),
         (["P2"], "P2: not in the quick tier"),
+        (["P1", "P7"], "P7: not in the quick tier"),
         (["P1", "--tier", "fast"], "no tier 'fast'"),
         (["P1", "--resume", "--run", "gone"], "results/gone: no such run"),
         (["P1", "--device", "gpu"], "no GPU"),

@@ -311,6 +311,7 @@ def test_resume_refuses_another_plan(tmp_path: Path, other: Plan) -> None:
             {"numerics": msgspec.structs.replace(environment().numerics, isa="avx2")},
             "other numerics: isa 'avx512_bf16', now 'avx2'",
         ),
+        ({"run": {"commit": "abc"}}, "by other code: commit unknown, now abc"),
     ],
 )
 def test_resume_refuses_another_environment(

@@ -62,18 +62,6 @@ def falls(values: Sequence[float]) -> tuple[float, float]:
     return float(chances[descents:].sum()), float(chances[ascents:].sum())
 
 
-def together(p_values: Sequence[float]) -> float:
-    """One p-value of independent one-sided tests of one statement: the normal quantiles' sum over the
-    root of their number (Stouffer et al. 1949, footnote on p. 45).
-
-    Example:
-        >>> together([0.5, 0.5])
-        0.5
-    """
-    clipped = np.clip(p_values, 1e-300, 1 - 1e-16)
-    return float(special.ndtr(special.ndtri(clipped).sum() / np.sqrt(len(p_values))))
-
-
 @functools.lru_cache(maxsize=64)
 def _inversions(size: int) -> Array:
     """P(a random order of ``size`` values has so many inversions): the k-th value adds 0 .. k-1 of

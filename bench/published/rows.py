@@ -11,7 +11,8 @@ import numpy as np
 from scipy import special
 
 from bench.published.claim import counted
-from bench.published.experiments import EXPERIMENTS, Experiment, Published
+from bench.published.experiments import EXPERIMENTS, P1, Experiment, Published
+from bench.published.replay import predicted, replay
 from bench.published.trial import FORMS, TrialResult
 
 #: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
@@ -24,11 +25,11 @@ LEAST_FREEDOM = 3
 #: An original that gives a standard deviation had at least so many revisions.
 FEWEST_REVISIONS = 2
 
-#: Numbers that vary by factors: they are compared on the logarithmic scale.
-_BY_FACTORS = "variance"
+#: What a replay in NumPy stands for: the answer to P1's question shows histograms.
+REPLAYED = "variance w1"
 
 #: In words, where a number's name does not say it.
-_QUANTITIES = {"variance w1": "variance of w1's gradient, first 1,000 steps"}
+_QUANTITIES = {REPLAYED: "variance of w1's gradient, first 1,000 steps"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ def _row(
         form=form,
         quantity=_QUANTITIES.get(published.quantity, published.quantity),
         published=_published(published),
-        ours=_ours(ours, by_factors(published)),
+        ours=_ours(published, ours),
         within=within,
         why=why,
     )
@@ -99,11 +100,6 @@ def quantity(published: Published, result: TrialResult) -> float | None:
     return result.final(published.quantity)
 
 
-def by_factors(published: Published) -> bool:
-    """Whether a number is compared on the logarithmic scale."""
-    return published.quantity.startswith(_BY_FACTORS)
-
-
 def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool | None, str]:
     """Whether the mean of trials differs from what an original reports by no more than runs do.
 
@@ -113,7 +109,8 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     interval for it). Published numbers are rounded, by at most half of their last digit. The test
     images are the same on both sides: which of them were chosen adds no noise.
 
-    A published mean with a standard deviation stands for two revisions, the fewest that have one.
+    A published mean with a standard deviation stands for two revisions, the fewest that have one. For a
+    replayed number see :func:`_as_replayed`.
     """
     if any(result.outcome == "diverged" for result in results):
         return False, "diverged"
@@ -123,13 +120,10 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     if any(value is None for value in ours):
         return False, "not finite"
     known = np.array(ours, float)
+    if published.quantity == REPLAYED:
+        return _as_replayed(published, known)
     theirs = np.array(published.values)
     rounding = float(np.mean([_half_digit(value) for value in published.values]))
-    if by_factors(published):
-        if (known <= 0).any():
-            return False, "exactly 0"
-        rounding = math.log1p(rounding / float(theirs.mean()))
-        known, theirs = np.log(known), np.log(theirs)
     runs = len(theirs) if published.spread is None else FEWEST_REVISIONS
     squares = _squares(known) + (
         _squares(theirs) if published.spread is None else (runs - 1) * published.spread**2
@@ -142,12 +136,22 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     distance = float(known.mean() - theirs.mean())
     # Equal numbers are within, whatever a mean's last bit says.
     within = abs(distance) <= allowed * (1 + 1e-12) + 1e-15
-    if by_factors(published):
-        factor = f"{math.exp(distance):.3g}, allowed {math.exp(allowed):.3g} either way"
-        text = f"geometric means differ by a factor of {factor}"
-    else:
-        text = f"difference {distance:+.4f}, allowed {allowed:.4f}"
-    return within, f"{text} ({100 * (1 - LEVEL):g} %, {freedom} degrees of freedom)"
+    freedom_told = f"{100 * (1 - LEVEL):g} %, {freedom} degrees of freedom"
+    return within, f"difference {distance:+.4f}, allowed {allowed:.4f} ({freedom_told})"
+
+
+def _as_replayed(published: Published, ours: np.ndarray) -> tuple[bool, str]:
+    """Whether a mean of logarithms lies where that of as many replayed seeds lies, but for LEVEL."""
+    if (ours <= 0).any():
+        return False, "exactly 0"
+    logs = np.log(replay(P1.variants[published.variant]).variance)
+    low, high = predicted(logs, trials=ours.size, level=LEVEL)
+    mean = float(np.log(ours).mean())
+    return (
+        low <= mean <= high,
+        f"geometric mean {math.exp(mean):.2g}, a replay gives {math.exp(low):.2g} to "
+        f"{math.exp(high):.2g} ({100 * (1 - LEVEL):g} %)",
+    )
 
 
 def _squares(values: np.ndarray) -> float:
@@ -162,16 +166,21 @@ def _half_digit(value: float) -> float:
 
 
 def _published(published: Published) -> str:
-    form = "{:.2g}" if by_factors(published) else "{:g}"
-    text = " / ".join(form.format(value) for value in published.values)
-    if by_factors(published):  # the answer shows histograms
-        text += " (a replay in NumPy)"
+    text = " / ".join(_form(published).format(value) for value in published.values)
+    if published.quantity == REPLAYED:
+        text += " (mean of 20 replays)"
     return text if published.spread is None else f"{text} ± {published.spread:g}"
 
 
-def _ours(values: Sequence[float], factors: bool) -> str:  # noqa: FBT001 - private
+def _ours(published: Published, values: Sequence[float]) -> str:
     if not values:
         return "–"
-    form = "{:.2g}" if factors else "{:.4f}"
+    form = _form(published, digits=4)
     spread = f" ± {form.format(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
     return f"{form.format(float(np.mean(values)))}{spread}, {counted(len(values), 'seed')}"
+
+
+def _form(published: Published, digits: int | None = None) -> str:
+    if published.quantity == REPLAYED:
+        return "{:.2g}"
+    return "{:g}" if digits is None else f"{{:.{digits}f}}"

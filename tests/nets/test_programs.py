@@ -5,6 +5,7 @@ Formulas are held in float64, where a few steps leave no room for anything but t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,7 +17,8 @@ import pytest
 from bench.cell import split_number
 from bench.nets.programs import perform, prepared, session_form, training
 from bench.nets.programs.feeding import feed
-from bench.nets.programs.program import Program, dead_share
+from bench.nets.programs.program import CLIPPED_SQUARES, SQUARES, Program, dead_share
+from bench.nets.programs.training import gradient_numbers
 from bench.published.experiments import EXPERIMENTS
 from bench.published.recipe import Recipe
 from bench.published.trial import FORMS, Form, Trial, TrialResult, Watched
@@ -203,6 +205,7 @@ def test_clipping_by_the_global_norm_keeps_the_direction(form: Form, data: Any) 
     recipe = published("P6", "global norm 15", clipping="global_norm_0.25", steps=20)
     found = perform(trial_of(recipe, form, watched=["norms"]), data, DEVICE, "x").numbers
     assert found["largest clipped norm"] <= 0.25 * (1 + 3 * 2**-24)
+    assert found["largest clipping error"] <= 3 * 2**-24
     assert found["clipped steps"] == 1.0
     assert abs(found["smallest cosine"] - 1) < 1e-12
 
@@ -370,6 +373,22 @@ def test_dead_units_are_counted() -> None:
     second[1, 2, 0] = 1e-9
     assert dead_share([first, second]) == 0.25
     assert dead_share([]) == 0.0
+
+
+def test_units_without_numbers_are_not_alive() -> None:
+    """NaN is not above 0, and no 0 either: of a diverged network nothing is said."""
+    assert math.isnan(dead_share([np.zeros((2, 2)), np.array([[math.nan]])]))
+
+
+@pytest.mark.parametrize(("norms", "error"), [((10, 5), 0.0), ((10, 4.5), 0.1), ((4, 2), 0.5)])
+def test_every_step_is_held_against_its_limit(norms: tuple[float, float], error: float) -> None:
+    """One step's norm before and after a clipping at 5: also where nothing was to be clipped."""
+    recipe = published("P6", "global norm 15", clipping="global_norm_5")
+    seen = np.zeros((3, 5, len(recipe.names)))
+    seen[0, [SQUARES, CLIPPED_SQUARES], 0] = 1.0
+    seen[1, SQUARES, 0], seen[1, CLIPPED_SQUARES, 0] = np.square(norms)
+    found = gradient_numbers(trial_of(recipe), seen, np.ones(len(recipe.names)))
+    assert found["largest clipping error"] == pytest.approx(error)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -71,6 +71,15 @@ def test_one_form_diverges() -> None:
     assert found([*keras, *session], END).holds
 
 
+def test_divergence_of_some_seeds() -> None:
+    """Where other seeds of one form diverge as well, a seed that does so in the other form, or not,
+    says nothing of the forms."""
+    keras = [*KERAS[:2], msgspec.structs.replace(KERAS[2], outcome="diverged"), *KERAS[3:]]
+    session = p3("session", (0.964, 0.9652), (0.51, 0.53))
+    session[1] = msgspec.structs.replace(session[1], outcome="diverged")
+    assert found([*keras, *session], END).holds
+
+
 def test_silent() -> None:
     """Too few seeds, a crash, a form that is absent: nothing is said."""
     session = p3("session", (0.964,), (0.51,))

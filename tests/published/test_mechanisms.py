@@ -217,7 +217,7 @@ def p6(
     seeds: int = 3, *, slope: float = -1.0, noise: float = 0.1, tier: str = "full", **numbers: Any
 ) -> list[TrialResult]:
     """ln |w1| - ln |w3| changes by ``slope`` over the training."""
-    random = np.random.default_rng(8)
+    random = np.random.default_rng(9)
     results = []
     for seed in range(seeds):
         own = trial("P6", "global norm 15", seed=seed, tier=tier)
@@ -229,6 +229,7 @@ def p6(
         }
         shown = {
             "largest clipped norm": 15.000001,
+            "largest clipping error": 1e-7,
             "clipped steps": 0.02,
             "smallest cosine": 1 - 1e-15,
         }
@@ -248,9 +249,8 @@ def test_p6_holds(tier: str) -> None:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("global-norm-at-most-15", {"largest_clipped_norm": 15.1}),
-        # Cut to less than the limit, as clipping each variable by its own norm would.
-        ("global-norm-at-most-15", {"largest_clipped_norm": 14.5}),
+        ("global-norm-at-most-15", {"largest_clipping_error": 0.01}),
+        ("global-norm-at-most-15", {"largest_clipping_error": None}),
         ("global-norm-at-most-15", {"largest_clipped_norm": None}),
         ("direction-kept", {"smallest_cosine": 1 - 1e-9}),
         ("direction-kept", {"smallest_cosine": None}),
@@ -269,7 +269,7 @@ def test_p6_rounding() -> None:
     factors = 0.3 * (1 + random.uniform(-2, 2, gradient.size) * 2.0**-24)
     clipped = gradient * factors
     cosine = gradient @ clipped / np.linalg.norm(gradient) / np.linalg.norm(clipped)
-    shown = {"largest_clipped_norm": 15 * (1 + 485 * 2.0**-24), "smallest_cosine": float(cosine)}
+    shown = {"largest_clipping_error": 485 * 2.0**-24, "smallest_cosine": float(cosine)}
     assert found(p6(**shown), "global-norm-at-most-15").holds
     assert found(p6(**shown), "direction-kept").holds
 
@@ -290,12 +290,15 @@ def test_p6_trend(slope: float, holds: bool | None) -> None:
 
 
 def p6_ratios(random: np.random.Generator, slopes: Sequence[float]) -> list[TrialResult]:
-    """A seed for each slope of ln |w1| - ln |w3| over the training, with noise of 1."""
+    """A seed for each slope of ln |w1| - ln |w3| over the training, with noise of its own, and as much
+    that all seeds share: they see the same batch at each look."""
     results = []
+    shared = random.normal(size=1000)
     for seed, slope in enumerate(slopes):
         own = trial("P6", "global norm 15", tier="quick", seed=seed)
         steps = list(own.looks[:-1])
         logs = slope * np.linspace(0, 1, len(steps)) + random.normal(size=len(steps))
+        logs += shared[: len(steps)]
         curves = {
             "norm w1": Curve(steps, list(np.exp(logs))),
             "norm w3": Curve(steps, [1.0] * len(steps)),
@@ -305,14 +308,14 @@ def p6_ratios(random: np.random.Generator, slopes: Sequence[float]) -> list[Tria
 
 
 def test_p6_one_seed_without_a_trend_hides_none() -> None:
-    """Four of five fall: as one test they show it, and four that rise contradict it."""
+    """Four of five fall: their mean shows it, and four that rise contradict it."""
     random = np.random.default_rng(0)
     for slope, holds in ((-4.0, True), (4.0, False)):
         results = p6_ratios(random, [slope] * 4 + [0.0])
         assert found(results, "first-layer-falls-against-last").holds is holds
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("seeds", [1, 5])
 def test_p6_trend_level(seeds: int) -> None:
     """Without a trend it is said to fall with a probability of at most .05, and to rise likewise:
     within four standard deviations."""

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.published.experiments import P3, P4, Published, trials
+from bench.published.experiments import P1, P3, P4, Published, trials
+from bench.published.replay import replay
 from bench.published.rows import compared, rows
 from bench.published.trial import Curve, Form, TrialResult
 from trials import crashed, ended, result, trial, variant_results
@@ -89,24 +90,42 @@ def test_too_few_seeds(seeds: int, needed: int | None) -> None:
     assert compared(one, p3([0.96, 0.961, 0.962])) == (None, "3 seeds: 4 are needed")
 
 
-def test_variances_by_factors() -> None:
-    """Gradient variances vary by factors: they are compared as logarithms, and are never 0."""
-    variances = [1.2e-6, 2.0e-6, 2.6e-6, 3.5e-6, 1.6e-6]
-    results = [
+def variances(values: Sequence[float]) -> list[TrialResult]:
+    return [
         result(trial("P1", "two layers", seed=seed), numbers={"variance w1": value})
-        for seed, value in enumerate(variances)
+        for seed, value in enumerate(values)
     ]
-    (row,) = rows(results)
-    assert row.published == "2.4e-06 (a replay in NumPy)"
+
+
+def test_variances_are_held_against_a_replay() -> None:
+    """The mean of their logarithms lies where a thousand replayed seeds have it; 0 lies nowhere."""
+    values = [1.2e-6, 2.0e-6, 2.6e-6, 3.5e-6, 1.6e-6]
+    (row,) = rows(variances(values))
+    assert row.published == "2.4e-06 (mean of 20 replays)"
     assert row.quantity == "variance of w1's gradient, first 1,000 steps"
     assert row.ours == "2.2e-06 ± 9e-07, 5 seeds"
     assert row.within
-    logs = np.log(variances)
-    allowed = stats.t.isf(0.005, 4) * logs.std(ddof=1) * np.sqrt(1.2) + np.log1p(0.05 / 2.4)
-    assert f"allowed {np.exp(allowed):.3g} either way" in row.why
-    results[0] = msgspec.structs.replace(results[0], numbers={"variance w1": 0.0})
-    (row,) = rows(results)
+    assert row.why.startswith("geometric mean 2e-06, a replay gives ")
+    for factor in (0.2, 5.0):
+        (row,) = rows(variances([factor * value for value in values]))
+        assert row.within is False
+    (row,) = rows(variances([0.0, *values[1:]]))
     assert (row.within, row.why) == (False, "exactly 0")
+
+
+@pytest.mark.parametrize("variant", P1.variants)
+def test_level_of_replayed_rows(variant: str) -> None:
+    """Five sound seeds lie outside in 1 % of the cases: within four standard deviations."""
+    seen = replay(P1.variants[variant], seeds=500, first=3).variance.reshape(100, 5)
+    published = Published(variant, "variance w1", (1.0,))
+    outside = sum(
+        not compared(
+            published,
+            [result(trial("P1", variant, seed=0), numbers={"variance w1": v}) for v in five],
+        )[0]
+        for five in seen.tolist()
+    )
+    assert outside <= 1 + 4 * np.sqrt(1)
 
 
 def test_equal_numbers() -> None:

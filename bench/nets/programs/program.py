@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -48,7 +49,8 @@ class Program(Protocol):
         """Accuracy and loss over the test images, or over those that are held out."""
 
     def dead_share(self) -> float:
-        """Share of hidden units that give at most 0 for each of the first 1,000 test images."""
+        """Share of hidden units that give at most 0 for each of the first 1,000 test images; NaN if
+        outputs are not finite."""
 
     def variables(self) -> Mapping[str, Array]:
         """All values by name: trainable ones as the recipe names them, then moving statistics."""
@@ -78,11 +80,14 @@ def of_gradients(gradients: Sequence[Any], clipped: Sequence[Any]) -> Any:
 
 
 def dead_share(outputs: Sequence[Array]) -> float:
-    """Share of units that give at most 0 everywhere; 0 without hidden units.
+    """Share of units that give at most 0 everywhere; 0 without hidden units, NaN if an output is not
+    finite: such a unit is neither dead nor alive.
 
     Args:
         outputs: of the hidden activations, a unit's along the last axis.
     """
+    if not all(np.isfinite(each).all() for each in outputs):
+        return math.nan
     dead = [(each <= 0).reshape(-1, each.shape[-1]).all(axis=0) for each in outputs]
     return float(np.concatenate(dead).mean()) if dead else 0.0
 

@@ -157,6 +157,7 @@ def gradient_numbers(trial: Trial, seen: Array, sizes: Array) -> dict[str, float
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = seen[:, kinds.PRODUCT].sum(axis=1) / (before * after)
     cosines = cosines[(before > 0) & (after > 0)]
+    rule, limit = split_number(trial.recipe.clipping)
     early = seen[:VARIANCE_STEPS]
     # Var(x) = E[x^2] - E[x]^2 over entries and steps; no less than 0 but for rounding.
     squares = (early[:, kinds.SQUARES] / sizes).mean(axis=0)
@@ -164,10 +165,24 @@ def gradient_numbers(trial: Trial, seen: Array, sizes: Array) -> dict[str, float
     return {
         **{f"largest norm {name}": finite(value) for name, value in zip(names, norms, strict=True)},
         "largest clipped norm": finite(after.max()),
+        **(
+            {"largest clipping error": finite(_clipping_error(before, after, limit))}
+            if rule == "global_norm" and limit is not None
+            else {}
+        ),
         "clipped steps": finite(_clipped(trial, seen, before).mean()),
         "smallest cosine": finite(cosines.min()) if cosines.size else None,
         **{f"variance {name}": finite(value) for name, value in zip(names, variances, strict=True)},
     }
+
+
+def _clipping_error(before: Array, after: Array, limit: float) -> float:
+    """How far any norm after clipping lies from min(norm, limit), relatively; steps without a gradient
+    must be left without one."""
+    due = np.minimum(before, limit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.where(due > 0, np.abs(after / due - 1.0), np.where(after > 0, np.inf, 0.0))
+    return float(errors.max())
 
 
 def _clipped(trial: Trial, seen: Array, norms: Array) -> Array:

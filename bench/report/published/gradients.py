@@ -192,8 +192,9 @@ def norms(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
             "Norms of the gradients of P6 before and after clipping, and of w1 against w3",
             f"Geometric means over {count(len(own), 'seed')} ({FORM_NAMES[own[0].trial.form]}), of "
             "the batch at every hundredth step; thin grey lines: seeds. Clipping by the global norm "
-            "multiplies all six by one factor, so the lines move down together and keep their "
-            "distances. Below: w1's gradient shrinks against w3's where the ratio falls.",
+            "multiplies all six by one factor, so that they keep their distances; only the first few "
+            "steps are beyond the limit (compare the leftmost points). Below: w1's gradient shrinks "
+            "against w3's where the ratio falls.",
             tuple(panel for panel in panels if panel.traces),
             columns=2,
         )
