@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from bench import cli
 from bench.commandline import build_parser
-from bench.published.claims import Finding
+from bench.published.claims import CLAIMS, Finding
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import Row
 from bench.published.trial import TrialResult
@@ -137,12 +138,43 @@ def test_html_shows_the_figures(tmp_path: Path) -> None:
     assert text.count("data:image/svg+xml") == len(found) == 1
 
 
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "published.md").read_text()
+
+
+def sections() -> dict[str, str]:
+    """Of the documentation, by experiment."""
+    found = re.findall(r"^## (P\d): (.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def test_documentation_is_filled_from_runs() -> None:
+    """A run of P5 changes P5's figure and tables, and nothing else; a second time, nothing at all."""
+    path = DOCS / "published" / "fill.py"
+    loader = importlib.util.spec_from_file_location("fill", path)
+    assert loader is not None and loader.loader is not None
+    fill = importlib.util.module_from_spec(loader)
+    loader.loader.exec_module(fill)
+    text, drawn = fill.filled(PAGE, P5_RUN)
+    assert list(drawn) == ["published/p5-zeros.svg"]
+    assert fill.filled(text, P5_RUN)[0] == text
+    assert "lowest test accuracy 0.9000" in text
+    for name, section in sections().items():
+        assert (section in text) is (name != "P5")
+    with pytest.raises(ValueError, match="figure P5"):
+        fill.filled(text.replace("<!-- figure P5 -->", ""), P5_RUN)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_documentation(name: str) -> None:
-    """Each experiment has a section under its title, with a command that the parser accepts."""
-    text = (Path(__file__).parents[2] / "docs" / "published.md").read_text()
-    title = re.escape(EXPERIMENTS[name].title)
-    (section,) = re.findall(rf"^## {name}: {title}\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    """Each experiment has a section under its title, with a command that the parser accepts, its own
+    figures, and the claims of today."""
+    title, section = sections()[name].split("\n", 1)
+    assert title == EXPERIMENTS[name].title
+    told = set(re.findall(r"^\| [^|]*\| `([a-z0-9-]+)` +\|", section, re.MULTILINE))
+    assert told == {claim.name for claim in CLAIMS if claim.experiment == name}
+    links = re.findall(r"^!\[.*\]\((.*)\)$", section, re.MULTILINE)
+    assert links and all((DOCS / link).is_file() for link in links)
     (command,) = re.findall(rf"\*\*Run it:\*\* `bench (published {name} --tier standard)`", section)
     arguments = build_parser(cli, version="0").parse_args(command.split())
     assert (arguments.experiments, arguments.tier) == ([name], "standard")

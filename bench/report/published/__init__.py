@@ -9,8 +9,8 @@
 Nothing here imports TensorFlow.
 """
 
-from bench.report.published.page import answer, page
+from bench.report.published.page import answer, figures, page, tables
 from bench.report.published.panels import PublishedPicture
 from bench.report.published.pictures import pictures
 
-__all__ = ["PublishedPicture", "answer", "page", "pictures"]
+__all__ = ["PublishedPicture", "answer", "figures", "page", "pictures", "tables"]

@@ -41,9 +41,8 @@ def page(results: Sequence[TrialResult], findings: Sequence[Finding], rows: Sequ
             parts += [
                 *_introduction(experiment, own),
                 *_endings(own),
-                *_rows([row for row in rows if row.experiment == name]),
-                *_findings([finding for finding in findings if finding.experiment == name]),
-                *_figures(drawn, name),
+                *tables(name, rows, findings),
+                *figures(name, drawn),
             ]
     if not parts:
         return ""
@@ -152,6 +151,24 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return ["\n".join([title, "", *shown, *([f"- and {hidden} more"] if hidden else [])])]
 
 
+def tables(name: str, rows: Sequence[Row], findings: Sequence[Finding]) -> list[str]:
+    """Paragraphs with the numbers and the statements of one experiment."""
+    return [
+        *_rows([row for row in rows if row.experiment == name]),
+        *_findings([finding for finding in findings if finding.experiment == name]),
+    ]
+
+
+def figures(name: str, drawn: Mapping[str, PublishedPicture]) -> list[str]:
+    """Paragraphs with the figures of one experiment and their captions, linked by their keys."""
+    return [
+        part
+        for path, picture in drawn.items()
+        if picture.experiment == name
+        for part in (f"![{clipped(picture.alternative)}]({path})", picture.caption)
+    ]
+
+
 def _rows(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
@@ -206,12 +223,3 @@ def _held(finding: Finding) -> str:
     if finding.holds:
         return "holds"
     return "**does not hold; fails the run**" if finding.fails else "**does not hold**"
-
-
-def _figures(drawn: Mapping[str, PublishedPicture], name: str) -> list[str]:
-    return [
-        part
-        for path, picture in drawn.items()
-        if picture.experiment == name
-        for part in (f"![{clipped(picture.alternative)}]({path})", picture.caption)
-    ]
