@@ -53,7 +53,8 @@ def _between(text: str, mark: str, paragraphs: Sequence[str]) -> str:
 def main() -> None:
     for folder in sys.argv[1:]:
         run = read_run(Path(folder))
-        text, drawn = filled(PAGE.read_text(), list(run.trials.values()))
+        results = [run.trials[trial] for trial in run.plan.trials if trial in run.trials]
+        text, drawn = filled(PAGE.read_text(), results)
         PAGE.write_text(text)
         for link, picture in drawn.items():
             (PAGE.parent / link).write_bytes(draw(picture))
