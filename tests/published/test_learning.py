@@ -317,6 +317,27 @@ def test_p7_mixed() -> None:
     assert "3 of 5 learned" in one.evidence
 
 
+def test_p7_dead_units_of_diverged_networks() -> None:
+    """They count by the last look at which outputs were finite, and are told."""
+    results = []
+    for each in p7({}):
+        if each.trial.variant == "ReLU, He, depth 50":
+            dead = each.curves["dead share"]
+            curves = {"dead share": Curve(dead.steps, [*dead.values[:-1], None])}
+            each = msgspec.structs.replace(each, outcome="diverged", curves=curves)
+        results.append(each)
+    one = found(results, "leaky-units-recover")
+    assert one.holds
+    assert one.evidence.endswith("; 5 trials at the last look before divergence")
+    assert "ReLU, He, depth 50: 5 diverged" in found(results, "depth-50-needs-skips").evidence
+
+
+def test_p7_nothing_learned() -> None:
+    """Ten layers with the right initialization must learn, else TensorFlow fails."""
+    assert found(p7({"tanh, Xavier, depth 10": 0.1135}), "learns").fails
+    assert found(p7({}), "learns").holds
+
+
 def test_p7_leaky_contradicted() -> None:
     """More dead units with leaky ReLU are a contradiction, equal shares are nothing."""
     results = p7({})
