@@ -96,8 +96,9 @@ def _dead(results: Sequence[TrialResult]) -> PublishedPicture | None:
         "P7: share of hidden units that are dead, by remedy and depth",
         f"Share of dead units over the training of P7, at {count(len(panels), 'depth')}",
         "A unit counts as dead while it gives at most 0 for each of the first 1,000 test images. "
-        "Thin lines: seeds, each to where its training diverges; thick lines: their mean. A dead ReLU has no gradient and seldom comes "
-        "back; a leaky one keeps a slope of .01, counts by the same rule, and may recover.",
+        "Thin lines: seeds, each to where its training diverges; thick lines: their mean. A dead ReLU "
+        "has no gradient and seldom comes back; a leaky one keeps a slope of .01, counts by the same "
+        "rule, and may recover.",
         tuple(panels),
         columns=len(panels),
         size=(3.7, 3.0),
