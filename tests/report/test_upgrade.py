@@ -176,7 +176,7 @@ def test_one_seed_is_called_one_seed() -> None:
 def test_crashes() -> None:
     """New crashes come before known ones, with what the process printed; mended ones are told."""
     text = upgrade_report(everything())
-    assert "**2 cells newly**: OLD does not crash." in text
+    assert "**2 cells newly**: OLD does not crash, or under fewer seeds." in text
     assert "    <b>last</b> line" in text
     known = upgrade_report(
         upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash)))
