@@ -55,9 +55,8 @@ def _agree(runs: Runs, *, measure: Measure, what: str) -> Verdict:
         diverged = [
             (seed, form) for form in forms for seed, v in forms[form].items() if math.isnan(v)
         ]
-        if (
-            len(diverged) == 1 and diverged[0][0] in shared
-        ):  # else seeds alone make it diverge, or not
+        # Where several trials diverge, it is the seed that decides, or rounding.
+        if len(diverged) == 1 and diverged[0][0] in shared:
             return False, "{}, seed {}: diverged in the {} form alone".format(variant, *diverged[0])
         if measure is _end and _blind(results):
             continue

@@ -117,12 +117,12 @@ def _ranking(runs: Runs) -> Verdict:
                 return missing(_LOOKS, result)
             reached.setdefault(name, []).append(early[-1])
     means = {name: float(np.mean(values)) for name, values in reached.items()}
-    rises, descreached = concordance(means, (_LARGE, _REST, _FAST))
-    holds = True if rises <= LEVEL else False if descreached <= LEVEL else None
+    rises, descends = concordance(means, (_LARGE, _REST, _FAST))
+    holds = True if rises <= LEVEL else False if descends <= LEVEL else None
     return (
         holds,
         f"test accuracy after {EARLY:,} batches by w: {_each(reached)}; exact p of the "
-        f"published order {rises:.2g}, of its reverse {descreached:.2g}",
+        f"published order {rises:.2g}, of its reverse {descends:.2g}",
     )
 
 

@@ -166,7 +166,8 @@ def _half_digit(value: float) -> float:
 
 
 def _published(published: Published) -> str:
-    text = " / ".join(_form(published).format(value) for value in published.values)
+    form = "{:.2g}" if published.quantity == REPLAYED else "{:g}"
+    text = " / ".join(form.format(value) for value in published.values)
     if published.quantity == REPLAYED:
         text += " (mean of 20 replays)"
     return text if published.spread is None else f"{text} ± {published.spread:g}"
@@ -175,12 +176,6 @@ def _published(published: Published) -> str:
 def _ours(published: Published, values: Sequence[float]) -> str:
     if not values:
         return "–"
-    form = _form(published, digits=4)
+    form = "{:.2g}" if published.quantity == REPLAYED else "{:.4f}"
     spread = f" ± {form.format(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
     return f"{form.format(float(np.mean(values)))}{spread}, {counted(len(values), 'seed')}"
-
-
-def _form(published: Published, digits: int | None = None) -> str:
-    if published.quantity == REPLAYED:
-        return "{:.2g}"
-    return "{:g}" if digits is None else f"{{:.{digits}f}}"

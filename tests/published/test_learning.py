@@ -328,6 +328,7 @@ def test_p7_dead_units_of_diverged_networks() -> None:
         results.append(each)
     one = found(results, "leaky-units-recover")
     assert one.holds
+    assert "with ReLU 0.4200 (" in one.evidence
     assert one.evidence.endswith("; 5 trials at the last look before divergence")
     assert "ReLU, He, depth 50: 5 diverged" in found(results, "depth-50-needs-skips").evidence
 

@@ -64,12 +64,13 @@ def test_the_rest_is_shared_by_the_workers_that_run(clock: Clock) -> None:
 
 
 def test_it_takes_as_long_as_the_longest_that_runs(clock: Clock) -> None:
-    """One of two workers has 40 s to go, the other nothing."""
-    made, _ = shown((SHORT, 0), (SHORT, 1), (LONG, 0), (LONG, 1))
-    made.started("a", (SHORT, 2))
+    """One of two workers has 40 s to go, the other 4."""
+    made, _ = shown((SHORT, 0), (LONG, 0), (LONG, 1))
+    made.started("a", (SHORT, 1))
     clock.now += 4
-    made.finished("a", trained(SHORT, 2))
+    made.finished("a", trained(SHORT, 1))
     made.started("a", (LONG, 2))
+    made.started("b", (SHORT, 2))
     assert remaining(made) == "0:40"
     clock.now += 60
     assert remaining(made) == "0:00"  # longer than was thought: nobody knows
