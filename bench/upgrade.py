@@ -72,14 +72,18 @@ _STANDARD = (
     Workload(_on(_CNN, "in_graph"), "inference"),
 )
 
-#: What is timed at each tier, and for how many seconds at most. A round of the quick tier's three
-#: workloads takes about 40 s on two cores, one of a single workload 15 s, and there are four before the
-#: first look: the rest is for what that look leaves open, and keeps a whole check within ten minutes.
+#: What is timed at each tier, and for how many seconds at most; see :func:`next_round`. A round of the
+#: quick tier's three workloads takes about 40 s on two cores, one of a single workload 15 s, and there
+#: are four before the first look: the rest is for what that look leaves open, and keeps a whole check
+#: within ten minutes.
 WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
     "quick": (_QUICK, 200.0),
     "standard": (_STANDARD, 1800.0),
     "full": (_STANDARD, 3600.0),
 }
+
+#: Of these seconds, where speed is undecided: 300 s in the quick tier.
+GROWTH = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,20 +265,31 @@ class UpgradeRun:
         self._say(f"speed: {len(workloads)} workloads, alternating between the sides")
         rounds = 0
 
-        def go_on(found: Mapping[Workload, Timings]) -> Collection[Workload]:
+        def go_on(found: Mapping[Workload, Timings], ends_sec: float) -> Collection[Workload]:
             nonlocal rounds
             rounds += 1
             self._say(f"speed: round {rounds} is done")
-            return unsettled({workload: timings.rounds for workload, timings in found.items()})
+            return next_round(found, ends_sec, limit_sec=limit_sec)
 
         found = measure(
             workloads,
             lambda side: self._made(side, fingerprint, threads=0),
             go_on=go_on,
             timeout_sec=self._options.placement.cell_timeout_sec,
-            limit_sec=limit_sec,
         )
         write_atomically(path, msgspec.json.encode(list(found.values())))
+
+
+def next_round(
+    found: Mapping[Workload, Timings], ends_sec: float, *, limit_sec: float
+) -> Collection[Workload]:
+    """Workloads that have another round, which would end after ``ends_sec``: up to the limit all that
+    it may decide or make sharper; then, for half as long again, those that are undecided, as the whole
+    answer would be because of them."""
+    if ends_sec > GROWTH * limit_sec:
+        return ()
+    rounds = {workload: timings.rounds for workload, timings in found.items()}
+    return unsettled(rounds, late=ends_sec > limit_sec)
 
 
 def facts(built: Built, variables: Mapping[str, str]) -> SideFacts:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from upgraded import ITEMS, crash, measured, outside, same, side, upgraded
+from upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded
 
 from bench import cli, commandline, upgrade_commands
 from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
@@ -19,10 +19,11 @@ from bench.execution.environments import Built
 from bench.find import UPGRADE, is_upgrade
 from bench.reproduce import Reproduction
 from bench.timings import SIDES, Side
-from bench.upgrade import Options, UpgradeRun, left_out, planned
+from bench.upgrade import Options, UpgradeRun, left_out, next_round, planned
 from bench.upgrade_commands import sides_of
 from bench.upgrade_folder import Description, claimed, read_upgrade
 from bench.upgrade_grids import UPGRADE_GRIDS
+from bench.verdict.speed import judge
 from bench.verdict.upgrade import Answer, SideFacts, conclude
 from builders import replaced, write
 
@@ -187,6 +188,21 @@ def test_the_folder_is_looked_at_before_environments_are_built(
         code = int(usage.code or 0)
     assert code == EXIT_TROUBLE
     assert message in capsys.readouterr().err
+
+
+def test_the_time_for_speed_grows_where_it_is_undecided() -> None:
+    """Beyond the limit only what is undecided at every margin goes on, for half as long again."""
+    names = {"fit": 0.05, "xla": 0.15}
+    found = {t.workload: t for t in (timed(noise=n, engine=e) for e, n in names.items())}
+    fine, open_ = found
+    assert [one.name for one in judge({w: t.rounds for w, t in found.items()}).values()] == [
+        "same within 5 %",
+        "undecided",
+    ]
+    assert set(next_round(found, 200.0, limit_sec=200.0)) == {fine, open_}
+    assert set(next_round(found, 200.1, limit_sec=200.0)) == {open_}
+    assert set(next_round(found, 300.0, limit_sec=200.0)) == {open_}
+    assert not next_round(found, 300.1, limit_sec=200.0)
 
 
 def test_an_interruption_tells_how_to_go_on(

@@ -57,23 +57,22 @@ def measure(
     workloads: Iterable[Workload],
     make: Callable[[Side], Process],
     *,
-    go_on: Callable[[Mapping[Workload, Timings]], Collection[Workload]],
+    go_on: Callable[[Mapping[Workload, Timings], float], Collection[Workload]],
     timeout_sec: float,
-    limit_sec: float = math.inf,
     blocks: int = BLOCKS,
     burst_sec: float = BURST_SEC,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[Workload, Timings]:
-    """Rounds of bursts, until nothing is left to find out or the time is over.
+    """Rounds of bursts, until nothing is left to go on with.
 
     Args:
         workloads: all are in the first round.
         make: a new process of this side, not yet started. It gets all threads of the machine, and at
             most a quarter of a GPU's memory: four live at a time.
-        go_on: told all timings after each round, says which workloads the next one has; none ends
-            it. Those with a crash never go on.
+        go_on: told all timings after each round, and after how many seconds in all the next one would
+            end if it took as long, says which workloads the next one has; none ends it. Those with a
+            crash never go on.
         timeout_sec: a burst that takes longer has hung.
-        limit_sec: no round starts that would end later than this, if it took as long as the last one.
         blocks: in each round of a workload. A block lets each process run twice: in some order, and
             then in reverse, so that whatever grows or falls evenly over the block cancels.
         burst_sec: length of a burst on the slower side.
@@ -92,11 +91,9 @@ def measure(
             for workload in left:
                 _round(processes, found[workload], number, timeout_sec, blocks, burst_sec)
         number += 1
-        wanted = set(go_on(found))
+        wanted = set(go_on(found, 2 * clock() - start - begin))
         left = [workload for workload in found if workload in wanted]
         left = [workload for workload in left if not found[workload].crashes]
-        if 2 * clock() - start - begin > limit_sec:
-            break
     return found
 
 

@@ -89,8 +89,8 @@ def run(machine: Machine, *, rounds: int = 1, **options: object) -> dict[Workloa
     return measure([FIRST, SECOND], machine.make, **arguments)  # type: ignore[arg-type]
 
 
-def go_on(rounds: int) -> Callable[[Mapping[Workload, Timings]], list[Workload]]:
-    def more(found: Mapping[Workload, Timings]) -> list[Workload]:
+def go_on(rounds: int) -> Callable[[Mapping[Workload, Timings], float], list[Workload]]:
+    def more(found: Mapping[Workload, Timings], ends_sec: float) -> list[Workload]:
         return [key for key, one in found.items() if len(one.rounds) < rounds]
 
     return more
@@ -198,7 +198,7 @@ def test_each_round_has_new_processes_and_ends_them() -> None:
 def test_only_what_is_still_open_goes_on() -> None:
     """A workload that is told to stop has no further bursts."""
     machine = Machine()
-    found = run(machine, go_on=lambda found: [SECOND] if len(found[SECOND].rounds) < 3 else [])
+    found = run(machine, go_on=lambda found, _: [SECOND] if len(found[SECOND].rounds) < 3 else [])
     assert (len(found[FIRST].rounds), len(found[SECOND].rounds)) == (1, 3)
 
 
@@ -210,15 +210,18 @@ def test_nothing_to_do_starts_nothing() -> None:
 
 
 def test_time_is_kept() -> None:
-    """The next round, as long as the last one, would end after the limit: it does not start."""
-    machine = Machine()
-    run(machine)
-    one = machine.now
-    for rounds, limit in [(1, 1.5 * one), (2, 2.5 * one), (4, 4.5 * one)]:
-        machine = Machine()
-        found = run(machine, rounds=9, limit_sec=limit)
-        assert len(found[FIRST].rounds) == rounds
-        assert machine.now <= limit
+    """Who says what goes on is told when the next round would end, if it took as long as the last."""
+    machine = Machine(now=7.0)
+    done, ends = [machine.now], []
+
+    def more(found: Mapping[Workload, Timings], ends_sec: float) -> list[Workload]:
+        done.append(machine.now)
+        ends.append(ends_sec)
+        return [[FIRST, SECOND], [SECOND], []][len(ends) - 1]
+
+    run(machine, go_on=more)
+    assert ends == pytest.approx([2 * now - then - 7.0 for then, now in itertools.pairwise(done)])
+    assert len(ends) == 3
 
 
 @pytest.mark.parametrize("sides", [{"old"}, {"new"}, {"old", "new"}])

@@ -6,7 +6,7 @@ makes RUNS real runs without and RUNS with a slowdown of 3 % that is planted in 
 as FOLDER does not yet hold them (each takes a few minutes and needs the machine for itself), and prints
 as Markdown what is concluded from all runs of FOLDER, beside what common rules conclude from the same
 bursts; the noise of the machine as these bursts show it; and rates in simulated runs with that noise,
-and with others.
+and with others, the last of them the table of docs/verdicts.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +31,9 @@ from bench.execution import interleave, protocol
 from bench.execution.interleave import PROCESSES, block_order
 from bench.execution.supervisor import Supervisor
 from bench.timings import Side, Timings, Work, Workload
-from bench.verdict.speed import Speed, judge, log_ratios, unsettled
+from bench.upgrade import WORKLOADS as TIERS
+from bench.upgrade import next_round
+from bench.verdict.speed import MARGIN, Speed, judge, log_ratios, unsettled
 
 Array = npt.NDArray[np.float64]
 Random = np.random.Generator
@@ -43,6 +46,8 @@ WORKLOADS = 5
 TIMEOUT_SEC = 300.0
 #: Of a real run: what an upgrade check may take in all.
 LIMIT_SEC = 600.0
+#: Of a simulated round of the quick tier: to start its processes, and for each workload.
+START_SEC, WORK_SEC = 2.5, 12.5
 
 
 # Noise
@@ -54,7 +59,7 @@ class Noise(NamedTuple):
     bias: float
     """Standard deviation of a process' own."""
     shape: str
-    """Of its distribution: ``normal``, ``t3`` or ``two states``."""
+    """Of its distribution: ``normal``, ``t3``, ``two states`` or ``disturbed``."""
     blocks: Array
     """Blocks' deviations of bursts in the order of time, shape (any number, 8), from which a
     simulated block is drawn whole."""
@@ -99,7 +104,8 @@ def draw_bias(noise: Noise, random: Random) -> Array:
         return noise.bias * random.standard_t(3, size) / np.sqrt(3)
     if noise.shape == "two states":  # one process in four is slow
         return noise.bias * ((random.random(size) < 0.25) - 0.25) / np.sqrt(0.1875)
-    return noise.bias * random.normal(size=size)
+    disturbed = 0.3 * (random.random(size) < 1 / 16) if noise.shape == "disturbed" else 0.0
+    return np.asarray(noise.bias * random.normal(size=size) + disturbed)
 
 
 def simulated_round(noise: Noise, random: Random, number: int, slowdown: float) -> Array:
@@ -128,6 +134,26 @@ def simulated_run(
     return rounds, judge(rounds)
 
 
+def quick_run(noise: Noise, random: Random, *, slowdown: float) -> tuple[dict[int, Speed], float]:
+    """Conclusions of a check in the quick tier, which has its limits of time, and its seconds."""
+    workloads, limit_sec = TIERS["quick"]
+    found = {workload: Timings(workload=workload) for workload in workloads}
+    left = list(found)
+    total_sec = 0.0
+    while left:
+        for workload in left:
+            one = found[workload]
+            change = slowdown if workload is workloads[0] else 0.0
+            measured = simulated_round(noise, random, len(one.rounds), change)
+            one.rounds = [*one.rounds, measured.tolist()]
+        round_sec = START_SEC + WORK_SEC * len(left)
+        total_sec += round_sec
+        wanted = next_round(found, total_sec + round_sec, limit_sec=limit_sec)
+        left = [workload for workload in left if workload in wanted]
+    judged = judge(rounds_of(found))
+    return {key: judged[workload] for key, workload in enumerate(workloads)}, total_sec
+
+
 class Rates(NamedTuple):
     """Counts over simulated runs."""
 
@@ -136,27 +162,62 @@ class Rates(NamedTuple):
     """Runs in which workload 0 is slower."""
     alarms: int
     """Runs in which any other workload is slower (or 0, without a slowdown)."""
+    at_first: int
+    """Workloads that are decided at the first margin; those that are slower are."""
     undecided: int
     """Workloads."""
+    open_runs: int
+    """Runs with an undecided workload, and none that is slower."""
     wrong_same: int
-    """Runs in which workload 0 is the same though it is slower by the margin."""
+    """Runs in which workload 0 is the same, or not slower, at the first margin, though it is slower by
+    that."""
+    wider_same: int
+    """Runs in which it is so at another margin, which is no error, and does not show the slowdown."""
+    missed: int
+    """Runs with a ratio that is not in its interval."""
     restarts: float
     """Mean of workloads."""
+    sec: float
+    """Mean of runs of the quick tier; 0 of others."""
 
 
-def rates(noise: Noise, runs: int, slowdown: float, workloads: int = WORKLOADS) -> Rates:
-    """Counts over runs of the same noise."""
-    seen = alarms = undecided = wrong = restarts = 0
+def rates(
+    noise: Noise, runs: int, slowdown: float, workloads: int = WORKLOADS, *, quick: bool = False
+) -> Rates:
+    """Counts over runs of the same noise: of so many workloads until nothing can be decided any more,
+    or of checks of the quick tier."""
+    counts: Counter[str] = Counter()
+    restarts: list[int] = []
+    total_sec = 0.0
     for run in range(runs):
         random = np.random.default_rng([run, round(1e4 * slowdown)])
-        _, judged = simulated_run(noise, random, slowdown=slowdown, workloads=workloads)
+        if quick:
+            judged, sec = quick_run(noise, random, slowdown=slowdown)
+            total_sec += sec
+        else:
+            _, judged = simulated_run(noise, random, slowdown=slowdown, workloads=workloads)
         slower = {key for key, speed in judged.items() if speed.verdict == "slower"}
-        seen += 0 in slower
-        alarms += bool(slower - ({0} if slowdown else set()))
-        undecided += sum(speed.verdict == "undecided" for speed in judged.values())
-        wrong += slowdown > 0 and judged[0].verdict == "same"
-        restarts += sum(speed.restarts for speed in judged.values())
-    return Rates(runs, seen, alarms, undecided, wrong, restarts / (runs * workloads))
+        open_ = [speed for speed in judged.values() if speed.verdict == "undecided"]
+        passed = slowdown > 0 and judged[0].verdict in ("same", "not slower")
+        fine = judged[0].margin == MARGIN
+        truth = {key: 1.0 if key else 1 + slowdown for key in judged}
+        counts["seen"] += 0 in slower
+        counts["alarms"] += bool(slower - ({0} if slowdown else set()))
+        counts["at_first"] += sum(
+            speed.verdict != "undecided" and speed.margin == MARGIN for speed in judged.values()
+        )
+        counts["undecided"] += len(open_)
+        counts["open_runs"] += bool(open_ and not slower)
+        counts["wrong_same"] += passed and fine
+        counts["wider_same"] += passed and not fine
+        counts["missed"] += any(
+            not speed.ratio.low <= truth[key] <= speed.ratio.high for key, speed in judged.items()
+        )
+        restarts += [speed.restarts for speed in judged.values()]
+    counted = {name: counts[name] for name in Rates._fields[1:-2]}
+    return Rates(
+        runs=runs, **counted, restarts=float(np.mean(restarts)), sec=total_sec / max(runs, 1)
+    )
 
 
 # Real runs
@@ -201,9 +262,10 @@ def real_run(engines: Sequence[str], *, planted: bool) -> Run:
     found = interleave.measure(
         [Workload(cell, "training") for cell in cells],
         make,
-        go_on=lambda timings: unsettled(rounds_of(timings)),
+        go_on=lambda timings, ends_sec: (
+            unsettled(rounds_of(timings)) if ends_sec <= LIMIT_SEC else ()
+        ),
         timeout_sec=TIMEOUT_SEC,
-        limit_sec=LIMIT_SEC,
     )
     return Run(planted, list(found.values()), time.monotonic() - begin, load)
 
@@ -381,6 +443,7 @@ MADE_UP: Mapping[str, Noise] = {
     "biases of 2 %, heavy tails": made_up(0.02, 0.02, 0.05, "t3"),
     "biases of 2 %, two states": made_up(0.02, 0.02, 0.05, "two states"),
     "bursts of 5 %, a fifth disturbed": made_up(0.008, 0.05, 0.2),
+    "one process in 16 disturbed": made_up(0.008, 0.02, 0.05, "disturbed"),
 }
 
 
@@ -425,6 +488,27 @@ def print_simulated(found: Mapping[str, Noise], runs: int) -> None:
     print(table([*head, "undecided workloads", "restarts"], rows))
 
 
+def print_biases(runs: int) -> None:
+    """What becomes of checks in the quick tier on machines whose processes differ by so much."""
+    rows = []
+    for bias in (0.01, 0.02, 0.03, 0.05):
+        noise = made_up(bias, 0.02, 0.05)
+        none, slow = (rates(noise, runs, slowdown, quick=True) for slowdown in (0.0, PLANTED))
+        workloads = runs * len(TIERS["quick"][0])
+        wider = workloads - none.at_first - none.undecided
+        shares = [
+            *(count / workloads for count in (none.at_first, wider, none.undecided)),
+            *(count / runs for count in (none.open_runs, none.alarms)),
+            *(count / runs for count in (slow.seen, slow.wrong_same, slow.wider_same)),
+            *((none.missed + slow.missed) / (2 * runs),),
+        ]
+        rows.append([f"{bias:.0%}", *(f"{share:.1%}" for share in shares), f"{none.sec:.0f}"])
+    print(f"### {runs} simulated checks of the quick tier, with a slowdown of 3 % and with none\n")
+    head = ["bias of a process", "decided at 2 %", "at 5 %", "undecided", "answers undecided"]
+    head += ["false alarms", "3 % seen", "called the same at 2 %", "at 5 %", "intervals miss", "s"]
+    print(table(head, rows))
+
+
 def main() -> None:
     folder, number = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     engines = sys.argv[3].split(",") if len(sys.argv) > 3 else ENGINES
@@ -435,6 +519,7 @@ def main() -> None:
     print_simulated(noises(runs), 1000)
     print("### Simulated runs with the noise 'quiet', by all rules\n")
     print_conclusions(simulated_conclusions(MADE_UP["quiet"], 200))
+    print_biases(200)
 
 
 if __name__ == "__main__":

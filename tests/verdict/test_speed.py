@@ -21,6 +21,8 @@ from bench.verdict.speed import (
     ALPHA,
     LOOKS,
     MARGIN,
+    MARGINS,
+    SIGNED_RANKS,
     Ratio,
     judge,
     log_ratios,
@@ -93,20 +95,21 @@ def test_only_ratios_count(seed: int, unit: float, slower: float) -> None:
 
 @given(st.integers(0, 2**32))
 def test_the_conclusion_turns_with_the_sides(seed: int) -> None:
-    """Old and new swapped: the ratio is the inverse, slower becomes faster, the floor stays."""
+    """Old and new swapped: the ratio is the inverse, slower becomes faster, the floor stays. ``not
+    slower`` is one-sided, and has no mirror image."""
     random = np.random.default_rng(seed)
     seconds = np.exp(random.normal(0.03, 0.02, (4, 4, 4, 2)))
     seconds[:, :, 1::2] *= np.exp(random.normal(0, 0.05))
     one = judge({"w": seconds})["w"]
     other = judge({"w": seconds[:, :, [1, 0, 3, 2]]})["w"]
     turned = {"slower": "faster", "faster": "slower"}
-    assert other.verdict == turned.get(one.verdict, one.verdict)
+    if not {one.verdict, other.verdict} & {"not slower", "undecided"}:
+        assert other.verdict == turned.get(one.verdict, one.verdict)
     assert other.ratio.estimate == pytest.approx(1 / one.ratio.estimate)
     assert other.ratio.low == pytest.approx(1 / one.ratio.high)
     assert other.floor == pytest.approx(one.floor)
     assert other.spread == pytest.approx(one.spread[::-1])
     assert other.seconds == one.seconds[::-1]
-    assert other.promising == one.promising
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan])
@@ -150,12 +153,19 @@ def test_the_interval_is_students() -> None:
         (0.0, 0.0, "same", False),
         (0.0, 0.010, "same", False),
         (0.0, 0.0180, "same", False),  # half .0196
-        (0.0, 0.0185, "undecided", True),  # half .0201
+        (0.0, 0.0185, "same within 5 %", True),  # half .0201
         (0.010, 0.007, "same", False),  # .0024 to .0176: slower, but less than matters
         (-0.010, 0.007, "same", False),
         (0.014, 0.007, "slower", False),  # .0064 to .0216, narrower than the margin
         (0.015, 0.013, "slower", True),  # .0008 to .0292: wider
-        (0.015, 0.014, "undecided", True),  # -.0002 to .0302
+        (0.015, 0.014, "same within 5 %", True),  # -.0002 to .0302
+        (0.015, 0.0295, "same within 5 %", True),  # -.0171 to .0471; log(1.05) = .0488
+        (0.015, 0.032, "undecided", True),  # -.0198 to .0498
+        (0.040, 0.038, "undecided", True),  # -.0014 to .0814: a slowdown is likely, and not shown
+        (-0.015, 0.014, "not slower", False),  # -.0302 to .0002
+        (-0.010, 0.020, "not slower", False),  # -.0318 to .0118
+        (-0.030, 0.060, "not slower by 5 %", True),  # -.0953 to .0353
+        (-0.015, 0.013, "faster", False),  # -.0292 to -.0008: what is asked is answered
         (0.0265, 0.0023, "slower", False),  # 3 % measured a little short, .0240 to .0290
         (0.300, 0.100, "slower", False),  # .19 to .41: wide, but all beyond the margin
         (-0.014, 0.007, "faster", False),
@@ -165,23 +175,72 @@ def test_the_interval_is_students() -> None:
 def test_verdicts(mean: float, deviation: float, verdict: str, promising: bool) -> None:
     """From the interval alone, after 8 restarts without any noise between processes of a side."""
     speed = judge({"w": rounds(spread(mean, deviation))})["w"]
-    assert (speed.verdict, speed.promising) == (verdict, promising)
+    assert (speed.name, speed.promising) == (verdict, promising)
+    assert (speed.margin > MARGIN) == (verdict == "undecided" or "5 %" in verdict)
     assert set(unsettled({"w": rounds(spread(mean, deviation))})) == ({"w"} if promising else set())
 
 
+def test_what_may_be_faster_and_is_not_slower_is_decided() -> None:
+    """An idle Intel machine said -5.9 % to +0.7 %: whatever is true, NEW is not slower by 2 %."""
+    low, high = math.log(0.941), math.log(1.007)
+    speed = judge({"w": rounds(spread((low + high) / 2, (high - low) / 2 / 1.089))})["w"]
+    assert str(speed.ratio).endswith("% (-5.9 to +0.7)")
+    assert (speed.name, speed.promising) == ("not slower", False)
+    assert speed.reason == f"not slower: {speed.ratio}"
+
+
+def test_a_wider_margin_is_named() -> None:
+    """What cannot be said at 2 % is said at 5 %, in the reason too; a slowdown that is shown stays one,
+    and so does what is still open."""
+    within = judge({"w": rounds(spread(0.015, 0.014))})["w"]
+    assert (within.verdict, within.margin) == ("same", MARGINS[1])
+    assert within.reason == f"same within 5 %: {within.ratio}"
+    strict = judge({"w": rounds(spread(0.015, 0.014))}, margins=[MARGIN])["w"]
+    assert (strict.verdict, strict.margin) == ("undecided", MARGIN)
+    shown = judge({"w": rounds(spread(0.030, 0.015))})["w"]  # .0137 to .0463, within 5 %
+    assert (shown.verdict, shown.margin) == ("slower", MARGIN)
+
+
 def test_a_reason_says_how_many_restarts_it_takes() -> None:
-    """The half width of .0242 must become .0099: (2.444)^2 times as many restarts, 47.8."""
-    reason = judge({"w": rounds(spread(0.01, 0.0222222))})["w"].reason
-    assert reason == "+1.0 % (-1.4 to +3.5) after 8 restarts; about 48 would decide"
+    """Around .02 an interval decides at 5 % (.0488) once it is narrower than .0288 on either side. The
+    half width is .0545: (1.892)^2 times as many restarts, 28.7."""
+    reason = judge({"w": rounds(spread(0.02, 0.05))})["w"].reason
+    assert reason == (
+        "anything from -3.4 % to +7.7 % remains possible after 8 restarts; about 29 would decide"
+    )
 
 
 def test_a_wide_interval_that_the_last_look_cannot_mend_is_given_up() -> None:
     """At 32 restarts the half width is z(1 - .0095) sqrt(pi/3) / sqrt(32) = .424 times the deviation:
-    .1 * .424 is beyond the margin, so that not even a mean of 0 could be shown; .04 * .424 is not."""
-    assert not unsettled({"w": rounds(spread(0.0, 0.1))})
-    assert unsettled({"w": rounds(spread(0.0, 0.04))}) == {"w"}
-    assert unsettled({"w": rounds(spread(0.08, 0.1))}) == {"w"}  # a large change may yet be shown
-    assert judge({"w": rounds(spread(0.08, 0.1))})["w"].verdict == "undecided"
+    .15 * .424 is beyond both margins, so that not even a mean of 0 could be shown; .1 * .424 is not
+    beyond the wider one."""
+    assert not unsettled({"w": rounds(spread(0.0, 0.15))})
+    assert unsettled({"w": rounds(spread(0.0, 0.1))}) == {"w"}
+    assert unsettled({"w": rounds(spread(0.08, 0.15))}) == {"w"}  # a large change may yet be shown
+    assert unsettled({"w": rounds(spread(-0.04, 0.15))}) == {"w"}  # or that it is not slower
+    assert judge({"w": rounds(spread(0.08, 0.15))})["w"].verdict == "undecided"
+
+
+def test_what_is_decided_at_the_wider_margin_goes_on_for_the_narrower_one_alone() -> None:
+    """-.022 to .022 after 8 restarts may become narrower than 2 % (.424 * .02); after 8 rounds, with a
+    deviation that leaves no hope of that (.424 * .05 = .0212), ``same within 5 %`` is the last word."""
+    assert unsettled({"w": rounds(spread(0.0, 0.02))}) == {"w"}
+    wide = rounds(spread(0.0, 0.05, SIGNED_RANKS))
+    assert judge({"w": wide})["w"].name == "same within 5 %"
+    assert not unsettled({"w": wide})
+
+
+def test_late_only_what_is_undecided_goes_on() -> None:
+    """As the last look saw it: that no rounds are chosen for what they say themselves."""
+    within, open_ = rounds(spread(0.0, 0.02)), rounds(spread(0.0, 0.06))
+    assert unsettled({"a": within, "b": open_}) == {"a", "b"}
+    assert unsettled({"a": within, "b": open_}, late=True) == {"b"}
+    later = np.concatenate([open_, within])[:6]
+    assert unsettled({"b": later}, late=True) == {"b"}
+    settled = np.concatenate([within, open_])[:6]
+    assert unsettled({"a": settled}) == {"a"}
+    assert not unsettled({"a": settled}, late=True)
+    assert unsettled({"w": within[:2]}, late=True) == {"w"}  # no look has seen it
 
 
 @pytest.mark.parametrize("size", [16, 18, 32])
@@ -259,7 +318,7 @@ def test_every_workload_counts_in_the_correction() -> None:
 @pytest.mark.parametrize("number", range(1, LOOKS[-1] + 1))
 def test_rounds_belong_to_the_look_that_they_were_made_for(number: int) -> None:
     """5 rounds were on the way to the look at 8, and have its level; between looks all go on."""
-    measured = rounds(spread(0.0, 0.03, 2 * number))
+    measured = rounds(list(np.resize([0.03, 0.03, -0.03, -0.03], 2 * number)))
     look = next(index for index, at in enumerate(LOOKS) if number <= at)
     assert judge({"w": measured})["w"].level == pytest.approx(levels(LOOKS, ALPHA)[look])
     if number not in LOOKS:
@@ -309,7 +368,7 @@ def test_a_slowdown_that_matters_is_not_called_the_same() -> None:
     noise = made_up(0.02, 0.02, 0.05)
     found = rates(noise, 200, MARGIN, workloads=1)
     assert found.wrong_same <= above(ALPHA / 2, 200)
-    assert found.undecided < 100  # else it would mean little
+    assert found.at_first > 50  # else it would mean little
 
 
 def test_looking_again_and_again_does_not_inflate_alarms() -> None:
@@ -317,6 +376,17 @@ def test_looking_again_and_again_does_not_inflate_alarms() -> None:
     found = rates(MADE_UP["biases of 2 %"], 200, 0.0, workloads=1)
     assert found.restarts > 2 * LOOKS[0]
     assert found.alarms <= above(ALPHA / 2, 200)
+
+
+def test_the_limits_of_time_cost_no_errors() -> None:
+    """Checks of the quick tier on a machine that takes them to the limits, which depend on what was
+    seen: intervals still hold, and few answers are undecided."""
+    none, slow = (rates(MADE_UP["biases of 2 %"], 60, s, quick=True) for s in (0.0, PLANTED))
+    assert none.missed + slow.missed <= above(ALPHA, 120)
+    assert none.alarms <= above(ALPHA / 2, 60)
+    assert slow.wrong_same <= above(ALPHA / 2, 60)
+    assert none.open_runs <= above(0.1, 60)
+    assert 200 < none.sec <= 300
 
 
 def test_the_simulation_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
