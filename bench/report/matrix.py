@@ -296,7 +296,12 @@ def _step(step: Upgrade, rows: Sequence[Family]) -> dict[str, Any]:
         ],
         "savings": list(step.savings),
         "speed": [
-            {"workload": work.title, "verdict": found.verdict, "ratio": found.ratio._asdict()}
+            {
+                "workload": work.title,
+                "verdict": found.name,
+                "margin": found.margin,
+                "ratio": found.ratio._asdict(),
+            }
             for work, found in step.speeds.items()
         ],
         "lost": [named(item) for item in step.lost],

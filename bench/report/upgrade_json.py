@@ -122,6 +122,7 @@ def _checks(upgrade: Upgrade) -> dict[str, Any]:
 def _speeds(upgrade: Upgrade) -> dict[str, Any]:
     return {
         "margin": speed.MARGIN,
+        "margins": speed.MARGINS,
         "alpha": speed.ALPHA,
         "workloads": [
             {
@@ -142,7 +143,8 @@ def _speed(found: speed.Speed | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "verdict": found.verdict,
+        "verdict": found.name,
+        "margin": found.margin,
         "reason": found.reason,
         "restarts": found.restarts,
         "ratio": found.ratio._asdict(),

@@ -88,8 +88,8 @@ def speed_section(upgrade: Upgrade) -> list[str]:
 
 def speed_words(workload: Workload, found: speed.Speed) -> str:
     """One line: the ratio, its interval, the noise floor and what remains possible."""
-    text = f"{workload.title}: {found.verdict}: "
-    text += _open_words(found) if found.verdict == "undecided" else f"time {found.ratio}"
+    text = f"{workload.title}: {found.name}: "
+    text += found.reason if found.verdict == "undecided" else f"time {found.ratio}"
     restarts = f"{count(found.restarts, 'restart')} of each side"
     return f"{text}; one side against itself {found.floor}; {restarts}"
 
@@ -137,9 +137,9 @@ def _speed_row(upgrade: Upgrade, timings: Timings) -> list[str]:
         significant(1000 * seconds / timings.steps) if timings.steps else NOTHING
         for seconds in found.seconds
     ]
-    verdict = f"**{found.verdict}**" if found.verdict == "slower" else found.verdict
+    verdict = f"**{found.name}**" if found.verdict == "slower" else found.name
     if found.verdict == "undecided":
-        verdict += f": {plain(_open_words(found))}"
+        verdict += f": {plain(found.reason)}"
     if timings.crashes:
         verdict += "; given up, as a process crashed"
     return [title, *steps, str(found.ratio), str(found.floor), str(found.restarts), verdict]
@@ -150,17 +150,9 @@ def _speed_notes() -> str:
         "Bursts of steps of OLD and NEW alternated on the same machine; positive changes are slower. "
         "All of these intervals hold what is true with probability "
         f"{100 * (1 - speed.ALPHA):.0f} %. A change of less than {100 * speed.MARGIN:.0f} % does not "
-        "matter."
+        "matter; where noise forbids to say that much, a wider margin is named. 'Not slower' leaves "
+        "open whether NEW is faster."
     )
-
-
-def _open_words(found: speed.Speed) -> str:
-    """What remains possible where nothing was decided. Where a side differs from itself, its
-    difference from the other one says nothing."""
-    if found.noisy:
-        return found.reason
-    _, low, high = found.ratio.percent
-    return f"anything from {low} % to {high} % remains possible; {found.reason}"
 
 
 def _saving_row(saving: SavingJudgement) -> list[str]:

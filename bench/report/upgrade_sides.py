@@ -113,14 +113,8 @@ def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
         lines = [f"Accept: take {_asked(upgrade, 'new')} into use."]
         if upgrade.measured.left_out:
             lines = ["Measure what was left out before you take NEW into use."]
-        if any(s.verdict == "undecided" for s in upgrade.speeds.values()):
-            lines.append("If speed matters to you, measure it again on an idle machine.")
     elif upgrade.answer is Answer.UNDECIDED:
-        lines = [
-            "Measure again what is open: the same command, on an idle machine, with more seeds."
-        ]
-        if upgrade.incomplete:
-            lines = ["Measure what is missing; its reasons name the cause."]
+        lines = _open_lines(upgrade)
         lines += _stay(upgrade, "Until then")
     else:
         lines = _stay(upgrade, "Until the cause is known")
@@ -131,6 +125,23 @@ def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
             "baseline."
         )
     return ["## What to do next", "\n".join(f"- {line}" for line in lines)]
+
+
+def _open_lines(upgrade: Upgrade) -> list[str]:
+    """Measure again what is open, and that alone."""
+    noisy = any(each.verdict == "undecided" for each in upgrade.speeds.values())
+    lines = []
+    if upgrade.incomplete:
+        lines.append("Measure what is missing; its reasons name the cause.")
+    elif not noisy or any(j.verdict is Verdict.INCONCLUSIVE for j in upgrade.judgements):
+        lines.append("Measure again what is open: the same command, with more seeds.")
+    if noisy:
+        alone = code("--skip cells --skip checks --skip saving")
+        lines.append(
+            f"Time again on an idle machine: the same command, with {alone}. If speed does not matter "
+            f"to you, leave it out: {code('--skip speed')}."
+        )
+    return lines
 
 
 def _stay(upgrade: Upgrade, when: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,8 +280,8 @@ def _incomplete(measured: Measured, judgements: Sequence[Judgement]) -> bool:
 
 def _answered(found: Upgrade) -> Upgrade:
     """The answer: not safe if anything fails on the new side that did not on the old one; else
-    undecided if a cell is, or was not measured; else safe. Speed that a noisy machine leaves open is
-    told and does not stop anybody: it says that no slowdown was shown, and how large one may be."""
+    undecided if a cell or a workload's speed is, or was not measured; else safe. Speed that is not to
+    count is left out by the user, and then nothing is said of it."""
     against = _against(found)
     if against:
         return dataclasses.replace(found, answer=Answer.UNSAFE, because=against)
@@ -331,6 +332,11 @@ def _open(found: Upgrade) -> list[str]:
     missing = sum(len(run.plan.checks) - len(run.results) for run in runs)
     if missing:
         told.append(f"{_count(missing, 'check')} not run")
+    told += [
+        f"speed of {workload.title}: {s.reason}"
+        for workload, s in found.speeds.items()
+        if s.verdict == "undecided"
+    ]
     if not told and not _compared(found):
         told.append("nothing could be compared")
     return told
@@ -342,7 +348,7 @@ def _compared(found: Upgrade) -> bool:
     return (
         any(judgement.verdict not in without for judgement in found.judgements)
         or any(result.compared for result in found.measured.new.results)
-        or any(each.verdict != "undecided" for each in found.speeds.values())
+        or bool(found.speeds)
         or bool(found.savings)
     )
 
@@ -374,7 +380,8 @@ def _in_favour(found: Upgrade) -> list[str]:
     same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
     if same:
         told.append(f"{_count(same, 'saved model')} read back the same")
-    decided = [s for s in found.speeds.values() if s.verdict != "undecided"]
-    if found.speeds:
-        told.append(f"speed the same or better in {len(decided)} of {len(found.speeds)} workloads")
+    names = Counter(each.name for each in found.speeds.values())
+    if names:
+        words = ", ".join(f"{number} {name}" for name, number in names.items())
+        told.append(f"speed of {_count(len(found.speeds), 'workload')}: {words}")
     return told

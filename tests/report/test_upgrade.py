@@ -98,6 +98,10 @@ def sections(text: str) -> list[str]:
             lambda: upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])),
             "**Undecided**: 12 cells inconclusive.",
         ),
+        (
+            lambda: upgraded(timings=[timed(), timed(noise=0.05, engine="xla")]),
+            "**Safe**: 12 cells identical; speed of 2 workloads: 1 same, 1 same within 5 %.",
+        ),
     ],
 )
 def test_the_answer_comes_first(make: Any, expected: str) -> None:
@@ -252,9 +256,36 @@ def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
         for block in each:
             block[2][:] = [1.2 * sec for sec in block[2]]
             block[3][:] = [1.2 * sec for sec in block[3]]
-    text = upgrade_report(upgraded(timings=[seconds]))
+    found = upgraded(timings=[seconds])
+    text = upgrade_report(found)
+    assert text.startswith(
+        "**Undecided**: speed of training, MLP of depth 3, fit: machine too noisy"
+    )
     assert "undecided: machine too noisy" in text
     assert "remains possible" not in text
+
+
+def test_a_wider_margin_is_named_in_every_form() -> None:
+    """Table, terminal and JSON say by which margin."""
+    found = upgraded(timings=[timed(noise=0.05)])
+    assert re.search(r"\| +8 \| same within 5 % +\|", upgrade_report(found))
+    assert any("fit: same within 5 %: time" in line for line in upgrade_lines(found))
+    timing = json.loads(upgrade_json(found))["speed"]
+    assert timing["margins"] == [0.02, 0.05]
+    told = timing["workloads"][0]["speed"]
+    assert (told["verdict"], told["margin"]) == ("same within 5 %", 0.05)
+
+
+def test_undecided_speed_tells_what_to_do() -> None:
+    """Only what is open is measured again: speed on an idle machine, or not at all; or seeds."""
+    text = upgrade_report(upgraded(timings=[timed(noise=0.5)]))
+    assert "on an idle machine" in text
+    assert "`--skip cells --skip checks --skip saving`" in text
+    assert "`--skip speed`" in text
+    assert "more seeds" not in text
+    seeds = upgrade_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
+    assert "more seeds" in seeds
+    assert "idle machine" not in seeds
 
 
 def test_saved_models() -> None:

@@ -199,18 +199,46 @@ def test_speed() -> None:
     assert "training, MLP of depth 3, fit: slower" in slow.because[0]
     fine = upgraded(timings=[timed()])
     assert fine.answer is Answer.SAFE
-    assert fine.because[-1] == "speed the same or better in 1 of 1 workloads"
+    assert fine.because[-1] == "speed of 1 workload: 1 same"
     ended = Crash(reason="signal", message="killed by SIGSEGV")
     for sides, answer in (({"new"}, Answer.UNSAFE), ({"old", "new"}, Answer.SAFE)):
         stopped = upgraded(timings=[timed(rounds=0, crashes=dict.fromkeys(sides, ended))])
         assert stopped.answer is answer
 
 
-def test_noise_does_not_stop_anybody() -> None:
-    """Speed that the machine leaves open is no reason against."""
-    found = upgraded(timings=[timed(noise=0.5)])
-    assert [each.verdict for each in found.speeds.values()] == ["undecided"]
+def test_undecided_speed_is_undecided() -> None:
+    """The answer covers all its parts: it names the workload, and what remains possible."""
+    found = upgraded(timings=[timed(), timed(noise=0.5, engine="eager")])
+    assert [each.verdict for each in found.speeds.values()] == ["same", "undecided"]
+    assert (found.answer, found.exit_code) == (Answer.UNDECIDED, 3)
+    (reason,) = found.because
+    assert reason.startswith("speed of training, MLP of depth 3, eager: anything from -")
+    assert "% remains possible after 8 restarts; about " in reason
+    cells = upgraded(new=side("new", crash), timings=[timed(noise=0.5)])
+    assert cells.answer is Answer.UNSAFE  # what is shown is not made undecided by what is not
+    assert not any("speed" in reason for reason in cells.because)
+
+
+def test_speed_that_was_left_out_is_not_open() -> None:
+    """With --skip speed nothing is timed, and nothing is missing."""
+    found = upgraded(left_out=["--skip speed"])
+    assert (found.answer, found.exit_code) == (Answer.SAFE, 0)
+
+
+def test_the_answer_names_the_wider_margin() -> None:
+    """How sure each workload's speed is, counted by verdict."""
+    found = upgraded(
+        timings=[
+            timed(),
+            timed(noise=0.05, engine="eager"),
+            timed(-0.07, noise=0.1, engine="function"),
+            timed(engine="xla"),
+        ]
+    )
+    names = [each.name for each in found.speeds.values()]
+    assert names == ["same", "same within 5 %", "not slower", "same"]
     assert found.answer is Answer.SAFE
+    assert found.because[-1] == "speed of 4 workloads: 2 same, 1 same within 5 %, 1 not slower"
 
 
 def test_saved_models() -> None:
