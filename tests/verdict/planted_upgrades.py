@@ -382,7 +382,7 @@ def _different(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Plants the faults that are named, or all, and prints the table."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     if arguments.list:
         for fault in FAULTS:
             print(f"{fault.name}\n    {fault.reason}")

@@ -315,7 +315,8 @@ def test_a_probe_sees_what_does_not_act():
 def test_usage_errors(capsys):
     assert main([]) == EXIT_TROUBLE
     assert main(["folder", "no-such-fault"]) == EXIT_TROUBLE
-    assert "no fault 'no-such-fault'" in capsys.readouterr().err
+    assert main(["folder", "--probe", "no-such-fault"]) == EXIT_TROUBLE  # options where one likes
+    assert capsys.readouterr().err.count("no fault 'no-such-fault'") == 2
 
 
 def test_faults_are_listed(capsys):
