@@ -5,6 +5,7 @@ Built from public Keras layers, which are the thing under test; the same code ru
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from bench.cell import Cell
 keras = tf.keras
 
 CLASSES = 10
+
+#: Entries of the largest kernel that is kept. As many as are kept take 80 MB at most; those of a
+#: network of depth 50 under two initializers, 102 of them, take 10 MB.
+LARGEST_KEPT = 784 * 100
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,35 @@ class Network:
 
         ``cell`` may differ from the network's own in what its graph does not contain.
         """
-        for variable, value in zip(self.model.variables, self.start, strict=True):
-            variable.assign(value)
+        dtype = self.start[0].dtype
+        values = {
+            id(variable): value
+            for variable, value in zip(self.model.variables, self.start, strict=True)
+        }
         for layer, variable in enumerate(self.kernels):
-            shape = tuple(variable.shape)
-            value = initial.kernel(cell.initializer, shape, seed=seed, layer=layer)
-            variable.assign(value.astype(self.start[0].dtype))
+            drawn = _drawn(cell.initializer, tuple(variable.shape), seed, layer)
+            values[id(variable)] = drawn.astype(dtype)
         for variable in self.biases:
-            variable.assign(np.full(tuple(variable.shape), cell.bias, self.start[0].dtype))
+            values[id(variable)] = np.full(tuple(variable.shape), cell.bias, dtype)
+        for variable in self.model.variables:
+            variable.assign(values[id(variable)])
+
+
+def _drawn(
+    initializer: str, shape: tuple[int, ...], seed: int, layer: int
+) -> npt.NDArray[np.float64]:
+    """A layer's initial kernel; one that is not large is kept, since the next network may have it."""
+    draw = _kept if math.prod(shape) <= LARGEST_KEPT else _fresh
+    return draw(initializer, shape, seed, layer)
+
+
+def _fresh(
+    initializer: str, shape: tuple[int, ...], seed: int, layer: int
+) -> npt.NDArray[np.float64]:
+    return initial.kernel(initializer, shape, seed=seed, layer=layer)
+
+
+_kept = functools.lru_cache(maxsize=128)(_fresh)
 
 
 def input_shape(cell: Cell) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,10 @@ _FORMATS: Mapping[str, Format] = {
     "mixed_bfloat16": BFLOAT16,
     "mixed_float16": FLOAT16,
 }
+
+
+#: A type's name: NumPy takes longer to spell one out than to hash an array.
+_name = functools.cache(str)
 
 
 class AbsentError(Exception):
@@ -47,7 +52,7 @@ class Lab:
     def seen(self, array: Any) -> npt.NDArray[Any]:
         """An array that TensorFlow computed, in NumPy; its bits become part of the check's digest."""
         values = np.asarray(array)
-        self._hash.update(f"{values.dtype}{values.shape}".encode())
+        self._hash.update(f"{_name(values.dtype)}{values.shape}".encode())
         self._hash.update(values.tobytes())
         return values
 
