@@ -15,6 +15,7 @@ with zeros, ``np.concatenate``, ``np.stack``, and the methods ``sum``, ``mean``,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -180,7 +181,10 @@ class Bounded(Tracked):
 
     def __init__(self, value: Any, error: Any = 0.0, form: Format = FLOAT32) -> None:
         self.value = np.asarray(value, np.float64)
-        self.error = np.broadcast_to(np.asarray(error, np.float64), self.value.shape)
+        given = np.asarray(error, np.float64)
+        shape = self.value.shape
+        self._given = given
+        self.error = given if given.shape == shape else np.broadcast_to(given, shape)
         self.form = form
 
     def __repr__(self) -> str:
@@ -188,17 +192,18 @@ class Bounded(Tracked):
 
     def _parts(self, x: Any) -> tuple[Array, Array]:
         if isinstance(x, Bounded):
-            return x.value, x.error
+            return x.value, _EXACT if _exact(x._given) else x.error
         if isinstance(x, (int, float)):
-            return np.asarray(float(x)), np.asarray(self.form.rounds(float(x)) if x else 0.0)
-        return np.asarray(x, np.float64), np.asarray(0.0)
+            return np.asarray(float(x)), np.asarray(_rounds(self.form, float(x)) if x else 0.0)
+        return np.asarray(x, np.float64), _EXACT
 
     def _rounded(self, value: Array, error: Array) -> Bounded:
         own = self.form.roundoff * np.abs(value) + self.form.smallest
         return Bounded(value, error + own, self.form)
 
     def _moved(self, take: Callable[[Array], Array]) -> Bounded:
-        return Bounded(take(self.value), np.abs(take(self.error)), self.form)
+        error = _EXACT if _exact(self._given) else np.abs(take(self.error))
+        return Bounded(take(self.value), error, self.form)
 
     def _signed(self, signs: Array) -> Bounded:
         return Bounded(self.value * signs, self.error, self.form)
@@ -231,13 +236,15 @@ class Bounded(Tracked):
     def function(self, name: str, compute: Callable[[Array], Array]) -> Bounded:
         """Monotone: an argument off by e gives a value between those at x - e and x + e."""
         value = compute(self.value)
+        own = 2.0 * ULPS[name] * self.form.roundoff * np.abs(value) + self.form.smallest
+        if _exact(self._given):
+            return Bounded(value, own, self.form)
         lower = self.value - self.error
         if name in ("sqrt", "log", "power"):
             lower = np.maximum(lower, 0.0 if name != "log" else np.finfo(float).tiny)
         moved = np.maximum(
             np.abs(compute(self.value + self.error) - value), np.abs(value - compute(lower))
         )
-        own = 2.0 * ULPS[name] * self.form.roundoff * np.abs(value) + self.form.smallest
         return Bounded(value, moved + own, self.form)
 
     def _binary(self, name: str, left: Any, right: Any) -> Bounded:
@@ -247,7 +254,7 @@ class Bounded(Tracked):
         if name == "subtract":
             return self._rounded(a - b, ea + eb)
         if name == "multiply":
-            return self._rounded(a * b, np.abs(a) * eb + np.abs(b) * ea + ea * eb)
+            return self._rounded(a * b, _of_product(a, ea, b, eb))
         if name == "divide":
             value = a / b
             nearest = np.maximum(np.abs(b) - eb, np.finfo(float).tiny)
@@ -264,9 +271,9 @@ class Bounded(Tracked):
         factors = 2.0 * self.form.factor_roundoff * min(1.0, sum_growth(terms) / terms)
         sizes = np.abs(a) @ np.abs(b)
         error = (rounding + factors) * sizes + terms * self.form.smallest
-        if np.any(ea):
+        if not _exact(ea) and np.any(ea):
             error = error + np.broadcast_to(ea, a.shape) @ np.abs(b)
-        if np.any(eb):
+        if not _exact(eb) and np.any(eb):
             error = error + (np.abs(a) + ea) @ np.broadcast_to(eb, b.shape)
         return self._rounded(value, error)
 
@@ -278,6 +285,26 @@ class Bounded(Tracked):
         passed_on = np.asarray(self.error).sum(axis=axis, keepdims=keepdims)
         error = passed_on + self.form.sum_roundoff * sum_growth(terms) * sizes
         return Bounded(value, error + self.form.roundoff * np.abs(value), self.form)
+
+
+_EXACT: Array = np.asarray(0.0)
+
+
+def _exact(error: Array) -> bool:
+    """Whether it is a lone 0, of what is given exactly: there is nothing to pass on."""
+    return not error.ndim and not error
+
+
+def _of_product(a: Array, ea: Array, b: Array, eb: Array) -> Array:
+    """What the errors of two factors make of their product."""
+    if _exact(eb):
+        return _EXACT if _exact(ea) else np.abs(b) * ea
+    return np.abs(a) * eb if _exact(ea) else np.abs(a) * eb + np.abs(b) * ea + ea * eb
+
+
+@functools.lru_cache(maxsize=1024)
+def _rounds(form: Format, constant: float) -> float:
+    return form.rounds(constant)
 
 
 class Stochastic(Tracked):

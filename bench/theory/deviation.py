@@ -40,10 +40,7 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
     with np.errstate(invalid="ignore", over="ignore"):
         bound = np.asarray(expected.error) * _OWN_ERROR.get(form.name, 1.0)
         error = np.abs(found - truth)
-        bounded = (bound > 0.0) & np.isfinite(bound)
-        ratio = np.where(error == 0.0, 0.0, error / np.where(bounded, bound, np.nan))
-        ratio = np.where(np.isnan(ratio), np.inf, ratio)
-        ratio = np.where(_alike(found, truth, bound, form.largest), 0.0, ratio)
+        ratio = _ratio(found, truth, error, bound, form.largest)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     worst = float(ratio[at])
     ulps = float(error[at]) / form.spacing(float(truth[at])) if np.isfinite(truth[at]) else math.nan
@@ -54,6 +51,16 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
         ulps=ulps if math.isfinite(ulps) else None,
         evidence=f"got {found[at]:.9g}, expected {truth[at]:.9g} within {bound[at]:.3g}{where}",
     )
+
+
+def _ratio(found: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:
+    """Each entry's error over its bound; infinite where none is allowed."""
+    if np.isfinite(error).all() and bound.min() > 0.0 and np.isfinite(bound.max()):
+        return error / bound  # nothing below can say otherwise
+    bounded = (bound > 0.0) & np.isfinite(bound)
+    ratio = np.where(error == 0.0, 0.0, error / np.where(bounded, bound, np.nan))
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    return np.where(_alike(found, truth, bound, largest), 0.0, ratio)
 
 
 def _alike(found: Any, truth: Any, bound: Any, largest: float) -> Any:

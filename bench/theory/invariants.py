@@ -48,6 +48,9 @@ from bench.theory.rounding import FLOAT32, FLOAT64, LAMBDA, Format
 
 Array = npt.NDArray[np.float64]
 
+#: See :func:`back_error`.
+BackError = tuple[Array, Array]
+
 #: phi(z) = phi'(z) z.
 HOMOGENEOUS = ("relu", "leaky_relu")
 
@@ -140,11 +143,16 @@ def pulled_back(part: str, inputs: Any, kernel: Any, upstream: Any) -> Any:
 
 
 class Budget:
-    """How far a weighted sum of rounding errors may be from 0."""
+    """How far a weighted sum of rounding errors may be from 0.
 
-    def __init__(self) -> None:
-        self._squares = 0.0
-        self._certain = 0.0
+    Args:
+        axis: what the sum is over; None for all entries, else there is a sum per entry of the others.
+    """
+
+    def __init__(self, axis: int | None = None) -> None:
+        self._axis = axis
+        self._squares: Any = 0.0
+        self._certain: Any = 0.0
 
     def product(
         self, weights: Array, value: Array, squares: Array, terms: int, form: Format
@@ -152,21 +160,25 @@ class Budget:
         """Each entry of ``value`` is a sum of so many products, whose squares add up to ``squares``."""
         variance = terms * form.sum_roundoff**2 * (squares + np.square(value))
         variance += np.square(form.roundoff * value) + 4 * form.factor_roundoff**2 * squares
-        self._squares += float(np.sum(np.square(weights) * variance))
-        self._certain += terms * form.smallest * float(np.sum(np.abs(weights)))
+        self._squares += self._sum(np.square(weights) * variance)
+        self._certain += terms * form.smallest * self._sum(np.abs(weights))
 
     def entries(self, weights: Array, value: Array, form: Format, roundings: int = 1) -> None:
         """Each entry of ``value`` was rounded so many times, at about its size."""
-        self._squares += roundings * float(np.sum(np.square(form.roundoff * weights * value)))
-        self._certain += roundings * form.smallest * float(np.sum(np.abs(weights)))
+        self._squares += roundings * self._sum(np.square(form.roundoff * weights * value))
+        self._certain += roundings * form.smallest * self._sum(np.abs(weights))
 
-    def certain(self, error: float) -> None:
-        """An error that may be shared, not independent."""
-        self._certain += error
+    def certain(self, errors: Array) -> None:
+        """Errors that may be shared, not independent."""
+        self._certain += self._sum(errors)
 
     @property
-    def bound(self) -> float:
-        return LAMBDA * float(np.sqrt(self._squares)) + self._certain
+    def bound(self) -> Any:
+        """Of each sum."""
+        return LAMBDA * np.sqrt(self._squares) + self._certain
+
+    def _sum(self, entries: Array) -> Any:
+        return np.sum(entries, axis=self._axis)
 
 
 # --- Homogeneity -------------------------------------------------------------------------------
@@ -266,56 +278,54 @@ def _required(array: Array | None) -> Array:
 # --- Normalization -----------------------------------------------------------------------------
 
 
-def stretching(layer: Layer) -> tuple[Array, Bounded]:
+def stretching(layer: Layer, back: BackError | None = None) -> tuple[Array, Bounded]:
     """<W, dC/dW> of each unit (batch norm) or <W, dC/dW> + <b, dC/db> of the layer (layer norm), and
     what epsilon leaves of it.
+
+    Args:
+        layer: a hidden one.
+        back: its :func:`back_error`, where that is at hand.
 
     Raises:
         ValueError: the layer has no normalization.
     """
     norm = normalization(layer)
-    u, upstream = layer.outputs, layer.outputs_gradient
+    u = layer.outputs
     centred = u - u.mean(axis=norm.axis, keepdims=True)
     variance = np.square(centred).mean(axis=norm.axis, keepdims=True)
     kept = norm.epsilon / (variance + norm.epsilon)
     normalized = centred / np.sqrt(variance + norm.epsilon)
     units = kept * norm.scale * normalized * _required(layer.z_gradient)
-    own = layer.kernel * layer.kernel_gradient
-    shared, rounded = _back_error(layer)
-    sums = _Sums.of(layer)
-    shift = np.abs(u - centred - (layer.bias if norm.axis == 0 else 0.0))
-    if norm.axis == 1:
-        got = np.asarray(np.sum(own) + _inner(layer.bias, layer.bias_gradient))
-        budget = Budget()
-        budget.product(layer.kernel, *sums.kernel_gradient, layer.form)
-        budget.product(layer.bias, *sums.bias_gradient, layer.form)
-        budget.product(upstream, *sums.outputs, layer.form)
-        budget.entries(u, rounded, layer.form)
-        budget.certain(float(np.sum((np.abs(centred) + shift) * shared)))
-        return got, Bounded(np.sum(units), budget.bound, layer.form)
-    errors = []
-    for unit in range(u.shape[-1]):
-        budget = Budget()
-        value, squares, terms = sums.kernel_gradient
-        budget.product(layer.kernel[:, unit], value[:, unit], squares[:, unit], terms, layer.form)
-        value, squares, terms = sums.outputs
-        budget.product(upstream[:, unit], value[:, unit], squares[:, unit], terms, layer.form)
-        budget.entries(u[:, unit] - layer.bias[unit], rounded[:, unit], layer.form)
-        reach = np.abs(centred[:, unit]) + shift[:, unit]
-        budget.certain(float(np.sum(reach * shared[:, unit])))
-        errors.append(budget.bound)
-    return own.sum(axis=0), Bounded(units.sum(axis=0), np.array(errors), layer.form)
+    per_unit = norm.axis == 0
+    over = 0 if per_unit else None
+    got = np.sum(layer.kernel * layer.kernel_gradient, axis=over)
+    sums, form = _Sums.of(layer), layer.form
+    budget = Budget(over)
+    budget.product(layer.kernel, *sums.kernel_gradient, form)
+    budget.product(layer.outputs_gradient, *sums.outputs, form)
+    if not per_unit:
+        got = got + _inner(layer.bias, layer.bias_gradient)
+        budget.product(layer.bias, *sums.bias_gradient, form)
+    shared, rounded = back or back_error(layer)
+    budget.entries(u - layer.bias if per_unit else u, rounded, form)
+    shift = np.abs(u - centred - (layer.bias if per_unit else 0.0))
+    budget.certain((np.abs(centred) + shift) * shared)
+    return np.asarray(got), Bounded(np.sum(units, axis=over), budget.bound, form)
 
 
-def shifting(layer: Layer) -> tuple[Array, Bounded]:
+def shifting(layer: Layer, back: BackError | None = None) -> tuple[Array, Bounded]:
     """dC/db of each unit before batch norm, or the sum over units of dC/du of each example before layer
     norm; 0 but for rounding.
+
+    Args:
+        layer: a hidden one.
+        back: its :func:`back_error`, where that is at hand.
 
     Raises:
         ValueError: the layer has no normalization.
     """
     norm = normalization(layer)
-    shared, rounded = _back_error(layer)
+    shared, rounded = back or back_error(layer)
     upstream = layer.outputs_gradient
     certain = shared.sum(axis=norm.axis)
     form = layer.form
@@ -343,7 +353,7 @@ def normalization(layer: Layer) -> Normalization:
     return layer.norm
 
 
-def _back_error(layer: Layer) -> tuple[Array, Array]:
+def back_error(layer: Layer) -> BackError:
     """Of dC/du: the normalization's own errors, at most; and the values whose rounding to the layer's
     format comes on top of them, 0 where that is the normalization's own format."""
     expected = normalization_back(layer, lambda array, form: Bounded(array, form=form))[0]

@@ -41,6 +41,11 @@ Array = npt.NDArray[np.float64]
 Lift = Callable[[Any, Format], Any]
 
 
+def bounded(array: Any, form: Format) -> Bounded:
+    """The lift to running error analysis."""
+    return Bounded(array, form=form)
+
+
 @dataclass(frozen=True)
 class Step:
     """A tensor of a pass, and the formula that gives it from tensors before it.
@@ -64,7 +69,7 @@ class Step:
 
     def expected(self) -> Bounded:
         """The formula's value and bound, the last rounding and what underflows included."""
-        found = self.formula(lambda array, form: Bounded(array, form=form))
+        found = self.formula(bounded)
         last = self.form.roundoff * np.abs(found.value) + (self.terms + 1.0) * self.form.smallest
         return Bounded(found.value, found.error + last, self.form)
 
@@ -171,8 +176,9 @@ def compared(
             continue
         # An entry has all its digits only this far from the smallest number; one that does not
         # may differ, and so may then all that follow from it.
-        least = min(after.smallest_term, before.smallest_term / ratio)
-        exact = exact and least >= after.form.smallest / after.form.roundoff
+        if exact:
+            least = min(after.smallest_term, before.smallest_term / ratio)
+            exact = least >= after.form.smallest / after.form.roundoff
         was, now = before.expected(), after.expected()
         lost = ratio * (before.terms + 1.0) * before.form.smallest
         error = np.zeros_like(now.error) if exact else was.error + now.error + lost
@@ -372,16 +378,18 @@ def _through_normalization(layer: Layer, name: str) -> Iterator[Step]:
         ("scale gradient", norm.scale_gradient),
         ("shift gradient", norm.shift_gradient),
     )
+    # All three come from one computation, done once per kind of array.
+    back = functools.lru_cache(maxsize=1)(functools.partial(normalization_back, layer))
     for part, (what, value) in enumerate(tensors):
         yield Step(
             f"{name}, {what}",
             value,
-            functools.partial(_normalization_part, layer, part),
+            functools.partial(_part, back, part),
             form,
             layer.outputs.size * reach,
             () if layer.z_gradient is None else (layer.z_gradient / reach,),
         )
 
 
-def _normalization_part(layer: Layer, part: int, lift: Lift) -> Any:
-    return normalization_back(layer, lift)[part]
+def _part(back: Callable[[Lift], Sequence[Any]], part: int, lift: Lift) -> Any:
+    return back(lift)[part]

@@ -121,6 +121,17 @@ def test_batch_norm_leaves_what_epsilon_leaves(seed: int) -> None:
             assert np.any(got != expected.value)
 
 
+def test_the_normalizations_own_errors_may_be_given() -> None:
+    """Bounds are the same as where they are computed for each identity."""
+    for layer in network_pass("batch").layers[:-1]:
+        back = invariants.back_error(layer)
+        for identity in (invariants.stretching, invariants.shifting):
+            (_, alone), (_, given) = identity(layer), identity(layer, back)
+            np.testing.assert_array_equal(alone.error, given.error)
+            assert given.error.shape == (layer.kernel.shape[1],)
+            assert given.error.min() > 0.0
+
+
 def test_another_epsilon_or_a_missing_term_is_seen() -> None:
     """Epsilon 1e-3 (1 + 1e-2) in the forward pass; a backward pass that takes the variance as given."""
     layer = network_pass("batch").layers[0]
