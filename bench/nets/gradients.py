@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,19 +21,33 @@ from bench.theory.rounding import Format
 keras = tf.keras
 Array = npt.NDArray[Any]
 
+#: The loss, the probe's outputs, and the gradients of outputs and variables.
+Pass = tuple[Any, list[Any], Any]
+
 
 class Probe:
-    """A cell's network, looked at in eager mode: nothing is compiled, one build serves all its cells.
+    """A cell's network, of which one build serves all its cells.
+
+    It is run eagerly, operation by operation, unless ``traced``: TensorFlow takes as long to trace and
+    optimize it as for the eager passes of three starts (depth 3) to five (depth 50 with batch norm),
+    and then a pass costs next to nothing.
 
     Args:
         cell: the network; its initial values and clipping are named later.
         form: the format in which its hidden layers compute.
         output_form: that of its logits and variables.
         seen: takes every array that TensorFlow gives, and gives it back.
+        traced: whether passes run as one ``tf.function``.
     """
 
     def __init__(
-        self, cell: Cell, *, form: Format, output_form: Format, seen: Callable[[Any], Array]
+        self,
+        cell: Cell,
+        *,
+        form: Format,
+        output_form: Format,
+        seen: Callable[[Any], Array],
+        traced: bool = False,
     ) -> None:
         self.cell = cell
         self._form, self._output_form, self._seen = form, output_form, seen
@@ -54,10 +68,13 @@ class Probe:
             ],
         )
         self._spare: Sequence[Any] = ()
+        self._held: dict[tuple[int, bool], tuple[Array, Array]] = {}
+        self._trace: Any = self._traceable() if traced else None
 
     def reset(self, cell: Cell, seed: int) -> None:
         """Initial values of (cell, seed); scales and shifts of normalizations are drawn from 0.5..1.5
         and -0.5..0.5, because at Keras' 1 and 0 a layer that forgot them would pass."""
+        self._held.clear()
         self._network.reset(cell, seed)
         for index, norm in enumerate(self._norms):
             units = norm.gamma.shape[0]
@@ -72,19 +89,17 @@ class Probe:
             pixels: (n, 784), values that the format has.
             labels: integers (n,).
         """
-        inputs = self._inputs(pixels)
+        inputs, labels = self._inputs(pixels), tf.constant(np.asarray(labels, np.int32))
         variables = self._network.model.trainable_variables
-        depth = self.cell.hidden_layers
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(inputs)
-            outputs = self._probe(inputs, training=True)
-            outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-            value = self._loss(tf.constant(labels), outputs[-1])
-            losses = [value * tf.constant(factor, value.dtype) for factor in factors]
-        forward = [self._array(tensor) for tensor in (inputs, *outputs)]
-        traces = []
-        for scaled in losses:
-            found = tape.gradient(scaled, [outputs, list(variables)])
+        passes = self._traced_passes if self._trace is not None else self._eager_passes
+        traces: list[Trace] = []
+        forward: list[Array] = []
+        before = None
+        for value, outputs, found in passes(inputs, labels, factors):
+            if outputs is not before:  # the first is noted; that others agree, the checks see to
+                take = self._seen if before is None else np.asarray
+                forward = [_wide(take(tensor.numpy())) for tensor in (inputs, *outputs)]
+                before = outputs
             backward = [None, *map(self._array, found[0])]
             by_variable = {
                 id(variable): self._array(gradient)
@@ -94,7 +109,7 @@ class Probe:
                 Trace(
                     layers=[
                         self._layer(index, forward, backward, by_variable)
-                        for index in range(depth + 1)
+                        for index in range(self.cell.hidden_layers + 1)
                     ],
                     activation=self.cell.activation,
                     loss=float(self._seen(value.numpy()).reshape(())),
@@ -102,6 +117,47 @@ class Probe:
                 )
             )
         return traces
+
+    def _eager_passes(self, inputs: Any, labels: Any, factors: Sequence[float]) -> Iterator[Pass]:
+        """One forward pass, and as many backward ones as there are factors."""
+        variables = list(self._network.model.trainable_variables)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            outputs = self._outputs(inputs)
+            value = self._loss(labels, outputs[-1])
+            losses = [value * tf.constant(factor, value.dtype) for factor in factors]
+        for scaled in losses:
+            yield value, outputs, tape.gradient(scaled, [outputs, variables])
+
+    def _traced_passes(self, inputs: Any, labels: Any, factors: Sequence[float]) -> Iterator[Pass]:
+        """Both passes for each of the factors."""
+        for factor in factors:
+            yield self._trace(inputs, labels, tf.constant(factor, inputs.dtype))
+
+    def _traceable(self) -> Any:
+        """Both passes as a ``tf.function``, traced once for batches of all sizes."""
+        variables = list(self._network.model.trainable_variables)
+        (pixels,) = self._network.model.inputs
+        signature = [
+            tf.TensorSpec(pixels.shape, pixels.dtype),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([], pixels.dtype),
+        ]
+
+        @tf.function(input_signature=signature, autograph=False)
+        def trace(inputs: Any, labels: Any, factor: Any) -> Pass:
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = self._outputs(inputs)
+                value = self._loss(labels, outputs[-1])
+                scaled = value * factor
+            return value, outputs, tape.gradient(scaled, [outputs, variables])
+
+        return trace
+
+    def _outputs(self, inputs: Any) -> list[Any]:
+        outputs = self._probe(inputs, training=True)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
     def clip(self, cell: Cell, gradients: Sequence[Array]) -> list[Array]:
         """What the cell's optimizer makes of gradients, given in the order of the variables."""
@@ -118,7 +174,7 @@ class Probe:
 
     def _array(self, tensor: Any) -> Array:
         """float64; the bits are noted before."""
-        return self._seen(tensor.numpy()).astype(np.float64)
+        return _wide(self._seen(tensor.numpy()))
 
     def _layer(
         self,
@@ -170,11 +226,27 @@ class Probe:
         )
 
     def _used(self, variable: Any, *, hidden: bool) -> Array:
-        """The variable as its layer computes with it: mixed precision casts it first."""
-        value = tf.convert_to_tensor(variable)
-        name = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
-        low = name.get(self.cell.precision)
-        return self._array(tf.cast(value, low) if hidden and low is not None else value)
+        """The variable as its layer computes with it: mixed precision casts it first.
+
+        Passes change no variable, so each is read once after a :meth:`reset`.
+        """
+        key = id(variable), hidden
+        if key not in self._held:
+            low = _LOW.get(self.cell.precision) if hidden else None
+            value = tf.convert_to_tensor(variable)
+            bits = (value if low is None else tf.cast(value, low)).numpy()
+            self._held[key] = bits, _wide(bits)
+        bits, wide = self._held[key]
+        self._seen(bits)
+        return wide
+
+
+#: What mixed precision computes in.
+_LOW = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float64)
 
 
 def _given(gradient: Array | None) -> Array:

@@ -27,6 +27,7 @@ of its first infinity is shown to be that large.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,9 @@ BATCH, CNN_BATCH = 40, 4
 LOSS_SCALE = {"mixed_float16": 1024.0}
 DOUBLING, MULTIPLICATION = 8.0, 3.0
 
+#: From so many on, tracing a network once is cheaper than running each of its starts eagerly.
+MANY_STARTS = 6
+
 #: Digits that a pixel keeps: those which bfloat16 has, so that all precisions see the same images.
 _PIXEL_UNIT = 2.0**-7
 
@@ -73,6 +77,7 @@ def checks(tier: str) -> list[Check]:
     ]
 
 
+@functools.cache
 def networks(tier: str) -> dict[Cell, list[Cell]]:
     """Network -> its cells in the tier's five grids that differ in what a first pass depends on."""
     found: dict[Cell, dict[Cell, None]] = {}
@@ -94,6 +99,11 @@ def _network(cell: Cell) -> Cell:
     return msgspec.structs.replace(
         cell, initializer="zeros", bias=0.0, clipping="none", input_scale=1.0
     )
+
+
+def _start(cell: Cell) -> Cell:
+    """The cell that stands for all that differ in clipping alone."""
+    return msgspec.structs.replace(cell, clipping="none")
 
 
 def _subject(network: Cell) -> str:
@@ -124,6 +134,7 @@ def run(check: Check, lab: Lab) -> Iterable[Deviation]:
         form=form,
         output_form=own,
         seen=lab.seen,
+        traced=len({_start(cell) for cell in cells}) >= MANY_STARTS,
     )
     return _Passes(probe, check, lab).of(cells)
 
@@ -146,8 +157,7 @@ class _Passes:
         """Cells with one start share their passes."""
         starts: dict[Cell, list[Cell]] = {}
         for cell in cells:
-            start = msgspec.structs.replace(cell, clipping="none")
-            starts.setdefault(start, []).append(cell)
+            starts.setdefault(_start(cell), []).append(cell)
         applicable = 0
         for start, clipped in starts.items():
             self._probe.reset(start, self._check.seed)
@@ -279,14 +289,16 @@ def clipping_deviations(
 
 
 def _normalizations(name: str, trace: Trace) -> Iterator[Deviation]:
+    hidden = trace.layers[:-1]
+    back = [invariants.back_error(layer) for layer in hidden]
     for what, identity in (
         ("stretching", invariants.stretching),
         ("shifting", invariants.shifting),
     ):
         yield _worst(
             [
-                deviation(f"{name}, {what}, layer {index + 1}", *identity(layer))
-                for index, layer in enumerate(trace.layers[:-1])
+                deviation(f"{name}, {what}, layer {index + 1}", *identity(layer, error))
+                for index, (layer, error) in enumerate(zip(hidden, back, strict=True))
             ]
         )
 

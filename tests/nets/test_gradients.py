@@ -22,8 +22,8 @@ CELLS = [
 ]
 
 
-def look(cell: Cell, factors: Any = (1.0,)) -> Any:
-    probe = Probe(cell, form=FLOAT32, output_form=FLOAT32, seen=np.asarray)
+def look(cell: Cell, factors: Any = (1.0,), *, traced: bool = False) -> Any:
+    probe = Probe(cell, form=FLOAT32, output_form=FLOAT32, seen=np.asarray, traced=traced)
     probe.reset(cell, 0)
     pixels = np.random.default_rng(0).integers(0, 128, (12, 784)) / 128
     return probe, probe.look(pixels, LABELS, factors)
@@ -59,6 +59,33 @@ def test_the_loss_may_be_multiplied() -> None:
     for one, two in zip(single.layers, double.layers, strict=True):
         np.testing.assert_array_equal(2 * one.kernel_gradient, two.kernel_gradient)
         np.testing.assert_array_equal(one.outputs, two.outputs)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id(("depth",)))
+def test_a_traced_pass_is_the_eager_one(cell: Cell) -> None:
+    """Every tensor to rounding, for each factor; a batch of another size needs no other trace."""
+    factors = (1.0, 8.0)
+    _, eager = look(cell, factors)
+    probe, traced = look(cell, factors, traced=True)
+    for one, other in zip(eager, traced, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-6)
+        for here, there in zip(one.layers, other.layers, strict=True):
+            for name, value in vars(here).items():
+                if isinstance(value, np.ndarray):
+                    near = 1e-5 * float(np.abs(value).max())
+                    np.testing.assert_allclose(getattr(there, name), value, rtol=0, atol=near)
+    (half,) = probe.look(np.zeros((6, 784)), LABELS[:6])
+    assert half.layers[-1].outputs.shape == (6, 10)
+    assert probe._trace.experimental_get_tracing_count() == 1
+
+
+def test_another_start_is_read_anew() -> None:
+    """Variables are read once after each reset, not once for all."""
+    probe, (before,) = look(CELLS[0])
+    probe.reset(CELLS[0], 1)
+    (after,) = probe.look(np.zeros((12, 784)), LABELS)
+    for one, other in zip(before.layers, after.layers, strict=True):
+        assert not np.array_equal(one.kernel, other.kernel)
 
 
 def test_gradients_are_clipped_by_the_cells_optimizer() -> None:
