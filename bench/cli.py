@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.environment import NUMPY_THREADS
-from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
 from bench.find import find_folder, find_run, is_upgrade
 from bench.run import REPORT, read_run, write_atomically
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process if None.
 
     Returns:
-        the exit code: 0 nothing regressed, 1 regressed, 2 trouble, no word on TensorFlow.
+        the exit code: 0 nothing regressed, 1 regressed, 2 trouble, no word on TensorFlow, 3 undecided.
     """
     # Records are trees without cycles: collecting finds nothing in them and takes half of the time.
     collecting = gc.isenabled()
@@ -99,7 +99,8 @@ def report(arguments: argparse.Namespace) -> int:
     if is_upgrade(folder):
         from bench.upgrade_commands import report as report_upgrade
 
-        return report_upgrade(folder, arguments.output)
+        code = report_upgrade(folder, arguments.output)
+        return allowed(code, undecided=arguments.allow_undecided)
     from bench.report.files import write_reports
     from bench.report.markdown import full_report
     from bench.report.terminal import summary_lines
@@ -109,13 +110,14 @@ def report(arguments: argparse.Namespace) -> int:
     run = read_run(folder)
     baseline = baseline_for(arguments.baselines, run)
     judgements = judge_with_claims(run, baseline)
+    code = exit_code(judgements, run, allow_undecided=arguments.allow_undecided)
     seconds = run.environment.run.get("total_sec")
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
     if arguments.output:  # away from the run's folder, and so without its figures
         text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
         if arguments.output == "-":
             print(text, end="")
-            return exit_code(judgements, run)
+            return code
         path = Path(arguments.output)
         write_atomically(path, text.encode())
     else:
@@ -125,20 +127,20 @@ def report(arguments: argparse.Namespace) -> int:
         path = run.path / REPORT
     lines = summary_lines(run, judgements, baseline=baseline, report=path, total_sec=total_sec)
     print("\n".join(lines))
-    return exit_code(judgements, run)
+    return code
 
 
 def compare(arguments: argparse.Namespace) -> int:
     """Judges run B with run A in the place of the baseline."""
     from bench.report.comparison import compare_runs
-    from bench.verdict.baseline import baseline_from_run
+    from bench.report.upgrade_sides import said
     from bench.verdict.judgement import Verdict
-    from bench.verdict.judging import judge_with_claims
-    from bench.verdict.ladder import exit_code
+    from bench.verdict.upgrade import Measured, conclude
 
     before = find_run(arguments.a, arguments.results)
     after = find_run(arguments.b, arguments.results)
-    judgements = judge_with_claims(after, baseline_from_run(before))
+    found = conclude(Measured(path=after.path, sides={}, old=before, new=after))
+    judgements = found.judgements
     shared = before.checks.keys() & after.checks.keys()
     if not shared and all(judgement.verdict is Verdict.NEW for judgement in judgements):
         raise BenchError(
@@ -147,13 +149,18 @@ def compare(arguments: argparse.Namespace) -> int:
             hint="compare runs of the same suites",
         )
     text, warnings = compare_runs(
-        before, after, judgements, everything=arguments.all, form=arguments.format
+        before,
+        after,
+        judgements,
+        conclusion=f"{found.answer.value.capitalize()}: {said(found.because)}",
+        everything=arguments.all,
+        form=arguments.format,
     )
     print(text, end="")
     if arguments.format == "csv":
         for warning in warnings:
             print(f"bench: warning: {warning}", file=sys.stderr)
-    return exit_code(judgements, after)
+    return allowed(found.exit_code, undecided=arguments.allow_undecided)
 
 
 def merge(arguments: argparse.Namespace) -> int:
@@ -273,11 +280,12 @@ def baseline_check(arguments: argparse.Namespace) -> int:
 
 def grids(arguments: argparse.Namespace) -> int:
     """Lists the cells of a tier."""
-    from bench.grid import GRIDS, TIERS
+    from bench.grid import TIERS
+    from bench.upgrade_grids import UPGRADE_GRIDS
 
-    if arguments.grid and arguments.grid not in GRIDS:
-        raise BenchError(f"no grid {arguments.grid!r}", hint=f"one of {', '.join(GRIDS)}")
-    wanted = [GRIDS[arguments.grid]] if arguments.grid else list(GRIDS.values())
+    if arguments.grid and arguments.grid not in UPGRADE_GRIDS:
+        raise BenchError(f"no grid {arguments.grid!r}", hint=f"one of {', '.join(UPGRADE_GRIDS)}")
+    wanted = [UPGRADE_GRIDS[arguments.grid]] if arguments.grid else list(UPGRADE_GRIDS.values())
     for grid in wanted:
         cells = grid.cells(arguments.tier)
         seeds = TIERS[arguments.tier].seeds

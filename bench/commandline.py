@@ -10,7 +10,10 @@ from typing import Any
 from bench.cell import AXES, Cell, known_values
 
 _DEFAULT = Cell()
-_EXIT = "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble"
+_EXIT = (
+    "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble; "
+    "3 undecided, or nothing compared"
+)
 
 
 def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
@@ -57,6 +60,7 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     )
     _run(report)
     report.add_argument("--output", metavar="FILE", help="write here; - is standard output")
+    _allow_undecided(report)
     _results(report)
     _baselines(report)
 
@@ -71,6 +75,7 @@ def build_parser(handlers: Any, *, version: str) -> argparse.ArgumentParser:
     compare.add_argument("b", metavar="B", help="what is judged")
     compare.add_argument("--all", action="store_true", help="list identical cells too")
     compare.add_argument("--format", choices=("markdown", "csv", "json"), default="markdown")
+    _allow_undecided(compare)
     _results(compare)
 
     merge = _add(
@@ -238,7 +243,16 @@ def _measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="where environments are kept (default: the cache)"
     )
+    _allow_undecided(parser)
     _placing(parser)
+
+
+def _allow_undecided(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-undecided",
+        action="store_true",
+        help="exit with 0 where that would be 3, undecided",
+    )
 
 
 def _placing(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
-"""Copy: a replica trained again from initial weights moved by one unit in the last place.
+"""Copy: a replica trained again with its weights moved by one unit in the last place.
 
 How far copies part from their replica is how far rounding alone takes this network: the envelope that a
-difference between two TensorFlow versions is held against.
+difference between two TensorFlow versions is held against. They are moved at the start or, where two
+trainings have the same bits up to some step, there: what parted later can have grown no longer.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import msgspec
 
 from bench.cell import Cell
 from bench.lines import Lines
-from bench.record import Crash, Tensors
+from bench.record import Crash, Flow, Tensors
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One copy of a replica. Only the steps of its trajectory are trained."""
+    """One copy of a replica, trained and evaluated as that is."""
 
     cell: Cell
     seed: int
     number: int
     """From 0; names the random moves."""
+    moved_at: int = 0
+    """The step before which, and before the next one, weights are moved; the number of steps is the
+    end."""
 
 
 class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +34,13 @@ class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Loss of the first steps, little-endian float32; base64 in JSON. Empty if it crashed."""
     tensors: Tensors | None = None
     """As the replica's record has them."""
+    ends: Tensors | None = None
+    """As the replica's record has them. None of a copy that was not trained to the end."""
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    diverged_step: int | None = None
+    end: Flow | None = None
+    """All as a record has them."""
     crash: Crash | None = None
     total_sec: float = 0.0
 

@@ -31,12 +31,15 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Only ever true on a GPU."""
     threads: int
     """Per worker."""
+    fpmath: str = ""
+    """oneDNN's fast-math mode, such as ``bf16``: what it may round float32 to; empty if to nothing."""
 
     @property
     def environment_class(self) -> str:
         """For instance ``cpu-avx512_bf16-onednn-1thread``."""
         parts = [self.device, re.sub(r"[^a-z0-9_]+", "_", self.isa.lower())]
         parts += [name for name in ("onednn", "xla", "tf32") if getattr(self, name)]
+        parts += [f"{re.sub(r'[^a-z0-9_]+', '_', self.fpmath)}math"] if self.fpmath else []
         return "-".join([*parts, f"{self.threads}thread{'s' if self.threads > 1 else ''}"])
 
 

@@ -27,4 +27,9 @@ class BenchError(Exception):
 EXIT_OK = 0  #: nothing regressed
 EXIT_REGRESSED = 1  #: regressed, changed, crashed or claim violated
 EXIT_TROUBLE = 2  #: usage, broken input or infrastructure: says nothing about TensorFlow
-EXIT_UNDECIDED = 3  #: of an upgrade: nothing speaks against it, and something was not decided
+EXIT_UNDECIDED = 3  #: nothing speaks against it, and something was not decided or nothing compared
+
+
+def allowed(code: int, *, undecided: bool) -> int:
+    """The exit code of a user to whom undecided may be as good as decided."""
+    return EXIT_OK if undecided and code == EXIT_UNDECIDED else code

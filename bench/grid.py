@@ -1,6 +1,6 @@
 """Grids: which cells are trained at which tier. Every tier contains the one below it.
 
-The five grids of :data:`GRIDS` make up the suites' quick tier; :mod:`bench.upgrade_grids` has others.
+The five grids of :data:`GRIDS` are about gradients; :mod:`bench.upgrade_grids` has four about parts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ class Tier:
     name: str
     seeds: int
     purpose: str
+    one_first: bool = False
+    """Whether seeds beyond the first are trained only where bits differ from the baseline's."""
 
 
 TIERS: Mapping[str, Tier] = {
     tier.name: tier
     for tier in (
-        Tier("quick", 3, "pull requests"),
+        Tier("quick", 5, "pull requests", one_first=True),
         Tier("standard", 5, "nightly, or an upgrade"),
         Tier("full", 10, "a release, or a GPU"),
     )
@@ -43,7 +45,6 @@ class Grid:
         question: what the table answers, one sentence.
         axes: the axes that define the grid; they appear in every id.
         added: the cells that each tier adds to those of the tiers below it.
-        suites_from: the lowest tier at which the suites train it.
     """
 
     name: str
@@ -51,7 +52,6 @@ class Grid:
     question: str
     axes: tuple[str, ...]
     added: Mapping[str, Sequence[Cell]]
-    suites_from: str = "quick"
 
     def cells(self, tier: str) -> dict[str, Cell]:
         """The tier's cells by id, in a stable order.
@@ -65,15 +65,6 @@ class Grid:
         upto = names[: names.index(tier) + 1]
         cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in upto)
         return {cell.id(self.axes): cell for cell in cells}
-
-    def suite_cells(self, tier: str) -> dict[str, Cell]:
-        """Those of :meth:`cells` that the suites train: none below ``suites_from``.
-
-        Raises:
-            BenchError: no such tier.
-        """
-        cells, names = self.cells(tier), list(TIERS)
-        return cells if names.index(tier) >= names.index(self.suites_from) else {}
 
 
 def product(**axes: Sequence[Any]) -> Iterator[Cell]:

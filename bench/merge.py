@@ -131,7 +131,8 @@ def _refuse_other_plans(shards: Sequence[Shard]) -> None:
     hints = {
         "tier": "merge runs of one --tier",
         "device": "merge runs on one --device",
-        "seeds": "give all shards the same --seeds",
+        "seeds": "give all shards the same --seeds, and --all-seeds or not",
+        "further": "give all shards the same --seeds, and --all-seeds or not",
         "decide": "give all shards the same --decide, or none",
     }
     for shard in shards[1:]:

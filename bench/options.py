@@ -23,6 +23,17 @@ def add_options(parser: pytest.Parser) -> None:
     )
     what.addoption("--seeds", type=int, metavar="N", help="seeds per cell (default: the tier's)")
     what.addoption(
+        "--all-seeds",
+        action="store_true",
+        help="train every seed, as a baseline needs; the quick tier's default: the others only of "
+        "cells whose bits differ from the baseline under the first",
+    )
+    what.addoption(
+        "--allow-undecided",
+        action="store_true",
+        help="exit with 0 where that would be 3: cells are undecided, or nothing was compared",
+    )
+    what.addoption(
         "--decide",
         type=int,
         nargs="?",

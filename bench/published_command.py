@@ -27,6 +27,7 @@ def published(arguments: argparse.Namespace) -> int:
     options = Options(
         tier=tier,
         seeds=None,
+        all_seeds=True,
         decide=0,
         results=arguments.results,
         run=run_folder(

@@ -196,10 +196,11 @@ class Bench:
                 flag = name.replace("_", "-")
                 raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
         limit = option.memory_limit
-        whole = sum(len(grid.suite_cells(option.tier)) for grid in UPGRADE_GRIDS.values())
+        whole = sum(len(grid.cells(option.tier)) for grid in UPGRADE_GRIDS.values())
         return Options(
             tier=option.tier,
             seeds=option.seeds,
+            all_seeds=option.all_seeds,
             decide=option.decide or 0,
             results=option.results,
             run=self._folder,
@@ -317,7 +318,11 @@ class Bench:
                 total_sec=self.session.total_sec,
             )
         if session.exitstatus == EXIT_OK:
-            session.exitstatus = exit_code(self.session.judgements, self.session.run)
+            session.exitstatus = exit_code(
+                self.session.judgements,
+                self.session.run,
+                allow_undecided=self._config.option.allow_undecided,
+            )
 
     @property
     def _nothing_measured(self) -> bool:

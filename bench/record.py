@@ -16,10 +16,11 @@ from bench.cell import Cell
 from bench.lines import Lines
 from bench.measure.histogram import Histogram
 
-SCHEMA = 2
+SCHEMA = 3
 
-#: Schemas that this version reads: 1 had no ``tensors`` and no ``recipe``.
-READABLE = (1, 2)
+#: Schemas that this version reads: 1 had no ``tensors`` and no ``recipe``; 2 kept the losses of 200
+#: steps, and neither ``states`` nor ``ends``.
+READABLE = (1, 2, 3)
 
 Outcome = Literal["trained", "diverged", "crashed", "absent"]
 
@@ -137,7 +138,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     test accuracy and loss. Empty if crashed."""
     trajectory: bytes = b""
     """Loss of the first steps, little-endian float32; base64 in JSON."""
+    states: bytes = b""
+    """Little-endian uint32: a hash of all variables before each of
+    :func:`bench.measure.trajectory.marks`; base64 in JSON."""
     tensors: Tensors | None = None
+    ends: Tensors | None = None
+    """Fingerprints before the first step and after the last one: of all variables, and of the logits of
+    all test images in inference mode."""
     recipe: int = 1
     """:data:`bench.cell.RECIPE` of the code that trained it."""
     start: Flow | None = None

@@ -2,7 +2,7 @@
 
 The script comes from :mod:`bench.report.reproducer`; it prints numbers, with what rounding explains of
 each: FACTOR times the largest change that its copies show up to step 2t + 1, and at least FACTOR
-units in the last place (:func:`bench.verdict.envelope.rounding_factor` derives the factor). A number
+units in the last place (:func:`bench.verdict.departures.rounding_factor` derives the factor). A number
 shows a change if the two versions differ in it by more than the rounding of both, under each of
 :data:`SEEDS` seeds. As the envelope of :mod:`bench.verdict.envelope` has it, rounding alone does that
 with a probability of at most ``risk(COPIES * SEEDS, SEEDS)``.
@@ -33,7 +33,8 @@ from bench.errors import BenchError
 from bench.measure.trajectory import LENGTH
 from bench.report.reproducer import FEWEST_STEPS
 from bench.report.reproducer_body import COPIES
-from bench.verdict.envelope import LOOK_AHEAD, risk
+from bench.verdict.differences import LOOK_AHEAD
+from bench.verdict.envelope import risk
 from bench.verdict.judgement import Judgement
 
 Array = npt.NDArray[np.float64]

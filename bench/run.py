@@ -54,6 +54,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """True if options left out cells of the tier: their absence is then no finding."""
     decide: int = 0
     """Seeds up to which undecided cells are given more; 0: none are."""
+    further: list[int] = []
+    """Seeds that cells get beside ``seeds`` if their bits differ from those that they are compared
+    with."""
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

@@ -30,7 +30,7 @@ class Selection:
         known = {
             name
             for grid in UPGRADE_GRIDS.values()
-            for id_ in grid.suite_cells(tier)
+            for id_ in grid.cells(tier)
             for name in (id_, f"{grid.name}/{id_}")
         }
         for name in sorted(self._ids - known):
@@ -43,7 +43,7 @@ class Selection:
 
     def of(self, grid: Grid) -> dict[str, Cell]:
         """The grid's selected cells by id, in the grid's order."""
-        cells = grid.suite_cells(self._tier)
+        cells = grid.cells(self._tier)
         for wanted in self._wanted:
             cells = select(cells, wanted)
         if not self._ids:

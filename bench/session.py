@@ -40,6 +40,8 @@ class Options:
 
     tier: str
     seeds: int | None
+    all_seeds: bool
+    """Whether all seeds are trained, also of cells whose bits do not differ."""
     decide: int
     """Seeds up to which undecided cells are given more; 0: none are."""
     results: Path
@@ -145,10 +147,14 @@ class Session:
     ) -> None:
         self.options = options
         self._lock = lock
+        seeds = list(range(options.seeds or TIERS[options.tier].seeds))
+        compared = options.baselines is not None or options.against is not None
+        first = 1 if compared and TIERS[options.tier].one_first and not options.all_seeds else None
         self.plan = Plan(
             tier=options.tier,
             device=options.placement.device,
-            seeds=list(range(options.seeds or TIERS[options.tier].seeds)),
+            seeds=seeds[:first],
+            further=seeds[first:] if first else [],
             items=list(items),
             checks=list(checks),
             trials=list(trials),

@@ -35,7 +35,7 @@ def union_of_plans(plans: Sequence[Plan]) -> Plan:
     whole = {
         (grid.name, id_): place
         for grid in UPGRADE_GRIDS.values()
-        for place, id_ in enumerate(grid.suite_cells(first.tier))
+        for place, id_ in enumerate(grid.cells(first.tier))
     }
     unknown = len(whole)
     ordered = sorted(items, key=lambda name: (name[0], whole.get(name, unknown), name[1]))

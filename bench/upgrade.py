@@ -39,14 +39,13 @@ from bench.run import (
     Item,
     Plan,
     RunWriter,
-    StoredRun,
     write_atomically,
 )
 from bench.timings import SIDES, Side, Timings, Workload
 from bench.upgrade_folder import SAVING, SPEED, Description, claimed, read_upgrade
 from bench.upgrade_grids import UPGRADE_GRIDS
 from bench.verdict.speed import unsettled
-from bench.verdict.upgrade import Measured, SideFacts, further_copies, further_seeds
+from bench.verdict.upgrade import Measured, SideFacts, following
 
 #: What is measured, and can be left out.
 PARTS = ("cells", "checks", "saving", "speed")
@@ -109,8 +108,8 @@ class Options:
     data_sources: Sequence[str] = mnist.SOURCES
 
 
-def planned(options: Options) -> tuple[Plan, list[int]]:
-    """What each side's run plans, which is the first seed; and all seeds, for cells whose bits differ.
+def planned(options: Options) -> Plan:
+    """What each side's run plans: the first seed, and further ones for cells whose bits differ.
 
     Raises:
         BenchError: no such tier or grid, no seed, or options select no cell.
@@ -145,15 +144,15 @@ def planned(options: Options) -> tuple[Plan, list[int]]:
     if "cells" in options.skip:
         items = []
     seeds = list(range(options.seeds or TIERS[options.tier].seeds))
-    plan = Plan(
+    return Plan(
         tier=options.tier,
         device=options.placement.device,
         seeds=seeds[:1],
+        further=seeds[1:],
         items=items,
         checks=checks,
         selected=len(items) < len(every),
     )
-    return plan, seeds
 
 
 def left_out(options: Options) -> list[str]:
@@ -199,14 +198,13 @@ class UpgradeRun:
             KeyboardInterrupt: the same.
         """
         options = self._options
-        plan, seeds = planned(options)
+        plan = planned(options)
         data = mnist.load(directory=options.data_dir, sources=tuple(options.data_sources))
         with claimed(options.folder, self.description, resume=options.resume):
             train_pair(
                 self._runs,
                 self._built,
                 plan,
-                seeds,
                 placement=options.placement,
                 data=data,
                 stream=self._stream,
@@ -307,7 +305,6 @@ def train_pair(
     folders: Mapping[Side, Path],
     built: Mapping[Side, Built],
     plan: Plan,
-    seeds: Sequence[int],
     *,
     placement: Placement,
     data: mnist.Mnist,
@@ -321,7 +318,6 @@ def train_pair(
         folders: of each side's run; one that holds a run of the same plan is continued.
         built: both environments.
         plan: of both.
-        seeds: all of them.
         placement: of both sides together.
         data: the images.
         stream: where progress is shown.
@@ -364,7 +360,7 @@ def train_pair(
             data=description,
             cache_dir=mnist.cache_directory(),
             progress=progress,
-            follow=lambda old, new: _following(old, new, seeds),
+            follow=following,
         )
         try:
             pair.run()
@@ -375,10 +371,3 @@ def train_pair(
 
 def _done(writer: RunWriter) -> list[Task]:
     return [*writer.records, *writer.checks, *writer.copies]
-
-
-def _following(
-    old: StoredRun, new: StoredRun, seeds: Sequence[int]
-) -> tuple[Sequence[Task], Sequence[Task]]:
-    both = further_seeds(old, new, seeds)
-    return both if any(both) else ([], further_copies(old, new))

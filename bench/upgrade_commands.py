@@ -16,7 +16,14 @@ from pathlib import Path
 import msgspec
 
 from bench import mnist
-from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError
+from bench.errors import (
+    EXIT_OK,
+    EXIT_REGRESSED,
+    EXIT_TROUBLE,
+    EXIT_UNDECIDED,
+    BenchError,
+    allowed,
+)
 from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.environments import prepare, prepare_pair
@@ -63,7 +70,8 @@ def upgrade(arguments: argparse.Namespace) -> int:
         if is_upgrade(folder):
             say(f"to go on: the same command with --run {folder.name} --resume")
         raise
-    return tell(conclude(measured), total_sec=time.monotonic() - begin)
+    code = tell(conclude(measured), total_sec=time.monotonic() - begin)
+    return allowed(code, undecided=arguments.allow_undecided)
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
@@ -321,7 +329,8 @@ def matrix(arguments: argparse.Namespace) -> int:
         write_atomically(folder / "matrix.json", matrix_json(chain).encode())
     print(matrix_table(chain))
     codes = {found.exit_code for found in chain}
-    return next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)
+    worst = next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)
+    return allowed(worst, undecided=arguments.allow_undecided)
 
 
 def _common_python(sides: Sequence[Requested], asked: str) -> Interpreter | None:

@@ -1,7 +1,6 @@
 """Grids about the parts that users upgrade for: optimizers, convolution, precision, dropout.
 
-A comparison of two versions trains them at every tier, beside the five grids. The suites do from the
-standard tier on, so that their quick tier stays as short as it is.
+They are trained at every tier, beside the five grids of :mod:`bench.grid`.
 """
 
 from __future__ import annotations
@@ -75,7 +74,6 @@ OPTIMIZER = Grid(
             *_optimizers(["none"], [0.0], normalization=["batch"], steps=[600]),
         ],
     },
-    suites_from="standard",
 )
 
 
@@ -115,7 +113,6 @@ CONVOLUTION = Grid(
             ),
         ],
     },
-    suites_from="standard",
 )
 
 
@@ -156,7 +153,6 @@ PRECISION = Grid(
             *_precisions(architecture=["cnn"], filters=[8], batch=[50]),
         ],
     },
-    suites_from="standard",
 )
 
 
@@ -185,10 +181,9 @@ DROPOUT = Grid(
             ),
         ],
     },
-    suites_from="standard",
 )
 
-#: What a comparison of two versions trains.
+#: All grids: what the suites train, and a comparison of two versions.
 UPGRADE_GRIDS: Mapping[str, Grid] = {
     **GRIDS,
     **{grid.name: grid for grid in (OPTIMIZER, CONVOLUTION, PRECISION, DROPOUT)},

@@ -13,6 +13,7 @@ import numpy as np
 from bench.cell import Cell
 from bench.copies import Copy, CopyResult
 from bench.environment import Environment, Numerics
+from bench.measure.tensors import fingerprints
 from bench.outcomes import RECORDS
 from bench.record import RECORD_LINES, Crash, Flow, Record
 from bench.run import ENVIRONMENT, PLAN, Item, Plan, StoredRun, pretty
@@ -204,8 +205,22 @@ def moved(record: Record, by: Any) -> Record:
     return msgspec.structs.replace(record, trajectory=trajectory, digest=f"{record.digest[:-1]}x")
 
 
-def copied(record: Record, number: int = 0, *, by: float = 1e-6) -> CopyResult:
-    """A copy of a replica, whose losses differ by up to ``by``."""
-    part = by * np.random.default_rng([record.seed, number]).uniform(-1, 1, 20)
-    copy = Copy(cell=record.cell, seed=record.seed, number=number)
-    return CopyResult(copy=copy, trajectory=moved(record, part).trajectory)
+def copied(
+    record: Record, number: int = 0, *, by: float = 1e-6, whole: bool = True, **changes: Any
+) -> CopyResult:
+    """A copy of a replica, whose losses differ by up to ``by``; with ``whole`` also evaluated."""
+    size = len(record.trajectory) // 4
+    part = by * np.random.default_rng([record.seed, number]).uniform(-1, 1, size)
+    values: dict[str, Any] = {
+        "copy": Copy(cell=record.cell, seed=record.seed, number=number),
+        "trajectory": moved(record, part).trajectory,
+    }
+    if whole:
+        values |= {
+            "ends": fingerprints({0: {"nothing": np.ones(1)}}),
+            "test_accuracy": record.test_accuracy,
+            "test_loss": record.test_loss,
+            "diverged_step": record.diverged_step,
+            "end": record.end,
+        }
+    return CopyResult(**{**values, **changes})

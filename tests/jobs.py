@@ -29,12 +29,14 @@ class Job:
 
     folder: Path
     environment: dict[str, str]
+    options: tuple[str, ...] = ("--seeds", "3", "--all-seeds", "--allow-undecided")
+    """Of every run: all of three seeds, and what has no baseline is no failure."""
 
     def __post_init__(self) -> None:
         (self.folder / "baselines").mkdir()
 
     def command(self, *arguments: str) -> list[str]:
-        options = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
+        folders = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
         suites = str(REPOSITORY / "suites")
         return [
             sys.executable,
@@ -43,7 +45,8 @@ class Job:
             suites,
             "-p",
             "no:cacheprovider",
-            *options,
+            *folders,
+            *self.options,
             *arguments,
         ]
 

@@ -20,6 +20,7 @@ from bench import cli
 from bench.cell import Cell
 from bench.grid import GRIDS
 from bench.run import StoredRun
+from bench.upgrade_grids import UPGRADE_GRIDS
 from builders import (
     CLASS,
     DEPTH_AXES,
@@ -159,7 +160,7 @@ def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
     lines = (path / "records.jsonl").read_bytes().splitlines(keepends=True)
     (path / "records.jsonl").write_bytes(b"".join([lines[0], lines[1][:40] + b"\n", *lines[2:]]))
     assert cli.main(["report", "a"]) == 2
-    assert "records.jsonl, line 2: not a record of schema 2" in capsys.readouterr().err
+    assert "records.jsonl, line 2: not a record of schema 3" in capsys.readouterr().err
 
 
 # Report
@@ -169,7 +170,8 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     """``report.md`` in the run's folder; counts and path on stdout; exit code of the verdict."""
     run = healthy(results("a"))
     write(run)
-    assert cli.main(["report", "a"]) == 0
+    assert cli.main(["report", "a"]) == 3
+    assert cli.main(["report", "a", "--allow-undecided"]) == 0
     assert "report: results/a/report.md" in capsys.readouterr().out
     assert Path("results/a/figures/depth.svg").exists()
     assert "**Nothing to compare 6 cells with**" in Path("results/a/report.md").read_text()
@@ -185,9 +187,9 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
 def test_report_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     """``--output FILE``, and ``-`` for stdout; neither report.md nor figures are written."""
     path = write(healthy(results("a")))
-    assert cli.main(["report", "a", "--output", "mine.md"]) == 0
+    assert cli.main(["report", "a", "--output", "mine.md"]) == 3
     capsys.readouterr()
-    assert cli.main(["report", "a", "--output", "-"]) == 0
+    assert cli.main(["report", "a", "--output", "-", "--allow-undecided"]) == 0
     assert capsys.readouterr().out == Path("mine.md").read_text()
     assert not (path / "report.md").exists()
     assert not (path / "figures").exists()
@@ -222,9 +224,7 @@ def test_compare_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "a", "b"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith(
-        "**Nothing regressed**: 6 of 6 cells identical to run a (TensorFlow 2.21.0)"
-    )
+    assert out.startswith("**Safe: 6 cells identical.** B compared with run a (TensorFlow 2.21.0).")
     check_golden("cli-compare-identical.md", out)
 
 
@@ -234,7 +234,7 @@ def test_compare_finds_a_planted_loss(capsys: pytest.CaptureFixture[str]) -> Non
     write(worse(healthy(results("b")), 10))
     assert cli.main(["compare", "a", "b"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("**2 of 6 cells need attention**")
+    assert out.startswith("**Not safe: 2 cells regressed.**")
     assert "4 identical cells not listed" in out
     assert cli.main(["compare", "a", "b", "--format", "csv"]) == 1
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -476,7 +476,7 @@ def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is in no grid any more" in capsys.readouterr().out
     path.write_text(sound[:100])
     assert cli.main(["baseline", "check"]) == 2
-    assert "not a baseline of schema 2" in capsys.readouterr().out
+    assert "not a baseline of schema 3" in capsys.readouterr().out
 
 
 def test_accept_notes_mixed_versions_seeds_and_absent_cells(
@@ -603,8 +603,10 @@ def test_grids(capsys: pytest.CaptureFixture[str]) -> None:
     """Every cell of the tier under its grid's question; the full tier has more."""
     assert cli.main(["grids"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("# ") for line in lines) == len(GRIDS)
-    expected = [f"{grid.name}/{id_}" for grid in GRIDS.values() for id_ in grid.cells("quick")]
+    assert sum(line.startswith("# ") for line in lines) == len(UPGRADE_GRIDS)
+    expected = [
+        f"{grid.name}/{id_}" for grid in UPGRADE_GRIDS.values() for id_ in grid.cells("quick")
+    ]
     assert [line for line in lines if not line.startswith("# ")] == expected
     assert cli.main(["grids", "depth", "--tier", "full"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(GRIDS["depth"].cells("full")) + 1

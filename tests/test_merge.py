@@ -39,7 +39,7 @@ def items_of(*grids: str, tier: str = "quick") -> list[Item]:
     return [
         Item(grid=name, id=id_, cell=cell)
         for name in grids
-        for id_, cell in UPGRADE_GRIDS[name].suite_cells(tier).items()
+        for id_, cell in UPGRADE_GRIDS[name].cells(tier).items()
     ]
 
 

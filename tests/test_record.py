@@ -136,7 +136,7 @@ def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
 
 
 def expect_damage(path: Path, line: int, why: str) -> None:
-    expected = re.escape(f"{path}, line {line}: not a record of schema 2: ") + ".*" + re.escape(why)
+    expected = re.escape(f"{path}, line {line}: not a record of schema 3: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
         RECORD_LINES.read(path)
     assert f"remove line {line}" in caught.value.hint
@@ -167,7 +167,7 @@ def edited(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (edited(schema=3), "schema 3, and this version reads schema 2"),
+        (edited(schema=4), "schema 4, and this version reads schema 3"),
         (edited(schema="1"), "Expected `int`, got `str` - at `$.schema`"),
         (edited(accuracy=0.9), "unknown field `accuracy`"),
         (edited(cell={"deep": 3}), "unknown field `deep`"),

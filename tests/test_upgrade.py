@@ -89,15 +89,15 @@ def test_too_few_and_too_many_sides_are_refused(words: list[str], message: str) 
 
 def test_every_cell_of_every_grid_is_planned_under_one_seed(tmp_path: Path) -> None:
     """And the tier's seeds for cells whose bits differ, and the checks."""
-    plan, seeds = planned(options(tmp_path))
+    plan = planned(options(tmp_path))
     assert len(plan.items) == sum(len(grid.cells("quick")) for grid in UPGRADE_GRIDS.values())
-    assert (plan.seeds, seeds) == ([0], [0, 1, 2])
+    assert (plan.seeds, plan.further) == ([0], [1, 2, 3, 4])
     assert len(plan.checks) > 400
     assert not plan.selected
 
 
 def test_selecting_cells_leaves_out_the_checks(tmp_path: Path) -> None:
-    plan, _ = planned(options(tmp_path, grids=["optimizer"], expression="opt:adam- or opt:adamw"))
+    plan = planned(options(tmp_path, grids=["optimizer"], expression="opt:adam- or opt:adamw"))
     assert {item.grid for item in plan.items} == {"optimizer"}
     assert {item.cell.optimizer for item in plan.items} == {"adam", "adamw"}
     assert plan.checks == []

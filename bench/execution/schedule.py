@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterable
 from bench.cell import Cell
 from bench.check import Check
 from bench.copies import Copy
-from bench.measure.trajectory import LENGTH
 from bench.outcomes import Task, Training
 from bench.published.recipe import Recipe
 from bench.published.trial import Trial
@@ -121,14 +120,13 @@ def cost(task: Task) -> float:
     if isinstance(task, Trial):
         return _trial_cost(task)
     cell = cell_of(task)
-    steps = min(cell.steps, LENGTH) if isinstance(task, Copy) else cell.steps
     if cell.architecture == "cnn":
         first, second, dense = cell.filters, 2 * cell.filters, 32 * cell.filters
         per_image = 28 * 28 * 25 * first + 14 * 14 * 25 * first * second + 7 * 7 * second * dense
     else:
         per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
     normalized = 2 if cell.normalization != "none" else 1
-    return normalized * per_image * cell.batch * steps / 1e6
+    return normalized * per_image * cell.batch * cell.steps / 1e6
 
 
 #: Of a step, whatever it computes: what launching the operations of one layer costs, in millions of

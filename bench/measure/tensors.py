@@ -19,6 +19,9 @@ Array = npt.NDArray[np.float64]
 #: apart as far as the trajectory goes.
 STEPS = (0, 1, 10, 100)
 
+#: Names of what is taken in inference mode.
+BATCH_LOGITS, TEST_LOGITS = "logits in inference", "logits of the test images in inference"
+
 
 def fingerprints(moments: Mapping[int, Mapping[str, npt.NDArray[Any]]]) -> Tensors:
     """Fingerprints of named tensors, the same names at every step.
@@ -41,6 +44,28 @@ def joined(parts: Sequence[Tensors]) -> Tensors:
         steps=[step for part in parts for step in part.steps],
         hashes=b"".join(part.hashes for part in parts),
         values=b"".join(part.values for part in parts),
+    )
+
+
+def common(*sides: Tensors) -> list[Tensors]:
+    """The fingerprints that all sides have, in the order of the first: of the same names and steps."""
+    names = [name for name in sides[0].names if all(name in side.names for side in sides)]
+    steps = [step for step in sides[0].steps if all(step in side.steps for side in sides)]
+    return [_selected(side, names, steps) for side in sides]
+
+
+def _selected(side: Tensors, names: Sequence[str], steps: Sequence[int]) -> Tensors:
+    if (list(names), list(steps)) == (side.names, side.steps):
+        return side
+    places = np.ix_(
+        [side.steps.index(step) for step in steps], [side.names.index(n) for n in names]
+    )
+    shape = len(side.steps), len(side.names)
+    return Tensors(
+        names=list(names),
+        steps=list(steps),
+        hashes=np.frombuffer(side.hashes, "<u4").reshape(shape)[places].tobytes(),
+        values=np.frombuffer(side.values, "<f4").reshape(*shape, VALUES)[places].tobytes(),
     )
 
 

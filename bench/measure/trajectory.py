@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-#: Steps of which a record keeps the loss.
-LENGTH = 200
+#: Steps of which a record keeps the loss: all of every grid's.
+LENGTH = 1000
+
+#: Before step 1, every so many steps up to :data:`EARLY`, and every so many beyond, a record keeps
+#: a hash of all variables. A hash takes a millisecond, a step about one.
+MARK_EARLY, EARLY, MARK_LATE = 10, 200, 25
 
 
 def trajectory(losses: npt.NDArray[np.float32]) -> bytes:
     """The first :data:`LENGTH` losses as little-endian float32."""
     return np.ascontiguousarray(losses[:LENGTH], "<f4").tobytes()
+
+
+def marks(steps: int) -> list[int]:
+    """Steps before which the state of a training of ``steps`` steps is marked by a hash: step 1,
+    then at regular distances, the last step, and the end, which is step ``steps``.
+
+    Example:
+        >>> marks(33)
+        [1, 10, 20, 30, 32, 33]
+    """
+    regular = {1, *range(MARK_EARLY, EARLY, MARK_EARLY), *range(EARLY, steps, MARK_LATE)}
+    return sorted({step for step in regular if step < steps} | ({steps - 1, steps} - {0}))
+
+
+def state(variables: Iterable[npt.NDArray[Any]]) -> int:
+    """32 bits of all variables' bits, in order."""
+    hashed = 0
+    for variable in variables:
+        hashed = zlib.crc32(np.ascontiguousarray(variable).tobytes(), hashed)
+    return hashed
 
 
 def from_bytes(stored: bytes) -> npt.NDArray[np.float32]:

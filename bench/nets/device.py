@@ -73,7 +73,14 @@ def numerics(device: str, *, isa: str, threads: int) -> Numerics:
         xla="--tf_xla_auto_jit" in os.environ.get("TF_XLA_FLAGS", ""),
         tf32=tf32,
         threads=threads or len(os.sched_getaffinity(0)),
+        fpmath=fast_math() if device == "cpu" and onednn_enabled() else "",
     )
+
+
+def fast_math() -> str:
+    """oneDNN's fast-math mode; empty for the default, which is strict."""
+    mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "").strip().lower()
+    return "" if mode == "strict" else mode
 
 
 def onednn_enabled() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +17,29 @@ from bench.copies import Copy, CopyResult
 from bench.initial import batch_order
 from bench.measure.flow import flow
 from bench.measure.histogram import Histogram, histogram
-from bench.measure.tensors import STEPS, fingerprints, joined, signs
-from bench.measure.trajectory import LENGTH, digest, first_not_finite, trajectory
+from bench.measure.tensors import STEPS, TEST_LOGITS, fingerprints, joined, signs
+from bench.measure.trajectory import digest, first_not_finite, marks, state, trajectory
 from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale
 from bench.nets.network import Network, build
-from bench.nets.views import BatchView, Signals, TestView
+from bench.nets.views import BatchView, Evaluation, Signals, TestView
 from bench.record import Flow, Record, Tensors, finite
+
+Order = npt.NDArray[np.int32]
+Tensor = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """All that is measured of a network at one moment."""
+
+    signals: Signals
+    flow: Flow
+    evaluation: Evaluation
+    ends: Mapping[str, Tensor]
+    """All variables, then the logits of the test images."""
 
 
 @dataclass
@@ -63,6 +77,20 @@ class Graph:
         )
         built.engine.prepare(cell.batch)
         return built
+
+    def look(self, batch: npt.NDArray[np.int32], scale: Any) -> _Look:
+        """Measures gradient flow on a batch, int32 (examples,), and evaluates on the test images."""
+        signals = self.batch_view(batch, scale)
+        evaluation = self.test_view(scale)
+        measured = flow(
+            signals=signals.signals,
+            activations=signals.activations,
+            gradients=signals.gradients,
+            clipped=self.clipped(signals.gradients) if self.clipped else None,
+            dead_units=evaluation.dead_units,
+        )
+        ends = {**_values(self), TEST_LOGITS: evaluation.logits}
+        return _Look(signals, measured, evaluation, ends)
 
     def move(self, copy: Copy, step: int, digits: int) -> None:
         """Moves every trainable entry by one unit in the last of ``digits`` binary places."""
@@ -128,88 +156,87 @@ class Trainer:
                 recipe=RECIPE,
                 absent=lacking,
             )
-        graph, order, scale = self._start(cell, seed, cell.steps)
-
-        def look() -> tuple[Signals, Flow, float, float]:
-            signals = graph.batch_view(order[0], scale)
-            clipped = graph.clipped(signals.gradients) if graph.clipped else None
-            evaluation = graph.test_view(scale)
-            measured = flow(
-                signals=signals.signals,
-                activations=signals.activations,
-                gradients=signals.gradients,
-                clipped=clipped,
-                dead_units=evaluation.dead_units,
-            )
-            return signals, measured, evaluation.accuracy, evaluation.loss
-
-        signals, start, _, _ = look()
+        graph, order, scale = self._start(cell, seed)
+        before = graph.look(order[0], scale)
         seen = _Histograms() if self.histograms else None
-        losses, tensors, training_sec = _trained(graph, order, scale, see=seen)
-        diverged = first_not_finite(losses)
-        ended, end, accuracy, test_loss = look()
+        trained = _trained(graph, order, scale, see=seen)
+        after = graph.look(order[0], scale)
         if seen is not None:
-            seen(cell.steps, _values(graph), ended.tensors)
-        if diverged is None and not np.isfinite(test_loss):
-            diverged = cell.steps
+            seen(cell.steps, _values(graph), after.signals.tensors)
+        evaluation = after.evaluation
+        diverged = _diverged(trained.losses, evaluation)
         return Record(
             cell=cell,
             seed=seed,
             outcome="trained" if diverged is None else "diverged",
             data=self.data.fingerprint,
             environment=self.environment,
-            test_accuracy=accuracy if diverged is None else None,
-            test_loss=finite(test_loss) if diverged is None else None,
+            test_accuracy=evaluation.accuracy if diverged is None else None,
+            test_loss=finite(evaluation.loss) if diverged is None else None,
             diverged_step=diverged,
             digest=digest(
                 [
-                    *signals.gradients,
-                    losses,
+                    *before.signals.gradients,
+                    trained.losses,
                     *(variable.numpy() for variable in graph.network.model.variables),
-                    np.array([accuracy, test_loss]),
+                    np.array([evaluation.accuracy, evaluation.loss]),
                 ]
             ),
-            trajectory=trajectory(losses),
-            tensors=tensors,
+            trajectory=trajectory(trained.losses),
+            states=np.array(trained.states, "<u4").tobytes(),
+            tensors=trained.tensors,
+            ends=_ends(cell, before, after),
             recipe=RECIPE,
-            start=start,
-            end=end if diverged is None else None,
-            images_per_sec=cell.steps * cell.batch / training_sec,
-            training_sec=training_sec,
+            start=before.flow,
+            end=after.flow if diverged is None else None,
+            images_per_sec=cell.steps * cell.batch / trained.sec,
+            training_sec=trained.sec,
             total_sec=time.perf_counter() - begin,
             histograms=seen.taken if seen is not None else UNSET,
         )
 
     def copy(self, copy: Copy) -> CopyResult:
-        """Trains a copy over the steps that a trajectory keeps.
+        """Trains and measures a copy.
 
         Every entry of every trainable variable is moved by one unit in the last place of the format
-        that hidden layers compute in, up or down at random: before the first step, and once more
+        that hidden layers compute in, up or down at random: before step ``moved_at``, and once more
         after it, because what starts at exactly zero (biases, zero initialization) has no last place
         before. From then on every rounding differs, as it does between two versions.
         """
         begin = time.perf_counter()
-        steps = min(copy.cell.steps, LENGTH)
-        graph, order, scale = self._start(copy.cell, copy.seed, steps)
-        digits = SIGNIFICANT_BITS[copy.cell.precision]
-        losses, tensors, _ = _trained(
-            graph, order, scale, move=lambda step: graph.move(copy, step, digits)
+        cell = copy.cell
+        graph, order, scale = self._start(cell, copy.seed)
+        digits = SIGNIFICANT_BITS[cell.precision]
+        before = graph.look(order[0], scale)
+        trained = _trained(
+            graph,
+            order,
+            scale,
+            moves=(copy.moved_at, copy.moved_at + 1),
+            move=lambda step: graph.move(copy, step, digits),
         )
+        after = graph.look(order[0], scale)
+        diverged = _diverged(trained.losses, after.evaluation)
         return CopyResult(
             copy=copy,
-            trajectory=trajectory(losses),
-            tensors=tensors,
+            trajectory=trajectory(trained.losses),
+            tensors=trained.tensors,
+            ends=_ends(cell, before, after),
+            test_accuracy=after.evaluation.accuracy if diverged is None else None,
+            test_loss=finite(after.evaluation.loss) if diverged is None else None,
+            diverged_step=diverged,
+            end=after.flow if diverged is None else None,
             total_sec=time.perf_counter() - begin,
         )
 
-    def _start(self, cell: Cell, seed: int, steps: int) -> tuple[Graph, Order, Any]:
-        """The cell's graph at its initial values, the order of ``steps`` batches, the pixel scale."""
+    def _start(self, cell: Cell, seed: int) -> tuple[Graph, Order, Any]:
+        """The cell's graph at its initial values, the order of its batches, the pixel scale."""
         self._warm = None
         graph = self.graph(cell, fresh=cell.dropout > 0)
         graph.network.reset(cell, seed)
         optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
         order = batch_order(
-            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=steps
+            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=cell.steps
         )
         return graph, order, pixel_scale(cell)
 
@@ -238,13 +265,8 @@ class Trainer:
         return seconds
 
 
-Order = npt.NDArray[np.int32]
-
 #: Binary places of the format in which hidden layers compute.
 SIGNIFICANT_BITS = {"float32": 24, "float64": 53, "mixed_bfloat16": 8, "mixed_float16": 11}
-
-
-Tensor = npt.NDArray[Any]
 
 
 class _Histograms:
@@ -268,33 +290,66 @@ def _values(graph: Graph) -> dict[str, Tensor]:
     return {name: value.numpy() for name, value in graph.network.variables.items()}
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What was seen of a training."""
+
+    losses: npt.NDArray[np.float32]
+    states: list[int]
+    tensors: Tensors
+    sec: float
+    """That the steps took."""
+
+
 def _trained(
     graph: Graph,
     order: Order,
     scale: Any,
-    move: Callable[[int], None] | None = None,
+    *,
+    moves: Collection[int] = (),
+    move: Callable[[int], None] = lambda _: None,
     see: _Histograms | None = None,
-) -> tuple[npt.NDArray[np.float32], Tensors, float]:
-    """Losses of all steps, fingerprints of the tensors, and the seconds that the steps took.
+) -> _Trained:
+    """Trains all steps, stopping where something is to be seen or done.
 
     Args:
         graph: at its initial values.
         order: the batches.
         scale: of the pixels.
-        move: called before the first and the second step.
+        moves: the steps before which ``move`` is called; the number of steps is the end.
+        move: moves the weights.
         see: called with the variables and the other tensors whose fingerprints are taken.
     """
-    seen, losses, seconds = [], [], 0.0
-    starts = [step for step in STEPS if step < len(order)]
-    for start, stop in itertools.pairwise([*starts, len(order)]):
-        if move and start <= 1:
+    seen: list[Tensors] = []
+    losses, states, seconds = [], [], 0.0
+    marked = frozenset(marks(len(order)))
+    stops = sorted({*STEPS, *marked, *moves})
+    stops = [step for step in stops if step <= len(order)]
+    for start, stop in itertools.pairwise([*stops, len(order)]):
+        if start in marked:
+            states.append(state(variable.numpy() for variable in graph.network.model.variables))
+        if start in moves:
             move(start)
-        variables = _values(graph)
-        tensors = graph.batch_view(order[start], scale).tensors
-        seen.append(fingerprints({start: {**variables, **tensors}}))
-        if see is not None:
-            see(start, variables, tensors)
-        part, took = graph.engine.train(order[start:stop], scale)
-        losses.append(part)
-        seconds += took
-    return np.concatenate(losses), joined(seen), seconds
+        if start in STEPS and start < len(order):
+            variables = _values(graph)
+            tensors = graph.batch_view(order[start], scale).tensors
+            seen.append(fingerprints({start: {**variables, **tensors}}))
+            if see is not None:
+                see(start, variables, tensors)
+        if start < stop:
+            part, took = graph.engine.train(order[start:stop], scale)
+            losses.append(part)
+            seconds += took
+    return _Trained(np.concatenate(losses), states, joined(seen), seconds)
+
+
+def _diverged(losses: npt.NDArray[np.float32], evaluation: Evaluation) -> int | None:
+    """The first step whose loss is not finite; the number of steps if only the test loss is not."""
+    diverged = first_not_finite(losses)
+    if diverged is None and not np.isfinite(evaluation.loss):
+        return len(losses)
+    return diverged
+
+
+def _ends(cell: Cell, before: _Look, after: _Look) -> Tensors:
+    return fingerprints({0: before.ends, cell.steps: after.ends})

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.measure.tensors import BATCH_LOGITS
 from bench.nets.images import Images, scaled
 from bench.nets.network import Network
 
@@ -40,11 +41,13 @@ class Signals:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The test set seen in inference mode. ``dead_units``: per hidden layer a bool per unit."""
+    """The test set seen in inference mode. ``dead_units``: per hidden layer a bool per unit;
+    ``logits``: (images, classes)."""
 
     accuracy: float
     loss: float
     dead_units: Arrays
+    logits: npt.NDArray[Any]
 
 
 class BatchView:
@@ -104,7 +107,7 @@ class BatchView:
             gradients=gradients,
             tensors={
                 **forward,
-                **({} if inference is None else {"logits in inference": np.asarray(inference)}),
+                **({} if inference is None else {BATCH_LOGITS: np.asarray(inference)}),
                 **{f"{name}, gradient": backward[name] for name in reversed(backward)},
             },
         )
@@ -127,6 +130,7 @@ class TestView:
             correct = tf.zeros([], tf.int32)
             total = tf.zeros([], tf.float64)
             alive = [tf.zeros([width], tf.bool) for width in units]
+            logits = tf.TensorArray(network.view.outputs[-1].dtype, size=count // chunk)
             for start in tf.range(0, count, chunk):
                 pixels = images.test_images[start : start + chunk]
                 labels = images.test_labels[start : start + chunk]
@@ -136,21 +140,23 @@ class TestView:
                 best = tf.argmax(outputs[-1], axis=-1, output_type=labels.dtype)
                 correct += tf.reduce_sum(tf.cast(best == labels, tf.int32))
                 total += tf.cast(loss(labels, outputs[-1]), tf.float64) * chunk
+                logits = logits.write(start // chunk, outputs[-1])
                 alive = [
                     before | tf.reduce_any(now != 0, axis=list(range(len(now.shape) - 1)))
                     for before, now in zip(alive, outputs[depth:-1])  # noqa: B905 - AutoGraph of 2.12
                 ]
-            return correct, total, alive
+            return correct, total, alive, logits.concat()
 
         self._look = look
 
     def __call__(self, pixel_scale: Any) -> Evaluation:
         """Evaluates the network as it is."""
-        correct, total, alive = self._look(pixel_scale)
+        correct, total, alive, logits = self._look(pixel_scale)
         return Evaluation(
             accuracy=int(correct) / self._count,
             loss=float(total) / self._count,
             dead_units=[~units for units in _numpy(alive)],
+            logits=np.asarray(logits),
         )
 
 

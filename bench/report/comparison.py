@@ -15,7 +15,7 @@ from bench.report.checks import compared_checks
 from bench.report.rounding import origins
 from bench.report.rows import Row, Rows
 from bench.report.text import change_points, code, count, plain, rate, significant, table
-from bench.report.words import answer, by_verdict
+from bench.report.words import by_verdict
 from bench.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 
@@ -54,6 +54,7 @@ def compare_runs(
     after: StoredRun,
     judgements: Sequence[Judgement],
     *,
+    conclusion: str,
     everything: bool = False,
     form: str = "markdown",
 ) -> tuple[str, list[str]]:
@@ -63,6 +64,7 @@ def compare_runs(
         before: run A, in the place of the baseline.
         after: run B, whose cells were judged.
         judgements: of B's cells against A.
+        conclusion: what they amount to, in one line.
         everything: list identical cells too.
         form: one of :data:`FORMATS`. Numbers in CSV and JSON are raw: shares, not percent.
 
@@ -81,7 +83,8 @@ def compare_runs(
         return _csv(listed, *rows), warnings
     if form == "json":
         return _json(before, after, judgements, listed, rows, warnings), warnings
-    return _markdown(before, after, judgements, listed, rows, warnings), warnings
+    text = _markdown(before, after, judgements, listed, rows, warnings, conclusion)
+    return text, warnings
 
 
 def differences_of_plan(before: StoredRun, after: StoredRun) -> list[str]:
@@ -119,6 +122,7 @@ def _markdown(
     listed: Sequence[Judgement],
     rows: tuple[Rows, Rows],
     warnings: Sequence[str],
+    conclusion: str,
 ) -> str:
     tensorflow = before.environment.software.get("tensorflow", "unknown")
     against = f"run {before.path.name} (TensorFlow {tensorflow})"
@@ -148,7 +152,7 @@ def _markdown(
             + _speeds(before, after, listed, rows)
         )
     parts = [
-        answer(judgements, against, emphasis="**") if judgements else "",
+        f"**{plain(conclusion, MOST_REASON)}.** B compared with {against}.",
         "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
         _environments(before, after),
         table(("verdict", "cells"), counts, "lr"),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bench.report.text import count
 from bench.run import StoredRun
-from bench.verdict.envelope import Differences, differences
+from bench.verdict.bits import traced_seeds
+from bench.verdict.differences import Differences
 from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
-from bench.verdict.ladder import traced_seeds
 from bench.verdict.samples import Baseline
 
 #: Panels in the figure: two rows of three.
@@ -82,7 +82,8 @@ def envelope_picture(
     for judgement, name in tested[:MOST_STRIPS]:
         seeds = traced_seeds(run, baseline, judgement.item)
         if seeds and judgement.envelope is not None:
-            shown = differences(judgement.item.cell, seeds)
+            cell = judgement.item.cell
+            shown = Differences.of(cell, seeds)
             strips.append(Strip(f"{name}: {judgement.verdict.value}", judgement.envelope, shown))
     if not strips:
         return None

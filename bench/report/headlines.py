@@ -8,7 +8,7 @@ from bench.published.claims import findings
 from bench.report.checks import checks_answer
 from bench.report.published import answer as published_answer
 from bench.report.text import count
-from bench.report.words import answer, called
+from bench.report.words import answer, called, sharpness
 from bench.run import StoredRun
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement
@@ -32,7 +32,8 @@ def headlines(
     lines = []
     if judgements or not (run.plan.checks or run.plan.trials):
         fails = any(judgement.verdict.fails for judgement in judgements)
-        lines.append((fails, answer(judgements, called(baseline), emphasis=emphasis)))
+        text = answer(judgements, called(baseline), emphasis=emphasis)
+        lines.append((fails, f"{text} {sharpness(judgements)}".strip()))
     if run.plan.checks:
         fails = any(result.fails for result in run.results)
         lines.append((fails, checks_answer(run, emphasis=emphasis)))

@@ -56,9 +56,12 @@ def next_steps(
         )
     own = baseline is not None and (baseline.environment_class == run.environment.environment_class)
     if judgements and not own:
+        undecided = (
+            ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
+        )
         lines.append(
-            f"No baseline is stored for {code(run.environment.environment_class)}. Once these results "
-            f"are reviewed: {_accept(named)}."
+            f"No baseline is stored for {code(run.environment.environment_class)}{undecided}. Once the "
+            f"results of a run with `--all-seeds` are reviewed: {_accept(named)}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
         lines.append(

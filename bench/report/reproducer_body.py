@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from bench.cell import Cell, split_number
 from bench.initial import TRUNCATED_STD
 from bench.optimizers import optimizer_arguments
-from bench.verdict.envelope import rounding_factor
+from bench.verdict.departures import rounding_factor
 
 #: Most characters of a line.
 COLUMNS = 100

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from bench.report.envelope import EnvelopePicture, cells_tested
 from bench.report.text import NOTHING, code, count, folded, more, plain, rate, significant, table
 from bench.run import StoredRun
-from bench.verdict.envelope import LOOK_AHEAD, leave_one_out, risk
+from bench.verdict.bits import traced_seeds
+from bench.verdict.differences import LOOK_AHEAD, Differences
+from bench.verdict.envelope import risk
 from bench.verdict.judgement import Departure, EnvelopeTest, Judgement
-from bench.verdict.ladder import traced_seeds
 from bench.verdict.samples import Baseline
 
 #: Rows that are shown at once; the others are folded away.
@@ -155,9 +156,10 @@ def _trust(run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline |
     inside = total = cells = 0
     for judgement, _ in cells_tested(judgements):
         seeds = traced_seeds(run, baseline, judgement.item) if baseline is not None else []
-        if sum(len(seed.copies) for seed in seeds) < 2:  # nothing to hold a copy against
+        if sum(seed.count for seed in seeds) < 2:  # nothing to hold a copy against
             continue
-        held, copies = leave_one_out(judgement.item.cell, seeds)
+        cell = judgement.item.cell
+        held, copies = Differences.of(cell, seeds).leave_one_out()
         inside, total, cells = inside + held, total + copies, cells + 1
     if not total:
         return text

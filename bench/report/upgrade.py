@@ -43,6 +43,7 @@ from bench.report.upgrade_sides import (
     sides_section,
     title,
 )
+from bench.report.words import sharpness
 from bench.run import REPORT, Item
 from bench.verdict.ladder import counts
 from bench.verdict.upgrade import Answer, Upgrade, Wrong
@@ -207,7 +208,7 @@ def _sections(
 def _head(upgrade: Upgrade) -> list[str]:
     because = plain(said(upgrade.because), MOST_ANSWER)
     return [
-        f"**{_capital(_verdict(upgrade))}**: {because}.",
+        f"**{_capital(_verdict(upgrade))}**: {because}. {sharpness(upgrade.judgements)}".strip(),
         f"OLD is {plain(upgrade.measured.sides['old'].label)}, NEW is "
         f"{plain(upgrade.measured.sides['new'].label)}; both were measured on one machine, side by "
         f"side. Exit code {upgrade.exit_code}.",

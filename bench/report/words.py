@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.text import count
+from bench.report.text import count, significant
 from bench.run import Item
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import ATTENTION, Judgement, Verdict
@@ -19,12 +20,12 @@ MEANING: Mapping[Verdict, str] = {
     Verdict.CHANGED: "losses differ by more than rounding explains, or a metric that has no better "
     "direction by more than luck; fails the run",
     Verdict.MISSING: "was to be measured and was not",
-    Verdict.INCONCLUSIVE: "too few seeds to tell a change from luck; the reason says how many decide",
+    Verdict.INCONCLUSIVE: "undecided; the reason says what would decide, such as more seeds",
     Verdict.NOT_COMPARABLE: "the baseline was measured on other terms",
     Verdict.NEW: "no baseline yet",
     Verdict.IMPROVED: "better than the baseline by more than luck",
     Verdict.EQUIVALENT: "shown to differ by less than matters",
-    Verdict.ROUNDING: "bits differ, and losses stay inside the envelope that rounding spans",
+    Verdict.ROUNDING: "bits differ, by no more than rounding explains to the end of training",
     Verdict.IDENTICAL: "bit for bit: the digests of all that was computed are equal",
 }
 
@@ -106,6 +107,30 @@ def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "")
             f": {total} of {count(total, 'cell')} identical to {against}.",
         )
     return said("Nothing regressed", f": {listed}, of {count(total, 'cell')}.{compared}")
+
+
+def sharpness(judgements: Sequence[Judgement]) -> str:
+    """How many cells were decided, and how small a change of a gradient those would have shown whose
+    bits differ by rounding; empty if none was decided, or all by their bits."""
+    counted = by_verdict(judgements)
+    open_ = sum(counted.get(verdict, 0) for verdict in (*UNDECIDED, Verdict.NEW))
+    rounded = [
+        judgement.envelope.sensitivity
+        for judgement in judgements
+        if judgement.verdict is Verdict.ROUNDING
+        and judgement.envelope is not None
+        and judgement.envelope.sensitivity is not None
+    ]
+    decided, text = len(judgements) - open_, ""
+    if decided and (open_ or rounded):
+        text = f"{decided} of {count(len(judgements), 'cell')} decided"
+    if rounded:
+        median, most = (significant(of(rounded), 2) for of in (statistics.median, max))
+        text += (
+            f"; where rounding differs, a gradient changed by {median} of its size would have shown in "
+            f"the median cell, by {most} in the least sharp"
+        )
+    return f"{text}." if text else ""
 
 
 def versions_of(baseline: Baseline | None) -> dict[str, str]:

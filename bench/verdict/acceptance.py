@@ -282,6 +282,14 @@ def _refuse_unfit(
                 f"{run.path}: {item.grid}: {item.id} {what}",
                 hint=f"complete the run with --resume, or leave the cell out with -k; {again}",
             )
+        seeds = len(run.plan.seeds) + len(run.plan.further)
+        if len(records) < seeds:
+            raise BenchError(
+                f"{run.path}: {item.grid}: {item.id} was trained under {len(records)} of {seeds} "
+                "seeds, and a baseline needs them all",
+                hint="run anew with --all-seeds; or leave out with -k what has the baseline's bits; "
+                f"{again}",
+            )
 
 
 def _same_data(baseline: Baseline, run: StoredRun) -> bool:
@@ -323,7 +331,7 @@ def _storable(run: StoredRun, item: Item, *, acceptance: int = 0) -> BaselineCel
 
 def _without_traces(cell: BaselineCell) -> BaselineCell:
     def bare(sample: Sample) -> Sample:
-        return msgspec.structs.replace(sample, trajectory=b"", tensors=None)
+        return msgspec.structs.replace(sample, trajectory=b"", states=b"", tensors=None, ends=None)
 
     return msgspec.structs.replace(cell, samples=[bare(sample) for sample in cell.samples])
 

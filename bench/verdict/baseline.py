@@ -38,7 +38,6 @@ from bench.verdict.samples import (
     baseline_from_run,
     chained,
     difference,
-    other_recipe,
     sample,
 )
 from bench.verdict.stored import (
@@ -69,9 +68,8 @@ __all__ = [
     "baseline_cell",
     "baseline_from_run",
     "difference",
-    "nearest_class",
-    "other_recipe",
     "read_baseline",
+    "read_classes",
     "sample",
     "write_baseline",
 ]
@@ -112,11 +110,9 @@ def read_baseline(root: Path, environment_class: str) -> Baseline | None:
     return baseline
 
 
-def nearest_class(root: Path, numerics: Numerics) -> Baseline | None:
-    """The stored baseline of another class, on the same device kind, with the fewest differences.
-
-    Bits differ between classes, so it serves the distribution rung alone:
-    :func:`bench.verdict.ladder.judge` sees that the class is another one and says so.
+def read_classes(root: Path, numerics: Numerics) -> Baseline | None:
+    """The stored baselines on a kind of device, each the fallback of the one before it: the class with
+    these numerics first, then those with the fewest differences; None if there is none.
 
     Raises:
         BenchError: a baseline is damaged, or a folder's name is not its class.
@@ -126,12 +122,15 @@ def nearest_class(root: Path, numerics: Numerics) -> Baseline | None:
     found: list[tuple[int, str]] = []
     for path in root.glob(f"*/{CLASS}"):
         stored = read_file(path, ClassFile).numerics
-        if stored.device == numerics.device and stored != numerics:
-            differing = sum(
-                wanted[key] != value for key, value in msgspec.structs.asdict(stored).items()
-            )
-            found.append((differing, path.parent.name))
-    return read_baseline(root, min(found)[1]) if found else None
+        if stored.device == numerics.device:
+            own = msgspec.structs.asdict(stored)
+            found.append((sum(wanted[key] != own[key] for key in own), path.parent.name))
+    chain: Baseline | None = None
+    for _, name in sorted(found, reverse=True):
+        baseline = read_baseline(root, name)
+        assert baseline is not None  # its class file was read
+        chain = msgspec.structs.replace(baseline, fallback=chain)
+    return chain
 
 
 def _check_names(root: Path, environment_class: str | None) -> None:
@@ -211,7 +210,9 @@ def _cell(
                 digest=one.digest,
                 metrics=one.metrics,
                 trajectory=trace.trajectory if trace else b"",
+                states=trace.states if trace else b"",
                 tensors=trace.tensors if trace else None,
+                ends=trace.ends if trace else None,
             )
         )
     return BaselineCell(

@@ -77,6 +77,12 @@ class EnvelopeTest(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     """Over which losses were compared."""
     inside: bool
+    """Nothing that was tested differs by more than rounding explains."""
+    equal_until: int = 0
+    """Before this step, and at no later one that was marked, all bits are equal under every seed; from
+    there copies were moved."""
+    late: bool = False
+    """So many steps have equal bits before some differ that rounding is not why."""
     starts: int | None
     """First step, from 0, whose loss differs under any seed; None if none does."""
     first_step: int | None
@@ -92,6 +98,15 @@ class EnvelopeTest(msgspec.Struct, frozen=True, kw_only=True):
     risk: float
     """Bound on the probability that rounding alone leaves it under every seed."""
     departure: Departure | None
+    sensitivity: float | None = None
+    """Relative change of a kernel's gradient that would have shown, in the least sharp layer; None
+    where no fingerprint says."""
+    decisive: bool = True
+    """A tensor was compared that decides by itself; losses alone may be blunt after one step."""
+    seen: tuple[str, ...] = ()
+    """Metrics at the end that the copies have, too: what rounding does to them is known."""
+    beyond: tuple[str, ...] = ()
+    """Those that differ under every seed by more than matters and than any copy does."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,21 +10,24 @@ from bench.cell import Cell
 from bench.copies import Copy
 from bench.run import Item, StoredRun
 from bench.theory.claims import check_claims
-from bench.verdict.baseline import nearest_class, read_baseline
+from bench.verdict.baseline import read_classes
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.ladder import ALPHA, copies_wanted, judge
+from bench.verdict.ladder import judge
+from bench.verdict.ladder import still_wanted as wanted_for_bits
+from bench.verdict.levels import ALPHA
 from bench.verdict.samples import Baseline
 from bench.verdict.sequential import levels, looks
 
 
 def baseline_for(root: Path, run: StoredRun) -> Baseline | None:
-    """The stored baseline of the run's environment class, else the nearest one, else None.
+    """The stored baselines that serve the run: of its own environment class, then of others on the same
+    kind of device, the nearest first, each for the cells that those before it lack; None if there is
+    none.
 
     Raises:
-        BenchError: it is damaged.
+        BenchError: one is damaged.
     """
-    numerics = run.environment.numerics
-    return read_baseline(root, numerics.environment_class) or nearest_class(root, numerics)
+    return read_classes(root, run.environment.numerics)
 
 
 def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgement]:
@@ -37,12 +40,12 @@ def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgeme
 
 
 def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[tuple[Cell, int]]:
-    """What a run whose plan is done needs for its verdicts: first the copies for envelopes, then the
-    replicas of the next look at undecided cells; nothing if all is there."""
-    strictest = min(levels(_looks(run), ALPHA))
-    copies = copies_wanted(run, baseline, alpha=strictest)
-    if copies or not run.plan.decide:
-        return copies
+    """What a run whose plan is done needs for its verdicts: the further seeds of cells whose bits
+    differ, the copies for envelopes, then the replicas of the next look at undecided cells; nothing
+    if all is there."""
+    wanted = wanted_for_bits(run, baseline)
+    if wanted or not run.plan.decide:
+        return wanted
     return _judged(run, baseline)[1]
 
 
@@ -51,6 +54,8 @@ def _judged(
 ) -> tuple[dict[Item, Judgement], list[tuple[Cell, int]]]:
     """The judgements, and the replicas that would take undecided cells further."""
     claims = {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
+    if not run.plan.decide:
+        return {j.item: j for j in judge(run, baseline, claims)}, []
     numbers = _looks(run)
     judged: dict[Item, Judgement] = {}
     for number, level in zip(numbers, levels(numbers, ALPHA), strict=True):
@@ -65,8 +70,12 @@ def _judged(
 
 
 def _looks(run: StoredRun) -> list[int]:
-    first = len(run.plan.seeds)
+    first = len(_planned(run))
     return looks(first, max(first, run.plan.decide))
+
+
+def _planned(run: StoredRun) -> list[int]:
+    return [*run.plan.seeds, *run.plan.further]
 
 
 def _undecided(judged: dict[Item, Judgement]) -> list[Cell]:
@@ -81,7 +90,7 @@ def _missing(run: StoredRun, cells: list[Cell], number: int) -> list[tuple[Cell,
 
 def _seeds(run: StoredRun, number: int) -> list[int]:
     """The planned seeds, then those that follow the highest."""
-    planned = run.plan.seeds
+    planned = _planned(run)
     after = max(planned) + 1
     return [*planned, *range(after, after + number - len(planned))]
 

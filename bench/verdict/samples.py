@@ -10,10 +10,13 @@ from typing import Literal
 import msgspec
 
 from bench.cell import Cell
+from bench.copies import CopyResult
 from bench.environment import Numerics
 from bench.record import Record, Tensors
 from bench.run import Item, StoredRun
 from bench.verdict.metrics import BY_NAME, METRICS
+
+Replica = tuple[Cell, int]
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,8 +31,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     None was measured and is not defined."""
     trajectory: bytes = b""
     """Loss of the first steps, little-endian float32; empty where none was kept."""
+    states: bytes = b""
     tensors: Tensors | None = None
-    """Fingerprints, where they were taken."""
+    ends: Tensors | None = None
+    """As records have them; empty where they were not taken."""
 
     def __post_init__(self) -> None:
         check_values(self.digest, self.metrics, crashed=self.outcome == "crashed")
@@ -116,10 +121,30 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     trajectories and fingerprints."""
     software: dict[str, str] = {}
     """Versions by name, of a run in the place of a baseline; acceptances have those of a baseline."""
+    machine: dict[str, str] = {}
+    """Of a run in the place of a baseline."""
+    copies: dict[Replica, list[CopyResult]] = {}
+    """Of a run in the place of a baseline."""
+    fallback: Baseline | None = None
+    """Of the next class, for cells that this one does not have."""
 
     def find(self, item: Item) -> BaselineCell | None:
-        """The stored cell in the place of ``item``."""
-        return self.grids.get(item.grid, {}).get(item.id)
+        """The stored cell in the place of ``item``, here or in a fallback."""
+        holder = self.holder(item)
+        return holder.grids[item.grid][item.id] if holder is not None else None
+
+    def holder(self, item: Item) -> Baseline | None:
+        """This baseline or the fallback that has the cell; None if none has."""
+        if item.id in self.grids.get(item.grid, {}):
+            return self
+        return self.fallback.holder(item) if self.fallback is not None else None
+
+    def versions(self, cell: BaselineCell) -> dict[str, str]:
+        """``tensorflow`` and ``keras`` that a stored cell was measured with."""
+        if not 1 <= cell.acceptance <= len(self.acceptances):
+            return self.software
+        taken = self.acceptances[cell.acceptance - 1]
+        return {"tensorflow": taken.tensorflow, "keras": taken.keras}
 
     @property
     def sources(self) -> list[Acceptance]:
@@ -169,6 +194,8 @@ def baseline_from_run(run: StoredRun) -> Baseline:
         name=f"run {run.path.name}",
         lacking=absent,
         software=run.environment.software,
+        machine=run.environment.machine,
+        copies={(copy.cell, copy.seed): run.copies_of(copy.cell, copy.seed) for copy in run.copies},
     )
 
 
@@ -194,7 +221,9 @@ def sample(record: Record) -> Sample:
         digest=record.digest,
         metrics={metric.name: metric.get(record) for metric in METRICS},
         trajectory=record.trajectory,
+        states=record.states,
         tensors=record.tensors,
+        ends=record.ends,
     )
 
 
@@ -202,19 +231,6 @@ def difference(before: Cell, after: Cell) -> str:
     """The axes in which two cells differ: ``steps 600, now 300``."""
     old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
     return ", ".join(f"{key} {old[key]}, now {new[key]}" for key in old if old[key] != new[key])
-
-
-def other_recipe(stored: BaselineCell, records: Sequence[Record]) -> str:
-    """Why a stored cell and records of the same cell cannot be compared, or nothing.
-
-    A recipe is raised when this package, not TensorFlow, makes another result of the same cell.
-    Crashes have no result that a recipe could have changed.
-    """
-    own = sorted({record.recipe for record in records if record.outcome != "crashed"})
-    if not stored.samples or not own or own == [stored.recipe]:
-        return ""
-    listed = " and ".join(map(str, own))
-    return f"trained by recipe {listed} of this package, and by recipe {stored.recipe} there"
 
 
 def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool) -> None:

@@ -21,8 +21,8 @@ from bench.verdict.samples import (
     check_values,
 )
 
-SCHEMA = 2
-READABLE = (1, 2)
+SCHEMA = 3
+READABLE = (1, 2, 3)
 
 CLASS = "class.json"
 TRACES = ".traces.jsonl"
@@ -84,7 +84,9 @@ class Trace(
     digest: str
     """Of the sample that the trace belongs to."""
     trajectory: bytes = b""
+    states: bytes = b""
     tensors: Tensors | None = None
+    ends: Tensors | None = None
 
     def __post_init__(self) -> None:
         check_trajectory(self.trajectory)
@@ -142,7 +144,7 @@ def _decode(path: Path, content: bytes, kind: type[F], where: str) -> F:
         hint = f"use the version of bench that wrote it{version}, or a later one"
     raise BenchError(
         f"{path}: has schema {schema}, and this version of bench reads schemas "
-        f"{' and '.join(map(str, READABLE))}",
+        f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}",
         hint=hint,
     )
 
@@ -232,7 +234,9 @@ def traces_text(grid: str, cells: Sequence[BaselineCell]) -> bytes:
                 seed=sample.seed,
                 digest=sample.digest,
                 trajectory=sample.trajectory,
+                states=sample.states,
                 tensors=sample.tensors,
+                ends=sample.ends,
             )
             lines.append(_encode(trace))
     return b"\n".join(lines) + b"\n"

@@ -19,16 +19,17 @@ import msgspec
 
 from bench.cell import Cell
 from bench.check import Check, CheckResult
-from bench.copies import Copy
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
+from bench.outcomes import Task
 from bench.record import Crash, Record
 from bench.run import Item, StoredRun
 from bench.theory.claim import ClaimResult
 from bench.theory.claims import check_claims
 from bench.timings import Side, Timings, Workload
 from bench.verdict import speed
+from bench.verdict.bits import replicas_wanted
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.ladder import ALPHA, copies_wanted, counts, judge
+from bench.verdict.ladder import counts, judge, still_wanted
 from bench.verdict.samples import Baseline, baseline_from_run
 from bench.verdict.saving import Exchange, Outcome, SavingJudgement, judge_saving
 
@@ -139,7 +140,7 @@ class Upgrade:
 def conclude(measured: Measured) -> Upgrade:
     """The answer, and all that it rests on."""
     old, new = measured.old, measured.new
-    judgements = judge(new, stand_in(old, new))
+    judgements = judge(new, stand_in(old))
     crashed_before = frozenset(
         j.item for j in judgements if 0 < _crashes(new, j.item) <= _crashes(old, j.item)
     )
@@ -167,46 +168,17 @@ def conclude(measured: Measured) -> Upgrade:
     return _answered(found)
 
 
-def stand_in(old: StoredRun, new: StoredRun) -> Baseline:
-    """OLD in the place of NEW's baseline. Their classes may differ by what is asked about, such as
-    oneDNN: bits and envelopes are compared all the same, as the machine is one."""
-    return msgspec.structs.replace(
-        baseline_from_run(old),
-        environment_class=new.environment.environment_class,
-        name="OLD",
-        short="OLD",
-    )
+def stand_in(old: StoredRun, name: str = "OLD") -> Baseline:
+    """A side in the place of the other one's baseline. Both ran on this machine, so that whatever their
+    environment classes differ in is what is asked about."""
+    return msgspec.structs.replace(baseline_from_run(old), name=name, short=name)
 
 
-def further_seeds(
-    old: StoredRun, new: StoredRun, seeds: Sequence[int]
-) -> tuple[list[tuple[Cell, int]], list[tuple[Cell, int]]]:
-    """The replicas that each side still needs: every seed, of cells whose bits differ.
-
-    Where the first seed trains to the same bits on both sides, so do others: the same operations run
-    on numbers of the same kind. Cells that crash on a side show that under one seed.
-    """
-    wanted: tuple[list[tuple[Cell, int]], list[tuple[Cell, int]]] = ([], [])
-    for cell in dict.fromkeys(item.cell for item in new.plan.items):
-        if not _differs(cell, old, new):
-            continue
-        for side, run in zip(wanted, (old, new), strict=True):
-            side += [(cell, seed) for seed in seeds if (cell, seed) not in run.records]
-    return wanted
-
-
-def further_copies(old: StoredRun, new: StoredRun) -> list[Copy]:
-    """The copies that NEW's rounding envelopes still need."""
-    return copies_wanted(new, stand_in(old, new), alpha=ALPHA)
-
-
-def _differs(cell: Cell, old: StoredRun, new: StoredRun) -> bool:
-    """Whether both sides measured it, and not to the same bits under every seed."""
-    before, after = ({r.seed: r for r in run.of(cell)} for run in (old, new))
-    common = [(before[seed], after[seed]) for seed in before.keys() & after.keys()]
-    if any(r.crash is not None or r.absent for pair in common for r in pair):
-        return False
-    return any(ours.digest != theirs.digest for ours, theirs in common)
+def following(old: StoredRun, new: StoredRun) -> tuple[Sequence[Task], Sequence[Task]]:
+    """What each side still has to train: the further seeds of cells whose bits differ, then NEW the
+    copies that its rounding envelopes need."""
+    replicas = replicas_wanted(old, stand_in(new)), replicas_wanted(new, stand_in(old))
+    return replicas if any(replicas) else ([], still_wanted(new, stand_in(old)))
 
 
 def _crashes(run: StoredRun, item: Item) -> float:

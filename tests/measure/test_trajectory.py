@@ -8,22 +8,56 @@ import math
 import numpy as np
 import pytest
 
-from bench.measure.trajectory import LENGTH, digest, first_not_finite, from_bytes, trajectory
+from bench.measure.trajectory import (
+    LENGTH,
+    digest,
+    first_not_finite,
+    from_bytes,
+    marks,
+    state,
+    trajectory,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-LOSSES = np.linspace(2.3, 0.3, 250, dtype=np.float32)
+LOSSES = np.linspace(2.3, 0.3, 1200, dtype=np.float32)
 GRADIENTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.array([0.0, 1.5], np.float32)]
 
 
-@pytest.mark.parametrize(("steps", "kept"), [(1, 1), (199, 199), (200, 200), (250, 200)])
-def test_the_first_200_losses_are_kept(steps: int, kept: int) -> None:
+@pytest.mark.parametrize(("steps", "kept"), [(1, 1), (600, 600), (1000, 1000), (1200, 1000)])
+def test_the_first_1000_losses_are_kept(steps: int, kept: int) -> None:
     """Four bytes each, and they come back as they were."""
-    assert LENGTH == 200
+    assert LENGTH == 1000
     stored = trajectory(LOSSES[:steps])
     assert len(stored) == 4 * kept
     np.testing.assert_array_equal(from_bytes(stored), LOSSES[:kept])
     assert from_bytes(stored).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (1, [1]),
+        (2, [1, 2]),
+        (10, [1, 9, 10]),
+        (25, [1, 10, 20, 24, 25]),
+        (230, [1, *range(10, 200, 10), 200, 225, 229, 230]),
+    ],
+)
+def test_states_are_marked_early_regularly_and_at_both_ends(
+    steps: int, expected: list[int]
+) -> None:
+    """Worked by hand; in order, each once."""
+    assert marks(steps) == expected
+
+
+def test_a_state_is_of_all_bits_in_order() -> None:
+    """One unit in the last place of the last number, or another order, is another state."""
+    assert state(GRADIENTS) == state([array.copy() for array in GRADIENTS])
+    assert (
+        len({state(GRADIENTS), state(GRADIENTS[::-1]), state([*GRADIENTS[:1], _ulp(GRADIENTS[1])])})
+        == 3
+    )
 
 
 def test_bytes_are_little_endian_wherever_they_come_from() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from pathlib import Path
@@ -15,6 +16,8 @@ from bench.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 from builders import environment, healthy, replaced
 from golden import check_golden
+
+compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
 
 
 def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:
@@ -38,7 +41,7 @@ def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:
 @pytest.mark.parametrize("form", ["markdown", "csv", "json"])
 def test_compare(form: str) -> None:
     """Only cells that differ are listed, in three formats."""
-    text, warnings = compare_runs(*two(), form=form)
+    text, warnings = compared(*two(), form=form)
     assert warnings == []
     check_golden(
         {"markdown": "compare.md", "csv": "compare.csv", "json": "compare.json"}[form], text
@@ -48,18 +51,18 @@ def test_compare(form: str) -> None:
 def test_all() -> None:
     """``--all`` lists the identical cells too."""
     before, after, judgements = two()
-    listed = compare_runs(before, after, judgements, everything=True, form="csv")[0]
+    listed = compared(before, after, judgements, everything=True, form="csv")[0]
     assert len(list(csv.DictReader(io.StringIO(listed)))) == len(judgements) == 6
-    few = compare_runs(before, after, judgements, form="csv")[0]
+    few = compared(before, after, judgements, form="csv")[0]
     assert len(list(csv.DictReader(io.StringIO(few)))) == 2
-    text = compare_runs(before, after, judgements)[0]
+    text = compared(before, after, judgements)[0]
     assert "4 identical cells not listed" in text
 
 
 def test_numbers_are_raw_in_json() -> None:
     """A share is a share, at full precision, and what is absent is null."""
     before, after, judgements = two()
-    cells = json.loads(compare_runs(before, after, judgements, form="json")[0])["cells"]
+    cells = json.loads(compared(before, after, judgements, form="json")[0])["cells"]
     cell = judgements[2].item.cell
     values = [record.test_accuracy or 0 for record in after.of(cell)]
     assert cells[0]["accuracy_b"] == pytest.approx(sum(values) / 3, abs=1e-15)
@@ -73,16 +76,16 @@ def test_other_machine_has_no_speeds() -> None:
         key: msgspec.structs.replace(record, images_per_sec=50_000.0)
         for key, record in after.records.items()
     }
-    text = compare_runs(before, replaced(after, records=slower), judgements)[0]
+    text = compared(before, replaced(after, records=slower), judgements)[0]
     assert "median over these cells: 100,000 images/s in A, 50,000 in B" in text
     silent = {
         key: msgspec.structs.replace(record, images_per_sec=None)
         for key, record in after.records.items()
     }
-    text = compare_runs(before, replaced(after, records=silent), judgements)[0]
+    text = compared(before, replaced(after, records=silent), judgements)[0]
     assert "100,000 images/s in A, – in B" in text
     other = replaced(after, environment=environment(machine={"cpu": "another"}))
-    text = compare_runs(before, other, judgements)[0]
+    text = compared(before, other, judgements)[0]
     assert "images/s" not in text
     assert "The runs are of two machines" in text
 
@@ -105,5 +108,5 @@ def test_plans_that_differ() -> None:
         "A was trained on images 741c988805d0, B on ffff",
         "B is unfinished: 11 of 20 replicas are absent",
     ]
-    text, warnings = compare_runs(before, other, [], form="markdown")
+    text, warnings = compared(before, other, [], form="markdown")
     assert all(f"> **Warning**: {warning}" in text for warning in warnings[:2])

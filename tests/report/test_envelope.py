@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -16,7 +18,6 @@ from bench.report.envelope import EnvelopePicture, Strip, envelope_picture
 from bench.report.figures import draw
 from bench.report.files import write_full_report
 from bench.run import Item, StoredRun
-from bench.verdict.envelope import Differences
 from bench.verdict.judgement import Judgement, Verdict
 from builders import replaced
 from stories import Story, as_baseline, envelope_test, identical, parted
@@ -35,7 +36,9 @@ def strip(
     *, seeds: list[list[float]], copies: list[list[float]], first_step: int | None = None
 ) -> EnvelopePicture:
     """One strip of given differences."""
-    shown = Differences(np.array(seeds), np.array(copies), np.full(len(seeds[0]), 1e-3))
+    shown: Any = SimpleNamespace(
+        seeds=np.array(seeds), copies=np.array(copies), envelope=np.full(len(seeds[0]), 1e-3)
+    )
     test = envelope_test(first_step=first_step, steps=len(seeds[0]), sharp_steps=len(seeds[0]))
     return EnvelopePicture("heading", (Strip("a title", test, shown),))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
@@ -27,6 +28,8 @@ from bench.run import Item
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from builders import healthy, replaced
 from stories import STORIES, Story, envelope_test, identical, outside, parted
+
+compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
 
 
 def of(
@@ -283,7 +286,7 @@ def test_envelope_is_flat_in_csv_and_json() -> None:
     """Fields by their own names; infinite is ``inf`` in CSV and null in JSON, absent is empty."""
     before = healthy(Path("results/a"))
     run, judgements, _ = parted()
-    comma = compare_runs(before, run, judgements, form="csv")[0]
+    comma = compared(before, run, judgements, form="csv")[0]
     table = list(csv.DictReader(io.StringIO(comma)))
     names = ("first_step", "ratio", "worst_step", "sharp_steps", "copies")
     assert [table[2][name] for name in names] == ["4", "1234.5", "7", "20", "12"]
@@ -291,7 +294,7 @@ def test_envelope_is_flat_in_csv_and_json() -> None:
     assert [table[2][name] for name in departs] == ["layer 1, kernel", "1", "0.0012"]
     assert table[3]["ratio"] == table[4]["departs_distance"] == "inf"
     assert [table[3][name] for name in departs] == ["", "", ""]
-    cells = json.loads(compare_runs(before, run, judgements, form="json")[0])["cells"]
+    cells = json.loads(compared(before, run, judgements, form="json")[0])["cells"]
     assert cells[2]["departs_distance"] == 0.0012
     assert cells[3]["ratio"] is None
     assert cells[3]["first_step"] == 0
@@ -301,7 +304,7 @@ def test_envelope_is_flat_in_csv_and_json() -> None:
 def test_no_envelope_is_empty_in_csv() -> None:
     """A cell decided on another rung has the columns, without values."""
     run, judgements, _ = identical()
-    text = compare_runs(run, run, judgements, form="csv", everything=True)[0]
+    text = compared(run, run, judgements, form="csv", everything=True)[0]
     row = next(csv.DictReader(io.StringIO(text)))
     assert row["ratio"] == row["copies"] == row["departs_tensor"] == ""
 
@@ -309,4 +312,4 @@ def test_no_envelope_is_empty_in_csv() -> None:
 def test_comparison_says_where_differences_begin() -> None:
     """``bench compare`` names the tensors before its table."""
     run, judgements, _ = parted()
-    assert origins(judgements) in compare_runs(run, run, judgements)[0]
+    assert origins(judgements) in compared(run, run, judgements)[0]

@@ -280,7 +280,7 @@ def test_no_two_share_a_file(tmp_path: Path) -> None:
     items = [
         Item(grid=name, id=id_, cell=cell)
         for name, grid in UPGRADE_GRIDS.items()
-        for id_, cell in grid.suite_cells("full").items()
+        for id_, cell in grid.cells("full").items()
     ]
     files = EventFiles(tmp_path, items)
     cells = {item.cell for item in items}

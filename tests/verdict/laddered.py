@@ -55,3 +55,11 @@ def with_cell(**changes: Any) -> Baseline:
     return msgspec.structs.replace(
         BASELINE, grids={"depth": {**BASELINE.grids["depth"], CHOSEN.id: cell}}
     )
+
+
+def of_class(baseline: Baseline, **changes: Any) -> Baseline:
+    """The baseline as of another class, on another machine."""
+    numerics = msgspec.structs.replace(baseline.numerics, **changes)
+    return msgspec.structs.replace(
+        baseline, numerics=numerics, environment_class=numerics.environment_class, machine={}
+    )

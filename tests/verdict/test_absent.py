@@ -11,7 +11,7 @@ from bench.record import RECORD_LINES, Record
 from bench.run import StoredRun
 from bench.verdict.acceptance import preview
 from bench.verdict.judgement import Verdict
-from bench.verdict.ladder import copies_wanted, exit_code, judge
+from bench.verdict.ladder import exit_code, judge, still_wanted
 from bench.verdict.samples import baseline_cell, baseline_from_run
 from builders import CLASS, items, plan, stored, trained
 
@@ -67,6 +67,6 @@ def test_both_sides_lack_it() -> None:
 def test_nothing_further_is_trained_or_stored_for_it() -> None:
     """No copies are asked for; a baseline gets no sample."""
     lacks = run(lacks=True)
-    assert copies_wanted(lacks, baseline_from_run(run(lacks=False))) == []
+    assert still_wanted(lacks, baseline_from_run(run(lacks=False))) == []
     assert baseline_cell(lacks, lacks.plan.items[1]).samples == []
     assert {change.item.cell for change in preview(None, lacks)} == {SGD}

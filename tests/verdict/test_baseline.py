@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cell import Cell
+from bench.environment import Numerics
 from bench.errors import BenchError
 from bench.record import VALUES, Tensors
 from bench.run import StoredRun, write_atomically
@@ -27,8 +28,8 @@ from bench.verdict.baseline import (
     BaselineCell,
     Sample,
     baseline_from_run,
-    nearest_class,
     read_baseline,
+    read_classes,
     write_baseline,
 )
 from bench.verdict.metrics import BY_NAME
@@ -94,24 +95,24 @@ def test_a_quick_tier_is_small(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         (
-            '"schema": 2',
             '"schema": 3',
-            "has schema 3, and this version of bench reads schemas 1 and 2",
+            '"schema": 4',
+            "has schema 4, and this version of bench reads schemas 1, 2 and 3",
         ),
-        ('"schema": 2,', "", "has schema None"),
-        ('"schema": 2', '"schema": 1', "has schema 1, and class.json beside it schema 2"),
+        ('"schema": 3,', "", "has schema None"),
+        ('"schema": 3', '"schema": 1', "has schema 1, and class.json beside it schema 3"),
         ('"acceptance": 0', '"acceptance": 1', "is of acceptance 1, and class.json has 0"),
         ('"images": "741c', '"images": "f00d', "was trained on images f00d"),
         ('"grid": "depth"', '"grid": "depth", "spare": 1', "unknown field `spare`"),
         ('"outcome":"trained"', '"outcome":"trained","mood":1', "unknown field `mood`"),
         ('"outcome":"trained"', '"outcome":"crashed"', "Invalid enum value 'crashed'"),
         ('"test_accuracy":', '"tset_accuracy":', "metric tset_accuracy is unknown"),
-        ('"kernel_ratio_start":0.9', '"kernel_ratio_start":NaN', "not a baseline of schema 2"),
-        ('"kernel_ratio_start":0.9', '"kernel_ratio_start":1e999', "not a baseline of schema 2"),
+        ('"kernel_ratio_start":0.9', '"kernel_ratio_start":NaN', "not a baseline of schema 3"),
+        ('"kernel_ratio_start":0.9', '"kernel_ratio_start":1e999', "not a baseline of schema 3"),
         ('"seed":1', '"seed":0', "has a seed twice"),
         ('"activation":"relu"', '"activation":"relu9"', "act:relu9 is unknown"),
         ('"grid": "depth"', '"grid": "width"', "is the file of grid width"),
-        ("\n ]\n}", "", "not a baseline of schema 2"),
+        ("\n ]\n}", "", "not a baseline of schema 3"),
     ],
 )
 def test_a_damaged_grid_names_its_file_and_a_way_out(
@@ -166,8 +167,9 @@ def test_grid_names_that_are_no_file_names_are_refused(tmp_path: Path) -> None:
             write_baseline(tmp_path, broken)
 
 
-def test_nearest_class_is_of_the_same_device_and_the_fewest_differences(tmp_path: Path) -> None:
-    """Another instruction set is nearer than that and two threads; a GPU is not near at all."""
+def test_classes_of_the_same_device_follow_by_their_differences(tmp_path: Path) -> None:
+    """The own one first; another instruction set is nearer than that and two threads; a GPU is not near
+    at all."""
     own = environment().numerics
     change = msgspec.structs.replace
     near = change(own, isa="avx2")
@@ -175,13 +177,20 @@ def test_nearest_class_is_of_the_same_device_and_the_fewest_differences(tmp_path
     gpu = change(own, device="gpu", isa="sm90", onednn=False)
     for numerics in (far, gpu):
         _written(tmp_path, of=environment(numerics=numerics))
-    found = nearest_class(tmp_path, own)
-    assert found is not None and found.environment_class == far.environment_class
-    _written(tmp_path, of=environment(numerics=near))
-    found = nearest_class(tmp_path, own)
-    assert found is not None and found.environment_class == near.environment_class
-    assert nearest_class(tmp_path / "none", own) is None
-    assert nearest_class(tmp_path, change(own, device="tpu")) is None
+
+    def classes(wanted: Numerics, root: Path = tmp_path) -> list[str]:
+        found, names = read_classes(root, wanted), []
+        while found is not None:
+            names.append(found.environment_class)
+            found = found.fallback
+        return names
+
+    assert classes(own) == [far.environment_class]
+    for numerics in (near, own):
+        _written(tmp_path, of=environment(numerics=numerics))
+    assert classes(own) == [each.environment_class for each in (own, near, far)]
+    assert classes(own, tmp_path / "none") == []
+    assert classes(change(own, device="tpu")) == []
 
 
 def test_a_run_stands_in_for_a_baseline_with_its_crashes(tmp_path: Path) -> None:
@@ -267,21 +276,21 @@ TRACES, HISTORY = "depth.traces.jsonl", "depth.history.jsonl"
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        (TRACES, '"schema":2', '"schema":3', "has schema 3, and this version of bench reads"),
-        (TRACES, '{"schema":2,"grid":"depth"}\n', "", "has schema None"),
+        (TRACES, '"schema":3', '"schema":4', "has schema 4, and this version of bench reads"),
+        (TRACES, '{"schema":3,"grid":"depth"}\n', "", "has schema None"),
         (TRACES, '"grid":"depth"', '"grid":"width"', "is the file of grid width"),
-        (TRACES, '"seed":1', '"seed":1,"mood":2', "line 3: not of a baseline of schema 2"),
+        (TRACES, '"seed":1', '"seed":1,"mood":2', "line 3: not of a baseline of schema 3"),
         (TRACES, '"trajectory":"', '"trajectory":"AAAA', "line 2: not of a baseline"),
         (TRACES, '"seed":1', '"seed":0', "line 3: is the second one of depth:3-"),
         (TRACES, '"seed":1', '"seed":8', "line 3: is of depth:3-"),
         (TRACES, '"digest":"', '"digest":"0', "line 2: belongs to another result of depth:3-"),
         (TRACES, '{"id":"' + FIRST + '","seed":2', "\n", "line 4: not of a baseline"),
-        (HISTORY, '"schema":2', '"schema":3', "has schema 3, and this version of bench reads"),
+        (HISTORY, '"schema":3', '"schema":4', "has schema 4, and this version of bench reads"),
         (HISTORY, '"acceptance":1', '"acceptance":9', "line 2: depth:3-"),
         (HISTORY, '"acceptance":1', '"acceptance":0', "line 2: depth:3-"),
         (HISTORY, '"outcome":"trained"', '"outcome":"crashed"', "line 2: not of a baseline"),
         (HISTORY, '"grid":"depth"', '"grid":"width"', "is the file of grid width"),
-        ("class.json", '"schema": 2', '"schema": 3', "has schema 3, and this version of bench"),
+        ("class.json", '"schema": 3', '"schema": 4', "has schema 4, and this version of bench"),
         ("class.json", '"superseded": 6', '"superseded": 5', "acceptance 2"),
         ("class.json", '"reason": "x"', '"reason": "y"', "acceptance 1"),
         ("class.json", '"depth"\n', "", "class.json does not name this grid"),
@@ -303,7 +312,7 @@ def test_files_that_do_not_belong_together_are_errors(
         read_baseline(tmp_path, CLASS_NAME)
     assert str(path.parent) in error.value.message
     assert error.value.hint
-    if "schema 3" in message:
+    if "schema 4" in message:
         assert error.value.hint == "use the version of bench that wrote it, 0.1.0, or a later one"
 
 
@@ -421,7 +430,7 @@ def test_schema_1_is_read_without_traces_and_of_the_last_acceptance(tmp_path: Pa
 def test_traces_beside_schema_1_are_an_error(tmp_path: Path) -> None:
     """They are what the first acceptance under schema 2 leaves if it is killed."""
     _as_schema_1(tmp_path, _accepted(tmp_path, healthy()))
-    (tmp_path / CLASS_NAME / TRACES).write_text('{"schema":2,"grid":"depth"}\n')
+    (tmp_path / CLASS_NAME / TRACES).write_text('{"schema":3,"grid":"depth"}\n')
     with pytest.raises(BenchError, match="does not belong to a baseline of schema 1"):
         read_baseline(tmp_path, CLASS_NAME)
 
@@ -489,7 +498,7 @@ def test_two_folders_of_one_class_are_an_error_everywhere(tmp_path: Path) -> Non
     for read in (
         lambda: read_baseline(tmp_path, CLASS_NAME),
         lambda: read_baseline(tmp_path, "copy"),
-        lambda: nearest_class(tmp_path, other),
+        lambda: read_classes(tmp_path, other),
     ):
         with pytest.raises(BenchError, match=both) as error:
             read()
@@ -504,7 +513,7 @@ def test_a_class_under_another_name_is_not_taken_for_none(tmp_path: Path) -> Non
     (tmp_path / CLASS_NAME).rename(tmp_path / "old")
     for read in (
         lambda: read_baseline(tmp_path, CLASS_NAME),
-        lambda: nearest_class(tmp_path, msgspec.structs.replace(environment().numerics, isa="a")),
+        lambda: read_classes(tmp_path, msgspec.structs.replace(environment().numerics, isa="a")),
     ):
         with pytest.raises(
             BenchError, match=f"describes class {CLASS_NAME}, and its folder is old"
@@ -547,7 +556,7 @@ def test_any_baseline_is_read_as_it_was_written(
         grids.setdefault(grid, {})[cell.id()] = stored
     start = baseline_from_run(healthy())
     name = f"baseline {start.environment_class}"
-    written = msgspec.structs.replace(start, grids=grids, name=name, software={})
+    written = msgspec.structs.replace(start, grids=grids, name=name, software={}, machine={})
     write_baseline(tmp_path, written)
     assert read_baseline(tmp_path, CLASS_NAME) == written
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from upgraded import (
     CELLS,
@@ -27,7 +28,7 @@ from upgraded import (
 from bench.record import Crash, Record
 from bench.run import StoredRun
 from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade, Wrong, further_copies, further_seeds
+from bench.verdict.upgrade import Answer, Upgrade, Wrong, following
 from builders import diverged, moved, replaced
 
 
@@ -268,11 +269,14 @@ def test_further_seeds_and_copies() -> None:
             return crash(record)
         return moved(record, 0.001) if record.cell.optimizer == "nadam" else record
 
-    old, new = side("old", seeds=[0]), side("new", change, seeds=[0])
-    wanted = further_seeds(old, new, [0, 1, 2])
+    def first(run: StoredRun) -> StoredRun:
+        return replaced(run, plan=msgspec.structs.replace(run.plan, further=[1, 2]))
+
+    old, new = first(side("old", seeds=[0])), first(side("new", change, seeds=[0]))
     chosen = [(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
-    assert wanted == (chosen, chosen)
-    copies = further_copies(old, new)
+    assert following(old, new) == (chosen, chosen)
+    of_old, copies = following(side("old", seeds=[0]), side("new", change, seeds=[0]))
+    assert not of_old
     assert {copy.cell for copy in copies} == {cell for cell in CELLS if nadam(cell)}
     assert {copy.seed for copy in copies} == {0}
 

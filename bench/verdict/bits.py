@@ -1,0 +1,242 @@
+"""Bits of a run against a baseline: where they may be compared, what is still to be trained for it, and
+what the rounding envelopes say.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+from scipy import special
+
+from bench.cell import Cell
+from bench.copies import Copy
+from bench.run import Item, StoredRun
+from bench.verdict.departures import summed_otherwise
+from bench.verdict.envelope import (
+    FEWEST,
+    copies_needed,
+    examine,
+    stray_risk,
+)
+from bench.verdict.judgement import EnvelopeTest
+from bench.verdict.levels import ENVELOPE
+from bench.verdict.samples import Baseline
+from bench.verdict.traces import Seed, Trace, equal_until
+
+#: Half of the envelopes' level is for cells that leave under every seed, half for the strays of a run.
+ALONE, TOGETHER = ENVELOPE / 2, ENVELOPE / 2
+
+
+class Relation(enum.Enum):
+    """What a difference of bits between a run and a baseline may come from, beside what is asked
+    about."""
+
+    SAME = "one machine, or one environment class"
+    """Nothing: outside the envelope is another formula."""
+    OTHER_CPU = "another class of CPU"
+    """Other kernels round otherwise: inside is rounding, outside says nothing."""
+    NONE = "another device or arithmetic"
+    """Bits are not compared."""
+
+
+def relation(run: StoredRun, baseline: Baseline) -> Relation:
+    """How a run's bits stand to a baseline's."""
+    ours, theirs = run.environment.numerics, baseline.numerics
+    same_machine = bool(baseline.machine) and baseline.machine == run.environment.machine
+    if ours.device != theirs.device:
+        return Relation.NONE
+    if same_machine or ours.environment_class == baseline.environment_class:
+        return Relation.SAME
+    if (ours.fpmath, ours.tf32) != (theirs.fpmath, theirs.tf32):
+        return Relation.NONE
+    return Relation.OTHER_CPU if ours.device == "cpu" else Relation.NONE
+
+
+def differs(run: StoredRun, baseline: Baseline, item: Item) -> bool:
+    """Whether both sides measured some seed, and not to the same bits."""
+    stored = baseline.find(item)
+    if stored is None:
+        return False
+    digests = stored.digests
+    return any(
+        record.digest != digests[record.seed]
+        for record in run.of(item.cell)
+        if record.digest and record.seed in digests
+    )
+
+
+def replicas_wanted(run: StoredRun, baseline: Baseline | None) -> list[tuple[Cell, int]]:
+    """The further seeds that the run does not have yet, of cells whose bits differ. Where the first
+    seed trains to the same bits on both sides, so do others: the same operations run on numbers of
+    the same kind."""
+    if baseline is None:
+        return []
+    cells = dict.fromkeys(item.cell for item in run.plan.items if differs(run, baseline, item))
+    return [
+        (cell, seed)
+        for cell in cells
+        for seed in run.plan.further
+        if (cell, seed) not in run.records
+    ]
+
+
+def copies_wanted(run: StoredRun, baseline: Baseline, items: Iterable[Item]) -> list[Copy]:
+    """The copies that the envelopes of these items still need: two of every replica whose bits differ
+    and, of cells that leave their envelope, as many as the level asks for.
+
+    Args:
+        run: what was measured.
+        baseline: what it is compared with.
+        items: those on which no earlier rung of the ladder decides.
+    """
+    cells = {item.cell: item for item in items if _why_not(run, baseline, item) == ""}
+    wanted = []
+    for cell, item in cells.items():
+        seeds = {n: _parted(cell, seed) for n, seed in _seeds(run, baseline, item).items()}
+        needed = FEWEST
+        if not _lacking(run, cell, seeds, needed):
+            traced = traced_seeds(run, baseline, item)
+            if traced and _leaves(examine(cell, traced), len(cells)):
+                needed = copies_needed(len(cells), len(seeds), ALONE)
+        wanted += _lacking(run, cell, seeds, needed)
+    return wanted
+
+
+def _leaves(test: EnvelopeTest, cells: int) -> bool:
+    """Whether further copies may change what is concluded."""
+    strays = test.inside and 2 * test.strays >= test.seeds
+    return (not test.inside and test.risk > ALONE / cells) or (strays and bool(test.strays))
+
+
+def _lacking(run: StoredRun, cell: Cell, parted: Mapping[int, int], number: int) -> list[Copy]:
+    asked = (
+        Copy(cell=cell, seed=seed, number=n, moved_at=step)
+        for seed, step in parted.items()
+        for n in range(number)
+    )
+    return [copy for copy in asked if copy not in run.copies]
+
+
+def _parted(cell: Cell, seed: Seed) -> int:
+    """Where copies of a seed are moved."""
+    return equal_until(cell, seed.run, seed.baseline)
+
+
+def _seeds(run: StoredRun, baseline: Baseline, item: Item) -> dict[int, Seed]:
+    """Seeds whose traces can be compared, without copies: both sides have one."""
+    stored = baseline.find(item)
+    if stored is None:
+        return {}
+    by_seed = {sample.seed: sample for sample in stored.samples if sample.trajectory}
+    return {
+        record.seed: Seed(Trace.of(record), Trace.of(by_seed[record.seed]), ())
+        for record in run.of(item.cell)
+        if record.seed in by_seed and record.trajectory
+    }
+
+
+def traced_seeds(run: StoredRun, baseline: Baseline, item: Item) -> list[Seed]:
+    """Seeds that an envelope can be made of: both sides have a trace, and one of them has copies that
+    were moved where the sides part."""
+    holder = baseline.holder(item)
+    seeds = _seeds(run, baseline, item)
+    if not seeds or holder is None:
+        return []
+    found = []
+    for number, seed in seeds.items():
+        since = _parted(item.cell, seed)
+        ours, theirs = (
+            [Trace.of(c) for c in copies if c.crash is None and c.copy.moved_at == since]
+            for copies in (
+                run.copies_of(item.cell, number),
+                holder.copies.get((item.cell, number), ()),
+            )
+        )
+        if ours or theirs:
+            found.append(Seed(seed.run, seed.baseline, ours, theirs))
+    return found
+
+
+def _why_not(run: StoredRun, baseline: Baseline, item: Item) -> str:
+    """Why an item's bits cannot be compared, or nothing."""
+    holder = baseline.holder(item)
+    if holder is None:
+        return "no baseline"
+    if relation(run, holder) is Relation.NONE:
+        return f"bits are not compared with {holder.environment_class}"
+    if item.cell.dropout:
+        return "dropout draws from TensorFlow's own random stream, which may change"
+    if not _seeds(run, baseline, item):
+        return f"no trajectory in {holder.name} of a seed of this run"
+    return ""
+
+
+class Strays(msgspec.Struct, frozen=True):
+    """Cells of which at least half of the seeds leave their envelope, but not all."""
+
+    cells: int
+    of: int
+    expected: float
+    """At most, by rounding alone."""
+    chance: float
+    """Of as many or more cells, at most."""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return (
+            f"in {self.cells} of {self.of} cells at least half of the seeds leave the envelope, where "
+            f"rounding explains {self.expected:.2g} (p {self.chance:.2g})"
+        )
+
+
+def envelopes(
+    run: StoredRun, baseline: Baseline | None, items: Iterable[Item]
+) -> dict[Item, EnvelopeTest | str]:
+    """The test of each item's rounding envelope, or why there is none."""
+    return {item: _envelope(run, baseline, item) for item in items}
+
+
+def _envelope(run: StoredRun, baseline: Baseline | None, item: Item) -> EnvelopeTest | str:
+    if baseline is None:
+        return "no baseline"
+    obstacle = _why_not(run, baseline, item)
+    if obstacle:
+        return obstacle
+    seeds = traced_seeds(run, baseline, item)
+    if seeds:
+        test = examine(item.cell, seeds)
+        return test if test.inside else summed_otherwise(item.cell, test.departure) or test
+    copies = [
+        copy for seed in _seeds(run, baseline, item) for copy in run.copies_of(item.cell, seed)
+    ]
+    if copies and copies[0].crash is not None:
+        return f"all of {len(copies)} copies crashed: {copies[0].crash.message}"
+    return "no copies in the run" + (" that were moved where bits part" if copies else "")
+
+
+def straying(tests: Mapping[Item, EnvelopeTest | str]) -> Strays | None:
+    """What the strays of a whole run say, if they are too many for luck: seeds jump out of their
+    envelopes independently, and an event of probability p is no more frequent than a Poisson
+    variable of mean -ln(1 - p), whose sums are Poisson again; None if it may be."""
+    by_cell = {item.cell: test for item, test in tests.items() if isinstance(test, EnvelopeTest)}
+    found = sum(map(strays, by_cell.values()))
+    risks = np.array([stray_risk(test.copies, test.seeds) for test in by_cell.values()])
+    with np.errstate(divide="ignore"):
+        expected = float(-np.log1p(-risks).sum())
+    chance = float(special.gammainc(found, expected)) if found else 1.0
+    return Strays(found, len(by_cell), expected, chance) if found and chance <= TOGETHER else None
+
+
+def strays(test: EnvelopeTest) -> bool:
+    """Whether at least half of a cell's seeds leave its envelope, but not all."""
+    return test.inside and bool(test.strays) and 2 * test.strays >= test.seeds
+
+
+def level(tests: Mapping[Item, EnvelopeTest | str]) -> float:
+    """The chance of a false alarm that the envelope of one cell may have."""
+    cells = {item.cell for item, test in tests.items() if isinstance(test, EnvelopeTest)}
+    return ALONE / max(len(cells), 1)

@@ -1,0 +1,148 @@
+"""Weighing: what the rounding envelope and the distribution over seeds of one cell say together."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bench.run import Item, StoredRun
+from bench.verdict import bits
+from bench.verdict.bits import Relation, Strays
+from bench.verdict.envelope import describe, seeds_for
+from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
+from bench.verdict.metrics import METRICS
+from bench.verdict.samples import Baseline
+
+#: Reasons of several metrics are put together up to this many; the comparisons hold all.
+MOST_REASONS = 3
+
+#: The losses of two steps have seen a forward pass, a backward pass and an update.
+FEWEST_SHARP = 2
+
+#: Metrics before the first step, which the stored tensors of that step speak for.
+_AT_START = frozenset(metric.name for metric in METRICS if metric.paired)
+_NOTHING_SHOWN = (Verdict.EQUIVALENT, Verdict.INCONCLUSIVE)
+
+
+class Weighing:
+    """Puts together what the envelope and the distribution say of one item."""
+
+    def __init__(
+        self,
+        run: StoredRun,
+        baseline: Baseline,
+        item: Item,
+        level: float,
+        strays: Strays | None,
+    ) -> None:
+        holder = baseline.holder(item)
+        assert holder is not None  # nothing is open without one
+        self._run, self._holder, self._item = run, holder, item
+        self._level, self._strays = level, strays
+
+    def of(self, found: Judgement, tested: EnvelopeTest | str) -> Judgement:
+        """The verdict.
+
+        What is shown to be worse, or to have changed, stays so whatever the envelope says. Inside, the
+        envelope turns what the distribution left open into ``rounding``, as far as copies saw it.
+        Outside is ``changed`` on one kind of kernels, for better or worse, and undecided on another.
+
+        Args:
+            found: what the distribution says.
+            tested: what the envelope says, or why it says nothing.
+        """
+        if isinstance(tested, str):
+            return _with(found, reason=f"{found.reason}; no envelope: {tested}")
+        found = _with(found, envelope=tested)
+        shown = found.verdict in (Verdict.REGRESSED, Verdict.CHANGED)
+        if not tested.inside or self._strayed(tested):
+            return self._outside(found, tested, shown=shown)
+        told = describe(tested)
+        if shown or found.verdict is Verdict.IMPROVED:
+            return _with(found, reason=f"{found.reason}; {told}")
+        if not tested.decisive and tested.sharp_steps < tested.equal_until + FEWEST_SHARP:
+            return self._open(found, f"{told}: too blunt to tell rounding from a change")
+        unseen = self._unseen(found, tested)
+        if unseen:
+            return self._open(found, f"{told}; but no copy shows what rounding does to {unseen}")
+        return _with(found, verdict=Verdict.ROUNDING, reason=told, rung="envelope")
+
+    def _outside(self, found: Judgement, tested: EnvelopeTest, *, shown: bool) -> Judgement:
+        told = describe(tested)
+        if self._strayed(tested):
+            assert self._strays is not None
+            leave = f"{tested.strays} of {seeds_in_words(tested.seeds)} leave"
+            told = f"{leave}; {self._strays.told}; {told}"
+        elif tested.risk > self._level:
+            seeds = seeds_for(self._level)
+            told += (
+                f"; a jump may do that under {seeds_in_words(tested.seeds)}: {seeds} would decide"
+            )
+            return self._shown(found, told) if shown else self._open(found, told)
+        if bits.relation(self._run, self._holder) is not Relation.SAME:
+            told += f"; {self._decider()}"
+            return self._shown(found, told) if shown else self._open(found, told)
+        verdict = Verdict.REGRESSED if found.verdict is Verdict.REGRESSED else Verdict.CHANGED
+        reason = told if found.verdict in _NOTHING_SHOWN else f"{told}; {found.reason}"
+        return _with(found, verdict=verdict, reason=reason, rung="envelope")
+
+    def _strayed(self, tested: EnvelopeTest) -> bool:
+        return self._strays is not None and bits.strays(tested)
+
+    @staticmethod
+    def _unseen(found: Judgement, tested: EnvelopeTest) -> str:
+        """Metrics that the distribution leaves open and the envelope does not cover."""
+        covered = {*tested.seen, *(_AT_START if tested.decisive else ())}
+        if tested.seen:
+            covered.add(
+                "diverged"
+            )  # a diverged training has no metrics, which the copies' would show
+        open_ = [
+            c
+            for c in found.comparisons
+            if c.verdict is Verdict.INCONCLUSIVE and c.metric not in covered
+        ]
+        reasons = [c.reason for c in open_[:MOST_REASONS]]
+        more = f"; and {len(open_) - MOST_REASONS} more" if len(open_) > MOST_REASONS else ""
+        return "; ".join(reasons) + more
+
+    @staticmethod
+    def _shown(found: Judgement, told: str) -> Judgement:
+        return _with(found, reason=f"{found.reason}; {told}")
+
+    @staticmethod
+    def _open(found: Judgement, told: str) -> Judgement:
+        return _with(found, verdict=Verdict.INCONCLUSIVE, reason=told, rung="envelope")
+
+    def _decider(self) -> str:
+        """What decides whether a kernel of another class is to blame."""
+        stored = self._holder.grids[self._item.grid][self._item.id]
+        old, new = self._holder.versions(stored), self._run.environment.software
+        names = ("tensorflow", "keras")
+        if all(old.get(name) == new.get(name) for name in names):
+            return (
+                f"the versions are the same, and {another(self._holder)}: the processor's kernels may "
+                "be to blame, and no upgrade is"
+            )
+        sides = (
+            " ".join(f"{name}=={side[name]}" for name in names if side.get(name))
+            for side in (old, new)
+        )
+        before, after = (f'"{side}"' for side in sides)
+        return (
+            f"against {another(self._holder)}, whose kernels may be to blame: "
+            f"`bench upgrade {before} {after}` on this machine decides"
+        )
+
+
+def _with(judgement: Judgement, **changes: object) -> Judgement:
+    return msgspec.structs.replace(judgement, **changes)
+
+
+def another(baseline: Baseline) -> str:
+    """A baseline of another class, in words."""
+    return f"another environment class ({baseline.environment_class})"
+
+
+def seeds_in_words(seeds: int) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{seeds} seed{'s' if seeds != 1 else ''}"
