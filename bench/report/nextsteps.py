@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.report.text import code
-from bench.report.words import by_verdict
+from bench.report.words import by_verdict, versions_of
 from bench.run import StoredRun
 from bench.verdict.baseline import Baseline
 from bench.verdict.judgement import Judgement, Verdict
@@ -49,10 +49,11 @@ def next_steps(
     if Verdict.INCONCLUSIVE in counted:
         tier = run.plan.tier
         lines.append(
-            "Inconclusive: the reason says how many seeds would decide; `--decide` gives these cells "
-            "alone more seeds until they are decided: "
+            "Inconclusive: the reason says what would decide. Where that is more seeds, `--decide` "
+            "gives them to these cells alone, on the run's side: "
             f"{code(f'pytest suites --tier {tier} --benchmark-skip --decide')} (with tox: "
-            f"{code(f'python -m tox run -e {tier} -- --decide')})."
+            f"{code(f'python -m tox run -e {tier} -- --decide')}). On both sides, and with the same "
+            f"kernels: {_upgrade(run, baseline)}."
         )
     own = baseline is not None and (baseline.environment_class == run.environment.environment_class)
     if judgements and not own:
@@ -69,6 +70,13 @@ def next_steps(
             f"{_accept(named, ' -k WORDS')}."
         )
     return ["### What to do next", "\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def _upgrade(run: StoredRun, baseline: Baseline | None) -> str:
+    """What trains the baseline's version and the run's on this machine."""
+    versions = (versions_of(baseline), run.environment.software)
+    sides = (side.get("tensorflow", "").split(", ")[0] or "VERSION" for side in versions)
+    return bench_command(f"upgrade {' '.join(sides)} -k WORDS --seeds 24")
 
 
 def _accept(run: str, chosen: str = "") -> str:

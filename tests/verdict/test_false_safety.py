@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from bench.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import exit_code, judge, still_wanted
 from bench.verdict.samples import Baseline, baseline_from_run
+from bench.verdict.upgrade import Measured, conclude
 from builders import copied, flow, items, losses, moved, plan, replaced, stored, trained
 
 STEPS = 600
@@ -360,6 +362,26 @@ def test_a_baseline_that_has_some_cells_leaves_the_others_to_the_next_class() ->
     judgements = judge(made(), own)
     assert {j.verdict for j in judgements} == {Verdict.IDENTICAL}
     assert sum("another environment class" in j.reason for j in judgements) == len(CELLS) - 1
+
+
+def test_two_runs_get_one_answer_whichever_is_asked_first() -> None:
+    """Of an upgrade: a plan of one seed, three that are stored, copies of NEW alone. What is
+    outside is so the other way round, too, held against the same copies."""
+    one = msgspec.structs.replace(PLAN, seeds=[0], further=[1, 2])
+    old, new = (
+        stored(one, [make(full(seed)) for seed in range(3)])
+        for make in (lambda r: r, lambda r: parted(r, 3, 0.01))
+    )
+    while wanted := still_wanted(new, baseline_from_run(old)):
+        more = {copy: ordinary(new.records[copy.cell, copy.seed], copy) for copy in wanted}
+        new = replaced(new, copies={**new.copies, **more})
+    for before, after in ((old, new), (new, old)):
+        found = conclude(Measured(path=Path("u"), sides={}, old=before, new=after))
+        (judgement,) = found.judgements
+        assert judgement.verdict is Verdict.CHANGED
+        assert judgement.envelope is not None
+        assert (judgement.envelope.seeds, judgement.envelope.copies) == (3, len(new.copies))
+        assert found.exit_code == EXIT_REGRESSED
 
 
 # Nothing compared
