@@ -122,6 +122,10 @@ def semantic_section(
     return parts
 
 
+#: How the names of metrics of gradient flow begin.
+_OF_GRADIENTS = ("signal_", "kernel_", "dead_")
+
+
 def metric_sections(upgrade: Upgrade, *, brief: bool) -> list[list[str]]:
     """What changed in accuracy and learning, then in gradient flow; none if no metric did."""
     sections = []
@@ -131,7 +135,7 @@ def metric_sections(upgrade: Upgrade, *, brief: bool) -> list[list[str]]:
             for judgement in upgrade.judgements
             for comparison in judgement.comparisons
             if comparison.verdict in (*CHANGED, Verdict.IMPROVED)
-            and (comparison.metric in BY_NAME and BY_NAME[comparison.metric].learning) is learning
+            and comparison.metric.startswith(_OF_GRADIENTS) is not learning
         ]
         if found:
             sections.append([f"## {title}", *_metrics(upgrade, found, brief=brief)])

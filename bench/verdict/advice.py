@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bench.verdict import statistics
-from bench.verdict.analysis import TESTS, Analysis
-from bench.verdict.luck import luck
+from bench.verdict.analysis import Analysis
+from bench.verdict.levels import LUCK, TESTS
+from bench.verdict.luck import chance
 from bench.verdict.metrics import Metric
 
 #: More seeds than this are no advice.
@@ -24,7 +25,7 @@ def seeds_for_means(metric: Metric, analysis: Analysis, cell: int, *, alpha: flo
     tests = (means.difference, means.equivalence)
     surest = min(tests, key=lambda test: float(test.error[cell]))
     number = np.arange(2.0, MOST_SEEDS + 1)
-    chance = statistics.chance_of_decision(
+    chances = statistics.chance_of_decision(
         number,
         change=float(surest.change[cell]),
         known=float(surest.error[cell]) ** 2,
@@ -33,7 +34,7 @@ def seeds_for_means(metric: Metric, analysis: Analysis, cell: int, *, alpha: flo
         margin=metric.minimum_effect,
         tails=(alpha * TESTS / 2 / max(analysis.tests, 1), alpha),
     )
-    enough = number[(chance >= statistics.PROMISED) & (number > tests[0].seeds[cell])]
+    enough = number[(chances >= statistics.PROMISED) & (number > tests[0].seeds[cell])]
     return float(enough[0]) if enough.size else float("inf")
 
 
@@ -54,9 +55,6 @@ def seeds_for_shares(analysis: Analysis, name: str, cell: int, *, alpha: float) 
     return max(statistics.share_seeds(first, second, tail), most + 1)
 
 
-def seeds_against_luck(mixed: int, level: float) -> float:
-    """The fewest seeds a side with which one flip beside so many mixed sides is not luck."""
-    seeds = 2
-    while luck(1, mixed, seeds) > level and seeds < MOST_SEEDS:
-        seeds += 1
-    return float(seeds) if seeds < MOST_SEEDS else float("inf")
+def seeds_against_luck(mixed: int) -> float:
+    """The fewest seeds a side with which a flip beside so many mixed cells is not luck."""
+    return float(next(n for n in range(2, MOST_SEEDS) if (mixed + 1) * chance(n, n) <= LUCK))

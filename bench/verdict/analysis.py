@@ -1,28 +1,20 @@
 """All tests of one run at once, on arrays: shape (cells, seeds) in, one entry per cell out.
 
-The chance of any false alarm in a run is the sum of four parts of the level, whatever depends on what:
-
-- ``TESTS``: of means, and of shares that differ in part, corrected by Holm over all cells and metrics;
-- ``LEARNING``: lucky flips of cells that learn, or diverge or crash, under some seeds only
-  (:mod:`bench.verdict.flips`);
-- ``OTHER``: lucky flips in any other metric;
-- ``SETS``: sets of flips that are too large for luck, where single ones are not. This part holds for
-  runs in which nothing changed: of a set that is too large for luck, some may still be luck.
+Two kinds of error, each with a part of the level (:mod:`bench.verdict.levels`): tests of means and of
+shares, corrected by Holm over all cells and metrics, and lucky flips (:mod:`bench.verdict.luck`).
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.verdict import statistics
-from bench.verdict.flips import LEARNING, OTHER, WIDE, Flips, intervals
-from bench.verdict.luck import luck
+from bench.verdict.levels import TESTS
+from bench.verdict.luck import apart, lucky
 from bench.verdict.metrics import METRICS, Metric
 from bench.verdict.statistics import Array, moments
 from bench.verdict.variances import posteriors
@@ -30,30 +22,25 @@ from bench.verdict.variances import posteriors
 CRASHED = "crashed"
 DIVERGED = "diverged"
 
-#: Share of the level: what those of flips (:mod:`bench.verdict.flips`) leave.
-TESTS = 0.25
-
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sides:
-    """Values of a metric (or 1 for an outcome, else 0) on both sides."""
+    """Values of a metric (or 1 for an outcome, else 0) on both sides, shape (cells, seeds). A seed that
+    is on both sides of a cell has the same column on both."""
 
     baseline: Array
-    """Shape (cells, the baseline's seeds). NaN: not defined, or no such seed."""
+    """NaN: not defined, or no such seed."""
     run: Array
-    """Shape (cells, the run's seeds)."""
     baseline_applies: Mask
     run_applies: Mask
     """Whether a value could be: the seed was measured and got as far. NaN there is an outcome."""
-    pairs: Array
-    """Run less baseline under the same seed, shape (cells, seeds in common). NaN where either is."""
 
     def only(self, cells: Mask) -> Sides:
         """The values, all NaN outside ``cells``."""
-        kept = [np.where(cells[:, None], x, np.nan) for x in (self.baseline, self.run, self.pairs)]
-        return dataclasses.replace(self, baseline=kept[0], run=kept[1], pairs=kept[2])
+        kept = [np.where(cells[:, None], side, np.nan) for side in (self.baseline, self.run)]
+        return dataclasses.replace(self, baseline=kept[0], run=kept[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +51,12 @@ class Shares:
     seeds: tuple[Array, Array]
     exact: Array
     """Fisher's p; NaN where no seed, or every seed, is in the state on both sides."""
-    lucky: Array
-    """p of :class:`bench.verdict.flips.Flips` for a cell that flipped; NaN for all others."""
-    mixed: Array
-    """Mixed sides that this rests on."""
     adjusted: Array
     """After correction; NaN where ``exact`` is."""
+    luck: Array
+    """Bound on luck (:func:`bench.verdict.luck.lucky`) of a cell that flipped; NaN of all others."""
+    mixed: Array
+    """Mixed cells that this rests on."""
 
     @property
     def differ(self) -> Mask:
@@ -112,13 +99,12 @@ class Means:
     """What is tested for a difference: pairs if the metric says so and there are any, or samples."""
     equivalence: Change
     """What is tested for equivalence: pairs where there are any."""
-    lucky: Array
-    """p of :class:`bench.verdict.flips.Flips` where the sides do not overlap (and lie a gap apart, if
-    the metric does not say whether a network learned); else NaN."""
-    mixed: Array
-    """Mixed sides that this rests on."""
     adjusted: Array
     """After correction, NaN where nothing was tested."""
+    luck: Array
+    """Bound on luck, should the change be a flip; 0 where seeds start from the same numbers."""
+    mixed: Array
+    """Mixed cells that this rests on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,15 +118,12 @@ class Analysis:
     """Size of the family that Holm corrected."""
 
 
-def analyse(
-    outcomes: Mapping[str, Sides], values: Mapping[str, Sides], *, alpha: float
-) -> Analysis:
+def analyse(outcomes: Mapping[str, Sides], values: Mapping[str, Sides]) -> Analysis:
     """Tests whether each cell's outcomes and metrics are those of its baseline.
 
     Args:
         outcomes: 1 or 0 for each seed: ``crashed``, and ``diverged`` of those that did not crash.
         values: by metric name, on the metric's scale.
-        alpha: the level; only tells which numbers of seeds can show a flip at all.
     """
     shares = {name: _shares(sides, lambda side: side == 1) for name, sides in outcomes.items()}
     means: dict[str, Means] = {}
@@ -148,25 +131,15 @@ def analyse(
         sides = values[metric.name]
         shares[metric.name] = _shares(sides, np.isnan)
         means[metric.name] = _means(metric, sides.only(~shares[metric.name].differ))
-    families = [part.exact for part in shares.values()]
-    families += [part.difference.p_value for part in means.values()]
-    corrected = np.minimum(1.0, statistics.holm(np.concatenate(families)) / TESTS)
-    parts = np.split(corrected, len(families))
-    shares = {
-        name: dataclasses.replace(part, adjusted=adjusted)
-        for (name, part), adjusted in zip(shares.items(), parts, strict=False)
-    }
-    means = {
-        name: dataclasses.replace(part, adjusted=adjusted)
-        for (name, part), adjusted in zip(means.items(), parts[len(shares) :], strict=True)
-    }
-    seeds = np.minimum(*shares[CRASHED].seeds)
-    for learning in (True, False):
-        _add_luck(shares, means, values, seeds, learning=learning, alpha=alpha)
-    return Analysis(shares=shares, means=means, tests=int((~np.isnan(corrected)).sum()))
-
-
-# Shares and means, cell by cell
+    raw = [part.exact for part in shares.values()]
+    raw += [part.difference.p_value for part in means.values()]
+    corrected = np.minimum(1.0, statistics.holm(np.concatenate(raw)) / TESTS)
+    adjusted = iter(np.split(corrected, len(raw)))
+    return Analysis(
+        shares={k: dataclasses.replace(v, adjusted=next(adjusted)) for k, v in shares.items()},
+        means={k: dataclasses.replace(v, adjusted=next(adjusted)) for k, v in means.items()},
+        tests=int((~np.isnan(corrected)).sum()),
+    )
 
 
 def _shares(sides: Sides, state: Callable[[Array], Mask]) -> Shares:
@@ -176,8 +149,10 @@ def _shares(sides: Sides, state: Callable[[Array], Mask]) -> Shares:
     exact = np.full(a.shape, np.nan)
     for cell in np.flatnonzero((a + b > 0) & (a + b < n + m) & (n > 0) & (m > 0)):
         exact[cell] = statistics.fisher(*(int(x[cell]) for x in (a, n, b, m)))
-    nothing = np.full(a.shape, np.nan)
-    return Shares((a, b), (n, m), exact, lucky=nothing, mixed=nothing, adjusted=exact)
+    flipped = (n > 0) & (m > 0) & (((a == 0) & (b == m)) | ((a == n) & (b == 0)))
+    mixed = ((a > 0) & (a < n)) | ((b > 0) & (b < m))
+    luck, beside = lucky(np.full(a.shape, np.inf), np.where(mixed, np.inf, 0.0), (n, m))
+    return Shares((a, b), (n, m), exact, exact, np.where(flipped, luck, np.nan), beside)
 
 
 def _means(metric: Metric, sides: Sides) -> Means:
@@ -188,17 +163,16 @@ def _means(metric: Metric, sides: Sides) -> Means:
     they part, pairs are independent and their test is valid all the same, with fewer degrees of
     freedom.
     """
-    pairs, samples = _pairs(metric, sides.pairs), _samples(metric, sides)
+    pairs, samples = _pairs(metric, sides.run - sides.baseline), _samples(metric, sides)
     enough = pairs.seeds >= 2
     difference = pairs.where(enough, samples) if metric.paired else samples
-    nothing = np.full(enough.shape, np.nan)
-    return Means(
-        difference=difference,
-        equivalence=pairs.where(enough, samples),
-        lucky=nothing,
-        mixed=nothing,
-        adjusted=difference.p_value,
-    )
+    luck, mixed = np.zeros(enough.shape), np.zeros(enough.shape)
+    if not metric.paired:
+        both = (sides.baseline, sides.run)
+        seeds = tuple((~np.isnan(side)).sum(axis=1).astype(float) for side in both)
+        luck, mixed = lucky(np.abs(samples.change), apart(*both), (seeds[0], seeds[1]))
+    equivalence = pairs.where(enough, samples)
+    return Means(difference, equivalence, difference.p_value, luck, mixed)
 
 
 def _pairs(metric: Metric, differences: Array) -> Change:
@@ -243,84 +217,3 @@ def _change(
         error = np.sqrt(variance * scale)
     number = np.full(change.shape, float(sides))
     return Change(change, error, variance, seeds, number, p_value, equivalent)
-
-
-# Flips, over all cells
-
-
-def _add_luck(
-    shares: dict[str, Shares],
-    means: dict[str, Means],
-    values: Mapping[str, Sides],
-    seeds: Array,
-    *,
-    learning: bool,
-    alpha: float,
-) -> None:
-    """Judges all flips of one group of metrics, in place: their luck is one and the same.
-
-    The numbers of seeds may differ. The bound is that of the smallest that can show a flip at all;
-    cells with fewer are left out, and never named.
-    """
-    metrics = [metric for metric in METRICS if metric.learning == learning]
-    states = [metric.name for metric in metrics] + ([CRASHED, DIVERGED] if learning else [])
-    part = LEARNING if learning else OTHER
-    able = np.array([luck(1, 0, int(n)) <= part * alpha for n in seeds], bool)
-    fewest = int(np.min(seeds, where=able if able.any() else True, initial=np.inf))
-    used = able if able.any() else np.ones(able.shape, bool)
-    sizes: dict[str, Array] = {}
-    apart, widest = np.zeros(seeds.shape), np.zeros((2, *seeds.shape))
-    for name in states:
-        flipped, mixed = _flipped(shares[name])
-        sizes[f"share {name}"] = np.where(flipped, np.inf, 0.0)
-        apart = np.maximum(apart, sizes[f"share {name}"])
-        widest = np.where(mixed, np.inf, widest)
-    noisy: collections.Counter[int] = collections.Counter()
-    for metric in metrics:
-        size, empty = intervals(metric, values[metric.name].baseline, values[metric.name].run)
-        if metric.learning:
-            noisy.update(n for n in _sizes(values[metric.name], used) if n > 1)
-        sizes[metric.name] = size
-        apart = np.maximum(apart, size)
-        widest = np.maximum(widest, empty)
-    clean = used & (apart > 0) & (widest < WIDE * apart).all(axis=0)
-    flips = Flips(
-        np.where(clean, apart, 0.0), widest[:, used].ravel(), fewest, part, tuple(noisy.items())
-    )
-    for name in states:
-        part_shares = _judged(shares[name], sizes[f"share {name}"], flips, used)
-        shares[name] = dataclasses.replace(
-            part_shares, adjusted=np.fmin(shares[name].adjusted, part_shares.adjusted)
-        )
-    for metric in metrics:
-        before = means[metric.name]
-        after = _judged(before, sizes[metric.name], flips, used)
-        adjusted = np.where(
-            np.isnan(before.adjusted), np.nan, np.fmax(before.adjusted, after.adjusted)
-        )
-        means[metric.name] = dataclasses.replace(after, adjusted=adjusted)
-
-
-_Part = TypeVar("_Part", Shares, Means)
-
-
-def _judged(part: _Part, sizes: Array, flips: Flips, used: Mask) -> _Part:
-    lucky, mixed, adjusted = (np.full(sizes.shape, np.nan) for _ in range(3))
-    for cell in np.flatnonzero(sizes > 0):
-        lucky[cell], adjusted[cell], mixed[cell] = flips.judge(float(sizes[cell]))
-        if not used[cell]:
-            lucky[cell] = adjusted[cell] = 1.0
-    return dataclasses.replace(part, lucky=lucky, mixed=mixed, adjusted=adjusted)
-
-
-def _flipped(shares: Shares) -> tuple[Mask, Mask]:
-    """Cells all of whose seeds went from one state to the other, and the sides with both."""
-    (a, b), (n, m) = shares.hits, shares.seeds
-    flipped = (n > 0) & (m > 0) & (((a == 0) & (b == m)) | ((a == n) & (b == 0)))
-    return flipped, np.stack([(a > 0) & (a < n), (b > 0) & (b < m)])
-
-
-def _sizes(sides: Sides, used: Mask) -> list[int]:
-    """Numbers of values of each side of these cells."""
-    numbers = [(~np.isnan(side[used])).sum(axis=1) for side in (sides.baseline, sides.run)]
-    return [int(number) for number in np.concatenate(numbers)]

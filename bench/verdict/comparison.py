@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.verdict.advice import MOST_SEEDS, seeds_against_luck, seeds_for_means, seeds_for_shares
-from bench.verdict.analysis import (
-    CRASHED,
-    DIVERGED,
-    Analysis,
-    Means,
-    Shares,
-    Sides,
-    analyse,
-)
-from bench.verdict.flips import part_of
+from bench.verdict.analysis import CRASHED, DIVERGED, Analysis, Mask, Sides, analyse
 from bench.verdict.judgement import Comparison, Verdict
+from bench.verdict.levels import LUCK
 from bench.verdict.metrics import METRICS, Metric
 from bench.verdict.samples import Sample
 from bench.verdict.statistics import Array
@@ -48,8 +39,9 @@ def compare(
 
     Args:
         pairs: every cell that is tested: false alarms are controlled over all of them.
-        alpha: the chance of any false alarm; and, cell by cell, the level at which equivalence is
-            shown.
+        alpha: the level of the run, or the part of it that this look spends. Tests get their share of
+            it (:mod:`bench.verdict.levels`), and it is, cell by cell, the level at which equivalence
+            is shown. Luck has a level of its own, which does not depend on it.
         other: what reasons call the side that the run is compared with.
 
     Raises:
@@ -58,190 +50,115 @@ def compare(
     if not pairs:
         return []
     outcomes, values = _arrays(pairs)
-    analysis = analyse(outcomes, values, alpha=alpha)
-    teller = _Teller(analysis, values, alpha, other)
+    teller = _Teller(analyse(outcomes, values), values, alpha, other)
     return [teller.comparisons(cell) for cell in range(len(pairs))]
+
+
+_OUTCOMES = {"trained": 0.0, DIVERGED: 1.0, CRASHED: 2.0}
 
 
 def _arrays(pairs: Sequence[Pair]) -> tuple[dict[str, Sides], dict[str, Sides]]:
     """Outcomes, and each metric on its scale."""
-    columns = _Columns(pairs)
-    ended = [columns.fill(side, lambda sample: _OUTCOMES[sample.outcome]) for side in _SIDES]
-    measured = [~np.isnan(side) for side in ended]
-    alive = [
-        mask & (side != _OUTCOMES[CRASHED]) for mask, side in zip(measured, ended, strict=True)
-    ]
-    trained = [side == _OUTCOMES["trained"] for side in ended]
+    columns = [_columns(pair) for pair in pairs]
+    width = max(1, *map(len, columns))
+    shape = (2, len(METRICS), len(pairs), width)
+    values, known = np.full(shape, np.nan), np.zeros(shape, bool)
+    ended = np.full((2, len(pairs), width), np.nan)
+    for cell, (pair, column) in enumerate(zip(pairs, columns, strict=True)):
+        for side, samples in enumerate((pair.baseline, pair.run)):
+            for sample in samples:
+                place = cell, column[sample.seed]
+                found = [sample.metrics.get(metric.name) for metric in METRICS]
+                ended[(side, *place)] = _OUTCOMES[sample.outcome]
+                values[(side, slice(None), *place)] = [np.nan if x is None else x for x in found]
+                known[(side, slice(None), *place)] = [m.name in sample.metrics for m in METRICS]
+    known[1] &= known[0].any(axis=-1, keepdims=True)
+    measured, alive = ~np.isnan(ended), ended < _OUTCOMES[CRASHED]
+    sides = {}
+    for index, metric in enumerate(METRICS):
+        scaled = np.log(values[:, index]) if metric.scale == "log" else values[:, index]
+        reached = alive if metric.paired else ended == _OUTCOMES["trained"]
+        sides[metric.name] = _sides(scaled, known[:, index] & reached)
     outcomes = {
-        name: columns.sides(
-            [np.where(np.isnan(x), np.nan, x == _OUTCOMES[name]) for x in ended], masks
-        )
-        for name, masks in ((CRASHED, measured), (DIVERGED, alive))
+        CRASHED: _sides((ended == _OUTCOMES[CRASHED]).astype(float), measured),
+        DIVERGED: _sides((ended == _OUTCOMES[DIVERGED]).astype(float), alive),
     }
-    values = {}
-    for metric in METRICS:
-        name = metric.name
-        known = [columns.fill(side, _known(name)) == 1 for side in _SIDES]
-        known[1] &= known[0].any(axis=1, keepdims=True)
-        reached = alive if metric.paired else trained
-        raw = [columns.fill(side, _value(name)) for side in _SIDES]
-        if metric.scale == "log":
-            raw = [np.log(array) for array in raw]
-        values[name] = columns.sides(raw, [a & b for a, b in zip(known, reached, strict=True)])
-    return outcomes, values
+    return outcomes, sides
 
 
-def _known(name: str) -> Callable[[Sample], float]:
-    return lambda sample: float(name in sample.metrics)
-
-
-def _value(name: str) -> Callable[[Sample], float | None]:
-    return lambda sample: sample.metrics.get(name)
-
-
-_SIDES = ("baseline", "run")
-_OUTCOMES = {"trained": 0.0, DIVERGED: 1.0, CRASHED: 2.0}
-
-
-class _Columns:
-    """Lays samples out as arrays: a row per cell, a column per seed of a side."""
-
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self._samples = {side: [getattr(pair, side) for pair in pairs] for side in _SIDES}
-        found = [list(_matches(pair)) for pair in pairs]
-        self._rows = np.repeat(np.arange(len(pairs)), [len(row) for row in found])
-        self._matches = np.array([match for row in found for match in row], int).reshape(-1, 3)
-
-    def fill(self, side: str, of: Callable[[Sample], float | None]) -> Array:
-        """``of`` every sample; NaN where it is None, or there is none."""
-        rows = self._samples[side]
-        array = np.full((len(rows), max(1, max(map(len, rows)))), np.nan)
-        for row, samples in enumerate(rows):
-            array[row, : len(samples)] = [np.nan if x is None else x for x in map(of, samples)]
-        return array
-
-    def sides(self, arrays: Sequence[Array], applies: Sequence[npt.NDArray[np.bool_]]) -> Sides:
-        """Both sides and the differences of matched seeds; NaN outside ``applies``."""
-        before, after = (np.where(ok, x, np.nan) for x, ok in zip(arrays, applies, strict=True))
-        place, first, second = self._matches.T
-        most = int(place.max(initial=0)) + 1
-        pairs = np.full((len(before), most), np.nan)
-        pairs[self._rows, place] = after[self._rows, second] - before[self._rows, first]
-        return Sides(before, after, applies[0], applies[1], pairs)
-
-
-def _matches(pair: Pair) -> Iterator[tuple[int, int, int]]:
-    """Number, and columns on both sides, of every seed that both have."""
-    columns = [
-        {sample.seed: i for i, sample in enumerate(side)} for side in (pair.baseline, pair.run)
-    ]
-    if [len(found) for found in columns] != [len(pair.baseline), len(pair.run)]:
+def _columns(pair: Pair) -> dict[int, int]:
+    """The column of each seed, the same on both sides."""
+    sides = [[sample.seed for sample in side] for side in (pair.baseline, pair.run)]
+    if any(len(set(seeds)) < len(seeds) for seeds in sides):
         raise ValueError("a side of a pair has a seed twice")
-    common = [seed for seed in columns[0] if seed in columns[1]]
-    for place, seed in enumerate(common):
-        yield place, columns[0][seed], columns[1][seed]
+    return {seed: column for column, seed in enumerate(dict.fromkeys(sides[0] + sides[1]))}
 
 
+def _sides(values: Array, applies: Mask) -> Sides:
+    return Sides(*np.where(applies, values, np.nan), *applies)
+
+
+@dataclasses.dataclass(frozen=True)
 class _Teller:
     """Puts an analysis into words, cell by cell."""
 
-    def __init__(
-        self, analysis: Analysis, values: dict[str, Sides], alpha: float, other: str
-    ) -> None:
-        self.analysis = analysis
-        self.alpha = alpha
-        self.other = other
-        self.differ = {name: shares.differ for name, shares in analysis.shares.items()}
-        self.values = values
+    analysis: Analysis
+    values: dict[str, Sides]
+    alpha: float
+    other: str
 
     def comparisons(self, cell: int) -> list[Comparison]:
-        told = [self._outcome(name, cell) for name in _WORDS if self.differ[name][cell]]
+        differ = {name: part.differ[cell] for name, part in self.analysis.shares.items()}
+        told = [self._shares(name, cell, None) for name in (CRASHED, DIVERGED) if differ[name]]
         for metric in METRICS:
-            if self.differ[metric.name][cell]:
-                told.append(self._undefined(metric, cell))
+            if differ[metric.name]:
+                told.append(self._shares(metric.name, cell, metric))
             elif self.analysis.means[metric.name].difference.seeds[cell] > 0:
                 told.append(self._means(metric, cell))
         return told
 
-    def _outcome(self, name: str, cell: int) -> Comparison:
-        verdict, reason = self._shares(name, cell, None)
-        (a, b), (n, m) = self._counts(name, cell)
-        if verdict is Verdict.CHANGED:
-            verdict = _DIRECTION[b / m < a / n]
-        ended = f"{_WORDS[name]} under {b:.0f} of {m:.0f} seeds"
-        reason = f"{ended}, {self.other} {a:.0f} of {n:.0f}: {reason}"
-        return self._of_shares(name, cell, verdict, reason, a / n, b / m)
-
-    def _undefined(self, metric: Metric, cell: int) -> Comparison:
-        verdict, reason = self._shares(metric.name, cell, metric)
-        (a, b), (n, m) = self._counts(metric.name, cell)
-        if verdict is Verdict.CHANGED and metric.undefined_better:
-            verdict = _DIRECTION[b / m < a / n]
-        reason = (
-            f"{metric.title} {metric.undefined} under {b:.0f} of {m:.0f} seeds, "
-            f"{self.other} {a:.0f} of {n:.0f}: {reason}"
-        )
-        sides = self.values[metric.name]
-        means = [_raw_mean(metric, side[cell]) for side in (sides.baseline, sides.run)]
-        return self._of_shares(metric.name, cell, verdict, reason, *means)
-
-    def _of_shares(
-        self,
-        name: str,
-        cell: int,
-        verdict: Verdict,
-        reason: str,
-        baseline: float | None,
-        mean: float | None,
-    ) -> Comparison:
+    def _shares(self, name: str, cell: int, metric: Metric | None) -> Comparison:
+        """Of an outcome, or of a metric that is not defined under some seeds."""
         shares = self.analysis.shares[name]
-        linear = name in _WORDS and baseline is not None and mean is not None
+        (a, b), (n, m) = ([float(x[cell]) for x in both] for both in (shares.hits, shares.seeds))
+        verdict, why = self._verdict_on_shares(name, cell)
+        if verdict is Verdict.CHANGED and (metric is None or metric.undefined_better):
+            verdict = _DIRECTION[b / m < a / n]
+        state = f"{metric.title} {metric.undefined}" if metric else name
+        means: list[float | None] = [a / n, b / m]
+        if metric:
+            sides = self.values[name]
+            means = [_raw_mean(metric, side[cell]) for side in (sides.baseline, sides.run)]
         return Comparison(
             metric=name,
-            baseline_mean=baseline,
-            mean=mean,
-            change=mean - baseline
-            if linear and mean is not None and baseline is not None
-            else None,
-            p_value=_finite(np.fmin(shares.exact[cell], shares.lucky[cell])),
+            baseline_mean=means[0],
+            mean=means[1],
+            change=None if metric else b / m - a / n,
+            p_value=_finite(shares.exact[cell]),
             adjusted_p=_finite(shares.adjusted[cell]),
             verdict=verdict,
-            reason=reason,
+            reason=f"{state} under {b:.0f} of {m:.0f} seeds, {self.other} {a:.0f} of {n:.0f}: {why}",
         )
 
-    def _counts(self, name: str, cell: int) -> tuple[tuple[float, float], tuple[float, float]]:
-        (a, b), (n, m) = self.analysis.shares[name].hits, self.analysis.shares[name].seeds
-        return (float(a[cell]), float(b[cell])), (float(n[cell]), float(m[cell]))
-
-    def _shares(self, name: str, cell: int, metric: Metric | None) -> tuple[Verdict, str]:
+    def _verdict_on_shares(self, name: str, cell: int) -> tuple[Verdict, str]:
         """``changed`` or ``inconclusive``, and why."""
         shares = self.analysis.shares[name]
-        adjusted = float(shares.adjusted[cell])
+        adjusted, luck = float(shares.adjusted[cell]), float(shares.luck[cell])
         if adjusted <= self.alpha:
             return Verdict.CHANGED, f"adjusted p {adjusted:.2g}"
-        if not math.isnan(shares.lucky[cell]):
-            return Verdict.INCONCLUSIVE, self._luck(shares, cell, metric)
+        if luck <= LUCK:
+            return Verdict.CHANGED, f"luck does that in one run of {1 / luck:.0f} at most"
+        if not math.isnan(luck):
+            return Verdict.INCONCLUSIVE, _may_be_luck(luck, int(shares.mixed[cell]))
         needed = seeds_for_shares(self.analysis, name, cell, alpha=self.alpha)
-        return (
-            Verdict.INCONCLUSIVE,
-            f"may be luck (adjusted p {adjusted:.2g}); {_advice(needed)}",
-        )
-
-    def _luck(self, part: Shares | Means, cell: int, metric: Metric | None) -> str:
-        mixed = int(part.mixed[cell])
-        needed = seeds_against_luck(mixed, part_of(metric) * self.alpha)
-        sides = "1 side of a cell" if mixed == 1 else f"{mixed} sides of cells"
-        return (
-            f"may be luck (p {part.lucky[cell]:.2g}: in {sides} of this run some seeds end in one "
-            f"state and some in another); {_advice(needed)}"
-        )
+        why = f"may be luck (adjusted p {adjusted:.2g}); {_advice(needed)}"
+        return Verdict.INCONCLUSIVE, why
 
     def _means(self, metric: Metric, cell: int) -> Comparison:
-        means = self.analysis.means[metric.name]
-        sides = self.values[metric.name]
+        means, sides = self.analysis.means[metric.name], self.values[metric.name]
         before, after = (_raw_mean(metric, side[cell]) for side in (sides.baseline, sides.run))
         change = _finite(means.difference.change[cell])
-        verdict, ending = self._verdict(metric, cell)
+        verdict, why = self._verdict_on_means(metric, cell)
         seeds = int(means.difference.seeds[cell])
         shown = "" if change is None else f"{metric.describe_change(change)}, "
         return Comparison(
@@ -253,34 +170,41 @@ class _Teller:
             adjusted_p=_finite(means.adjusted[cell]),
             verdict=verdict,
             reason=f"{metric.title} {metric.describe(before)} -> {metric.describe(after)} "
-            f"({shown}n = {seeds}), {ending}",
+            f"({shown}n = {seeds}), {why}",
         )
 
-    def _verdict(self, metric: Metric, cell: int) -> tuple[Verdict, str]:
+    def _verdict_on_means(self, metric: Metric, cell: int) -> tuple[Verdict, str]:
         means = self.analysis.means[metric.name]
         change, adjusted = float(means.difference.change[cell]), float(means.adjusted[cell])
-        margin = metric.describe_margin()
+        luck, margin = float(means.luck[cell]), metric.describe_margin()
         if math.isnan(adjusted):
             return Verdict.INCONCLUSIVE, "one seed shows no spread: at least 2 are needed"
         if adjusted <= self.alpha and abs(change) > metric.minimum_effect:
+            if luck > LUCK:
+                return Verdict.INCONCLUSIVE, _may_be_luck(luck, int(means.mixed[cell]))
             better = change * metric.better
             verdict = Verdict.CHANGED if not better else _DIRECTION[better > 0]
             return verdict, f"adjusted p {adjusted:.2g}, margin {margin}"
         equivalent = float(means.equivalence.equivalent[cell])
         if equivalent <= self.alpha:
             return Verdict.EQUIVALENT, f"within {margin} (p {equivalent:.2g})"
-        if means.lucky[cell] > part_of(metric) * self.alpha:
-            return Verdict.INCONCLUSIVE, self._luck(means, cell, metric)
         needed = seeds_for_means(metric, self.analysis, cell, alpha=self.alpha)
-        return (
-            Verdict.INCONCLUSIVE,
+        why = (
             f"no change is shown (adjusted p {adjusted:.2g}), nor that it is within {margin}; "
-            f"{_advice(needed)}",
+            f"{_advice(needed)}"
         )
+        return Verdict.INCONCLUSIVE, why
 
 
 _DIRECTION = {True: Verdict.IMPROVED, False: Verdict.REGRESSED}
-_WORDS = {CRASHED: "crashed", DIVERGED: "diverged"}
+
+
+def _may_be_luck(luck: float, mixed: int) -> str:
+    cells = "1 other cell" if mixed == 1 else f"{mixed} other cells"
+    return (
+        f"may be luck (p {luck:.2g}: some seeds of {cells} end in one state and some in another); "
+        f"{_advice(seeds_against_luck(mixed))}"
+    )
 
 
 def _advice(seeds: float) -> str:

@@ -3,8 +3,30 @@
 A cell whose seeds fall into either state by chance is a coin. Now and then all its seeds of the
 baseline fall into one state and all seeds of the run into the other, a *flip*, and no test on one cell
 can tell this from a change: 3 of 3 against 0 of 3 has an exact p of .1. The other cells can, because
-coins show themselves: a side that has seeds in both states is *mixed*, and there are many of these for
-each flip.
+coins show themselves: most that do not show the same state under every seed are *mixed*, with seeds of
+one side in both states.
+
+A flip is believed if :func:`lucky` is at most :data:`bench.verdict.levels.LUCK`. Take the coins of a
+run in any order, the ones with the largest distance between their states first, and for each the
+largest chance, given that it shows two states at all, that it shows them as a flip (:func:`chance`).
+The first flip is believed only if these chances, its own and those of all mixed coins before it, add up
+to LUCK or less. Each coin that shows two states flips with its chance, so this happens with a chance
+of LUCK at most (optional stopping); and if the first flip is not believed, no smaller one with as
+many seeds is. Cells that truly changed are no coins, and if they are mixed only add to the sum.
+
+With equal numbers of seeds the bound is (mixed cells + 1) chances: with three seeds a side 1/31 and
+beside one mixed cell too much; with five 1/511, and sixteen mixed cells are few enough.
+
+Looking several times (:mod:`bench.verdict.sequential`): a cell that is flipped at a later look was so
+at the first, and what is mixed stays so. Hence nothing is believed later that was not believed before,
+but flips beside more mixed cells than the first look allowed, each of which adds its chance with the
+seeds of then. In a run of k coins all looks together believe a flip with at most LUCK + k/524,287 where
+both sides begin with five seeds and double them, LUCK + k/13,506 where the baseline keeps its five,
+and LUCK + k/2,047 from three seeds on both sides.
+
+The states are those of one metric. A network that learns or does not shows that in every metric at
+once, which is one flip; where some cells have states in one metric and other cells in another, LUCK is
+spent on each of these metrics.
 """
 
 from __future__ import annotations
@@ -12,68 +34,71 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import numpy.typing as npt
 
-#: A set of more flips is judged as one of this many, which is valid: it has that many, too.
-MOST_FLIPS = 6
+from bench.verdict.levels import LUCK
 
-#: More mixed sides than this are not told apart: no finding rests on it.
-MOST_MIXED = 400
+Array = npt.NDArray[np.float64]
+
+#: Two states d apart, with a deviation v from seed to seed in each, leave d - a v empty: with five
+#: seeds a side a is 1.5 (one seed in one state: the expected largest of 9 normal numbers) to 2.3 (5 in
+#: either), give or take .9 v. Luck matters from d = 8 v on: nearer states are as much as the spread of
+#: these cells, of which the tests know. There .6 d is left by 84 of 100 mixed cells (93 with three
+#: seeds). A smaller share would count ordinary cells: with five seeds a change of 2.8 v is significant,
+#: and 6 of 100 leave .6 of that empty.
+WIDE = 0.6
 
 
-def luck(flips: int, mixed: int, seeds: int) -> float:
-    """The chance to see this many flips before more than this many mixed sides, at most.
+@functools.cache
+def chance(baseline: int, run: int) -> float:
+    """The chance that a coin that shows two states shows them as a flip, at most.
 
-    The largest probability over all runs without a change: any number of coins, each with its own
-    probability p of the first state, q = 1 - p. With n seeds a side a coin
+    With n and m seeds a side, p the probability of the first state and q = 1 - p: the maximum over p of
+    (p^n q^m + p^m q^n) / (1 - p^(n+m) - q^(n+m)). With n = m it is at p = 1/2, 1/(2^(2n-1) - 1). One
+    seed on a side shows no state.
+    """
+    n, m = baseline, run
+    if min(n, m) < 2:
+        return 1.0
+    p = np.geomspace(1e-4, 0.5, 500)
+    q = 1 - p
+    return float(((p**n * q**m + p**m * q**n) / (1 - p ** (n + m) - q ** (n + m))).max())
 
-    - flips with f = 2 (pq)^n,
-    - shows one mixed side with 2 u (1-u) and two with u^2, where u = 1 - p^n - q^n,
-    - else shows nothing, s = p^(2n) + q^(2n).
 
-    Go through the coins in any order, for instance the ones with the largest gap between their states
-    first. V(k, c), the probability to meet k flips before more than c mixed sides, is for the worst
-    sequence of coins the solution of
+def apart(baseline: Array, run: Array) -> Array:
+    """How far the two states of each cell lie apart, if it is mixed; else 0.
 
-        V(k, c) = max over p of [f V(k-1, c) + 2u(1-u) V(k, c-1) + u^2 V(k, c-2)] / (1 - s),
-
-    V(0, c) = 1, V(k, c < 0) = 0 (dynamic programming, Bellman 1957): the maximum is taken anew at each
-    coin, so it bounds all mixtures of coins. V(1, 0) = 1/31 with three seeds and 1/511 with five.
-
-    A cell that truly changed only adds mixed sides, never a flip of a coin: V(1, c) bounds the chance
-    that any coin is named in a run where other cells changed, too. With more seeds on one side than
-    on the other, the smaller number gives the bound: a subset of a flip's seeds is a flip, and a side
-    with a mixed subset is mixed.
+    States are told at the widest interval that is empty of seeds; mixed is a side with seeds below and
+    above it.
 
     Args:
-        flips: 1 or more.
-        mixed: mixed sides in the whole run, of both sides.
-        seeds: on the side that has fewer.
+        baseline: values, shape (cells, seeds); NaN where there is none.
+        run: shape (cells, the run's seeds).
     """
-    if seeds < 2 or mixed > MOST_MIXED:
-        return 1.0
-    return float(_table(seeds)[min(flips, MOST_FLIPS)][mixed])
+    values = np.sort(np.concatenate([baseline, run], axis=1), axis=1)
+    gaps = np.nan_to_num(np.diff(values, axis=1))
+    cells, widest = np.arange(len(values)), gaps.argmax(axis=1)
+    below, above = values[cells, widest], values[cells, widest + 1]
+    mixed = np.zeros(len(values), bool)
+    for side in (baseline, run):
+        mixed |= (np.fmin.reduce(side, axis=1) <= below) & (np.fmax.reduce(side, axis=1) >= above)
+    return np.asarray(np.where(mixed, gaps[cells, widest], 0.0))
 
 
-@functools.lru_cache(maxsize=64)
-def _table(seeds: int) -> list[list[float]]:
-    """V(k, c) for k = 0..MOST_FLIPS and c = 0..MOST_MIXED."""
-    flip, one, two = _chances(seeds)
-    table = [[1.0] * (MOST_MIXED + 1)]
-    for fewer in range(MOST_FLIPS):
-        row: list[float] = []
-        for mixed, before in enumerate(table[fewer]):
-            last = row[mixed - 1] if mixed > 0 else 0.0
-            last_but_one = row[mixed - 2] if mixed > 1 else 0.0
-            row.append(min(1.0, float((flip * before + one * last + two * last_but_one).max())))
-        table.append(row)
-    return table
+def lucky(sizes: Array, states: Array, seeds: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The chance, at most, that luck shows a flip beside no more mixed cells than there are; and the
+    number of mixed cells.
 
+    A cell is mixed if its states lie at least WIDE times as far apart as the sides of the flip, so a
+    larger change is never beside more of them. Cells with too few seeds for any flip to be believed are
+    not counted.
 
-def _chances(seeds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a flip, one and two mixed sides, given that the coin shows any of these; by p."""
-    p = np.linspace(0.001, 0.5, 500)
-    q = 1 - p
-    mixed = 1 - p**seeds - q**seeds
-    shown = np.array([2 * (p * q) ** seeds, 2 * mixed * (1 - mixed), mixed**2])
-    flip, one, two = shown / shown.sum(axis=0)
-    return flip, one, two
+    Args:
+        sizes: of each cell's change; infinite where no states can be nearer.
+        states: how far those of each cell lie apart, if it is mixed; else 0.
+        seeds: of each cell on both sides.
+    """
+    chances = np.array([chance(int(n), int(m)) for n, m in zip(*seeds, strict=True)], float)
+    mixed = (states >= WIDE * sizes[:, None]) & (states > 0) & (chances <= LUCK)
+    np.fill_diagonal(mixed, val=False)
+    return np.minimum(1.0, chances + mixed @ chances), mixed.sum(axis=1)

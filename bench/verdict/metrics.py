@@ -53,14 +53,7 @@ class Metric:
     by seed where seeds match. Replicas decorrelate while training (Summers and Dinneen 2021): metrics
     at the end are compared as two samples."""
     why: str
-    """Where ``minimum_effect`` and ``gap`` come from."""
-    gap: float = math.inf
-    """A change this large may be a cell that lands in one of two states by luck; see
-    :func:`bench.verdict.luck.luck`. Infinite where seeds start from the same numbers; not used where
-    ``learning`` is set, as networks may learn more or less, and a change of any size may be luck."""
-    learning: bool = False
-    """Whether it says if a network learned. Such metrics show one and the same luck, that of the cell,
-    and share one part of the level; the others share another."""
+    """Where ``minimum_effect`` comes from."""
     undefined: str = "is not defined (zero, or overflow)"
     """What it means that a trained replica has no value."""
     undefined_better: Literal[-1, 0] = 0
@@ -186,7 +179,6 @@ METRICS: tuple[Metric, ...] = (
         better=1,
         minimum_effect=0.005,
         paired=False,
-        learning=True,
         why="Half a point is 2.5 times the seed-to-seed standard deviation sqrt(e/(2n)) of a "
         "converged run (Jordan 2024) at e = 8 % error on n = 10,000 images, .2 points, so a lucky "
         "seed alone rarely reaches it, and it is one error in sixteen.",
@@ -200,7 +192,6 @@ METRICS: tuple[Metric, ...] = (
         better=-1,
         minimum_effect=math.log(1.25),
         paired=False,
-        learning=True,
         why="At the lowest error of these networks, 2 %, the accuracy's half point is a quarter of all "
         "errors; the loss may grow as much before it says what accuracy does not, that a network "
         "became too sure of itself (Guo et al. 2017).",
@@ -213,14 +204,13 @@ METRICS: tuple[Metric, ...] = (
         scale="log",
         better=-1,
         minimum_effect=math.log(1.25),
-        gap=math.log(2.0),
         paired=False,
         undefined="does not get there in the first steps",
         undefined_better=-1,
         why="In the limit of small steps (gradient flow) time is steps times the learning rate, so a "
         "factor in steps is a factor in the effective rate. Times to a quality vary by 5 to 10 % "
         "between runs of one system (Mattson et al. 2020, section 3.2), and the running mean is as "
-        "sharp as one step in ten: a quarter is beyond both. Twice as long means another path.",
+        "sharp as one step in ten: a quarter is beyond both.",
     ),
     Metric(
         name="signal_ratio_start",
@@ -252,12 +242,11 @@ METRICS: tuple[Metric, ...] = (
         scale="log",
         better=0,
         minimum_effect=math.log(2.0),
-        gap=math.log(10.0),
         paired=False,
         why="Training re-equilibrates gradients (Yang et al. 2019), and a trained network's ratio "
         "differs from seed to seed by tens of percent; a factor of two over all layers is beyond "
         "that and still little against vanishing (a sigmoid's slope is at most 1/4: at unit weight "
-        "variance a factor of 16 in each layer). A factor of ten is another regime.",
+        "variance a factor of 16 in each layer).",
     ),
     Metric(
         name="dead_share_end",
@@ -267,11 +256,9 @@ METRICS: tuple[Metric, ...] = (
         scale="linear",
         better=-1,
         minimum_effect=0.05,
-        gap=0.25,
         paired=False,
         why="Five of a layer's hundred units; a count k of independent units has a standard "
-        "deviation of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one layer. "
-        "A quarter of all units is more than layers lose one by one.",
+        "deviation of at most sqrt(k) (binomial), 2 to 3 units at a share of 5 to 10 % in one layer.",
     ),
 )
 

@@ -29,6 +29,10 @@ MARGIN = BY_NAME[ACCURACY].minimum_effect
 #: Seeds' standard deviation: Jordan's at 8 % error.
 DEVIATION = 0.002
 LEVEL = 0.92
+#: Changes whose power is measured, in margins; the last one loses everything but chance.
+CHANGES = (1, 2, 4, (LEVEL - 0.1) / MARGIN)
+#: The cell that alone changes: of middling spread where spreads differ, and in no truth a coin.
+CHANGED = 75
 FINDINGS = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
 
 
@@ -242,15 +246,17 @@ class Rates:
     """Cells called equivalent whose change is exactly the margin."""
     equivalent: Rate = field(default_factory=Rate)
     """Cells called equivalent that did not change."""
-    power: dict[int, Rate] = field(default_factory=lambda: {1: Rate(), 2: Rate(), 4: Rate()})
+    power: dict[float, Rate] = field(default_factory=lambda: {x: Rate() for x in CHANGES[:-1]})
     """Cells called regressed, by their change in margins; a tenth of the run's cells each."""
+    single: dict[float, Rate] = field(default_factory=lambda: {x: Rate() for x in CHANGES})
+    """The same of runs in which one cell changed."""
 
 
 def measure(
     truth: Truth, seeds: int, runs: int, *, parts: str = "awp", alone: bool = False
 ) -> Rates:
-    """Simulates ``runs`` runs of each part: alarms (and equivalent), wrong, power; of test accuracy
-    among all metrics, or alone."""
+    """Simulates ``runs`` runs of each part: alarms (and equivalent), wrong, power, power of a single
+    change (s); of test accuracy among all metrics, or alone."""
     rates = Rates(runs=runs)
     for run in range(runs):
         random = np.random.default_rng([run, seeds, 1, sum(truth.__name__.encode())])
@@ -270,6 +276,13 @@ def measure(
             for place, times in enumerate(rates.power):
                 found = verdicts[place::10]
                 rates.power[times].count(found.count(Verdict.REGRESSED), len(found))
+        if "s" in parts:
+            before, after = draw(truth, random, seeds)
+            for times, rate in rates.single.items():
+                changed = after.copy()
+                changed[CHANGED] -= times * MARGIN
+                verdict = accuracies(judged(before, changed, random, alone=alone))[CHANGED]
+                rate.count(verdict is Verdict.REGRESSED, 1)
     return rates
 
 
@@ -334,26 +347,19 @@ def decide(truth: Truth, runs: int, *, first: int = 3, limit: int = 24) -> Decid
     return decided
 
 
-TRUTHS: dict[str, tuple[Truth, int]] = {
-    "normal, 2 seeds": (normal, 2),
-    "normal, 3 seeds": (normal, 3),
-    "normal, 5 seeds": (normal, 5),
-    "normal, 10 seeds": (normal, 10),
-    "skewed (log-normal), 3 seeds": (skewed, 3),
-    "skewed (log-normal), 10 seeds": (skewed, 10),
-    "heavy tails (t on 3), 3 seeds": (heavy_tailed, 3),
-    "heavy tails (t on 3), 10 seeds": (heavy_tailed, 10),
-    "ties, 3 seeds": (tied, 3),
-    "no spread, 3 seeds": (without_spread, 3),
-    "one cell in 15 varies 5-fold, 3 seeds": (few_vary_some, 3),
-    "one cell in 15 varies 25-fold, 3 seeds": (few_vary_more, 3),
-    "spreads log-normal, 3 seeds": (all_vary, 3),
-    "a tenth learns or not, 3 seeds": (coins, 3),
-    "a tenth learns or not, 5 seeds": (coins, 5),
-    "a single coin, 3 seeds": (one_coin, 3),
-    "a single cell has states 1.6 points apart, 3 seeds": (one_near, 3),
-    "a tenth has states 4 points apart, 3 seeds": (near_states, 3),
-    "a tenth has states 4 points apart, 5 seeds": (near_states, 5),
+TRUTHS: dict[str, tuple[Truth, Sequence[int]]] = {
+    "normal": (normal, (2, 3, 5, 10)),
+    "skewed (log-normal)": (skewed, (3, 5)),
+    "heavy tails (t on 3)": (heavy_tailed, (3, 5)),
+    "ties": (tied, (3, 5)),
+    "no spread": (without_spread, (3,)),
+    "one cell in 15 varies 5-fold": (few_vary_some, (3, 5)),
+    "one cell in 15 varies 25-fold": (few_vary_more, (3, 5)),
+    "spreads log-normal": (all_vary, (3, 5)),
+    "a tenth learns or not": (coins, (3, 5, 10)),
+    "a single coin": (one_coin, (3, 5)),
+    "a single cell has states 1.6 points apart": (one_near, (3, 5)),
+    "a tenth has states 4 points apart": (near_states, (3, 5, 10)),
 }
 
 
@@ -368,30 +374,23 @@ def _words(rate: Rate) -> str:
 
 def main(times: float = 1.0) -> None:
     """Prints all tables."""
-    runs = round(400 * times)
+    runs, fewer = round(400 * times), max(round(100 * times), 2)
     rows = []
-    for name, (truth, seeds) in TRUTHS.items():
-        rates = measure(truth, seeds, runs, parts="a")
-        rest = measure(truth, seeds, max(runs // 8, 2), parts="wp")
-        power = [f"{rate.value:.2f}" for rate in rest.power.values()]
-        rows.append(
-            [
-                name,
-                _words(rates.alarms),
-                _words(rest.wrong),
-                f"{rates.equivalent.value:.2f}",
-                *power,
-            ]
-        )
-        print(rows[-1], file=sys.stderr)
+    for name, (truth, numbers) in TRUTHS.items():
+        for seeds in numbers:
+            rates = measure(truth, seeds, runs, parts="a")
+            rest = measure(truth, seeds, fewer, parts="wps")
+            power = [f"{rate.value:.2f}" for rate in (*rest.power.values(), *rest.single.values())]
+            found = [_words(rates.alarms), _words(rest.wrong), f"{rates.equivalent.value:.2f}"]
+            rows.append([f"{name}, {seeds} seeds", *found, *power])
+            print(rows[-1], file=sys.stderr)
     print(
-        f"{runs} runs of {CELLS} cells for alarms, {max(runs // 8, 2)} for the rest; in brackets the"
+        f"{runs} runs of {CELLS} cells for alarms, {fewer} for the rest; in brackets the upper 95 %\n"
+        "confidence limit. Power at 1, 2 and 4 times the smallest change that matters, where 45 cells\n"
+        "changed; then where one did, and where one lost everything.\n"
     )
-    print(
-        "upper 95 % confidence limit. Power at 1, 2 and 4 times the smallest change that matters.\n"
-    )
-    head = ["truth", "runs with a false alarm", "wrongly equivalent", "rightly equivalent", "1x"]
-    print(_table([*head, "2x", "4x"], rows))
+    head = ["truth", "runs with a false alarm", "wrongly equivalent", "rightly equivalent"]
+    print(_table([*head, "1x", "2x", "4x", "one: 1x", "2x", "4x", "all"], rows))
     pairs = [
         [
             f"{rho:g}",

@@ -67,7 +67,7 @@ def test_the_simulation_can_fail() -> None:
     ("truth", "seeds", "times", "least"),
     [
         (simulated.normal, 3, 4, 0.9),
-        (simulated.few_vary_more, 3, 4, 0.9),
+        (simulated.few_vary_more, 5, 4, 0.9),
         (simulated.normal, 5, 2, 0.9),
     ],
 )

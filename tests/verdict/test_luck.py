@@ -2,69 +2,125 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.verdict.luck import MOST_FLIPS, MOST_MIXED, luck
+from bench.verdict.levels import ALPHA, ENVELOPES, LUCK, TESTS
+from bench.verdict.luck import WIDE, apart, chance, lucky
+from bench.verdict.sequential import levels, looks
+
+
+def test_the_parts_of_the_level_add_up() -> None:
+    """Luck, tests and envelopes; and three seeds a side can show a flip."""
+    assert pytest.approx(ALPHA) == LUCK + ALPHA * (TESTS + ENVELOPES)
+    assert chance(3, 3) <= LUCK < chance(2, 2)
+    assert sum(levels(looks(5, 20), ALPHA)) * (TESTS + ENVELOPES) + LUCK == pytest.approx(ALPHA)
 
 
 def test_by_hand() -> None:
-    """At p = 1/2 and three seeds a coin flips in 1/32, shows nothing in 1/32, one mixed side in 12/32
-    and two in 18/32. V(1, 0) = (1/32)/(31/32); V(1, 1) = (1/32 + 12/32 V(1, 0))/(31/32)."""
-    assert luck(1, 0, 3) == pytest.approx(1 / 31)
-    assert luck(1, 1, 3) == pytest.approx((1 + 12 / 31) / 31)
-    assert luck(1, 2, 3) == pytest.approx((1 + 12 * (1 + 12 / 31) / 31 + 18 / 31) / 31)
-    assert luck(2, 0, 3) == pytest.approx(1 / 31**2)
-    assert luck(1, 0, 5) == pytest.approx(1 / 511)
+    """At p = 1/2 and three seeds a side a coin flips in 2/64 and shows one state in 2/64."""
+    assert chance(3, 3) == pytest.approx(1 / 31)
+    assert chance(5, 5) == pytest.approx(1 / 511)
+    assert chance(0, 5) == chance(5, 1) == 1.0
 
 
-def test_edges() -> None:
-    """One seed shows nothing; beyond the table nothing is found, and large sets are as large ones."""
-    assert luck(1, 0, 1) == luck(1, MOST_MIXED + 1, 12) == 1.0
-    assert luck(MOST_FLIPS + 5, 3, 3) == luck(MOST_FLIPS, 3, 3)
+def test_three_against_many_by_hand() -> None:
+    """p^3 q^m over 1 - q^m with x = m p small against m: (x/m)^3 / (e^x - 1), largest at x = 2.82."""
+    x = 2.8214
+    assert chance(3, 200) == pytest.approx((x / 200) ** 3 / math.expm1(x), rel=0.05)
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 4, 7])
-def test_more_flips_are_less_lucky_and_more_mixed_sides_more(seeds: int) -> None:
-    """Monotonic in both, and a probability."""
-    table = np.array([[luck(k, c, seeds) for c in range(60)] for k in range(1, MOST_FLIPS + 1)])
-    assert ((table >= 0) & (table <= 1)).all()
-    assert (np.diff(table, axis=0) <= 0).all()
-    assert (np.diff(table, axis=1) >= 0).all()
+@given(st.integers(2, 30), st.integers(2, 30), st.floats(0.0, 1.0))
+def test_no_coin_flips_more_often(n: int, m: int, p: float) -> None:
+    """Given that it shows two states; either side's number lowers it."""
+    q = 1 - p
+    shown = 1 - p ** (n + m) - q ** (n + m)
+    flip = p**n * q**m + p**m * q**n
+    assert flip <= chance(n, m) * shown * (1 + 1e-4) + 1e-15
+    assert chance(n + 1, m) <= chance(n, m) == chance(m, n)
 
 
-def _exact(chances: list[float], seeds: int, flips: int, mixed: int) -> float:
-    """P(at least ``flips`` flips and at most ``mixed`` mixed sides) for coins of these p."""
-    law = np.zeros((len(chances) + 1, 2 * len(chances) + 3))
-    law[0, 0] = 1.0
-    for p in chances:
-        q = 1 - p
-        flip, same, side = 2 * (p * q) ** seeds, p ** (2 * seeds) + q ** (2 * seeds), 0.0
-        side = 1 - p**seeds - q**seeds
-        after = same * law
-        after[1:] += flip * law[:-1]
-        after[:, 1:] += 2 * side * (1 - side) * law[:, :-1]
-        after[:, 2:] += side**2 * law[:, :-2]
-        law = after
-    return float(law[flips:, : mixed + 1].sum())
+Coin = tuple[float, int, int]
 
 
+def _believed(coins: list[Coin]) -> float:
+    """P(any flip is believed) in a run of coins of these p, with these seeds, in states equally far
+    apart, over all that may be seen: nothing, a flip, a mixed cell."""
+    seeds = tuple(np.array([coin[i] for coin in coins], float) for i in (1, 2))
+    total = 0.0
+    for seen in itertools.product(range(3), repeat=len(coins)):
+        weight = 1.0
+        for what, (p, n, m) in zip(seen, coins, strict=True):
+            nothing = p ** (n + m) + (1 - p) ** (n + m)
+            flip = p**n * (1 - p) ** m + p**m * (1 - p) ** n
+            weight *= (nothing, flip, 1 - nothing - flip)[what]
+        states = np.array(seen)
+        flips = np.where(states == 1, 1.0, np.nan)
+        luck, _ = lucky(flips, np.where(states == 2, 1.0, 0.0), (seeds[0], seeds[1]))
+        total += weight * bool((luck[states == 1] <= LUCK).any())
+    return total
+
+
+@settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12),
-    st.integers(2, 6),
-    st.integers(1, 4),
-    st.integers(0, 20),
+    st.lists(
+        st.tuples(st.floats(0.0, 1.0), st.integers(2, 6), st.integers(2, 6)),
+        min_size=1,
+        max_size=5,
+    )
 )
-def test_no_mixture_of_coins_exceeds_the_bound(
-    chances: list[float], seeds: int, flips: int, mixed: int
-) -> None:
-    """Any number of coins with any probabilities, computed exactly."""
-    assert _exact(chances, seeds, flips, mixed) <= luck(flips, mixed, seeds) + 1e-12
+def test_no_mixture_of_coins_is_believed_more_often(coins: list[Coin]) -> None:
+    """Any probabilities and numbers of seeds, computed exactly."""
+    assert _believed(coins) <= LUCK + 1e-9
 
 
 def test_the_bound_is_not_idle() -> None:
-    """A single fair coin reaches 31/32 of it; ten come to more than half with ten mixed sides."""
-    assert _exact([0.5], 3, 1, 0) / luck(1, 0, 3) == pytest.approx(31 / 32)
-    assert _exact([0.5] * 7, 3, 1, 10) / luck(1, 10, 3) > 0.5
+    """A fair coin flips in 1/32 under three seeds, nearly all of the level; so do three under four."""
+    assert _believed([(0.5, 3, 3)]) == pytest.approx(1 / 32)
+    assert _believed([(0.5, 4, 4)] * 4) > 0.8 * LUCK
+
+
+def test_mixed_cells_by_hand() -> None:
+    """Five seeds a side, chances of 1/511 each: of itself and of the two cells that are mixed at .6 of
+    its size or more; a larger change is beside one, and one in other units beside none."""
+    widest = np.array([0.0, 0.0, 0.59, 0.61, 3.0])
+    seeds = (np.full(5, 5.0), np.full(5, 5.0))
+    luck, mixed = lucky(np.array([1.0, 2.0, 6.0, 1.0, np.nan]), widest, seeds)
+    assert mixed.tolist() == [2, 1, 0, 1, 0]
+    np.testing.assert_allclose(luck, np.array([3, 2, 1, 2, 1]) / 511)
+
+
+def test_cells_of_too_few_seeds_are_not_believed_and_hide_none() -> None:
+    """Two seeds a side: 1/7. Beside it, three of three are judged as if they were alone."""
+    seeds = np.array([2.0, 3.0])
+    luck, mixed = lucky(np.array([1.0, 1.0]), np.array([5.0, 0.0]), (seeds, seeds))
+    assert luck[0] == pytest.approx(1 / 7) and luck[1] == pytest.approx(1 / 31)
+    assert mixed.tolist() == [0, 0]
+
+
+def test_states_by_hand() -> None:
+    """Told at the widest interval: mixed if seeds of one side are below and above it, not if it lies
+    between the sides; a seed of the other side narrows it; missing seeds do not matter."""
+    gone = np.nan
+    baseline = np.array([[0.1, 0.9, 0.9], [0.7, 0.9, 0.9], [0.1, 0.9, gone], [gone] * 3, [0.5] * 3])
+    run = np.array(
+        [[0.9, 0.8, 0.9], [0.1, 0.1, 0.2], [0.4, gone, gone], [0.1, 0.9, gone], [0.5] * 3]
+    )
+    np.testing.assert_allclose(apart(baseline, run), [0.7, 0.0, 0.5, 0.8, 0.0])
+
+
+@pytest.mark.parametrize(("seeds", "distance"), [(3, 8.0), (3, 10.0), (5, 8.0), (5, 10.0)])
+def test_mixed_cells_are_seen_and_others_are_not(seeds: int, distance: float) -> None:
+    """Of two states so many deviations of their seeds apart, four in five and more; of ordinary cells
+    few at .6 of the change that is significant, 2.8 deviations under five seeds and 5 under three."""
+    random = np.random.default_rng(4)
+    shape = (2, 20_000, seeds)
+    noise, falls = random.normal(size=shape), random.random(shape) < 0.5
+    mixed = (falls.any(axis=2) & ~falls.all(axis=2)).any(axis=0)
+    assert (apart(*(noise - distance * falls))[mixed] >= WIDE * distance).mean() >= 0.8
+    assert (apart(*noise) >= WIDE * {3: 5.0, 5: 2.8}[seeds]).mean() <= 0.07
