@@ -79,6 +79,21 @@ def test_a_drop_is_found(truth: Truth, seeds: int, times: int, least: float) -> 
     assert not misses.exceeds(1 - least), f"{power.hits} of {power.trials} cells"
 
 
+@pytest.mark.parametrize(
+    "truth",
+    [simulated.normal, simulated.all_vary, simulated.coins, simulated.near_states],
+    ids=lambda truth: truth.__name__,
+)
+def test_a_cell_that_alone_changes_is_found(truth: Truth) -> None:
+    """2 points with five seeds, and everything: nine times in ten, whatever the other cells do."""
+    single = measure(truth, 5, 8, parts="s").single
+    for times in simulated.CHANGES[-2:]:
+        rate = single[times]
+        assert not Rate(rate.trials - rate.hits, rate.trials).exceeds(0.1), (
+            f"{rate.hits} at {times}"
+        )
+
+
 def test_what_did_not_change_is_mostly_shown_to_be_equivalent() -> None:
     """Five seeds that agree to .2 points suffice in nine cells of ten."""
     equal = measure(simulated.normal, 5, 3, parts="a", alone=True).equivalent
