@@ -86,11 +86,11 @@ def test_the_bound_is_not_idle() -> None:
 
 
 def test_mixed_cells_by_hand() -> None:
-    """Five seeds a side, chances of 1/511 each: of itself and of the cells that are mixed at half its
-    size or more, two, one or none; a cell does not stand beside itself."""
-    states = np.array([0.0, 0.0, 0.49, 0.51, 3.0])
+    """Five seeds a side, chances of 1/511 each: of itself and of the cells that are mixed at .6 of
+    its size or more, two, one or none; a cell does not stand beside itself."""
+    states = np.array([0.0, 0.0, 0.59, 0.61, 3.0])
     seeds = (np.full(5, 5.0), np.full(5, 5.0))
-    luck, mixed = lucky(np.array([1.0, 2.0, 7.0, 1.0, np.nan]), states, seeds)
+    luck, mixed = lucky(np.array([1.0, 2.0, 6.0, 1.0, np.nan]), states, seeds)
     assert mixed.tolist() == [2, 1, 0, 1, 0]
     np.testing.assert_allclose(luck, np.array([3, 2, 1, 2, 1]) / 511)
 
@@ -116,11 +116,11 @@ def test_states_by_hand() -> None:
 
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_mixed_cells_are_seen_and_others_are_not(seeds: int) -> None:
-    """Of two states 8 deviations of their seeds apart more than four in five; of ordinary cells at any
+    """Of two states 8 deviations of their seeds apart nearly four in five; of ordinary cells at any
     distance 2 in 100 under five seeds, 11 under three."""
     random = np.random.default_rng(4)
     shape = (2, 20_000, seeds)
     noise, falls = random.normal(size=shape), random.random(shape) < 0.5
     mixed = (falls.any(axis=2) & ~falls.all(axis=2)).any(axis=0)
-    assert (apart(*(noise - 8 * falls))[mixed] >= WIDE * 8).mean() >= 0.85
+    assert (apart(*(noise - 8 * falls))[mixed] >= WIDE * 8).mean() >= 0.79
     assert (apart(*noise) > 0).mean() <= {3: 0.12, 5: 0.02}[seeds]
