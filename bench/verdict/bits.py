@@ -22,12 +22,14 @@ from bench.verdict.envelope import (
     stray_risk,
 )
 from bench.verdict.judgement import EnvelopeTest
-from bench.verdict.levels import ENVELOPE
+from bench.verdict.levels import ALPHA, ENVELOPES
 from bench.verdict.samples import Baseline
 from bench.verdict.traces import Seed, Trace, equal_until
 
-#: Half of the envelopes' level is for cells that leave under every seed, half for the strays of a run.
-ALONE, TOGETHER = ENVELOPE / 2, ENVELOPE / 2
+#: Half of the envelopes' level is for cells that leave under every seed, half for the strays of a
+#: run. It is not divided by looks: seeds are added to undecided cells alone, and theirs is then
+#: another test.
+ALONE = TOGETHER = ALPHA * ENVELOPES / 2
 
 
 class Relation(enum.Enum):
