@@ -129,7 +129,7 @@ def tested(cell: Cell, seeds: Sequence[Seed], since: int) -> Tested:
         since: the step before which copies were moved. Before it, training has equal bits; inference is
             held against what copies show of it later.
     """
-    looks = _looks(cell, seeds)
+    looks = looked(cell, seeds)
     factor = rounding_factor(cell)
     found: list[Departure] = []
     decides = False
@@ -140,7 +140,7 @@ def tested(cell: Cell, seeds: Sequence[Seed], since: int) -> Tested:
         if before:  # training has equal bits there
             out &= look.inference
         if out.any():
-            found.append(_departure(looks, number, int(np.argmax(out)), _allowed(factor, shown)))
+            found.append(_departure(looks, number, int(np.argmax(out)), allowed(factor, shown)))
         if look.decides or before:
             decides |= bool(out.any())
         else:
@@ -159,10 +159,10 @@ def tested(cell: Cell, seeds: Sequence[Seed], since: int) -> Tested:
 
 def _out(look: Look, factor: float, copies: Array) -> npt.NDArray[np.bool_]:
     """Tensors that are further apart under every seed than so moved copies explain, (names,)."""
-    return np.asarray((look.apart > _allowed(factor, copies)).all(axis=0))
+    return np.asarray((look.apart > allowed(factor, copies)).all(axis=0))
 
 
-def _allowed(factor: float, copies: Array) -> Array:
+def allowed(factor: float, copies: Array) -> Array:
     return factor * np.maximum(copies, float(np.finfo(np.float32).eps))
 
 
@@ -183,7 +183,7 @@ def _sensitivity(factor: float, looks: Sequence[Look]) -> float | None:
     for look in looks:
         kernels = [name.endswith("kernel, gradient") for name in look.names]
         if any(kernels):
-            return float(_allowed(factor, look.copies[kernels]).max())
+            return float(allowed(factor, look.copies[kernels]).max())
     return None
 
 
@@ -200,7 +200,7 @@ def _departure(looks: Sequence[Look], number: int, place: int, allowed: Array) -
     )
 
 
-def _looks(cell: Cell, seeds: Sequence[Seed]) -> list[Look]:
+def looked(cell: Cell, seeds: Sequence[Seed]) -> list[Look]:
     """In the order of steps; at the start the test images' logits come last, at the end alone."""
     during = [_sides(seed, "tensors") for seed in seeds]
     ends = [_sides(seed, "ends") for seed in seeds]
