@@ -207,13 +207,12 @@ class Trainer:
         cell = copy.cell
         graph, order, scale = self._start(cell, copy.seed)
         digits = SIGNIFICANT_BITS[cell.precision]
+        moves = [copy.moved_at, copy.moved_at + 1]
+        if not copy.moved_at:  # so that the look at the start sees it
+            graph.move(copy, moves.pop(0), digits)
         before = graph.look(order[0], scale)
         trained = _trained(
-            graph,
-            order,
-            scale,
-            moves=(copy.moved_at, copy.moved_at + 1),
-            move=lambda step: graph.move(copy, step, digits),
+            graph, order, scale, moves=moves, move=lambda step: graph.move(copy, step, digits)
         )
         after = graph.look(order[0], scale)
         diverged = _diverged(trained.losses, after.evaluation)

@@ -3,7 +3,7 @@ begin is named; what differs by rounding alone stays inside. Real networks, smal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,8 +13,10 @@ import bench.optimizers
 from bench.cell import Cell
 from bench.copies import Copy
 from bench.nets.replica import Trainer
-from bench.verdict.envelope import Seed, Trace, describe, examine, leave_one_out, risk
+from bench.verdict.differences import Differences
+from bench.verdict.envelope import describe, examine, risk
 from bench.verdict.judgement import EnvelopeTest
+from bench.verdict.traces import Seed, Trace, equal_until
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -32,36 +34,41 @@ def small(**axes: Any) -> Cell:
     return Cell(**{"depth": 2, "width": 16, "batch": 20, "steps": 12, **axes})
 
 
-def trace(outcome: Any) -> Trace:
-    return Trace.of(outcome.trajectory, outcome.tensors)
-
-
 class Lab:
-    """Trains sound replicas and copies once for each cell, and the same on a changed TensorFlow."""
+    """Trains sound replicas and copies once, on TensorFlow as it is without a fault."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
-        self._sound: dict[Cell, list[tuple[Trace, list[Trace]]]] = {}
+        self._replicas: dict[Cell, list[Trace]] = {}
+        self._copies: dict[Copy, Trace] = {}
 
-    def sound(self, cell: Cell) -> list[tuple[Trace, list[Trace]]]:
-        """By seed, the replica and its copies."""
-        if cell not in self._sound:
-            trainer = Trainer(self._data, "cpu", "made-up")
-            runs = [trace(trainer.train(cell, seed)) for seed in SEEDS]
-            copies = [
-                [trace(trainer.copy(Copy(cell=cell, seed=s, number=n))) for n in range(COPIES)]
-                for s in SEEDS
-            ]
-            self._sound[cell] = list(zip(runs, copies, strict=True))
-        return self._sound[cell]
-
-    def seeds(self, cell: Cell, other: Cell | None = None) -> list[Seed]:
-        """The sound replicas against those of TensorFlow as it is now."""
+    def trained(self, cell: Cell) -> list[Trace]:
+        """By seed, on TensorFlow as it is now."""
         trainer = Trainer(self._data, "cpu", "made-up")
-        return [
-            Seed(run, trace(trainer.train(other or cell, seed)), copies)
-            for seed, (run, copies) in zip(SEEDS, self._sound[cell], strict=True)
+        return [Trace.of(trainer.train(cell, seed)) for seed in SEEDS]
+
+    def sound(self, cell: Cell) -> list[Trace]:
+        """The replicas by seed."""
+        if cell not in self._replicas:
+            self._replicas[cell] = self.trained(cell)
+        return self._replicas[cell]
+
+    def copies(self, cell: Cell, seed: int, moved_at: int = 0) -> list[Trace]:
+        """Of a replica."""
+        wanted = [Copy(cell=cell, seed=seed, number=n, moved_at=moved_at) for n in range(COPIES)]
+        trainer = Trainer(self._data, "cpu", "made-up")
+        for copy in wanted:
+            if copy not in self._copies:
+                self._copies[copy] = Trace.of(trainer.copy(copy))
+        return [self._copies[copy] for copy in wanted]
+
+    def against(self, cell: Cell, others: Sequence[Trace]) -> EnvelopeTest:
+        """The sound replicas against others, with copies moved where they part."""
+        seeds = [
+            Seed(run, other, self.copies(cell, seed, equal_until(cell, run, other)))
+            for seed, run, other in zip(SEEDS, self.sound(cell), others, strict=True)
         ]
+        return examine(cell, seeds)
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +180,10 @@ def examined(lab: Lab, name: str, monkeypatch: pytest.MonkeyPatch) -> EnvelopeTe
     """A sound cell against the same with a fault."""
     cell, module, attribute, fault = FAULTS[name]
     lab.sound(cell)
-    monkeypatch.setattr(module, attribute, fault())
-    return examine(cell, lab.seeds(cell))
+    with monkeypatch.context() as planted:
+        planted.setattr(module, attribute, fault())
+        others = lab.trained(cell)
+    return lab.against(cell, others)
 
 
 def located(test: EnvelopeTest, step: int, earlier: int | None) -> str:
@@ -226,22 +235,25 @@ def test_a_changed_clipping_threshold(lab: Lab, monkeypatch: pytest.MonkeyPatch)
     """A thousandth: the gradients before step 0 are right, what the update makes of them is not."""
     lab.sound(CLIPPED)
     arguments = bench.optimizers.clipping_arguments
-    monkeypatch.setattr(
-        bench.optimizers,
-        "clipping_arguments",
-        lambda cell: {rule: 1.001 * threshold for rule, threshold in arguments(cell).items()},
-    )
-    test = examine(CLIPPED, lab.seeds(CLIPPED))
+    with monkeypatch.context() as planted:
+        planted.setattr(
+            bench.optimizers,
+            "clipping_arguments",
+            lambda cell: {rule: 1.001 * threshold for rule, threshold in arguments(cell).items()},
+        )
+        others = lab.trained(CLIPPED)
+    test = lab.against(CLIPPED, others)
     assert located(test, 1, 0) in ("layer 1, kernel", "layer 1, bias")
 
 
 def test_a_change_that_begins_late_says_when_all_was_well(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the update of step 50 on: the loss of step 51 is the first that can differ, the look before
-    step 100 finds it, and the one before step 10 was right."""
+    """From the update of step 50 on: all bits are equal up to step 50, the loss of step 51 is the
+    first that can differ, and the look before step 100 finds it."""
     test = examined(lab, "rate after step 50", monkeypatch)
     assert located(test, 100, 10) in ("layer 1, kernel", "layer 1, bias")
+    assert (test.equal_until, test.late) == (50, True)
     assert test.starts is not None
     assert test.first_step is not None
     assert 51 <= test.starts <= test.first_step < 60
@@ -266,7 +278,7 @@ def test_what_no_training_loss_shows(
     test = examined(lab, name, monkeypatch)
     assert located(test, step, earlier) == tensor
     assert (test.starts, test.first_step, test.strays) == (None, None, 0)
-    assert describe(test).startswith("losses stay within rounding")
+    assert "losses stay within rounding" in describe(test)
 
 
 # Rounding
@@ -275,10 +287,9 @@ def test_what_no_training_loss_shows(
 @pytest.mark.parametrize("cell", [small(), BATCH], ids=["plain", "batch"])
 def test_xla_and_a_function_round_otherwise(lab: Lab, cell: Cell) -> None:
     """They compute the same steps; XLA adds up in another order, and bits differ."""
-    lab.sound(cell)
     axes = {name: getattr(cell, name) for name in cell.__struct_fields__}
     found = {
-        engine: examine(cell, lab.seeds(cell, Cell(**{**axes, "engine": engine})))
+        engine: lab.against(cell, lab.trained(Cell(**{**axes, "engine": engine})))
         for engine in ("function", "xla")
     }
     for test in found.values():
@@ -293,12 +304,16 @@ def test_xla_and_a_function_round_otherwise(lab: Lab, cell: Cell) -> None:
 def test_copies_lie_inside_the_envelope_of_the_others(lab: Lab, cell: Cell) -> None:
     """Weights moved by one unit in the last place: each copy against all others, and each seed's
     last copy in the place of another TensorFlow."""
-    sound = lab.sound(cell)
+    sound = [
+        (run, lab.copies(cell, seed)) for seed, run in zip(SEEDS, lab.sound(cell), strict=True)
+    ]
     seeds = [Seed(run, copies[-1], copies[:-1]) for run, copies in sound]
     test = examine(cell, seeds)
     assert test.inside, describe(test)
     assert test.starts is not None
-    whole = [Seed(run, run, copies) for run, copies in sound]
-    assert leave_one_out(cell, whole) == (len(SEEDS) * COPIES, len(SEEDS) * COPIES)
+    whole = [Seed(run, run, lab.copies(cell, s, cell.steps)) for s, (run, _) in enumerate(sound)]
     itself = examine(cell, whole)
     assert (itself.inside, itself.starts, itself.ratio, itself.departure) == (True, None, 0, None)
+    against = [Seed(run, copies[-1], copies) for run, copies in sound]
+    everyone = len(SEEDS) * COPIES
+    assert Differences.of(cell, against).leave_one_out() == (everyone, everyone)

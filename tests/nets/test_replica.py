@@ -12,8 +12,8 @@ import tensorflow as tf
 from bench import initial
 from bench.cell import Cell
 from bench.copies import Copy, CopyResult
-from bench.measure.tensors import distance, fingerprints
-from bench.measure.trajectory import from_bytes
+from bench.measure.tensors import TEST_LOGITS, distance, fingerprints
+from bench.measure.trajectory import from_bytes, marks
 from bench.nets import replica
 from bench.nets.replica import Trainer
 from bench.record import VALUES, Record
@@ -127,9 +127,12 @@ def test_a_record_says_what_happened(data: Any, trainer: Trainer) -> None:
     assert 0 < record.training_sec < record.total_sec
 
 
-def test_the_trajectory_holds_the_first_200_losses(trainer: Trainer) -> None:
-    """Of 230 steps."""
-    assert from_bytes(trainer.train(small(steps=230), 0).trajectory).shape == (200,)
+def test_the_trajectory_holds_all_losses_and_states_are_marked(trainer: Trainer) -> None:
+    """Of 230 steps; a hash of all variables before each mark, each another one."""
+    record = trainer.train(small(steps=230), 0)
+    assert from_bytes(record.trajectory).shape == (230,)
+    states = np.frombuffer(record.states, "<u4")
+    assert len(states) == len(set(states)) == len(marks(230))
 
 
 @pytest.mark.parametrize(
@@ -324,24 +327,25 @@ def test_a_copy_parts_by_rounding_and_is_the_same_twice(trainer: Trainer) -> Non
     assert trainer.train(cell, 0).digest == replica.digest
 
 
-def test_a_copy_trains_no_longer_than_a_trajectory(
-    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """200 steps of 250, and 12 of 12."""
-    for steps, kept in ((250, 200), (12, 12)):
-        cell = small(steps=steps)
-        graph = trainer.graph(cell)
-        trained: list[int] = []
-        train = graph.engine.train
-
-        def counted(order: Any, scale: Any, train: Any = train, trained: Any = trained) -> Any:
-            trained.append(len(order))
-            return train(order, scale)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(graph.engine, "train", counted)
-            copy = trainer.copy(Copy(cell=cell, seed=0, number=0))
-        assert sum(trained) == len(from_bytes(copy.trajectory)) == kept
+@pytest.mark.parametrize("moved_at", [0, 1, 7, 11, 12])
+def test_a_copy_is_its_replica_up_to_where_it_is_moved(trainer: Trainer, moved_at: int) -> None:
+    """And not beyond: in the variables at the end, and in the test images' logits. It is trained and
+    evaluated as long as that."""
+    cell = small(steps=12)
+    replica = trainer.train(cell, 0)
+    copy = trainer.copy(Copy(cell=cell, seed=0, number=0, moved_at=moved_at))
+    losses, moved = from_bytes(replica.trajectory), from_bytes(copy.trajectory)
+    np.testing.assert_array_equal(moved[:moved_at], losses[:moved_at])
+    assert len(moved) == 12
+    assert replica.ends is not None
+    assert copy.ends is not None
+    before, after = distance(replica.ends, copy.ends)
+    assert before.any() == (moved_at == 0)
+    assert dict(zip(copy.ends.names, before, strict=True))[TEST_LOGITS] > 0 or moved_at
+    assert after.all()
+    assert after.max() < 1e-4
+    assert copy.test_loss == pytest.approx(replica.test_loss, rel=1e-4)
+    assert copy.end is not None
 
 
 def test_zero_weights_are_moved_once_they_are_no_longer_zero(trainer: Trainer) -> None:

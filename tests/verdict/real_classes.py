@@ -5,7 +5,7 @@
 judges stored runs and prints, of the cells whose bits differ, how close rounding came to what is
 allowed. A run on the same machine is of another class with ``ONEDNN_MAX_CPU_ISA=AVX2`` or without
 oneDNN (``TF_ENABLE_ONEDNN_OPTS=0``): ``ONEDNN_MAX_CPU_ISA=AVX2 pytest suites --tier quick --run
-avx2``. """
+avx2``."""
 
 from __future__ import annotations
 
