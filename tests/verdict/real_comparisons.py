@@ -3,7 +3,7 @@
     python tests/verdict/real_comparisons.py FOLDER
 
 trains what FOLDER does not yet hold (half an hour on two cores), compares every pair of seed sets and
-every pair of roundings, and prints the table in README.md.
+every pair of roundings, and prints the table in docs/error-rates.md.
 """
 
 from __future__ import annotations
