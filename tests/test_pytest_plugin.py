@@ -365,7 +365,7 @@ class TestInterruption:
 
     def test_two_runs_into_one_folder(self, job: Job) -> None:
         """The second one says so and leaves the first alone."""
-        first = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.1")
+        first = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.4")
         wait_for(lambda: self.count(job) >= 1)
         second = job.run(*self.SLOW, "--resume", expect=2)
         assert "another process is writing to this run" in second

@@ -207,12 +207,12 @@ def test_a_crash_with_dropout_has_a_script() -> None:
         (judged(Cell(steps=5)), 5),
         (judged(Cell(), first_step=60, departure=begins("layer 1, kernel", 10)), 22),
         (judged(Cell(), first_step=40), 82),
-        (judged(Cell(), departure=begins("layer 1, kernel", 100)), 200),
+        (judged(Cell(), departure=begins("layer 1, kernel", 100)), 202),
         (judged(Cell(steps=1), first_step=0), 2),
     ],
 )
 def test_steps_to_show(judgement: Judgement, steps: int) -> None:
-    """Twice as many as the difference took, 2 (t + 1); 20 at least, as many as the cell has and 200 at
+    """Twice as many as the difference took, 2 (t + 1); 20 at least, as many as the cell has at
     most; and never fewer than the two that a script needs."""
     assert steps_to_show(judgement) == steps
 

@@ -382,7 +382,7 @@ def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None
     assert found.exit_code == 1
     (judgement,) = found.failing
     assert judgement.envelope is not None
-    assert judgement.envelope.seeds == 3
+    assert judgement.envelope.seeds == 5
     assert judgement.envelope.departure is not None
     assert "layer 1" in judgement.envelope.departure.tensor
     assert {saving.outcome.fails for saving in found.savings} == {False}
