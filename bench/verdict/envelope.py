@@ -26,10 +26,10 @@ with the probability
 :func:`risk` is the sum of the two, and :func:`copies_needed` chooses n so that its sum over all cells
 of a run stays at the level. Losses of step 0 come before any gradient: there nothing can jump.
 
-What differs late. Rounding acts in every step, on numbers of the same kind: of 246 real pairs that round
-otherwise (docs/error-rates.md) 244 part before step 2, and two before step 20, of an optimizer whose steps
-are signs. Trainings that have the same bits for :data:`LATE` steps or more under every seed and part
-then were not parted by rounding.
+What differs late. Rounding acts in every step, on numbers of the same kind: of 246 real pairs that
+round otherwise (docs/error-rates.md) 244 part before step 2, and two before step 20, of an optimizer
+whose steps are signs. Trainings that have the same bits for :data:`LATE` steps or more under every
+seed and part then were not parted by rounding.
 
 Where copies differ from their replica as much as one seed from another, rounding has done all it can:
 there the envelope is what copies show, without the factor for another order of summation.
@@ -53,8 +53,8 @@ from bench.verdict.traces import Seed, trained_apart
 #: says more.
 FEWEST, MOST = 2, 12
 
-#: So many steps with equal bits under every seed are no luck: more than twice as many as any single seed
-#: of the real pairs had.
+#: So many steps with equal bits under every seed are no luck: more than twice as many as any single
+#: seed of the real pairs had.
 LATE = 50
 
 #: Metrics at the end of training. Those of the first step are the stored tensors' affair.
