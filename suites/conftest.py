@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench import pytest_plugin
+from bench.plugin import hooks
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    pytest_plugin.activate(config)
+    hooks.activate(config)

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from bench import mnist
-from bench.initial import batch_order
+from bench.cells.initial_values import batch_order
 from bench.nets import device, optimizers
 from bench.nets.network import build
-from bench.run import Plan, read_json
+from bench.results.files import read_json
+from bench.results.plan import Plan
 
 
 def main(plan: str, fingerprint: str, cache_dir: str) -> None:

@@ -1,11 +1,11 @@
 """Which activations let gradients flow, and does each one still compute what it did?"""
 
-from bench import grid
+from bench.cells import grids
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
-GRID = grid.ACTIVATION
+GRID = grids.ACTIVATION
 CLAIMS = (
     claims.MEAN_FIELD_SIGNAL_RATIO,
     claims.SIGMOID_SIGNAL_RATIO,

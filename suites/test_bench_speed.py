@@ -16,13 +16,16 @@ from typing import Any
 import pytest
 
 from bench import mnist
-from bench.cell import Cell
+from bench.cells.cell import Cell
+from bench.cells.grids import DEPTH
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.grid import DEPTH
-from bench.outcomes import Outcome, Task
-from bench.record import Record
-from bench.run import PLAN, Item, Plan, RunWriter, pretty
+from bench.results.files import pretty
+from bench.results.plan import Item, Plan
+from bench.results.record import Record
+from bench.results.run import PLAN
+from bench.results.tasks import Outcome, Task
+from bench.results.writer import RunWriter
 
 CELLS = [
     Cell(depth=depth, activation=activation, initializer=initializer)

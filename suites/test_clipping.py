@@ -1,11 +1,11 @@
 """Does clipping bound what it should, and leave alone what it should?"""
 
-from bench import grid
+from bench.cells import grids
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
-GRID = grid.CLIPPING
+GRID = grids.CLIPPING
 CLAIMS = (
     claims.CLIPPING_BOUNDS,
     claims.CLIPPING_PASSES,

@@ -1,9 +1,9 @@
 """Do convolutional networks train the same, with batch normalization and either pooling?"""
 
-from bench import upgrade_grids
+from bench.cells import component_grids
 from bench.verdict.judgement import Judgement
 
-GRID = upgrade_grids.CONVOLUTION
+GRID = component_grids.CONVOLUTION
 
 
 def test_cell(judgement: Judgement) -> None:

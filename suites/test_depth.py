@@ -1,11 +1,11 @@
 """How deep can a network be, plain or with skip connections, before gradients vanish or explode?"""
 
-from bench import grid
+from bench.cells import grids
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
-GRID = grid.DEPTH
+GRID = grids.DEPTH
 CLAIMS = (
     claims.MEAN_FIELD_SIGNAL_RATIO,
     claims.SIGMOID_SIGNAL_RATIO,

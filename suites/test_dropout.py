@@ -1,9 +1,9 @@
 """Does dropout regularize training as it did, and leave inference alone?"""
 
-from bench import upgrade_grids
+from bench.cells import component_grids
 from bench.verdict.judgement import Judgement
 
-GRID = upgrade_grids.DROPOUT
+GRID = component_grids.DROPOUT
 
 
 def test_cell(judgement: Judgement) -> None:

@@ -1,11 +1,11 @@
 """From which initial weights does training start at all, and how fast?"""
 
-from bench import grid
+from bench.cells import grids
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
-GRID = grid.INITIALIZATION
+GRID = grids.INITIALIZATION
 CLAIMS = (
     claims.ZERO_INITIALIZATION_IS_DEAD,
     claims.MEAN_FIELD_SIGNAL_RATIO,

@@ -3,7 +3,7 @@
 In float32, in float64, and in mixed precision with bfloat16 and float16.
 """
 
-from bench.check import CheckResult
+from bench.results.check import CheckResult
 
 FAMILIES = ("invariant",)
 

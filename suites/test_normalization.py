@@ -1,11 +1,11 @@
 """What do batch and layer normalization rescue, from how bad a start?"""
 
-from bench import grid
+from bench.cells import grids
 from bench.theory import claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
-GRID = grid.NORMALIZATION
+GRID = grids.NORMALIZATION
 CLAIMS = (
     claims.SIGMOID_VANISHES,
     claims.BATCH_NORM_RESCUES_SIGMOID,

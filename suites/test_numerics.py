@@ -4,7 +4,7 @@ Error bounds are derived from the rounding of each computation, so what is out w
 formula, with another constant, or wrongly. No baseline is needed.
 """
 
-from bench.check import CheckResult
+from bench.results.check import CheckResult
 
 FAMILIES = (
     "initializer",

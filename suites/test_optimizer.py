@@ -1,9 +1,9 @@
 """Does every optimizer still take the same steps, with clipping and weight decay too?"""
 
-from bench import upgrade_grids
+from bench.cells import component_grids
 from bench.verdict.judgement import Judgement
 
-GRID = upgrade_grids.OPTIMIZER
+GRID = component_grids.OPTIMIZER
 
 
 def test_cell(judgement: Judgement) -> None:

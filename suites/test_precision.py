@@ -1,9 +1,9 @@
 """Does training in double and in mixed precision round where it did?"""
 
-from bench import upgrade_grids
+from bench.cells import component_grids
 from bench.verdict.judgement import Judgement
 
-GRID = upgrade_grids.PRECISION
+GRID = component_grids.PRECISION
 
 
 def test_cell(judgement: Judgement) -> None:

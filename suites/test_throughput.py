@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench.bursts import RemoteBursts, remote_clock
-from bench.cell import ENGINES, Cell
+from bench.cells.cell import ENGINES, Cell
+from bench.execution.bursts import RemoteBursts, remote_clock
 
 #: Steps in a burst: a fifth of a second or less, and long enough that calls don't matter.
 MLP_STEPS, CNN_STEPS = 50, 5

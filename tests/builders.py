@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
-from bench.environment import Environment, Numerics
+from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
-from bench.outcomes import RECORDS
-from bench.record import RECORD_LINES, Crash, Flow, Record
-from bench.run import ENVIRONMENT, PLAN, Item, Plan, StoredRun, pretty
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.environment import Environment, Numerics
+from bench.results.files import pretty
+from bench.results.plan import Item, Plan
+from bench.results.record import RECORD_LINES, Crash, Flow, Record
+from bench.results.run import ENVIRONMENT, PLAN, StoredRun
+from bench.results.tasks import RECORDS
 
 CLASS = "cpu-avx512_bf16-onednn-1thread"
 FINGERPRINT = "741c988805d008ac"

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import builders
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.outcomes import Outcome, Task
-from bench.run import Plan, RunWriter, StoredRun
+from bench.results.plan import Plan
+from bench.results.run import StoredRun
+from bench.results.tasks import Outcome, Task
+from bench.results.writer import RunWriter
 
 
 class Watcher:

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
-from bench.record import Record
-from bench.run import StoredRun
+from bench.cells.cell import Cell
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.record import Record
+from bench.results.run import StoredRun
 from bench.theory.claim import ClaimResult
-from bench.verdict.baseline import Acceptance, Baseline, baseline_from_run
+from bench.verdict.baselines.folder import Acceptance, Baseline, baseline_from_run
 from bench.verdict.envelope import describe
 from bench.verdict.judgement import Comparison, Departure, EnvelopeTest, Judgement, Verdict
 from builders import (

@@ -22,9 +22,10 @@ import pytest
 import yaml
 
 import bench
-from bench import cli
-from bench.grid import GRIDS
-from bench.run import Item, StoredRun
+from bench.cells.grids import GRIDS
+from bench.commands import main as cli
+from bench.results.plan import Item
+from bench.results.run import StoredRun
 from builders import environment, plan, replaced, stored, trained, write
 
 REPOSITORY = Path(__file__).parent.parent
@@ -183,8 +184,8 @@ case "$*" in
   *"-e bench -- upgrade "* | *"-e gpu -- "*)
     echo report >> "${GITHUB_STEP_SUMMARY:-/dev/null}"
     exit "$CODE" ;;
-  "-m tox run -qq -e bench -- "*) shift 7; exec "$REAL_PYTHON" -m bench.cli "$@" ;;
-  "-m tox run -e bench -- "*) shift 6; exec "$REAL_PYTHON" -m bench.cli "$@" ;;
+  "-m tox run -qq -e bench -- "*) shift 7; exec "$REAL_PYTHON" -m bench.commands.main "$@" ;;
+  "-m tox run -e bench -- "*) shift 6; exec "$REAL_PYTHON" -m bench.commands.main "$@" ;;
 esac
 echo "unexpected: $*" >&2
 exit 99

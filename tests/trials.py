@@ -10,8 +10,8 @@ import msgspec
 
 from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import Curve, Form, Trial, TrialResult
-from bench.record import Crash
+from bench.results.record import Crash
+from bench.results.trial import Curve, Form, Trial, TrialResult
 
 
 def trial(

@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.cell import Cell
-from bench.check import Check, CheckResult, Deviation
-from bench.record import Crash, Record
-from bench.run import Item, StoredRun
-from bench.saved import Loaded, Written
-from bench.timings import Timings, Work, Workload
+from bench.cells.cell import Cell
+from bench.results.check import Check, CheckResult, Deviation
+from bench.results.plan import Item
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
+from bench.results.saved_models import Exchange, Loaded, Written
+from bench.results.timings import Timings, Work, Workload
+from bench.results.upgrade import Measured, SideFacts
 from bench.verdict.judgement import Departure, EnvelopeTest, Judgement, Verdict
-from bench.verdict.saving import Exchange
-from bench.verdict.upgrade import Measured, SideFacts, Upgrade, conclude
+from bench.verdict.upgrade import Upgrade, conclude
 from builders import environment, items, plan, replaced, stored, trained
 
 AXES = ("depth", "opt", "norm")

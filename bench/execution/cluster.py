@@ -17,8 +17,8 @@ from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.schedule import cost
 from bench.execution.supervisor import Supervisor
-from bench.outcomes import Outcome, Task, kind_of
-from bench.published.trial import Trial
+from bench.results.tasks import Outcome, Task, kind_of
+from bench.results.trial import Trial
 
 #: What a training process takes, with room: 1.3 GiB were measured at the end of the quick tier, and
 #: the tutorial's CNN holds the activations of 1,000 test images.

@@ -12,17 +12,18 @@ from typing import Any, Protocol
 
 import distributed
 
-from bench.check import CheckResult
-from bench.copies import Copy, CopyResult
-from bench.environment import Environment
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.cluster import Cluster, Placement, connect, decode_outcome
 from bench.execution.schedule import Schedule, called, cell_of
-from bench.outcomes import Outcome, Task, Training
-from bench.published.trial import TrialResult
-from bench.record import Crash, Record
-from bench.run import RunWriter, StoredRun
+from bench.results.check import CheckResult
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.environment import Environment
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
+from bench.results.tasks import Outcome, Task, Training
+from bench.results.trial import TrialResult
+from bench.results.writer import RunWriter
 
 #: How long a run waits for the first worker, or for another one after the last was lost.
 WORKER_TIMEOUT_SEC = 60.0

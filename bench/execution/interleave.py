@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.execution.supervisor import CrashError
-from bench.timings import Side, Timings, Work, Workload
+from bench.results.timings import Side, Timings, Work, Workload
 
 #: The processes of a round; of each side, the first is always the one that starts and compiles earlier.
 PROCESSES: tuple[tuple[Side, int], ...] = (("old", 1), ("new", 1), ("old", 2), ("new", 2))

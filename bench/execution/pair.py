@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.environment import Environment
 from bench.execution.cluster import Placement, connect_sides
 from bench.execution.executor import Execution, Progress
-from bench.outcomes import Outcome, Task
-from bench.run import RunWriter, StoredRun
-from bench.timings import SIDES, Side
+from bench.results.environment import Environment
+from bench.results.run import StoredRun
+from bench.results.tasks import Outcome, Task
+from bench.results.timings import SIDES, Side
+from bench.results.writer import RunWriter
 
 _TICK_SEC = 0.25
 

@@ -6,14 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from bench.cell import Cell
-from bench.check import Check, CheckResult
-from bench.copies import Copy, CopyResult
-from bench.environment import Numerics
-from bench.outcomes import Task
-from bench.published.trial import Trial, TrialResult
-from bench.record import Crash, Record
-from bench.saved import Loaded, Written
+from bench.cells.cell import Cell
+from bench.results.check import Check, CheckResult
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.environment import Numerics
+from bench.results.record import Crash, Record
+from bench.results.saved_models import Loaded, Written
+from bench.results.tasks import Task
+from bench.results.trial import Trial, TrialResult
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):

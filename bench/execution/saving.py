@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.execution.supervisor import Supervisor
-from bench.saved import MODELS, Written
-from bench.verdict.saving import Exchange
+from bench.results.saved_models import MODELS, Exchange, Written
 
 
 def exchange(

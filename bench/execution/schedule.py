@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable
 
-from bench.cell import Cell
-from bench.check import Check
-from bench.copies import Copy
-from bench.outcomes import Task, Training
-from bench.published.recipe import Recipe
-from bench.published.trial import Trial
+from bench.cells.cell import Cell
+from bench.cells.recipe import Recipe
+from bench.results.check import Check
+from bench.results.copy_result import Copy
+from bench.results.tasks import Task, Training
+from bench.results.trial import Trial
 
 
 class Schedule:

@@ -22,16 +22,16 @@ import msgspec
 import psutil
 
 import bench
-from bench.cell import Cell
-from bench.check import Check, CheckResult
-from bench.copies import Copy, CopyResult
+from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.mnist import CACHE_DIR_VARIABLE, cache_directory
-from bench.outcomes import Outcome, Task
-from bench.published.trial import Trial, TrialResult
-from bench.record import Crash, Record
-from bench.saved import FORMATS, Loaded, Written
+from bench.results.check import Check, CheckResult
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.record import Crash, Record
+from bench.results.saved_models import FORMATS, Loaded, Written
+from bench.results.tasks import Outcome, Task
+from bench.results.trial import Trial, TrialResult
 
 #: Importing TensorFlow takes seconds, from a cold network disk a minute or two.
 START_TIMEOUT_SEC = 300.0

@@ -15,11 +15,11 @@ import traceback
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from bench.checks.examiner import Examiner
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.mnist import open_cached
-from bench.numerics.examiner import Examiner
-from bench.record import Crash
+from bench.results.record import Crash
 
 if TYPE_CHECKING:
     from bench.nets.replica import Trainer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.record import Flow, finite, finite_list
+from bench.results.record import Flow, finite, finite_list
 
 Arrays = Sequence[npt.NDArray[Any]]
 

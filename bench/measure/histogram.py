@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from bench.results.histogram import Histogram
 
 #: TensorBoard's histogram plugin draws as many.
 BINS = 30
 
 #: The squares of ten million entries as large as this add up to 1e307, which float64 still holds.
 LARGEST = 1e150
-
-
-class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Distribution of a tensor's entries at one step, but for those that are not finite or beyond
-    :data:`LARGEST`."""
-
-    name: str
-    """Of the variable."""
-    gradient: bool
-    """Of the variable's gradient, not its value."""
-    step: int
-    edges: list[float]
-    """One more than counts, rising; the first is the smallest entry, the last one the largest."""
-    counts: list[int]
-    total: float
-    """Sum of the entries."""
-    squares: float
-    """Sum of their squares."""
 
 
 def histogram(name: str, values: npt.NDArray[Any], *, step: int, gradient: bool) -> Histogram:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.initial import stream
-from bench.record import VALUES, Tensors
+from bench.cells.initial_values import stream
+from bench.results.record import VALUES, Tensors
 
 Array = npt.NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from bench import __version__
-from bench.environment import Numerics
 from bench.errors import BenchError
+from bench.results.environment import Numerics
 
 
 def configure(device: str, *, threads: int, gpu_memory_mib: int | None = None) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench.cell import Cell
-from bench.initial import stream, uniform
+from bench.cells.cell import Cell
+from bench.cells.initial_values import stream, uniform
 from bench.nets.network import Network, build
 from bench.nets.optimizers import ClippedGradients, loss
 from bench.nets.parts import keras_generation
 from bench.theory.invariants import Layer, Normalization, Trace
-from bench.theory.rounding import Format
+from bench.theory.rounding.formats import Format
 
 keras = tf.keras
 Array = npt.NDArray[Any]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.mnist import Mnist
 
 

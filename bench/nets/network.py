@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench import initial
-from bench.cell import Cell
+from bench.cells import initial_values
+from bench.cells.cell import Cell
 
 keras = tf.keras
 
@@ -81,7 +81,7 @@ def _drawn(
 def _fresh(
     initializer: str, shape: tuple[int, ...], seed: int, layer: int
 ) -> npt.NDArray[np.float64]:
-    return initial.kernel(initializer, shape, seed=seed, layer=layer)
+    return initial_values.kernel(initializer, shape, seed=seed, layer=layer)
 
 
 _kept = functools.lru_cache(maxsize=128)(_fresh)

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from bench.cell import RECIPE, Cell
-from bench.copies import Copy, CopyResult
-from bench.initial import batch_order
+from bench.cells.cell import RECIPE, Cell
+from bench.cells.initial_values import batch_order
 from bench.measure.flow import flow
-from bench.measure.histogram import Histogram, histogram
+from bench.measure.histogram import histogram
 from bench.measure.tensors import STEPS, TEST_LOGITS, fingerprints, joined, signs
 from bench.measure.trajectory import digest, first_not_finite, marks, state, trajectory
 from bench.mnist import Mnist
@@ -25,7 +24,9 @@ from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale
 from bench.nets.network import Network, build
 from bench.nets.views import BatchView, Evaluation, Signals, TestView
-from bench.record import Flow, Record, Tensors, finite
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.histogram import Histogram
+from bench.results.record import Flow, Record, Tensors, finite
 
 Order = npt.NDArray[np.int32]
 Tensor = npt.NDArray[Any]
@@ -44,7 +45,7 @@ class _Look:
 
 @dataclass
 class Graph:
-    """Everything that is compiled for the cells with one :meth:`bench.cell.Cell.graph`."""
+    """Everything that is compiled for the cells with one :meth:`bench.cells.cell.Cell.graph`."""
 
     network: Network
     images: Images

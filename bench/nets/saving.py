@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench.cell import Cell
-from bench.initial import batch_order
+from bench.cells.cell import Cell
+from bench.cells.initial_values import batch_order
 from bench.measure.trajectory import digest
 from bench.mnist import Mnist
 from bench.nets import optimizers
@@ -25,11 +25,11 @@ from bench.nets.engines import engine
 from bench.nets.images import on_device, pixel_scale, scaled
 from bench.nets.network import Network, build
 from bench.nets.parts import keras_generation
-from bench.saved import FORMATS, MODELS, Loaded, Written
-from bench.theory.arrays import Bounded
-from bench.theory.deviation import deviation
+from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 from bench.theory.oracle.network import LOGITS, Oracle
-from bench.theory.rounding import FLOAT32, TF32
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.formats import FLOAT32, TF32
 
 keras = tf.keras
 Array = npt.NDArray[Any]
@@ -53,7 +53,7 @@ def save(folder: Path, model: str, data: Mnist, device: str) -> list[Written]:
 
     Args:
         folder: exists.
-        model: one of :data:`bench.saved.MODELS`.
+        model: one of :data:`bench.results.saved_models.MODELS`.
         data: the images.
         device: ``cpu`` or ``gpu``.
     """
@@ -83,13 +83,14 @@ def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
     """Loads what :func:`save` of any version left, and computes its outputs.
 
     The outputs are held against a float64 forward pass with the saved variables. The bound is that of
-    rounding in whatever order sums are added up (:mod:`bench.theory.arrays`), so kernels of another
-    version stay within it, and what two versions give is at most the sum of their bounds apart.
+    rounding in whatever order sums are added up (:mod:`bench.theory.rounding.arrays`), so kernels
+    of another version stay within it, and what two versions give is at most the sum of their bounds
+    apart.
 
     Args:
         folder: as given to :func:`save`.
-        model: one of :data:`bench.saved.MODELS`.
-        name: of the format, one of :data:`bench.saved.FORMATS`.
+        model: one of :data:`bench.results.saved_models.MODELS`.
+        name: of the format, one of :data:`bench.results.saved_models.FORMATS`.
         tf32: whether float32 matrix products round their factors to TF32.
     """
     place, cell = folder / model, MODELS[model]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench import initial
-from bench.cell import Cell, split_number
+from bench.cells import initial_values
+from bench.cells.cell import Cell, split_number
 from bench.nets.network import CLASSES
 
 v1 = tf.compat.v1
@@ -91,7 +91,7 @@ def _variables(cell: Cell, seed: int, features: int) -> list[Any]:
     made = []
     sizes = [features, *[cell.width] * cell.depth, CLASSES]
     for layer, shape in enumerate(itertools.pairwise(sizes)):
-        kernel = initial.kernel(cell.initializer, shape, seed=seed, layer=layer)
+        kernel = initial_values.kernel(cell.initializer, shape, seed=seed, layer=layer)
         for name, value in (("kernel", kernel), ("bias", np.full(shape[1], cell.bias))):
             made.append(
                 v1.get_variable(

@@ -10,7 +10,7 @@ from scipy import special
 
 from bench.published.claim import BEYOND_CHANCE, BOTH, Claim, Runs, Verdict
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import TrialResult
+from bench.results.trial import TrialResult
 
 #: Chance that sound forms are said to differ, for all variants of an experiment together. In truth it
 #: is far smaller: a seed's two forms have the same initial weights and examples.

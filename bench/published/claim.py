@@ -10,7 +10,7 @@ from scipy import special
 
 from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import FORMS, Trial, TrialResult
+from bench.results.trial import FORMS, Trial, TrialResult
 from bench.theory.claims import MNIST_TEST_SHARES
 
 #: Whether a claim holds; None: it cannot be said. And what was measured against what bound.

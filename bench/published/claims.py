@@ -17,7 +17,7 @@ from bench.published.agreement import AGREEMENT
 from bench.published.claim import Claim
 from bench.published.learning import LEARNING
 from bench.published.mechanisms import MECHANISMS
-from bench.published.trial import Trial, TrialResult
+from bench.results.trial import Trial, TrialResult
 
 #: Experiment, form and name.
 FindingName = tuple[str, str, str]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.cell import with_number
+from bench.cells.cell import with_number
+from bench.cells.recipe import Recipe
 from bench.errors import BenchError
-from bench.published.recipe import Recipe
-from bench.published.trial import FORMS, Form, Trial, Watched
+from bench.results.trial import FORMS, Form, Trial, Watched
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Published:
 
     variant: str
     quantity: str
-    """Name of a curve, whose last value is meant, or of a number; see :mod:`bench.published.trial`."""
+    """Name of a curve, whose last value is meant, or of a number; see :mod:`bench.results.trial`."""
     values: tuple[float, ...]
     """One for each run that the original shows."""
     spread: float | None = None

@@ -18,11 +18,11 @@ from bench.published.claim import (
     missing,
 )
 from bench.published.experiments import DEPTHS, P3, P4, P7, REMEDIES, SCALES, Published
-from bench.published.ranks import concordance, lower, majority, welch_lower
 from bench.published.rows import compared
-from bench.published.trial import TrialResult
+from bench.results.trial import TrialResult
+from bench.statistics.ranks import concordance, lower, majority, welch_lower
+from bench.statistics.shares import holm
 from bench.theory.claims import LEARNED
-from bench.verdict.statistics import holm
 
 #: Chance that a statement on ranks or counts is said to hold, or not to hold, where neither is so. It
 #: is the level at which three repetitions a side can decide: all of one below all of the other has

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from bench.cell import split_number
+from bench.cells.cell import split_number
 from bench.published.claim import (
     BEYOND_CHANCE,
     CLASS_COUNTS,
@@ -22,11 +22,11 @@ from bench.published.claim import (
     missing,
 )
 from bench.published.experiments import P1, P5, P6
-from bench.published.ranks import falls
 from bench.published.replay import STEPS, WINDOW, predicted, replay
 from bench.published.rows import compared
-from bench.published.trial import TrialResult
-from bench.theory.rounding import FLOAT32, FLOAT64, sum_growth
+from bench.results.trial import TrialResult
+from bench.statistics.ranks import falls
+from bench.theory.rounding.formats import FLOAT32, FLOAT64, sum_growth
 
 #: Chance that a sound TensorFlow lies outside a replayed range. These claims are binding: three of
 #: them in two forms give 6 false alarms in 10,000 runs.

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench import initial
-from bench.cell import split_number
-from bench.published.recipe import Recipe
+from bench.cells import initial_values
+from bench.cells.cell import split_number
+from bench.cells.recipe import Recipe
 
 Array = npt.NDArray[np.float64]
 
@@ -60,7 +60,10 @@ def replay(recipe: Recipe, *, seeds: int = SEEDS, steps: int = STEPS, first: int
     limit = split_number(recipe.clipping)[1]
     if recipe.task != "identity" or recipe.optimizer != "sgd" or limit is None:
         raise ValueError(f"no program of P1: {recipe}")
-    inputs = 2.0 * initial.uniform(initial.stream(first, "replayed inputs"), seeds * steps) - 1.0
+    inputs = (
+        2.0 * initial_values.uniform(initial_values.stream(first, "replayed inputs"), seeds * steps)
+        - 1.0
+    )
     kernels, biases = _start(recipe, seeds, first)
     total, squares, loss = np.zeros(seeds), np.zeros(seeds), np.zeros(seeds)
     for step, x in enumerate(inputs.reshape(steps, seeds)):
@@ -92,14 +95,14 @@ def _start(recipe: Recipe, seeds: int, first: int) -> tuple[list[Array], list[Ar
 def _drawn(
     initializer: str, shape: tuple[int, int], role: str, seeds: int, first: int, layer: int
 ) -> Array:
-    bits = initial.stream(first, f"replayed {role}", layer)
+    bits = initial_values.stream(first, f"replayed {role}", layer)
     name, scale = split_number(initializer)
     count = seeds * math.prod(shape)
     if name == "normal" and scale is not None:
-        flat = scale * initial.standard_normal(bits, count)
+        flat = scale * initial_values.standard_normal(bits, count)
     elif name == "glorot_uniform":
-        limit = math.sqrt(3.0 * initial.variance(initializer, shape))
-        flat = limit * (2.0 * initial.uniform(bits, count) - 1.0)
+        limit = math.sqrt(3.0 * initial_values.variance(initializer, shape))
+        flat = limit * (2.0 * initial_values.uniform(bits, count) - 1.0)
     else:
         raise ValueError(f"no initializer of P1: {initializer}")
     return flat.reshape(seeds, *shape)

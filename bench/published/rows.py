@@ -13,7 +13,7 @@ from scipy import special
 from bench.published.claim import counted
 from bench.published.experiments import EXPERIMENTS, P1, Experiment, Published
 from bench.published.replay import predicted, replay
-from bench.published.trial import FORMS, TrialResult
+from bench.results.trial import FORMS, TrialResult
 
 #: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
 LEVEL = 0.01

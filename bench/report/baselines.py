@@ -5,11 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from bench.report.rows import spread
+from bench.report.run.rows import spread
 from bench.report.text import NOTHING, code, count, more, plain, points, significant, table
-from bench.run import Item, StoredRun
-from bench.verdict.acceptance import Change
-from bench.verdict.baseline import Acceptance, Baseline, BaselineCell
+from bench.results.plan import Item
+from bench.results.run import StoredRun
+from bench.verdict.baselines.acceptance import Change
+from bench.verdict.baselines.folder import Acceptance, Baseline, BaselineCell
 from bench.verdict.metrics import BY_NAME
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from bench.report.checks import compared_checks
-from bench.report.rounding import origins
-from bench.report.rows import Row, Rows
+from bench.report.run.checks import compared_checks
+from bench.report.run.rounding import origins
+from bench.report.run.rows import Row, Rows
+from bench.report.run.words import by_verdict
 from bench.report.text import change_points, code, count, plain, rate, significant, table
-from bench.report.words import by_verdict
-from bench.run import StoredRun
+from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 
 FORMATS = ("markdown", "csv", "json")

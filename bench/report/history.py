@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from bench.report.rows import spread
-from bench.report.series import Dot, Series
+from bench.report.figures.series import Dot, Series
+from bench.report.run.rows import spread
 from bench.report.text import NOTHING, code, count, plain, points, significant, table
-from bench.verdict.history import History, Point, same_digests
+from bench.statistics.steps import ALPHA, Step
+from bench.verdict.baselines.history import History, Point, same_digests
 from bench.verdict.metrics import Metric
-from bench.verdict.steps import ALPHA, Step
 
 FORMATS = ("markdown", "csv", "json")
 

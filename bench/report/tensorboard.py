@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.errors import BenchError
-from bench.lines import cannot_write
-from bench.measure.histogram import Histogram
 from bench.measure.trajectory import from_bytes
-from bench.outcomes import Outcome
-from bench.published.trial import TrialResult
-from bench.record import Flow, Record
-from bench.run import Item
+from bench.results.histogram import Histogram
+from bench.results.jsonl import cannot_write
+from bench.results.plan import Item
+from bench.results.record import Flow, Record
+from bench.results.tasks import Outcome
+from bench.results.trial import TrialResult
 
 #: TensorBoard reads every file whose name contains "tfevents".
 FILE = "events.out.tfevents.bench"

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.report.curves import CRITICAL, Curve, Panel, Picture, predicted_lines
+from bench.report.figures.curves import CRITICAL, Curve, Panel, Picture, predicted_lines
 from bench.report.text import NOTHING, code, significant, table
-from bench.theory.meanfield import Prediction, predict, why_not
-from bench.theory.predicted import exp, silent
+from bench.theory.signal.meanfield import Prediction, predict, why_not
+from bench.theory.signal.predicted import exp, silent
 
 #: Layers that the table shows of each end of a deep network.
 _ENDS = 5

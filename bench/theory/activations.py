@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.arrays import decide, erf
+from bench.theory.rounding.arrays import decide, erf
 
 #: Slope of Keras' LeakyReLU layer below 0. (``keras.activations.leaky_relu`` has .2.)
 LEAKY_SLOPE = 0.3

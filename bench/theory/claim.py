@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bench.cell import Cell
-from bench.record import Record
+from bench.cells.cell import Cell
+from bench.results.record import Record
 
 #: Whether a claim holds on a cell, and what was measured against what bound.
 Finding = tuple[bool, str]

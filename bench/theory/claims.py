@@ -10,12 +10,12 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from bench.cell import VANISHING_AT_ZERO, Cell
-from bench.initial import variance
+from bench.cells.cell import VANISHING_AT_ZERO, Cell
+from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
-from bench.record import Flow, Record
+from bench.results.record import Flow, Record
 from bench.theory.claim import Claim, ClaimResult, Finding
-from bench.theory.predicted import SIGMAS, prediction_row, silent
+from bench.theory.signal.predicted import SIGMAS, prediction_row, silent
 
 #: A network has learned if it gets most test images right: more than four times what the largest
 #: class alone would give (.1135), and far from what a trained network reaches (above .9).

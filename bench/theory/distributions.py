@@ -29,9 +29,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench import initial
-from bench.check import Deviation
-from bench.theory.rounding import LAMBDA, Format
+from bench.cells import initial_values
+from bench.results.check import Deviation
+from bench.theory.rounding.formats import LAMBDA, Format
 
 Array = npt.NDArray[Any]
 
@@ -118,7 +118,7 @@ def scaled(distribution: str, variance: float) -> Distribution:
     """
     std = math.sqrt(variance)
     if distribution == "normal":
-        return truncated_normal(std / initial.TRUNCATED_STD)
+        return truncated_normal(std / initial_values.TRUNCATED_STD)
     if distribution == "uniform":
         return uniform(math.sqrt(3.0) * std)
     return normal(std)
@@ -132,7 +132,7 @@ def variance_scaling(
     distribution: str = "normal",
 ) -> Distribution:
     """Variance scale / fan, where the mode says which fan (He et al. 2015; Glorot and Bengio 2010)."""
-    fan_in, fan_out = initial.fans(shape)
+    fan_in, fan_out = initial_values.fans(shape)
     fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[mode]
     return scaled(distribution, scale / fan)
 
@@ -269,9 +269,9 @@ def normals_of(matrices: Array, gain: float, bits: np.random.Philox) -> Array:
     if q.shape[1] < q.shape[2]:
         q = q.transpose(0, 2, 1)
     draws, rows, columns = q.shape
-    upper = initial.standard_normal(bits, draws * columns * columns)
+    upper = initial_values.standard_normal(bits, draws * columns * columns)
     r = np.triu(upper.reshape(draws, columns, columns), 1)
-    levels = initial.uniform(bits, draws * columns).reshape(draws, columns)
+    levels = initial_values.uniform(bits, draws * columns).reshape(draws, columns)
     freedom = rows - np.arange(columns)
     diagonal = np.sqrt(special.chdtri(freedom, 1.0 - levels))
     r[:, np.arange(columns), np.arange(columns)] = diagonal

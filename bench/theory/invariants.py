@@ -29,8 +29,8 @@ summation the square of a partial sum is about the sum of the terms' squares, a 
 square of the whole, a drift: so by Hoeffding's inequality (Higham and Mary 2019, theorem 2.4) the
 weighted sum exceeds LAMBDA sqrt(sum of c^2 s^2), s^2 = n u^2 (squares + value^2), with probability 2
 exp(-LAMBDA^2 / 2). Underflow has no mean of 0 and adds up linearly. The errors of a normalization share
-its mean and variance: they are bounded one by one (:class:`bench.theory.arrays.Bounded`) and add up
-linearly too.
+its mean and variance: they are bounded one by one (:class:`bench.theory.rounding.arrays.Bounded`)
+and add up linearly too.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.theory.arrays import Bounded
 from bench.theory.oracle import convolution, layers
-from bench.theory.rounding import FLOAT32, FLOAT64, LAMBDA, Format
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.formats import FLOAT32, FLOAT64, LAMBDA, Format
 
 Array = npt.NDArray[np.float64]
 

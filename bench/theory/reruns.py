@@ -4,9 +4,9 @@ The second pass sees the batch in another order, in two halves, or with its loss
 tensor y = f(x) of the network differs by no more than f makes of the difference in x, as TensorFlow's
 own tensors show it, and the rounding of both. So with x1, y1 rearranged as the second batch is:
 ``y2 - y1 = f(x2) - f(x1)`` within the two bounds that running error analysis
-(:class:`bench.theory.arrays.Bounded`) gives for f. No amplification through the depth of the network
-enters, because each layer starts from the tensors that are there. What TensorFlow's f has of its own (a
-constant that it rounds) is the same on both sides and cancels.
+(:class:`bench.theory.rounding.arrays.Bounded`) gives for f. No amplification through the depth of
+the network enters, because each layer starts from the tensors that are there. What TensorFlow's f
+has of its own (a constant that it rounds) is the same on both sides and cancels.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.check import Deviation
+from bench.results.check import Deviation
 from bench.theory.activations import ACTIVATION, SELU_BELOW, SELU_SCALE
-from bench.theory.arrays import Bounded, decide
-from bench.theory.deviation import deviation
 from bench.theory.invariants import (
     Layer,
     Trace,
@@ -33,7 +31,9 @@ from bench.theory.invariants import (
     pulled_back,
 )
 from bench.theory.oracle import convolution, layers, losses
-from bench.theory.rounding import Format, sum_growth
+from bench.theory.rounding.arrays import Bounded, decide
+from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.formats import Format, sum_growth
 
 Array = npt.NDArray[np.float64]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.verdict import statistics
+from bench.statistics import shares as statistics
+from bench.statistics.levels import LUCK, TESTS
+from bench.statistics.luck import chance
 from bench.verdict.analysis import Analysis
-from bench.verdict.levels import LUCK, TESTS
-from bench.verdict.luck import chance
 from bench.verdict.metrics import Metric
 
 #: More seeds than this are no advice.
@@ -17,8 +17,8 @@ MOST_SEEDS = 1000
 def seeds_for_means(metric: Metric, analysis: Analysis, cell: int, *, alpha: float) -> float:
     """Seeds a side with which a comparison of the whole run anew would decide this cell and metric.
 
-    It decides, either way, with probability :data:`bench.verdict.statistics.PROMISED`, given what
-    this comparison shows of change and spread (:func:`bench.verdict.statistics.chance_of_decision`).
+    It decides, either way, with probability :data:`bench.statistics.shares.PROMISED`, given what
+    this comparison shows of change and spread (:func:`bench.statistics.shares.chance_of_decision`).
     Infinite beyond MOST_SEEDS.
     """
     means = analysis.means[metric.name]

@@ -1,7 +1,8 @@
 """All tests of one run at once, on arrays: shape (cells, seeds) in, one entry per cell out.
 
-Two kinds of error, each with a part of the level (:mod:`bench.verdict.levels`): tests of means and of
-shares, corrected by Holm over all cells and metrics, and lucky flips (:mod:`bench.verdict.luck`).
+Two kinds of error, each with a part of the level (:mod:`bench.statistics.levels`): tests of means
+and of shares, corrected by Holm over all cells and metrics, and lucky flips
+(:mod:`bench.statistics.luck`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from bench.verdict import statistics
-from bench.verdict.levels import TESTS
-from bench.verdict.luck import apart, lucky
+from bench.statistics import shares as statistics
+from bench.statistics.levels import TESTS
+from bench.statistics.luck import apart, lucky
+from bench.statistics.shares import Array, moments
+from bench.statistics.variances import posteriors
 from bench.verdict.metrics import METRICS, Metric
-from bench.verdict.statistics import Array, moments
-from bench.verdict.variances import posteriors
 
 CRASHED = "crashed"
 DIVERGED = "diverged"
@@ -54,7 +55,7 @@ class Shares:
     adjusted: Array
     """After correction; NaN where ``exact`` is."""
     luck: Array
-    """Bound on luck (:func:`bench.verdict.luck.lucky`) of a cell that flipped; NaN of all others."""
+    """Bound on luck (:func:`bench.statistics.luck.lucky`) of a cell that flipped; NaN of all others."""
     mixed: Array
     """Mixed cells that this rests on."""
 

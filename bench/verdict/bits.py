@@ -11,9 +11,12 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from bench.cell import Cell
-from bench.copies import Copy
-from bench.run import Item, StoredRun
+from bench.cells.cell import Cell
+from bench.results.copy_result import Copy
+from bench.results.plan import Item
+from bench.results.run import StoredRun
+from bench.statistics.levels import ALPHA, ENVELOPES
+from bench.verdict.baselines.samples import Baseline
 from bench.verdict.departures import summed_otherwise
 from bench.verdict.envelope import (
     FEWEST,
@@ -22,8 +25,6 @@ from bench.verdict.envelope import (
     stray_risk,
 )
 from bench.verdict.judgement import EnvelopeTest
-from bench.verdict.levels import ALPHA, ENVELOPES
-from bench.verdict.samples import Baseline
 from bench.verdict.traces import Seed, Trace, equal_until
 
 #: Half of the envelopes' level is for cells that leave under every seed, half for the strays of a

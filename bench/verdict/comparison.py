@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.statistics.levels import LUCK
+from bench.statistics.shares import Array
 from bench.verdict.advice import MOST_SEEDS, seeds_against_luck, seeds_for_means, seeds_for_shares
 from bench.verdict.analysis import CRASHED, DIVERGED, Analysis, Mask, Sides, analyse
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.judgement import Comparison, Verdict
-from bench.verdict.levels import LUCK
 from bench.verdict.metrics import METRICS, Metric
-from bench.verdict.samples import Sample
-from bench.verdict.statistics import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ def compare(
     Args:
         pairs: every cell that is tested: false alarms are controlled over all of them.
         alpha: the level of the run, or the part of it that this look spends. Tests get their share of
-            it (:mod:`bench.verdict.levels`), and it is, cell by cell, the level at which equivalence
+            it (:mod:`bench.statistics.levels`), and it is, cell by cell, the level at which equivalence
             is shown. Luck has a level of its own, which does not depend on it.
         other: what reasons call the side that the run is compared with.
 

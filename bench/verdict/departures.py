@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.measure.tensors import common, distance
-from bench.record import Tensors
+from bench.results.record import Tensors
 from bench.verdict.judgement import Departure
 from bench.verdict.traces import Seed, Trace
 

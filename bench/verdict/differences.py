@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.verdict.departures import rounding_factor
 from bench.verdict.traces import Seed, equal_until
 

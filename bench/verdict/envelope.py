@@ -42,7 +42,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.verdict.departures import rounding_factor, tested
 from bench.verdict.differences import Differences, first_of
 from bench.verdict.judgement import EnvelopeTest

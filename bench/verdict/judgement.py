@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bench.run import Item
+from bench.results.plan import Item
 from bench.theory.claim import ClaimResult
 
 

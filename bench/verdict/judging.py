@@ -6,17 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cell import Cell
-from bench.copies import Copy
-from bench.run import Item, StoredRun
+from bench.cells.cell import Cell
+from bench.results.copy_result import Copy
+from bench.results.plan import Item
+from bench.results.run import StoredRun
+from bench.statistics.levels import ALPHA
+from bench.statistics.sequential import levels, looks
 from bench.theory.claims import check_claims
-from bench.verdict.baseline import read_classes
+from bench.verdict.baselines.folder import read_classes
+from bench.verdict.baselines.samples import Baseline
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import judge
 from bench.verdict.ladder import still_wanted as wanted_for_bits
-from bench.verdict.levels import ALPHA
-from bench.verdict.samples import Baseline
-from bench.verdict.sequential import levels, looks
 
 
 def baseline_for(root: Path, run: StoredRun) -> Baseline | None:
@@ -34,7 +35,7 @@ def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgeme
     """All claims checked and all cells judged, in the order of the run's plan.
 
     A run that adds seeds until cells are decided is judged look by look
-    (:mod:`bench.verdict.sequential`), however many seeds it has by now.
+    (:mod:`bench.statistics.sequential`), however many seeds it has by now.
     """
     return list(_judged(run, baseline)[0].values())
 

@@ -12,18 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from bench.cell import Cell
-from bench.copies import Copy
+from bench.cells.cell import Cell
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
 from bench.published.claims import findings
-from bench.record import Record
-from bench.run import Item, StoredRun
+from bench.results.copy_result import Copy
+from bench.results.plan import Item
+from bench.results.record import Record
+from bench.results.run import StoredRun
+from bench.statistics.levels import ALPHA
 from bench.theory.claim import ClaimResult
 from bench.verdict import bits
+from bench.verdict.baselines.samples import Baseline, BaselineCell, difference, sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
-from bench.verdict.levels import ALPHA
-from bench.verdict.samples import Baseline, BaselineCell, difference, sample
 from bench.verdict.weighing import MOST_REASONS, Weighing, another, seeds_in_words
 
 
@@ -37,12 +38,12 @@ def judge(
     """The verdict on every item of the run's plan, in plan order.
 
     All cells are judged in one call because false alarms are controlled over all that is tested;
-    :mod:`bench.verdict.levels` has the levels.
+    :mod:`bench.statistics.levels` has the levels.
 
     Args:
         run: what was measured.
         baseline: what it is compared with, or another run in its place
-            (:func:`bench.verdict.samples.baseline_from_run`); None if there is none.
+            (:func:`bench.verdict.baselines.samples.baseline_from_run`); None if there is none.
         claims: what claims said of each item.
         alpha: chance of any false alarm in the whole run.
     """

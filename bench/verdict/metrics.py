@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.record import Flow, Record
+from bench.results.record import Flow, Record
 
 Array = npt.NDArray[np.float64]
 

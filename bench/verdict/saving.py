@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bench.saved import FORMATS, Loaded, Written
+from bench.results.saved_models import FORMATS, Exchange, Loaded
 
 
 class Outcome(str, enum.Enum):
@@ -47,15 +47,6 @@ class Outcome(str, enum.Enum):
     def fails(self) -> bool:
         """Whether the upgrade has broken something."""
         return self in (Outcome.DIFFERS, Outcome.BROKEN)
-
-
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in one format: as OLD wrote it, as OLD reads it again, as NEW reads it. The last two
-    are None where nothing was written."""
-
-    written: Written
-    by_old: Loaded | None = None
-    by_new: Loaded | None = None
 
 
 class SavingJudgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +83,7 @@ def promised(format_: str, *, old: Mapping[str, str], new: Mapping[str, str]) ->
     """Which document says that NEW reads what OLD wrote in a format; empty if none does.
 
     Args:
-        format_: one of :data:`bench.saved.FORMATS`.
+        format_: one of :data:`bench.results.saved_models.FORMATS`.
         old: as in :func:`judge_saving`.
         new: the same.
     """

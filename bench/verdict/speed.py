@@ -39,7 +39,7 @@ Restarts are added while the last look promises a verdict at the first margin or
 yet, at any (:func:`unsettled`).
 
 All intervals of a run hold together with probability 1 - ALPHA: the level is divided by the number of
-workloads (Bonferroni), and by that of looks (:func:`bench.verdict.sequential.levels`), whichever
+workloads (Bonferroni), and by that of looks (:func:`bench.statistics.sequential.levels`), whichever
 workloads go on after a look and for whatever reason. (Time may be over between two looks, and is sooner
 for what the last look decided: a choice between two intervals of one level. In simulated checks, all
 such choices included, an interval misses in 2 % of runs.)
@@ -58,7 +58,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bench.verdict.sequential import levels, looks
+from bench.statistics.sequential import levels, looks
 
 Array = npt.NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bench.cell import Cell
-from bench.copies import CopyResult
+from bench.cells.cell import Cell
 from bench.measure.tensors import common
 from bench.measure.trajectory import from_bytes, marks
-from bench.record import Record, Tensors
+from bench.results.copy_result import CopyResult
+from bench.results.record import Record, Tensors
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.metrics import METRICS
-from bench.verdict.samples import Sample
 
 Array = npt.NDArray[np.float64]
 

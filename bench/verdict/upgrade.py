@@ -13,25 +13,26 @@ import enum
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from bench.cell import Cell
-from bench.check import Check, CheckResult
+from bench.cells.cell import Cell
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
-from bench.outcomes import Task
-from bench.record import Crash, Record
-from bench.run import Item, StoredRun
+from bench.results.check import Check, CheckResult
+from bench.results.plan import Item
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
+from bench.results.tasks import Task
+from bench.results.timings import Side, Workload
+from bench.results.upgrade import Measured
 from bench.theory.claim import ClaimResult
 from bench.theory.claims import check_claims
-from bench.timings import Side, Timings, Workload
 from bench.verdict import speed
+from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.bits import replicas_wanted
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts, judge, still_wanted
-from bench.verdict.samples import Baseline, baseline_from_run
-from bench.verdict.saving import Exchange, Outcome, SavingJudgement, judge_saving
+from bench.verdict.saving import Outcome, SavingJudgement, judge_saving
 
 
 class Answer(str, enum.Enum):
@@ -48,35 +49,6 @@ class Wrong(str, enum.Enum):
     NEW = "wrong on the new side only"
     BOTH = "wrong on both sides"
     OLD = "wrong on the old side only"
-
-
-class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one side is."""
-
-    label: str
-    """As it was asked for."""
-    python: str
-    """The interpreter's path."""
-    lock: str
-    """All that is installed: sorted lines ``name==version``."""
-    variables: dict[str, str] = {}
-    """Environment variables that were asked for."""
-    resolved: str = ""
-    """When its requirements were resolved, as ISO 8601 in UTC; empty for an existing interpreter."""
-
-
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was measured of an upgrade."""
-
-    path: Path
-    """Its folder; the sides' runs lie below it."""
-    sides: dict[Side, SideFacts]
-    old: StoredRun
-    new: StoredRun
-    timings: Sequence[Timings] = ()
-    exchanges: Sequence[Exchange] = ()
-    left_out: Sequence[str] = ()
-    """Parts that the user left out, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from bench.run import Item, StoredRun
+from bench.results.plan import Item
+from bench.results.run import StoredRun
 from bench.verdict import bits
+from bench.verdict.baselines.samples import Baseline
 from bench.verdict.bits import Relation, Strays
 from bench.verdict.envelope import describe, seeds_for
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from bench.verdict.metrics import METRICS
-from bench.verdict.samples import Baseline
 
 #: Reasons of several metrics are put together up to this many; the comparisons hold all.
 MOST_REASONS = 3

@@ -17,10 +17,10 @@ from pathlib import Path
 from bench.published.claims import findings
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import rows
-from bench.published.trial import TrialResult
-from bench.report.figures import draw
+from bench.report.figures.draw import draw
 from bench.report.published import PublishedPicture, figures, pictures, tables
-from bench.run import read_run
+from bench.results.run import read_run
+from bench.results.trial import TrialResult
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "published.md"

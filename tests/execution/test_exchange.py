@@ -12,8 +12,8 @@ import pytest
 from bench.execution import protocol
 from bench.execution.saving import exchange
 from bench.execution.supervisor import CrashError, Supervisor
-from bench.record import Crash
-from bench.saved import FORMATS, MODELS, Loaded, Written
+from bench.results.record import Crash
+from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 
 pytestmark = pytest.mark.filterwarnings("error")
 

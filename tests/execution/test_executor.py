@@ -14,14 +14,14 @@ import msgspec
 import pytest
 
 import faults
-from bench.cell import Cell
-from bench.check import CHECK_LINES, Check
-from bench.copies import COPY_LINES, Copy, CopyResult
+from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
-from bench.outcomes import CHECKS, COPIES, RECORDS, Outcome, Task
-from bench.record import RECORD_LINES, Record
-from bench.run import ENVIRONMENT, StoredRun, read_run
+from bench.results.check import CHECK_LINES, Check
+from bench.results.copy_result import COPY_LINES, Copy, CopyResult
+from bench.results.record import RECORD_LINES, Record
+from bench.results.run import ENVIRONMENT, StoredRun, read_run
+from bench.results.tasks import CHECKS, COPIES, RECORDS, Outcome, Task
 from executed import Follow, Watcher, execute, plan
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.interleave import PROCESSES, block_order, measure
 from bench.execution.supervisor import CrashError
-from bench.record import Crash
-from bench.timings import Side, Timings, Work, Workload
+from bench.results.record import Crash
+from bench.results.timings import Side, Timings, Work, Workload
 from bench.verdict.speed import log_ratios
 
 FIRST = Workload(Cell(), "training")

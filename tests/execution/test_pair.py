@@ -15,14 +15,16 @@ import pytest
 
 import builders
 import faults
-from bench.cell import Cell
-from bench.copies import Copy
+from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.execution.pair import Follow, Pair
-from bench.outcomes import Outcome, Task
-from bench.run import Plan, RunWriter, StoredRun, read_run
-from bench.timings import SIDES, Side
+from bench.results.copy_result import Copy
+from bench.results.plan import Plan
+from bench.results.run import StoredRun, read_run
+from bench.results.tasks import Outcome, Task
+from bench.results.timings import SIDES, Side
+from bench.results.writer import RunWriter
 
 pytestmark = pytest.mark.usefixtures("faulty")
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cell import Cell
-from bench.check import Check
-from bench.copies import Copy
+from bench.cells.cell import Cell
 from bench.execution.schedule import Schedule, called, cost
+from bench.results.check import Check
+from bench.results.copy_result import Copy
 
 CELLS = st.lists(
     st.builds(

@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 import faults
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
+from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.execution.supervisor import CrashError, Supervisor
-from bench.record import Record
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.record import Record
 
 TIMEOUT_SEC = 60.0
 

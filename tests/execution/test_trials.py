@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 import faults
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.execution.schedule import Schedule, called, cost
-from bench.merge import merge, summary
-from bench.outcomes import TRIALS
+from bench.jobs.merge import merge, summary
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import TRIAL_LINES, Trial
-from bench.run import Plan, read_run
+from bench.results.plan import Plan
+from bench.results.run import read_run
+from bench.results.tasks import TRIALS
+from bench.results.trial import TRIAL_LINES, Trial
 from executed import execute, plan
 
 

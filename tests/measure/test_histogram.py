@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bench.measure.histogram import BINS, LARGEST, Histogram, histogram
+from bench.measure.histogram import BINS, LARGEST, histogram
+from bench.results.histogram import Histogram
 
 
 def of(values: npt.ArrayLike) -> Histogram:

@@ -15,7 +15,7 @@ from hypothesis import given
 
 from bench.measure.tensors import STEPS, distance, fingerprints, signs
 from bench.measure.trajectory import LENGTH
-from bench.record import VALUES, Tensors
+from bench.results.record import VALUES, Tensors
 
 pytestmark = pytest.mark.filterwarnings("error")
 

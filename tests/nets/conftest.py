@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from bench import initial
-from bench.cell import Cell
+from bench.cells import initial_values
+from bench.cells.cell import Cell
 from bench.nets import device
 from bench.nets.images import Images, on_device
 from bench.nets.replica import Trainer
@@ -92,7 +92,7 @@ class Oracle:
         sizes = [784, *[cell.width] * cell.depth, 10]
         dtype = np.float64 if cell.precision == "float64" else np.float32
         self.kernels = [
-            initial.kernel(cell.initializer, (rows, columns), seed=self.seed, layer=layer)
+            initial_values.kernel(cell.initializer, (rows, columns), seed=self.seed, layer=layer)
             .astype(dtype)
             .astype(np.float64)
             for layer, (rows, columns) in enumerate(itertools.pairwise(sizes))

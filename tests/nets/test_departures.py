@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-import bench.optimizers
-from bench.cell import Cell
-from bench.copies import Copy
+import bench.cells.keras_arguments
+from bench.cells.cell import Cell
 from bench.nets.replica import Trainer
+from bench.results.copy_result import Copy
 from bench.verdict.differences import Differences
 from bench.verdict.envelope import describe, examine, risk
 from bench.verdict.judgement import EnvelopeTest
@@ -234,10 +234,10 @@ def test_a_changed_optimizer_is_seen_after_its_first_update(
 def test_a_changed_clipping_threshold(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousandth: the gradients before step 0 are right, what the update makes of them is not."""
     lab.sound(CLIPPED)
-    arguments = bench.optimizers.clipping_arguments
+    arguments = bench.cells.keras_arguments.clipping_arguments
     with monkeypatch.context() as planted:
         planted.setattr(
-            bench.optimizers,
+            bench.cells.keras_arguments,
             "clipping_arguments",
             lambda cell: {rule: 1.001 * threshold for rule, threshold in arguments(cell).items()},
         )

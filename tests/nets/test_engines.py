@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import ENGINES, Cell
-from bench.initial import batch_order
+from bench.cells.cell import ENGINES, Cell
+from bench.cells.initial_values import batch_order
 from bench.nets import optimizers
 from bench.nets.images import Images, pixel_scale
 from bench.nets.replica import Graph

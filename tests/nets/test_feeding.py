@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import initial
+from bench.cells import initial_values
+from bench.cells.recipe import Recipe
 from bench.nets.programs.feeding import Feed, feed, kernel_shapes
 from bench.published.experiments import EXPERIMENTS
-from bench.published.recipe import Recipe
 
 CASES = [
     pytest.param(recipe, id=f"{name}-{variant}")
@@ -39,7 +39,9 @@ def test_every_variable_has_a_first_value(recipe: Recipe) -> None:
     fed = feed(msgspec.structs.replace(recipe, steps=2), 4, examples=60_000)
     assert tuple(fed.values) == recipe.names
     for layer, shape in enumerate(kernel_shapes(recipe)):
-        drawn = initial.kernel(recipe.initializer, shape, seed=4, layer=layer).astype("float32")
+        drawn = initial_values.kernel(recipe.initializer, shape, seed=4, layer=layer).astype(
+            "float32"
+        )
         np.testing.assert_array_equal(fed.values[f"w{layer + 1}"], drawn)
         assert fed.values[f"b{layer + 1}"].shape == shape[-1:]
         for kind, value in (("gamma", 1), ("beta", 0)):

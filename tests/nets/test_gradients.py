@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.nets.gradients import Probe
-from bench.theory.rounding import FLOAT32
+from bench.theory.rounding.formats import FLOAT32
 
 U = 2.0**-24
 LABELS = np.arange(12) % 10

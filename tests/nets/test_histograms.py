@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.nets.replica import Trainer
-from bench.record import Record
+from bench.results.record import Record
 
 pytestmark = pytest.mark.filterwarnings(
     "error",

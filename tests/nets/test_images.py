@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.nets.images import Images, on_device, pixel_scale, scaled
 
 pytestmark = pytest.mark.filterwarnings(

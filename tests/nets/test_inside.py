@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.nets.images import pixel_scale, scaled
 from bench.nets.inside import Inside, InsideView
 from bench.nets.network import Network, build

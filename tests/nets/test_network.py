@@ -1,4 +1,4 @@
-"""Networks: weights from bench.initial, and a forward pass that is the formula's."""
+"""Networks: weights from bench.cells.initial_values, and a forward pass that is the formula's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import initial
-from bench.cell import ACTIVATIONS, Cell
+from bench.cells import initial_values
+from bench.cells.cell import ACTIVATIONS, Cell
 from bench.nets.network import Network, build
 
 pytestmark = pytest.mark.filterwarnings(
@@ -50,7 +50,7 @@ def test_weights_are_what_bench_initial_draws(precision: str) -> None:
     for layer, (kernel, bias, shape) in enumerate(
         zip(network.kernels, network.biases, shapes, strict=True)
     ):
-        drawn = initial.kernel("glorot_normal", shape, seed=7, layer=layer).astype(dtype)
+        drawn = initial_values.kernel("glorot_normal", shape, seed=7, layer=layer).astype(dtype)
         assert kernel.numpy().dtype == dtype
         np.testing.assert_array_equal(kernel.numpy(), drawn)
         np.testing.assert_array_equal(bias.numpy(), np.full(shape[1], 0.1, dtype))
@@ -63,7 +63,7 @@ def test_weights_of_a_cnn() -> None:
     shapes = [(5, 5, 1, 32), (5, 5, 32, 64), (7 * 7 * 64, 1024), (1024, 10)]
     assert [tuple(kernel.shape) for kernel in network.kernels] == shapes
     for layer, (kernel, shape) in enumerate(zip(network.kernels, shapes, strict=True)):
-        drawn = initial.kernel("truncated_normal_0.1", shape, seed=5, layer=layer)
+        drawn = initial_values.kernel("truncated_normal_0.1", shape, seed=5, layer=layer)
         np.testing.assert_array_equal(kernel.numpy(), drawn.astype(np.float32))
     outputs = network.view.outputs
     assert [tuple(output.shape[1:]) for output in outputs] == [

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from scipy import special
 
-from bench.cell import OPTIMIZERS, Cell
+from bench.cells.cell import OPTIMIZERS, Cell
 from bench.nets import optimizers
 from bench.nets.optimizers import ClippedGradients
 

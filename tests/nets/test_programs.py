@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cell import split_number
+from bench.cells.cell import split_number
+from bench.cells.recipe import Recipe
 from bench.nets.programs import perform, prepared, session_form, training
 from bench.nets.programs.feeding import feed
 from bench.nets.programs.program import CLIPPED_SQUARES, SQUARES, Program, dead_share
 from bench.nets.programs.training import gradient_numbers
 from bench.published.experiments import EXPERIMENTS
-from bench.published.recipe import Recipe
-from bench.published.trial import FORMS, Form, Trial, TrialResult, Watched
+from bench.results.trial import FORMS, Form, Trial, TrialResult, Watched
 
 DEVICE = "cpu"
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench import initial
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
+from bench.cells import initial_values
+from bench.cells.cell import Cell
 from bench.measure.tensors import TEST_LOGITS, distance, fingerprints
 from bench.measure.trajectory import from_bytes, marks
 from bench.nets import replica
 from bench.nets.replica import Trainer
-from bench.record import VALUES, Record
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.record import VALUES, Record
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -388,7 +388,7 @@ def test_fingerprints_are_those_of_the_variables(data: Any) -> None:
     cell = small()
     found = Trainer(data, "cpu", "made-up").train(cell, 3).tensors
     assert found is not None
-    kernel = initial.kernel("he_normal", (784, 16), seed=3, layer=0).astype(np.float32)
+    kernel = initial_values.kernel("he_normal", (784, 16), seed=3, layer=0).astype(np.float32)
     expected = fingerprints({0: {"layer 1, kernel": kernel}})
     at = found.names.index("layer 1, kernel")
     assert found.hashes[4 * at : 4 * at + 4] == expected.hashes

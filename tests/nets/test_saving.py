@@ -13,7 +13,7 @@ import pytest
 from bench.nets import saving
 from bench.nets.optimizers import keras, keras_version
 from bench.nets.parts import keras_generation
-from bench.saved import FORMATS, MODELS, Loaded, Written
+from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 
 pytestmark = pytest.mark.filterwarnings(
     "error",

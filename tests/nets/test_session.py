@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cell import Cell
-from bench.initial import batch_order
+from bench.cells.cell import Cell
+from bench.cells.initial_values import batch_order
 from bench.nets import session
 from bench.nets.images import Images, pixel_scale
 from bench.nets.replica import Graph

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.measure.flow import flow
 from bench.nets import optimizers, views
 from bench.nets.images import Images, pixel_scale

@@ -9,7 +9,7 @@ import pytest
 
 from bench.published.claims import CLAIMS, findings, names
 from bench.published.experiments import EXPERIMENTS, trials
-from bench.published.trial import TrialResult
+from bench.results.trial import TrialResult
 from trials import crashed, ended, result
 
 TIERS = ("quick", "standard", "full")

@@ -13,7 +13,7 @@ from bench.published.claim import BEYOND_CHANCE
 from bench.published.claims import CLAIMS, Finding, findings
 from bench.published.experiments import DEPTHS, P7, REMEDIES, SCALES
 from bench.published.learning import ordered, reached
-from bench.published.trial import Curve, TrialResult
+from bench.results.trial import Curve, TrialResult
 from trials import ended, trial, variant_results
 
 

@@ -14,7 +14,7 @@ import pytest
 from bench.published.claims import Finding, findings
 from bench.published.experiments import P1
 from bench.published.replay import replay
-from bench.published.trial import Curve, Form, TrialResult
+from bench.results.trial import Curve, Form, TrialResult
 from trials import crashed, ended, result, trial
 
 P1_VARIANTS = ("two layers", "three layers", "three layers, Xavier")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench import initial
+from bench.cells import initial_values
 from bench.published.experiments import P1, P5
 from bench.published.replay import Replay, predicted, replay
 
@@ -45,9 +45,9 @@ def test_one_seed_by_hand() -> None:
         P1.variants["two layers, Xavier"], hidden=(1,), bias=0.5, initializer="normal_0.1"
     )
     one, two = (replay(recipe, seeds=50, steps=steps, first=2) for steps in (1, 2))
-    x = 2 * initial.uniform(initial.stream(2, "replayed inputs"), 50) - 1
+    x = 2 * initial_values.uniform(initial_values.stream(2, "replayed inputs"), 50) - 1
     w1, w2 = (
-        0.1 * initial.standard_normal(initial.stream(2, "replayed kernel", layer), 50)
+        0.1 * initial_values.standard_normal(initial_values.stream(2, "replayed kernel", layer), 50)
         for layer in (0, 1)
     )
     error = x - 2 * (np.maximum(x * w1 + 0.5, 0) * w2 + 0.5)

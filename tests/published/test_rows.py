@@ -12,7 +12,7 @@ from scipy import stats
 from bench.published.experiments import P1, P3, P4, Published, trials
 from bench.published.replay import replay
 from bench.published.rows import compared, rows
-from bench.published.trial import Curve, Form, TrialResult
+from bench.results.trial import Curve, Form, TrialResult
 from trials import crashed, ended, result, trial, variant_results
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench.report.comparison import compare_runs, differences_of_plan
-from bench.run import StoredRun
+from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 from builders import environment, healthy, replaced
 from golden import check_golden

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from bench import cli
-from bench.commandline import build_parser
+from bench.commands import main as cli
+from bench.commands.common_arguments import build_parser
 from bench.published.claims import CLAIMS, Finding
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import Row
-from bench.published.trial import TrialResult
-from bench.report.figures import draw
+from bench.report.figures.draw import draw
 from bench.report.html import page as html_page
 from bench.report.published import page, pictures
+from bench.results.trial import TrialResult
 from trials import crashed, result, trial, variant_results
 
 

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.histogram import Histogram, histogram
+from bench.measure.histogram import histogram
 from bench.published.claims import findings
 from bench.published.experiments import DEPTHS, EXPERIMENTS, REMEDIES, SCALES
 from bench.published.rows import rows
-from bench.published.trial import Curve, TrialResult
-from bench.report.figures import draw
+from bench.report.figures.draw import draw
 from bench.report.published import page, pictures
 from bench.report.published.panels import Heat, Panel, PublishedPicture, spread
+from bench.results.histogram import Histogram
+from bench.results.trial import Curve, TrialResult
 from trials import crashed, ended, result, trial, variant_results
 
 SVG = "{http://www.w3.org/2000/svg}"

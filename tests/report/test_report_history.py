@@ -11,10 +11,10 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from bench.report.figures import draw
+from bench.report.figures.draw import draw
 from bench.report.history import FORMATS, history_series, history_text
-from bench.run import StoredRun
-from bench.verdict.history import History, history_of
+from bench.results.run import StoredRun
+from bench.verdict.baselines.history import History, history_of
 from bench.verdict.metrics import BY_NAME
 from builders import CLASS, crashed, diverged, on_day, replaced
 

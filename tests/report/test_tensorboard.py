@@ -22,18 +22,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import builders
-from bench.cell import Cell
-from bench.check import Check, CheckResult
+from bench.cells.cell import Cell
+from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.errors import BenchError
-from bench.measure.histogram import Histogram
-from bench.outcomes import RECORDS
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import Curve, Trial, TrialResult
-from bench.record import Flow, Record
 from bench.report.tensorboard import FILE, EventFiles
-from bench.run import Item
-from bench.upgrade_grids import UPGRADE_GRIDS
-from jobs import FAULTY, Job
+from bench.results.check import Check, CheckResult
+from bench.results.histogram import Histogram
+from bench.results.plan import Item
+from bench.results.record import Flow, Record
+from bench.results.tasks import RECORDS
+from bench.results.trial import Curve, Trial, TrialResult
+from main_jobs import FAULTY, Job
 
 CELL = Cell(depth=3, steps=20)
 ITEM = Item(grid="depth", id="depth:3-act:relu", cell=CELL)

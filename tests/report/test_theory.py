@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cell import ACTIVATIONS, FIXED_INITIALIZERS, Cell
+from bench.cells.cell import ACTIVATIONS, FIXED_INITIALIZERS, Cell
 from bench.errors import BenchError
 from bench.report.theory import headline, theory_picture, theory_text
-from bench.theory.meanfield import predict
+from bench.theory.signal.meanfield import predict
 from golden import check_golden
 
 GLOROT = Cell(depth=30, initializer="glorot_normal")

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from bench.cell import Cell
-from bench.initial import variance
+from bench.cells.cell import Cell
+from bench.cells.initial_values import variance
 from bench.theory.activations import ACTIVATION
-from bench.theory.images import (
+from bench.theory.signal.images import (
     COSINE_OTHER_CLASS,
     COSINE_SAME_CLASS,
     COVARIANCE_EIGENVALUES,

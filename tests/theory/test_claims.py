@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cell import Cell
-from bench.grid import GRIDS
+from bench.cells.cell import Cell
+from bench.cells.grids import GRIDS
 from bench.mnist import MNIST_FINGERPRINT
-from bench.record import Record
+from bench.results.record import Record
 from bench.theory import claims
 from bench.theory.claim import Claim
 from bench.theory.claims import (
@@ -34,8 +34,8 @@ from bench.theory.claims import (
     finite_width_spread,
     weight_gain,
 )
-from bench.theory.meanfield import predict
-from bench.theory.predicted import PredictedRatio, prediction_row, silent
+from bench.theory.signal.meanfield import predict
+from bench.theory.signal.predicted import PredictedRatio, prediction_row, silent
 from builders import crashed, diverged, flow, trained
 from random_networks import signals
 

@@ -12,26 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench import initial
+from bench.cells import initial_values
 from bench.theory import distributions
 from bench.theory.distributions import Distribution
-from bench.theory.rounding import FLOAT32, FLOAT64
+from bench.theory.rounding.formats import FLOAT32, FLOAT64
 
 SHAPE = (100, 80)
 
-#: A distribution, and standard draws of bench.initial brought to it.
+#: A distribution, and standard draws of bench.cells.initial_values brought to it.
 CASES: dict[str, tuple[Distribution, Callable[[np.random.Philox, int], np.ndarray]]] = {
     "normal": (
         distributions.normal(0.3, 0.1),
-        lambda bits, count: 0.1 + 0.3 * initial.standard_normal(bits, count),
+        lambda bits, count: 0.1 + 0.3 * initial_values.standard_normal(bits, count),
     ),
     "uniform": (
         distributions.uniform(0.3, -0.1),
-        lambda bits, count: -0.1 + 0.3 * (2.0 * initial.uniform(bits, count) - 1.0),
+        lambda bits, count: -0.1 + 0.3 * (2.0 * initial_values.uniform(bits, count) - 1.0),
     ),
     "truncated": (
         distributions.truncated_normal(0.3),
-        lambda bits, count: 0.3 * initial.truncated_normal(bits, count),
+        lambda bits, count: 0.3 * initial_values.truncated_normal(bits, count),
     ),
 }
 
@@ -41,7 +41,7 @@ def sample(case: str, seed: int, count: int | None = None) -> np.ndarray:
     """Kernels of SHAPE, in float32, as many as the variance's test needs."""
     promise, draw = CASES[case]
     draws = math.ceil((count or distributions.entries(promise)) / math.prod(SHAPE))
-    flat = draw(initial.stream(seed, f"sample {case}"), draws * math.prod(SHAPE))
+    flat = draw(initial_values.stream(seed, f"sample {case}"), draws * math.prod(SHAPE))
     return flat.reshape(draws, *SHAPE).astype(np.float32)
 
 
@@ -171,7 +171,7 @@ def test_distributions_of_the_same_variance_are_told_apart() -> None:
     """A normal that is cut, and one that is not, and a uniform."""
     values = sample("normal", 5)
     for promise in (
-        distributions.truncated_normal(0.3 / initial.TRUNCATED_STD, 0.1),
+        distributions.truncated_normal(0.3 / initial_values.TRUNCATED_STD, 0.1),
         distributions.uniform(0.3 * 3**0.5, 0.1),
     ):
         found = out(values, promise)
@@ -182,14 +182,14 @@ def test_distributions_of_the_same_variance_are_told_apart() -> None:
 
 
 def orthogonal(seed: int, rows: int, columns: int, draws: int) -> np.ndarray:
-    bits = initial.stream(seed, "orthogonal")
-    return np.stack([initial.orthogonal(bits, rows, columns) for _ in range(draws)])
+    bits = initial_values.stream(seed, "orthogonal")
+    return np.stack([initial_values.orthogonal(bits, rows, columns) for _ in range(draws)])
 
 
 def judged(matrices: np.ndarray, gain: float = 1.0) -> list[str]:
     """Names of what is out."""
     found = [distributions.orthonormality(matrices, gain, FLOAT64)]
-    normals = distributions.normals_of(matrices, gain, initial.stream(1, "triangles"))
+    normals = distributions.normals_of(matrices, gain, initial_values.stream(1, "triangles"))
     found += distributions.deviations(normals, distributions.normal(1.0), FLOAT64)
     found.append(distributions.diagonal_mean(normals))
     return [d.tensor for d in found if d.out]

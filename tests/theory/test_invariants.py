@@ -10,10 +10,10 @@ import pytest
 
 from bench.theory import invariants, reruns
 from bench.theory.activations import ACTIVATION
-from bench.theory.deviation import deviation
 from bench.theory.invariants import Layer, Normalization, Trace
 from bench.theory.oracle import layers, losses
-from bench.theory.rounding import FLOAT32
+from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.formats import FLOAT32
 
 LABELS = np.arange(24) % 10
 F = np.float32

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from bench.cell import Cell
-from bench.record import Record
-from bench.run import StoredRun
-from bench.verdict.baseline import Baseline
+from bench.cells.cell import Cell
+from bench.results.record import Record
+from bench.results.run import StoredRun
+from bench.verdict.baselines.folder import Baseline
+from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement
 from bench.verdict.ladder import judge
-from bench.verdict.samples import baseline_from_run
 from builders import items, plan, stored, trained
 
 CELLS = [Cell(depth=d, width=w, steps=200) for d in range(2, 14) for w in (100, 200)]

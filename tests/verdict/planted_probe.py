@@ -16,13 +16,13 @@ import tensorflow as tf
 from planted_faults import BY_NAME, Fault
 
 from bench import mnist
-from bench.cell import Cell
-from bench.expression import compile_expression
-from bench.initial import batch_order
+from bench.cells.cell import Cell
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.expression import compile_expression
+from bench.cells.initial_values import batch_order
 from bench.nets import optimizers
 from bench.nets.images import on_device, pixel_scale, scaled
 from bench.nets.replica import Graph
-from bench.upgrade_grids import UPGRADE_GRIDS
 
 SEED = 0
 #: Test images whose logits are stored.

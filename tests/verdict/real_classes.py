@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.run import StoredRun, read_run
+from bench.results.run import StoredRun, read_run
+from bench.verdict.baselines.samples import Baseline
 from bench.verdict.bits import traced_seeds
 from bench.verdict.departures import FIRST_STEPS, allowed, looked
 from bench.verdict.differences import Differences
 from bench.verdict.judging import baseline_for, judge_with_claims
-from bench.verdict.samples import Baseline
 
 HEADERS = (
     "run",

@@ -18,16 +18,18 @@ from pathlib import Path
 import msgspec
 
 from bench import mnist
-from bench.cell import Cell
-from bench.copies import Copy
-from bench.environment import Environment
+from bench.cells.cell import Cell
+from bench.cells.grids import GRIDS
 from bench.execution import protocol
 from bench.execution.supervisor import Supervisor
-from bench.grid import GRIDS
-from bench.run import ENVIRONMENT, Item, Plan, RunWriter, StoredRun, read_run
+from bench.results.copy_result import Copy
+from bench.results.environment import Environment
+from bench.results.plan import Item, Plan
+from bench.results.run import ENVIRONMENT, StoredRun, read_run
+from bench.results.writer import RunWriter
+from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement
 from bench.verdict.ladder import ALPHA, judge
-from bench.verdict.samples import baseline_from_run
 
 #: Every fifth cell of the quick tier without the deepest, which take most of the time.
 DEEPEST, EVERY = 10, 5

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from bench.statistics.sequential import levels, looks
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Comparison, Verdict
 from bench.verdict.metrics import BY_NAME
-from bench.verdict.samples import Sample
-from bench.verdict.sequential import levels, looks
 
 Array = npt.NDArray[np.float64]
 Random = np.random.Generator
@@ -310,7 +310,8 @@ class Decided:
 
 
 def decide(truth: Truth, runs: int, *, first: int = 3, limit: int = 24) -> Decided:
-    """Runs that add seeds to inconclusive cells only, look by look (:mod:`bench.verdict.sequential`).
+    """Runs that add seeds to inconclusive cells only, look by look
+    (:mod:`bench.statistics.sequential`).
 
     Of the cells without a change all metrics but accuracy are left out, so that many cells stay open.
     """

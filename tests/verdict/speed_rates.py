@@ -26,13 +26,13 @@ from pytest_benchmark.utils import PercentageRegressionCheck
 from scipy import stats
 
 from bench import mnist
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.execution import interleave, protocol
 from bench.execution.interleave import PROCESSES, block_order
 from bench.execution.supervisor import Supervisor
-from bench.timings import Side, Timings, Work, Workload
-from bench.upgrade import WORKLOADS as TIERS
-from bench.upgrade import next_round
+from bench.jobs.upgrade import WORKLOADS as TIERS
+from bench.jobs.upgrade import next_round
+from bench.results.timings import Side, Timings, Work, Workload
 from bench.verdict.speed import MARGIN, Speed, judge, log_ratios, unsettled
 
 Array = npt.NDArray[np.float64]

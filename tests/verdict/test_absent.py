@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.errors import EXIT_OK
-from bench.record import RECORD_LINES, Record
-from bench.run import StoredRun
-from bench.verdict.acceptance import preview
+from bench.results.record import RECORD_LINES, Record
+from bench.results.run import StoredRun
+from bench.verdict.baselines.acceptance import preview
+from bench.verdict.baselines.samples import baseline_cell, baseline_from_run
 from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import exit_code, judge, still_wanted
-from bench.verdict.samples import baseline_cell, baseline_from_run
 from builders import CLASS, items, plan, stored, trained
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.statistics.levels import TESTS
+from bench.statistics.shares import Array
 from bench.verdict.advice import MOST_SEEDS, seeds_against_luck, seeds_for_means, seeds_for_shares
 from bench.verdict.analysis import CRASHED, DIVERGED, Analysis, Sides, analyse
-from bench.verdict.levels import TESTS
 from bench.verdict.metrics import BY_NAME, METRICS
-from bench.verdict.statistics import Array
 
 CELLS, SEEDS, ALPHA = 12, 4, 0.05
 

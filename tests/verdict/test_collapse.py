@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.statistics.sequential import levels, looks
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
 from bench.verdict.metrics import BY_NAME, METRICS
-from bench.verdict.samples import Sample
-from bench.verdict.sequential import levels, looks
 
 CELLS = 30
 FINDINGS = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Comparison, Verdict
-from bench.verdict.samples import Sample
 
 CELLS = 20
 

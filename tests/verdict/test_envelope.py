@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
-from bench.record import Tensors
+from bench.results.record import Tensors
 from bench.verdict import departures
 from bench.verdict.departures import rounding_factor, summed_otherwise
 from bench.verdict.differences import Differences

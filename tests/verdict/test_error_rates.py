@@ -14,9 +14,9 @@ import pytest
 import simulated
 from simulated import ACCURACY, ALPHA, MARGIN, Rate, Truth, judged, measure
 
+from bench.statistics.shares import PROMISED
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
-from bench.verdict.statistics import PROMISED
 
 
 @pytest.mark.parametrize(

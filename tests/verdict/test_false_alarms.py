@@ -11,11 +11,11 @@ import pytest
 import simulated
 from simulated import ACCURACY, ALPHA, CELLS, FINDINGS, Truth, accuracies, judged, measure, samples
 
-from bench.verdict import variances
+from bench.statistics import variances
+from bench.statistics.sequential import levels, looks
+from bench.verdict.baselines.samples import Sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
-from bench.verdict.samples import Sample
-from bench.verdict.sequential import levels, looks
 
 #: 5 % of 40 are 2; 8 or more alarms are less likely than one in a thousand.
 RUNS = 40
@@ -59,7 +59,7 @@ def test_the_simulation_can_fail_where_luck_is_not_looked_for(
 ) -> None:
     """Were every flip believed, cells that learn under every second seed would be reported, and those
     that learn more or less."""
-    monkeypatch.setattr("bench.verdict.luck.chance", lambda *_: 0.0)
+    monkeypatch.setattr("bench.statistics.luck.chance", lambda *_: 0.0)
     for truth in (simulated.fair_coins, simulated.near_states):
         assert measure(truth, 3, RUNS, parts="a", alone=True).alarms.exceeds(ALPHA)
 

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from laddered import BASELINE, CELLS, CHOSEN, chosen, made, of_class
 
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
+from bench.cells.cell import Cell
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_UNDECIDED
 from bench.measure.tensors import TEST_LOGITS, fingerprints
 from bench.measure.trajectory import marks
-from bench.record import Record
-from bench.run import StoredRun
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.record import Record
+from bench.results.run import StoredRun
+from bench.results.upgrade import Measured
+from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import exit_code, judge, still_wanted
-from bench.verdict.samples import Baseline, baseline_from_run
-from bench.verdict.upgrade import Measured, conclude
+from bench.verdict.upgrade import conclude
 from builders import copied, flow, items, losses, moved, plan, replaced, stored, trained
 
 STEPS = 600

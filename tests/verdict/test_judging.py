@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from bench.cell import Cell
-from bench.run import StoredRun
+from bench.cells.cell import Cell
+from bench.results.run import StoredRun
+from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.judgement import Verdict
 from bench.verdict.judging import judge_with_claims, still_wanted
-from bench.verdict.samples import Baseline, baseline_from_run
 from builders import items, plan, stored, trained
 
 CELLS = [Cell(depth=depth, steps=200) for depth in range(2, 14)]

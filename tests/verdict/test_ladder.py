@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, with_cell
 
-from bench.record import Crash, Record
-from bench.run import Item
+from bench.results.plan import Item
+from bench.results.record import Crash, Record
 from bench.theory.claim import ClaimResult
+from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts, exit_code, judge, stale
 from bench.verdict.metrics import METRICS
-from bench.verdict.samples import baseline_from_run
 from builders import (
     crashed,
     diverged,
@@ -336,7 +336,7 @@ def test_stale_cells_are_those_that_the_plan_no_longer_has() -> None:
 
 def test_a_stored_baseline_names_itself_in_reasons(tmp_path: Path) -> None:
     """``baseline <class>``, so that a reader knows which file to look at."""
-    from bench.verdict.baseline import read_baseline, write_baseline
+    from bench.verdict.baselines.folder import read_baseline, write_baseline
 
     write_baseline(tmp_path, baseline_from_run(healthy()))
     judgement = judge(made(), read_baseline(tmp_path, BASELINE.environment_class))[0]

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, of_class, with_cell
 
-from bench.cell import Cell
-from bench.copies import Copy, CopyResult
+from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
-from bench.record import Crash, Record
-from bench.run import Item, StoredRun
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.plan import Item
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
+from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.bits import ALONE
 from bench.verdict.envelope import FEWEST, MOST, copies_needed, risk, seeds_for
 from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import judge, still_wanted
 from bench.verdict.metrics import METRICS
-from bench.verdict.samples import Baseline, baseline_from_run
 from builders import copied, crashed, flow, items, losses, moved, plan, replaced, stored, trained
 
 

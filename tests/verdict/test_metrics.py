@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.verdict.metrics import (
     BY_NAME,
     HALF_OF_GUESSING,

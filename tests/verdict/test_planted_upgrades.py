@@ -28,9 +28,9 @@ from planted_upgrades import (
     row,
 )
 
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.expression import compile_expression
 from bench.errors import EXIT_TROUBLE, BenchError
-from bench.expression import compile_expression
-from bench.upgrade_grids import UPGRADE_GRIDS
 
 TEXT = "def step(x):\n    return x - 1\n"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.check import Deviation
-from bench.saved import FORMATS, Loaded, Written
-from bench.verdict.saving import Exchange, Outcome, judge_saving, promised
+from bench.results.check import Deviation
+from bench.results.saved_models import FORMATS, Exchange, Loaded, Written
+from bench.verdict.saving import Outcome, judge_saving, promised
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from speed_rates import MADE_UP, PLANTED, fitted, made_up, rates, simulated_round
 
-from bench.verdict.sequential import levels
+from bench.statistics.sequential import levels
 from bench.verdict.speed import (
     ALPHA,
     LOOKS,

@@ -25,8 +25,8 @@ from upgraded import (
     worse,
 )
 
-from bench.record import Crash, Record
-from bench.run import StoredRun
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
 from bench.verdict.judgement import Verdict
 from bench.verdict.upgrade import Answer, Upgrade, Wrong, following
 from builders import diverged, moved, replaced

@@ -18,7 +18,7 @@ from bench.nets.programs.feeding import Feed, feed
 from bench.nets.programs.keras_form import KerasProgram
 from bench.nets.programs.program import Program
 from bench.nets.programs.session_form import SessionProgram
-from bench.published.trial import Trial, TrialResult
+from bench.results.trial import Trial, TrialResult
 
 __all__ = ["perform", "prepared"]
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench import initial
-from bench.published.recipe import Recipe
+from bench.cells import initial_values
+from bench.cells.recipe import Recipe
 
 Array = npt.NDArray[Any]
 
@@ -67,8 +67,8 @@ def feed(
     inputs: Array = np.zeros(0)
     indices, bounds = np.zeros(0, np.int32), np.zeros(1, np.int32)
     if recipe.task == "identity":
-        bits = initial.stream(seed, "inputs")
-        inputs = 2.0 * initial.uniform(bits, recipe.steps * recipe.batch) - 1.0
+        bits = initial_values.stream(seed, "inputs")
+        inputs = 2.0 * initial_values.uniform(bits, recipe.steps * recipe.batch) - 1.0
         inputs = inputs.reshape(recipe.steps, recipe.batch, 1)
     else:
         indices, bounds = _order(recipe, seed, examples)
@@ -101,7 +101,7 @@ def _values(recipe: Recipe, seed: int) -> dict[str, Array]:
     for layer, shape in enumerate(kernel_shapes(recipe)):
         width = shape[-1:]
         drawn = {
-            "w": initial.kernel(recipe.initializer, shape, seed=seed, layer=layer),
+            "w": initial_values.kernel(recipe.initializer, shape, seed=seed, layer=layer),
             "b": _bias(recipe, width, seed=seed, layer=layer),
             "gamma": np.ones(width),
             "beta": np.zeros(width),
@@ -113,7 +113,7 @@ def _values(recipe: Recipe, seed: int) -> dict[str, Array]:
 def _bias(recipe: Recipe, width: tuple[int, ...], *, seed: int, layer: int) -> Array:
     if not isinstance(recipe.bias, str):
         return np.full(width, recipe.bias)
-    return initial.kernel(recipe.bias, (1, *width), seed=seed, layer=layer, role="bias")[0]
+    return initial_values.kernel(recipe.bias, (1, *width), seed=seed, layer=layer, role="bias")[0]
 
 
 def _order(
@@ -124,7 +124,9 @@ def _order(
     if first >= examples:
         raise ValueError(f"{first} of {examples} images are held out: none is left to train on")
     if recipe.shuffled:
-        order = initial.batch_order(seed, examples=examples - first, batch=batch, steps=steps)
+        order = initial_values.batch_order(
+            seed, examples=examples - first, batch=batch, steps=steps
+        )
         return (order + np.int32(first)).reshape(-1), np.arange(steps + 1, dtype=np.int32) * batch
     epoch = np.arange(first, examples, dtype=np.int32)
     epochs = math.ceil(steps / math.ceil(len(epoch) / batch))

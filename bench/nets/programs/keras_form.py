@@ -12,7 +12,9 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
+from bench.cells.keras_arguments import clipping_arguments
+from bench.cells.recipe import Recipe
 from bench.nets import optimizers
 from bench.nets.images import Images
 from bench.nets.optimizers import ClippedGradients
@@ -27,9 +29,7 @@ from bench.nets.programs.program import (
     of_gradients,
     watches,
 )
-from bench.optimizers import clipping_arguments
-from bench.published.recipe import Recipe
-from bench.published.trial import Trial
+from bench.results.trial import Trial
 
 keras = tf.keras
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.cells.recipe import Recipe
 from bench.mnist import Mnist
-from bench.published.recipe import Recipe
-from bench.published.trial import Trial, Watched
+from bench.results.trial import Trial, Watched
 
 Array = npt.NDArray[Any]
 Part = Literal["test", "validation"]

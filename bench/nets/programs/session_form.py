@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bench.cells.recipe import Recipe
 from bench.mnist import Mnist
 from bench.nets.programs.feeding import CLASSES, POOL, SIDE, Feed
 from bench.nets.programs.program import (
@@ -26,8 +27,7 @@ from bench.nets.programs.program import (
     watches,
 )
 from bench.nets.session import clipped
-from bench.published.recipe import Recipe
-from bench.published.trial import Trial
+from bench.results.trial import Trial
 
 v1 = tf.compat.v1
 

@@ -9,13 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from bench.cell import split_number
-from bench.measure.histogram import Histogram, histogram
+from bench.cells.cell import split_number
+from bench.measure.histogram import histogram
 from bench.measure.trajectory import digest
 from bench.nets.programs import program as kinds
 from bench.nets.programs.program import Array, Part, Program, Stretch, watches
-from bench.published.trial import Curve, Trial, TrialResult
-from bench.record import finite
+from bench.results.histogram import Histogram
+from bench.results.record import finite
+from bench.results.trial import Curve, Trial, TrialResult
 
 #: Steps over which the variance of a gradient's entries is taken.
 VARIANCE_STEPS = 1000
@@ -118,7 +119,7 @@ class _Watch:
         }
 
     def numbers(self, values: Mapping[str, Array]) -> dict[str, float | None]:
-        """Over all steps; see :attr:`bench.published.trial.TrialResult.numbers`."""
+        """Over all steps; see :attr:`bench.results.trial.TrialResult.numbers`."""
         if not watches(self._trial, "norms") or not self._stretches:
             return {}
         seen = np.concatenate([part.gradients for part in self._stretches])

@@ -4,7 +4,7 @@
     pictures.py   which figures there are; learning.py, gradients.py and remedies.py make them
     panels.py     what a figure is made of, as data
     seeds.py      curves of several seeds and their mean
-    drawing.py    draws them; called by :mod:`bench.report.figures`, which sets matplotlib up
+    drawing.py    draws them; called by :mod:`bench.report.figures.draw`, which sets matplotlib up
 
 Nothing here imports TensorFlow.
 """

@@ -1,5 +1,5 @@
-"""Draws the figures of the published experiments. Called by :mod:`bench.report.figures`, which sets
-matplotlib up."""
+"""Draws the figures of the published experiments. Called by :mod:`bench.report.figures.draw`, which
+sets matplotlib up."""
 
 from __future__ import annotations
 

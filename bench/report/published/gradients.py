@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import TrialResult
 from bench.report.published.panels import (
     Level,
     Panel,
@@ -27,6 +26,7 @@ from bench.report.published.seeds import (
     values_of,
 )
 from bench.report.text import count
+from bench.results.trial import TrialResult
 
 
 def weights(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.published.experiments import EXPERIMENTS, SCALES, Published
-from bench.published.trial import FORMS, TrialResult
 from bench.report.published.panels import Mark, Panel, PublishedPicture, Trace
 from bench.report.published.seeds import (
     FORM_NAMES,
@@ -19,6 +18,7 @@ from bench.report.published.seeds import (
     values_of,
 )
 from bench.report.text import count
+from bench.results.trial import FORMS, TrialResult
 
 #: Test accuracy after the first epoch in the revisions of Geron's notebook, chapter 11: of P3 in
 #: each that matches the code, of P4 (value clipping) the smallest and the largest.

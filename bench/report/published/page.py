@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from bench.published.claims import Finding
 from bench.published.experiments import EXPERIMENTS, Experiment
 from bench.published.rows import Row
-from bench.published.trial import TrialResult
 from bench.report.published.panels import PublishedPicture
 from bench.report.published.pictures import pictures
 from bench.report.published.seeds import FORM_NAMES
 from bench.report.text import NOTHING, clipped, code, count, folded, plain, table
+from bench.results.trial import TrialResult
 
 #: Trials that ended early which are listed; the others are counted.
 MOST_TRIALS = 10

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.measure.histogram import Histogram
+from bench.results.histogram import Histogram
 
 #: x and y, in the order of x; None: a gap.
 Points = tuple[tuple[float, float | None], ...]

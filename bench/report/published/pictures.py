@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bench.published.experiments import EXPERIMENTS
-from bench.published.trial import TrialResult
 from bench.report.published.gradients import norms, weights
 from bench.report.published.learning import notebook, scales, zeros
 from bench.report.published.panels import PublishedPicture
 from bench.report.published.remedies import reach_and_dead
+from bench.results.trial import TrialResult
 
 _BUILDERS: Mapping[str, Callable[[Sequence[TrialResult]], Sequence[PublishedPicture | None]]] = {
     "P1": weights,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.published.experiments import DEPTHS, REMEDIES
-from bench.published.trial import TrialResult
 from bench.report.published.panels import Heat, Panel, PublishedPicture, Trace
 from bench.report.published.seeds import having, mean, of_one_form, points_of
 from bench.report.text import count
+from bench.results.trial import TrialResult
 
 
 def reach_and_dead(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
-from bench.published.trial import FORMS, Form, TrialResult
 from bench.report.published.panels import Points, Trace
+from bench.results.trial import FORMS, Form, TrialResult
 
 FORM_NAMES: Mapping[Form, str] = {"keras": "Keras", "session": "session"}
 

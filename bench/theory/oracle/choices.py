@@ -1,8 +1,8 @@
 """What formulas of all kinds of arrays need beside arithmetic: constants and limits.
 
-A function of a :class:`bench.theory.arrays.Bounded` that branches must bound the error on both sides of
-the branch, wherever rounding may have taken the other one. Of any other kind of array these are NumPy's
-functions.
+A function of a :class:`bench.theory.rounding.arrays.Bounded` that branches must bound the error on
+both sides of the branch, wherever rounding may have taken the other one. Of any other kind of array
+these are NumPy's functions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.arrays import Bounded, decide
+from bench.theory.rounding.arrays import Bounded, decide
 
 
 def constant(value: float, like: Any) -> Any:

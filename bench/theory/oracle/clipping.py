@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.arrays import decide
 from bench.theory.oracle.choices import constant, in_range
+from bench.theory.rounding.arrays import decide
 
 
 def by_value(gradients: Sequence[Any], threshold: float) -> list[Any]:

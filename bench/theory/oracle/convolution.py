@@ -1,7 +1,7 @@
 """Convolution, max-pooling and flattening of images (batch, height, width, channels), with gradients.
 
-Written with operations that every kind of array in :mod:`bench.theory.arrays` knows: a convolution
-gathers patches by indexing and is then a matrix product.
+Written with operations that every kind of array in :mod:`bench.theory.rounding.arrays` knows: a
+convolution gathers patches by indexing and is then a matrix product.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.theory.arrays import decide
+from bench.theory.rounding.arrays import decide
 
 
 def conv2d(images: Any, kernel: Any, bias: Any) -> Any:

@@ -1,8 +1,8 @@
 """Dense layers and normalizations, forward and backward, as formulas.
 
-Written with operations that every kind of array in :mod:`bench.theory.arrays` knows, so one formula
-gives a float64 value, a complex-step derivative and a bound on rounding. Sums are written in the order
-that rounds worst among those in use, so that the bound covers the others.
+Written with operations that every kind of array in :mod:`bench.theory.rounding.arrays` knows, so
+one formula gives a float64 value, a complex-step derivative and a bound on rounding. Sums are
+written in the order that rounds worst among those in use, so that the bound covers the others.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.theory.arrays import decide
 from bench.theory.oracle.choices import constant, either, full, power
 from bench.theory.oracle.rules import Rule, Slots, average
+from bench.theory.rounding.arrays import decide
 
 
 class Lamb(Rule):

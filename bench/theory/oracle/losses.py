@@ -1,6 +1,6 @@
 """Losses of a batch, from logits, and their gradients.
 
-Written with operations that every kind of array in :mod:`bench.theory.arrays` knows.
+Written with operations that every kind of array in :mod:`bench.theory.rounding.arrays` knows.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench import initial
-from bench.cell import Cell
+from bench.cells import initial_values
+from bench.cells.cell import Cell
 from bench.theory.oracle import layers, operations
 from bench.theory.oracle.losses import LOSS
 from bench.theory.oracle.operations import Operation
@@ -56,7 +56,8 @@ class Oracle:
 
     Parameters are a list in the order of Keras' ``model.trainable_variables``; moving statistics one in
     the order of its ``non_trainable_variables``. They, and the inputs, may be float64, complex128,
-    :class:`bench.theory.arrays.Bounded` or :class:`bench.theory.arrays.Stochastic` arrays.
+    :class:`bench.theory.rounding.arrays.Bounded` or
+    :class:`bench.theory.rounding.arrays.Stochastic` arrays.
 
     Args:
         cell: whose network; its optimizer and clipping do not matter here.
@@ -98,7 +99,7 @@ class Oracle:
         layer = 0
         for name, shape in zip(self.parameters, _shapes(self.cell), strict=True):
             if name.endswith("kernel"):
-                drawn = initial.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
+                drawn = initial_values.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
                 layer += 1
             else:
                 bias = self.cell.bias if name.endswith("bias") else 0.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_BELOW, SELU_SCALE
-from bench.theory.arrays import decide
 from bench.theory.oracle import convolution, layers
+from bench.theory.rounding.arrays import decide
 
 Values = Sequence[Any]
 

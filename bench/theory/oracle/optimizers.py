@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from bench.cell import Cell
+from bench.cells.cell import Cell
 from bench.theory.oracle.adaptive import Adadelta, Adagrad, Adam, Adamax, Nadam, RMSprop
 from bench.theory.oracle.choices import constant, either
 from bench.theory.oracle.clipping import clip

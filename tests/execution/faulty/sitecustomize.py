@@ -62,7 +62,7 @@ class Trainer:
     def train(self, cell: object, seed: int) -> object:
         import msgspec
 
-        from bench.record import Flow, Record
+        from bench.results.record import Flow, Record
 
         _fault(cell.width)
         time.sleep(float(os.environ.get("FAULTY_SLEEP_SEC", "0.01")))
@@ -106,7 +106,7 @@ class Trainer:
     def copy(self, copy: object) -> object:
         """``FAULTY_COPIES`` picks the fault of the cells that it names: ``width:fault,...``, and
         ``FAULTY_COPY_SEC`` is how long each copy takes."""
-        from bench.copies import CopyResult
+        from bench.results.copy_result import CopyResult
 
         faults = dict(
             pair.split(":") for pair in os.environ.get("FAULTY_COPIES", "").split(",") if pair
@@ -122,7 +122,7 @@ class Trainer:
 
 def _perform(trial: object, data: object, device: str, environment: str) -> object:
     """A recipe's batch picks the fault, or ``FAULTY_TRIALS`` that of all."""
-    from bench.published.trial import TrialResult
+    from bench.results.trial import TrialResult
 
     _fault(ABORT if os.environ.get("FAULTY_TRIALS") == "abort" else trial.recipe.batch)
     digest = hashlib.sha256(repr(trial).encode()).hexdigest()
@@ -144,7 +144,7 @@ def _trajectory(seed: int, apart: float = 0.0) -> bytes:
 
 
 def _histograms() -> list[object]:
-    from bench.measure.histogram import Histogram
+    from bench.results.histogram import Histogram
 
     limits = {"edges": [-1.0, 0.0, 2.0], "counts": [3, 5], "total": 4.0, "squares": 9.0}
     return [Histogram(name="w1", gradient=gradient, step=7, **limits) for gradient in (False, True)]
@@ -152,8 +152,8 @@ def _histograms() -> list[object]:
 
 def _run(check: object, lab: object) -> object:
     """A family of checks: the number behind a subject's last colon picks the fault."""
-    from bench.check import Deviation
-    from bench.numerics.lab import AbsentError
+    from bench.checks.lab import AbsentError
+    from bench.results.check import Deviation
 
     word, _, fault = check.subject.rpartition(":")
     if word == "fault":
@@ -174,7 +174,7 @@ def _module(name: str, **contents: object) -> None:
 
 
 def _numerics(device: str, *, isa: str, threads: int) -> object:
-    from bench.environment import Numerics
+    from bench.results.environment import Numerics
 
     return Numerics(
         device=device, isa="fake", onednn=True, xla=False, tf32=False, threads=threads or 1
@@ -200,7 +200,7 @@ if "bench.execution.trainer" in sys.orig_argv:
         software=lambda: {"tensorflow": os.environ.get("FAULTY_VERSION", "9.9.9"), "keras": "9"},
     )
     _module("bench.nets.programs", perform=_perform)
-    from bench.check import FAMILIES
+    from bench.results.check import FAMILIES
 
     for family in FAMILIES:
-        _module(f"bench.numerics.{family}", run=_run)
+        _module(f"bench.checks.{family}", run=_run)

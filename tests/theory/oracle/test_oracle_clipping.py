@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.theory.arrays import Bounded
 from bench.theory.oracle import clipping
+from bench.theory.rounding.arrays import Bounded
 
 RULES = ("value", "norm", "global_norm")
 #: Squares of these neither overflow nor lose digits.

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from bench.theory.arrays import Bounded
 from bench.theory.oracle import convolution, layers, losses
+from bench.theory.rounding.arrays import Bounded
 
 #: Each number here is a few operations on numbers up to 10: far within 100 roundoffs of 10.
 EXACT = {"rtol": 0.0, "atol": 1000 * 2.0**-53}

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench import initial
-from bench.cell import ACTIVATIONS, LOSSES, NORMALIZATIONS, Cell
-from bench.theory.arrays import Bounded, Stochastic
+from bench.cells import initial_values
+from bench.cells.cell import ACTIVATIONS, LOSSES, NORMALIZATIONS, Cell
 from bench.theory.oracle.network import INPUTS, LOGITS, Known, Oracle
+from bench.theory.rounding.arrays import Bounded, Stochastic
 
 WIDTH = 5
 BATCH = 4
@@ -237,7 +237,7 @@ def test_initial_parameters_are_those_of_bench_initial(precision: str) -> None:
     oracle = Oracle(Cell(depth=1, width=3, normalization="layer", bias=0.1, precision=precision))
     dtype = np.dtype(precision)
     kernel, bias, gamma, beta, *_ = oracle.initial(4)
-    expected = initial.kernel("he_normal", (784, 3), seed=4, layer=0).astype(dtype)
+    expected = initial_values.kernel("he_normal", (784, 3), seed=4, layer=0).astype(dtype)
     np.testing.assert_array_equal(kernel, expected)
     np.testing.assert_array_equal(bias, np.full(3, 0.1, dtype))
     np.testing.assert_array_equal((gamma, beta), (np.ones(3), np.zeros(3)))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cell import Cell
-from bench.theory.arrays import Bounded, Stochastic
+from bench.cells.cell import Cell
 from bench.theory.oracle.choices import either
 from bench.theory.oracle.optimizers import DEFAULTS, RULES, SHARED, for_cell, optimizer
+from bench.theory.rounding.arrays import Bounded, Stochastic
 
 ROOT = math.sqrt
 

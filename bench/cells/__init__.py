@@ -1,0 +1,1 @@
+"""What is trained: cells, and grids of them."""

@@ -1,0 +1,71 @@
+"""A grid: one question, asked of many cells; and tiers, how much of it is run. Every tier contains
+the one below it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.cells.cell import Cell
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How much is run."""
+
+    name: str
+    seeds: int
+    purpose: str
+    one_first: bool = False
+    """Whether seeds beyond the first are trained only where bits differ from the baseline's."""
+
+
+TIERS: Mapping[str, Tier] = {
+    tier.name: tier
+    for tier in (
+        Tier("quick", 5, "pull requests", one_first=True),
+        Tier("standard", 5, "nightly, or an upgrade"),
+        Tier("full", 10, "a release, or a GPU"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One question, asked of many cells.
+
+    Args:
+        name: prefix of its cells in baselines and reports.
+        title: heading of its table.
+        question: what the table answers, one sentence.
+        axes: the axes that define the grid; they appear in every id.
+        added: the cells that each tier adds to those of the tiers below it.
+    """
+
+    name: str
+    title: str
+    question: str
+    axes: tuple[str, ...]
+    added: Mapping[str, Sequence[Cell]]
+
+    def cells(self, tier: str) -> dict[str, Cell]:
+        """The tier's cells by id, in a stable order.
+
+        Raises:
+            BenchError: no such tier.
+        """
+        if tier not in TIERS:
+            raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(TIERS)}")
+        names = list(TIERS)
+        upto = names[: names.index(tier) + 1]
+        cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in upto)
+        return {cell.id(self.axes): cell for cell in cells}
+
+
+def product(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """All combinations of the given attribute values of :class:`Cell`, the last varying fastest."""
+    for values in itertools.product(*axes.values()):
+        yield Cell(**dict(zip(axes, values, strict=True)))

@@ -1,0 +1,250 @@
+"""Grids: which cells are trained at which tier. Every tier contains the one below it.
+
+The five grids of :data:`GRIDS` are about gradients; :mod:`bench.cells.component_grids` has four
+about parts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.cells.cell import ACTIVATIONS, Cell, with_number
+from bench.cells.grid import Grid, product
+
+# --- The grids ---------------------------------------------------------------------------------
+
+#: For each activation an initialization that keeps the signal and one that was made for another.
+#: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and
+#: Bengio 2010; He's larger weights saturate them.
+FITTING = {"relu": "he_normal", "tanh": "glorot_normal", "sigmoid": "glorot_normal"}
+UNFITTING = {"relu": "glorot_normal", "tanh": "he_normal", "sigmoid": "he_normal"}
+
+DEPTHS = (1, 2, 3, 5, 10, 20, 30, 50)
+SCALES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def _depth(
+    depths: Sequence[int],
+    architectures: Sequence[str] = ("mlp", "residual"),
+    activations: Iterable[str] = FITTING,
+    normalizations: Sequence[str] = ("none",),
+    branches: Sequence[str] = ("plain",),
+) -> Iterator[Cell]:
+    """Plain and residual networks; a residual network of depth 1 has no skip and is left out."""
+    for depth, architecture, activation in itertools.product(depths, architectures, activations):
+        if architecture == "residual" and depth < 2:
+            continue
+        yield from product(
+            depth=[depth],
+            architecture=[architecture],
+            branch=branches if architecture == "residual" else ["plain"],
+            activation=[activation],
+            initializer=[FITTING[activation], UNFITTING[activation]],
+            normalization=normalizations,
+        )
+
+
+DEPTH = Grid(
+    name="depth",
+    title="Depth",
+    question="How deep can a network be, plain or with skip connections, before gradients vanish "
+    "or explode?",
+    axes=("depth", "arch", "act", "init", "norm"),
+    added={
+        "quick": [
+            *_depth((1, 3, 10, 30), ("mlp",)),
+            *_depth((3, 10), ("residual",)),
+            *_depth((50,), activations=["relu"]),
+            *_depth((50,), ("residual",), ["relu"], normalizations=["batch"]),
+            *_depth((10, 50), ("residual",), ["relu"], branches=["scaled"]),
+        ],
+        "standard": [
+            *_depth((2, 5, 20, 50), ("mlp",)),
+            *_depth(DEPTHS, ("residual",), branches=["plain", "scaled"]),
+            *_depth((3, 10, 30, 50), normalizations=["batch"]),
+        ],
+        "full": [*_depth(DEPTHS, normalizations=["none", "batch"], branches=["plain", "scaled"])],
+    },
+)
+
+_ACTIVATION_INITIALIZERS = ("he_normal", "glorot_normal", "lecun_normal", "orthogonal")
+
+
+def _activation(initializers: Sequence[str], **axes: Sequence[Any]) -> Iterator[Cell]:
+    """At rate .03, where also the activations with slopes above 1 are stable at depth 10."""
+    yield from product(
+        depth=[3, 10],
+        activation=ACTIVATIONS,
+        initializer=initializers,
+        **{"learning_rate": [0.03], **axes},
+    )
+
+
+ACTIVATION = Grid(
+    name="activation",
+    title="Activation",
+    question="Which activations let gradients flow, and does each one still compute what it did?",
+    axes=("depth", "act", "init"),
+    added={
+        "quick": [*_activation(["he_normal", "glorot_normal"])],
+        "standard": [*_activation(["lecun_normal", "orthogonal"])],
+        "full": [
+            *_activation(_ACTIVATION_INITIALIZERS, learning_rate=[0.01, 0.1]),
+            *_activation(_ACTIVATION_INITIALIZERS, optimizer=["momentum"], learning_rate=[0.003]),
+        ],
+    },
+)
+
+_NAMED_INITIALIZERS = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+)
+
+
+def _scaled(scales: Sequence[float]) -> list[str]:
+    rules = ("normal", "truncated_normal", "uniform")
+    return [with_number(rule, scale) for rule in rules for scale in scales]
+
+
+INITIALIZATION = Grid(
+    name="initialization",
+    title="Initialization",
+    question="From which initial weights does training start at all, and how fast?",
+    axes=("depth", "act", "init", "bias"),
+    added={
+        "quick": [
+            Cell(depth=0, initializer="zeros"),
+            *product(
+                depth=[3],
+                initializer=["zeros", *_scaled((0.0001, 0.01, 0.1, 1.0)), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+            *product(depth=[1, 3], activation=["relu", "tanh"], initializer=["zeros"]),
+        ],
+        "standard": [
+            *product(
+                depth=[3, 10],
+                activation=["relu", "tanh"],
+                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+            *product(
+                architecture=["cnn"],
+                initializer=["zeros", "truncated_normal_0.01", "truncated_normal_0.1"],
+                bias=[0.1],
+                optimizer=["adam"],
+                learning_rate=[0.0001],
+                batch=[50],
+                steps=[100],
+            ),
+        ],
+        "full": [
+            *product(depth=[0], initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS]),
+            *product(
+                depth=[3, 10],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                bias=[0.0, 0.1],
+            ),
+        ],
+    },
+)
+
+NORMALIZATION = Grid(
+    name="normalization",
+    title="Normalization",
+    question="What do batch and layer normalization rescue, from how bad a start?",
+    axes=("depth", "act", "init", "norm"),
+    added={
+        "quick": [
+            *product(
+                depth=[3, 10],
+                activation=["relu", "sigmoid"],
+                initializer=["glorot_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+            *product(
+                depth=[30],
+                initializer=["he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+        "standard": [
+            *product(
+                depth=[3, 10, 30],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["glorot_normal", "he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+        "full": [
+            *product(
+                depth=[3, 10, 30],
+                architecture=["mlp", "residual"],
+                activation=["relu", "tanh", "sigmoid"],
+                initializer=["glorot_normal", "he_normal", "normal_0.01"],
+                normalization=["none", "batch", "layer"],
+            ),
+        ],
+    },
+)
+
+_CLIPPING = (
+    "none",
+    *(with_number("value", threshold) for threshold in (0.0001, 0.01, 1.0, 100.0)),
+    *(with_number("norm", threshold) for threshold in (0.01, 0.1, 1.0, 100.0)),
+    *(with_number("global_norm", threshold) for threshold in (0.01, 0.1, 1.0, 100.0)),
+)
+_FEW_CLIPPING = (
+    "none",
+    "value_0.0001",
+    "value_100.0",
+    "norm_0.1",
+    "norm_100.0",
+    "global_norm_0.1",
+    "global_norm_100.0",
+)
+#: A sound network, and one whose weights are 3.3 times He's: its signal grows 11-fold per layer.
+_SOUND, _EXPLODING = "he_normal", "normal_0.47"
+
+CLIPPING = Grid(
+    name="clipping",
+    title="Clipping",
+    question="Does clipping bound what it should, and leave alone what it should?",
+    axes=("depth", "act", "init", "clip"),
+    added={
+        "quick": [
+            *product(depth=[3], initializer=[_SOUND, _EXPLODING], clipping=_FEW_CLIPPING),
+        ],
+        "standard": [
+            *product(depth=[3, 10], initializer=[_SOUND, _EXPLODING], clipping=_CLIPPING),
+            *product(
+                depth=[3],
+                initializer=[_SOUND, _EXPLODING],
+                clipping=_FEW_CLIPPING,
+                optimizer=["momentum", "adam"],
+                learning_rate=[0.001],
+            ),
+        ],
+        "full": [
+            *product(
+                depth=[3, 10],
+                initializer=[_SOUND, _EXPLODING],
+                clipping=_CLIPPING,
+                optimizer=["sgd", "momentum", "adam"],
+                learning_rate=[0.001],
+            ),
+        ],
+    },
+)
+
+GRIDS: Mapping[str, Grid] = {
+    grid.name: grid for grid in (DEPTH, ACTIVATION, INITIALIZATION, NORMALIZATION, CLIPPING)
+}

@@ -1,0 +1,104 @@
+"""Selecting cells on the command line: by axis and by id. ``-k`` is pytest's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from bench.cells.cell import AXES, Cell
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.grid import Grid
+from bench.errors import BenchError
+
+
+class Selection:
+    """The cells of a tier that the user asked for.
+
+    Args:
+        tier: whose cells.
+        axes: texts like ``depth=3,10``; a cell has to satisfy all of them.
+        ids: cells by id, or by ``grid/id``; none: all.
+
+    Raises:
+        BenchError: an axis, value, id or tier that does not exist; names what comes close.
+    """
+
+    def __init__(self, tier: str, *, axes: Iterable[str] = (), ids: Iterable[str] = ()) -> None:
+        self._tier = tier
+        self._wanted = [dict([parse_axis(text)]) for text in axes]
+        self._ids = frozenset(ids)
+        known = {
+            name
+            for grid in UPGRADE_GRIDS.values()
+            for id_ in grid.cells(tier)
+            for name in (id_, f"{grid.name}/{id_}")
+        }
+        for name in sorted(self._ids - known):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise BenchError(
+                f"--cell {name}: no such cell at tier {tier}",
+                hint=f"{hint}`bench grids --tier {tier}` lists all",
+            )
+
+    def of(self, grid: Grid) -> dict[str, Cell]:
+        """The grid's selected cells by id, in the grid's order."""
+        cells = grid.cells(self._tier)
+        for wanted in self._wanted:
+            cells = select(cells, wanted)
+        if not self._ids:
+            return cells
+        return {i: cell for i, cell in cells.items() if self._ids & {i, f"{grid.name}/{i}"}}
+
+
+def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> dict[str, Cell]:
+    """The cells whose value on each axis of ``wanted`` is one of those given."""
+    return {
+        id_: cell
+        for id_, cell in cells.items()
+        if all(cell.value(axis) in values for axis, values in wanted.items())
+    }
+
+
+def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """``depth=3,10`` as axis and values.
+
+    Numbers may be written in any form: ``bias=.1`` finds ``bias:0.1``.
+
+    Raises:
+        BenchError: no such axis, no value, or a value that no tier of any grid has.
+    """
+    axis, _, tail = text.partition("=")
+    if axis not in AXES:
+        raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
+    grids = UPGRADE_GRIDS.values()
+    known = {cell.value(axis) for grid in grids for cell in grid.cells("full").values()}
+    by_number = {_as_number(value): value for value in known}
+    values = []
+    for value in filter(None, (part.strip() for part in tail.split(","))):
+        found = value if value in known else by_number.get(_as_number(value))
+        if found is None:
+            raise BenchError(
+                f"--axis {text}: no grid has {axis}:{value}",
+                hint=f"{axis} is one of {', '.join(sorted(known, key=_natural))}",
+            )
+        values.append(found)
+    if not values:
+        raise BenchError(f"--axis {text}: no value", hint=f"write --axis {axis}=VALUE[,VALUE ...]")
+    return axis, tuple(values)
+
+
+def _as_number(text: str) -> float | str:
+    """The number in a value such as ``0.1`` or ``normal_.01``, with its name; else the text."""
+    name, _, tail = text.rpartition("_")
+    try:
+        return f"{name}_{float(tail)!r}"
+    except ValueError:
+        return text
+
+
+def _natural(text: str) -> tuple[float, str]:
+    try:
+        return float(text), ""
+    except ValueError:
+        return float("inf"), text

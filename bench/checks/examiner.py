@@ -1,0 +1,55 @@
+"""Examiner: runs checks in a training process, one after another."""
+
+from __future__ import annotations
+
+import importlib
+import time
+
+import msgspec
+import numpy as np
+
+from bench.checks.lab import AbsentError, Lab
+from bench.mnist import Mnist
+from bench.results.check import FAMILIES, Check, CheckResult, Deviation, result
+
+
+class Examiner:
+    """Runs checks.
+
+    Args:
+        data: the images.
+        device: ``cpu`` or ``gpu``.
+        tf32: whether float32 matrix products round their factors to TF32.
+    """
+
+    def __init__(self, data: Mnist, device: str, *, tf32: bool = False) -> None:
+        self._data = data
+        self._device = device
+        self._tf32 = tf32
+
+    def examine(self, check: Check) -> CheckResult:
+        """Runs one check. What was out before the rest turned out to be absent still fails it.
+
+        Raises:
+            ValueError: no such family.
+            Exception: whatever TensorFlow raises where it should not.
+        """
+        if check.family not in FAMILIES:
+            raise ValueError(f"no family {check.family!r}; there are {', '.join(FAMILIES)}")
+        family = importlib.import_module(f"bench.checks.{check.family}")
+        lab = Lab(self._data, self._device, tf32=self._tf32)
+        begin = time.perf_counter()
+        compared: list[Deviation] = []
+        absent = ""
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is compared as such
+                for deviation in family.run(check, lab):
+                    compared.append(deviation)  # noqa: PERF402 - keeps what came before an error
+        except AbsentError as error:
+            absent = str(error)
+        found = result(check, compared)
+        if absent and not found.deviations:
+            found = CheckResult(check=check, absent=absent)
+        return msgspec.structs.replace(
+            found, digest=lab.digest, total_sec=time.perf_counter() - begin
+        )

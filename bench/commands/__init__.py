@@ -1,0 +1,1 @@
+"""The command line, ``bench ...``: thin. Imports no TensorFlow."""

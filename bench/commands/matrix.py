@@ -1,0 +1,76 @@
+"""What ``bench matrix`` does. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import sys
+from collections.abc import Sequence
+
+from bench import mnist
+from bench.commands.reproduce import slug
+from bench.commands.upgrade import options_of, printer, tell
+from bench.environments.interpreters import Interpreter, choose, find
+from bench.environments.prepare import prepare
+from bench.environments.requirements import Side as Requested
+from bench.environments.requirements import parse_side, pythons
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError, allowed
+from bench.jobs.upgrade import UpgradeRun
+from bench.results.files import write_atomically
+from bench.results.writer import new_run_name
+from bench.verdict.upgrade import conclude
+
+
+def matrix(arguments: argparse.Namespace) -> int:
+    """Measures a chain of versions, step by step, and writes one table."""
+    from bench.report.upgrade.matrix import matrix_json, matrix_table
+
+    sides = [parse_side(text, package=arguments.package) for text in arguments.requirements]
+    labels = [slug(text) for text in arguments.requirements]
+    if len(sides) < 2 or len(set(labels)) < len(labels):
+        raise BenchError(
+            "a chain has two versions or more, each once", hint="bench matrix 2.20 2.21"
+        )
+    folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-matrix")
+    options = dataclasses.replace(
+        options_of(arguments, folder), resume=True, skip={*arguments.skip, "speed"}
+    )
+    say = printer()
+    cache = arguments.cache or mnist.cache_directory()
+    python = _common_python(sides, arguments.python)
+    built = [
+        prepare(side, cache=cache, python=python, refresh=arguments.refresh, say=say)
+        for side in sides
+    ]
+    chain = []
+    for (one, old), (other, new) in itertools.pairwise(zip(labels, built, strict=True)):
+        say(f"from {one} to {other}")
+        step = dataclasses.replace(
+            options,
+            folder=folder / f"{one}-to-{other}",
+            runs={"old": folder / one, "new": folder / other},
+        )
+        run = UpgradeRun(step, {"old": old, "new": new}, stream=sys.stdout)
+        found = conclude(run.measure())
+        tell(found)
+        chain.append(found)
+        write_atomically(folder / "matrix.md", matrix_table(chain).encode())
+        write_atomically(folder / "matrix.json", matrix_json(chain).encode())
+    print(matrix_table(chain))
+    codes = {found.exit_code for found in chain}
+    worst = next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)
+    return allowed(worst, undecided=arguments.allow_undecided)
+
+
+def _common_python(sides: Sequence[Requested], asked: str) -> Interpreter | None:
+    """An interpreter on which every version of a chain runs, so that it is no difference between them;
+    None if there is none here.
+
+    Raises:
+        BenchError: the one that was asked for cannot be had, or is not for every version.
+    """
+    minors = frozenset.intersection(*(pythons(side) for side in sides))
+    if asked:
+        return choose(sides[0], sides[-1], python=asked)[0]
+    return next(filter(None, map(find, sorted(minors, reverse=True))), None)

@@ -1,0 +1,1 @@
+"""Two TensorFlow versions on one machine: requirements, building, keeping."""

@@ -1,0 +1,1 @@
+"""What a command does from selection to report: run, upgrade, merge, reproduce."""

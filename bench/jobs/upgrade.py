@@ -1,0 +1,378 @@
+"""Both sides of an upgrade on this machine: trained, checked, timed, saved and loaded, then judged.
+
+:mod:`bench.results.upgrade` says what of it is kept, and where.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from bench import mnist
+from bench.cells.cell import Cell
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.expression import compile_expression
+from bench.cells.grid import TIERS
+from bench.checks import catalogue
+from bench.environments.prepare import Built
+from bench.errors import BenchError
+from bench.execution import machine, protocol
+from bench.execution.cluster import Placement
+from bench.execution.interleave import PROCESSES, measure
+from bench.execution.pair import Pair
+from bench.execution.saving import exchange
+from bench.execution.schedule import cost
+from bench.execution.supervisor import Supervisor
+from bench.jobs.progress import Progress
+from bench.results.check import Check
+from bench.results.files import write_atomically
+from bench.results.plan import Item, Plan
+from bench.results.run import PLAN
+from bench.results.tasks import Task
+from bench.results.timings import SIDES, Side, Timings, Workload
+from bench.results.upgrade import (
+    SAVING,
+    SPEED,
+    Description,
+    Measured,
+    SideFacts,
+    claimed,
+    read_upgrade,
+)
+from bench.results.writer import RunWriter
+from bench.verdict.speed import unsettled
+from bench.verdict.upgrade import following
+
+#: What is measured, and can be left out.
+PARTS = ("cells", "checks", "saving", "speed")
+
+_MLP = Cell(depth=3, learning_rate=0.01)
+_CNN = Cell(architecture="cnn", learning_rate=0.01, batch=50)
+
+
+def _on(cell: Cell, engine: str) -> Cell:
+    return msgspec.structs.replace(cell, engine=engine)
+
+
+_QUICK = (
+    Workload(_on(_MLP, "in_graph"), "training"),
+    Workload(_on(_MLP, "fit"), "training"),
+    Workload(_on(_MLP, "in_graph"), "inference"),
+)
+_STANDARD = (
+    *_QUICK,
+    *(Workload(_on(_MLP, engine), "training") for engine in ("function", "eager", "xla")),
+    Workload(_on(_MLP, "fit"), "inference"),
+    Workload(_on(_CNN, "in_graph"), "training"),
+    Workload(_on(_CNN, "in_graph"), "inference"),
+)
+
+#: What is timed at each tier, and for how many seconds at most; see :func:`next_round`. A round of the
+#: quick tier's three workloads takes about 40 s on two cores, one of a single workload 15 s, and there
+#: are four before the first look: the rest is for what that look leaves open, and keeps a whole check
+#: within ten minutes.
+WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
+    "quick": (_QUICK, 200.0),
+    "standard": (_STANDARD, 1800.0),
+    "full": (_STANDARD, 3600.0),
+}
+
+#: Of these seconds, where speed is undecided: 300 s in the quick tier.
+GROWTH = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the user chose."""
+
+    tier: str
+    folder: Path
+    """Of the upgrade."""
+    runs: Mapping[Side, Path] = dataclasses.field(default_factory=dict)
+    """Of each side's run, if it is not below ``folder``; one that is there is continued."""
+    resume: bool = False
+    grids: Sequence[str] = ()
+    expression: str = ""
+    seeds: int | None = None
+    skip: Collection[str] = ()
+    """Of :data:`PARTS`."""
+    variables: Mapping[Side, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    """Environment variables that were asked for."""
+    placement: Placement
+    """Of both sides together; its interpreter and variables are not used."""
+    data_dir: Path | None = None
+    data_sources: Sequence[str] = mnist.SOURCES
+
+
+def planned(options: Options) -> Plan:
+    """What each side's run plans: the first seed, and further ones for cells whose bits differ.
+
+    Raises:
+        BenchError: no such tier or grid, no seed, or options select no cell.
+    """
+    if options.seeds is not None and options.seeds < 1:
+        raise BenchError("--seeds must be above 0", hint="leave it out for the tier's")
+    matches = compile_expression(options.expression)
+    if options.tier not in TIERS:
+        raise BenchError(f"no tier {options.tier!r}", hint=f"one of {', '.join(TIERS)}")
+    for name in options.grids:
+        if name not in UPGRADE_GRIDS:
+            raise BenchError(f"no grid {name!r}", hint=f"one of {', '.join(UPGRADE_GRIDS)}")
+    every = [
+        Item(grid=grid.name, id=id_, cell=cell)
+        for grid in UPGRADE_GRIDS.values()
+        for id_, cell in grid.cells(options.tier).items()
+    ]
+    items = [
+        item
+        for item in every
+        if (not options.grids or item.grid in options.grids) and matches(f"{item.grid}/{item.id}")
+    ]
+    chosen = bool(options.grids or options.expression)
+    if chosen and not items:
+        raise BenchError(
+            f"no cell of tier {options.tier} is selected",
+            hint="-k is compared with '<grid>/<cell id>', as the report names cells",
+        )
+    checks: list[Check] = []
+    if not chosen and "checks" not in options.skip:
+        checks = catalogue.checks(options.tier)
+    if "cells" in options.skip:
+        items = []
+    seeds = list(range(options.seeds or TIERS[options.tier].seeds))
+    return Plan(
+        tier=options.tier,
+        device=options.placement.device,
+        seeds=seeds[:1],
+        further=seeds[1:],
+        items=items,
+        checks=checks,
+        selected=len(items) < len(every),
+    )
+
+
+def left_out(options: Options) -> list[str]:
+    """What is not measured, in words."""
+    words = [f"--skip {part}" for part in PARTS if part in options.skip]
+    if options.grids:
+        words.append(f"grids but {', '.join(options.grids)}")
+    if options.expression:
+        words.append(f"cells that -k {options.expression!r} does not match")
+    if options.grids or options.expression:
+        words.append("checks of arithmetic, as cells were selected")
+    return words
+
+
+class UpgradeRun:
+    """One upgrade: from two environments to all that was measured.
+
+    Args:
+        options: the user's choices.
+        built: both environments.
+        stream: where progress is shown.
+    """
+
+    def __init__(self, options: Options, built: Mapping[Side, Built], *, stream: TextIO) -> None:
+        self._options = options
+        self._built = built
+        self._stream = stream
+        self._say = lambda text: print(text, file=stream, flush=True)
+        self._runs = {side: options.runs.get(side, options.folder / side) for side in SIDES}
+        self.description = Description(
+            tier=options.tier,
+            runs={side: os.path.relpath(self._runs[side], options.folder) for side in SIDES},
+            sides={side: facts(built[side], options.variables.get(side, {})) for side in SIDES},
+            left_out=left_out(options),
+        )
+
+    def measure(self) -> Measured:
+        """Measures what is missing.
+
+        Raises:
+            BenchError: infrastructure trouble; what was measured until then is on disk, and
+                ``resume`` goes on from there.
+            KeyboardInterrupt: the same.
+        """
+        options = self._options
+        plan = planned(options)
+        data = mnist.load(directory=options.data_dir, sources=tuple(options.data_sources))
+        with claimed(options.folder, self.description, resume=options.resume):
+            train_pair(
+                self._runs,
+                self._built,
+                plan,
+                placement=options.placement,
+                data=data,
+                stream=self._stream,
+                names={side: self._runs[side].name for side in SIDES},
+            )
+            if "saving" not in options.skip:
+                self._exchange(data.fingerprint)
+            if "speed" not in options.skip:
+                self._time(data.fingerprint)
+        return read_upgrade(options.folder)
+
+    def _exchange(self, fingerprint: str) -> None:
+        path = self._options.folder / SAVING
+        if path.exists():
+            return
+        self._say("models: saved by the old side, loaded by both")
+        models = self._options.folder / "models"
+        shutil.rmtree(models, ignore_errors=True)
+        models.mkdir()
+        with contextlib.ExitStack() as stack:
+            old, new = (self._supervisor(side, fingerprint, stack) for side in SIDES)
+            timeout_sec = self._options.placement.cell_timeout_sec
+            found = exchange(old, new, models.absolute(), timeout_sec=timeout_sec)
+        write_atomically(path, msgspec.json.encode(found))
+        shutil.rmtree(models, ignore_errors=True)
+
+    def _supervisor(self, side: Side, fingerprint: str, stack: contextlib.ExitStack) -> Supervisor:
+        made = self._made(side, fingerprint, threads=1)
+        stack.callback(made.close)
+        made.start()
+        return made
+
+    def _made(self, side: Side, fingerprint: str, *, threads: int) -> Supervisor:
+        device = self._options.placement.device
+        gpus = machine.gpus() if device == "gpu" else []
+        settings = protocol.Settings(
+            device=device,
+            data=fingerprint,
+            cache_dir=str(mnist.cache_directory()),
+            threads=threads,
+            gpu_memory_mib=int(0.9 * gpus[0].memory_mib / len(PROCESSES)) if gpus else None,
+        )
+        visible = {"CUDA_VISIBLE_DEVICES": gpus[0].uuid if gpus else "-1"}
+        return Supervisor(
+            settings,
+            environment={**self._built[side].variables, **visible},
+            python=str(self._built[side].python),
+            name=side,
+        )
+
+    def _time(self, fingerprint: str) -> None:
+        path = self._options.folder / SPEED
+        if path.exists():
+            return
+        workloads, limit_sec = WORKLOADS[self._options.tier]
+        self._say(f"speed: {len(workloads)} workloads, alternating between the sides")
+        rounds = 0
+
+        def go_on(found: Mapping[Workload, Timings], ends_sec: float) -> Collection[Workload]:
+            nonlocal rounds
+            rounds += 1
+            self._say(f"speed: round {rounds} is done")
+            return next_round(found, ends_sec, limit_sec=limit_sec)
+
+        found = measure(
+            workloads,
+            lambda side: self._made(side, fingerprint, threads=0),
+            go_on=go_on,
+            timeout_sec=self._options.placement.cell_timeout_sec,
+        )
+        write_atomically(path, msgspec.json.encode(list(found.values())))
+
+
+def next_round(
+    found: Mapping[Workload, Timings], ends_sec: float, *, limit_sec: float
+) -> Collection[Workload]:
+    """Workloads that have another round, which would end after ``ends_sec``: up to the limit all that
+    it may decide or make sharper; then, for half as long again, those that are undecided, as the whole
+    answer would be because of them."""
+    if ends_sec > GROWTH * limit_sec:
+        return ()
+    rounds = {workload: timings.rounds for workload, timings in found.items()}
+    return unsettled(rounds, late=ends_sec > limit_sec)
+
+
+def facts(built: Built, variables: Mapping[str, str]) -> SideFacts:
+    """What is written down of an environment and the variables that were asked for."""
+    return SideFacts(
+        label=built.label,
+        python=str(built.python),
+        lock=built.lock,
+        variables=dict(variables),
+        resolved=built.resolved,
+    )
+
+
+def train_pair(
+    folders: Mapping[Side, Path],
+    built: Mapping[Side, Built],
+    plan: Plan,
+    *,
+    placement: Placement,
+    data: mnist.Mnist,
+    stream: TextIO,
+    names: Mapping[Side, str],
+) -> None:
+    """Trains and checks on both sides what their runs do not have yet: the first seed of every cell,
+    then the other ones, and copies for envelopes, of cells whose bits differ.
+
+    Args:
+        folders: of each side's run; one that holds a run of the same plan is continued.
+        built: both environments.
+        plan: of both.
+        placement: of both sides together.
+        data: the images.
+        stream: where progress is shown.
+        names: what progress calls the sides.
+
+    Raises:
+        BenchError: infrastructure trouble; what was measured until then is on disk.
+        KeyboardInterrupt: the same.
+    """
+    begin = time.monotonic()
+    description = {"name": data.name, "fingerprint": data.fingerprint, "source": data.source}
+    with contextlib.ExitStack() as stack:
+        writers = {
+            side: stack.enter_context(
+                RunWriter(folders[side], plan, resume=(folders[side] / PLAN).exists())
+            )
+            for side in SIDES
+        }
+        progress = {
+            side: stack.enter_context(
+                Progress(
+                    plan,
+                    _done(writers[side]),
+                    cost=cost,
+                    stream=stream,
+                    live=False,
+                    name=names[side],
+                )
+            )
+            for side in SIDES
+        }
+        pair = Pair(
+            writers,
+            {
+                side: msgspec.structs.replace(
+                    placement, python=str(built[side].python), variables=built[side].variables
+                )
+                for side in SIDES
+            },
+            data=description,
+            cache_dir=mnist.cache_directory(),
+            progress=progress,
+            follow=following,
+        )
+        try:
+            pair.run()
+        finally:
+            for side, environment in pair.environments.items():
+                writers[side].finish(environment, time.monotonic() - begin)
+
+
+def _done(writer: RunWriter) -> list[Task]:
+    return [*writer.records, *writer.checks, *writer.copies]

@@ -1,0 +1,1 @@
+"""Figures of runs. Only what :mod:`bench.report.figures.draw` calls imports matplotlib."""

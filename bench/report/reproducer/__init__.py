@@ -1,0 +1,1 @@
+"""A short script that shows what an upgrade changed."""

@@ -1,0 +1,150 @@
+"""Reproducer: a short script that shows a difference between two versions without this package.
+
+It is written for one cell, with the lines that this cell needs and no others, for somebody who has
+TensorFlow and NumPy only. Its images are drawn by NumPy: as in MNIST, a fifth of the pixels has ink
+(mean .13 of 0..1), each class has its own, and many pixels are 0 throughout a batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+
+from bench.errors import BenchError
+from bench.report.reproducer.body import COLUMNS, body
+from bench.verdict.judgement import Judgement, Verdict
+
+#: Most lines of a script.
+LINES = 60
+
+#: Least steps: zero weights are moved between the first and the second.
+FEWEST_STEPS = 2
+
+#: Most tensors that a script prints a number of, beside the loss and the logits.
+WATCHED = 8
+
+
+def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, str]) -> str:
+    """The source of a script that trains the judged cell and prints numbers to compare.
+
+    Args:
+        judgement: what was found; its cell is what the script trains.
+        seed: of the first run; whoever runs the script may set another SEED in it.
+        steps: that are trained, at least :data:`FEWEST_STEPS`.
+        versions: of TensorFlow, the older and the newer side, as they are to be named.
+
+    Raises:
+        BenchError: two runs of a script cannot show what was found.
+
+    Example:
+        >>> from bench.cells.cell import Cell
+        >>> from bench.results.plan import Item
+        >>> cell = Cell(optimizer="nadam")
+        >>> found = Judgement(
+        ...     item=Item(grid="optimizer", id=cell.id(), cell=cell),
+        ...     verdict=Verdict.CHANGED,
+        ...     reason="losses leave the rounding envelope at step 1",
+        ...     rung="envelope",
+        ... )
+        >>> print(script(found, seed=0, steps=20, versions=("2.12.1", "2.21.0"))[:51])
+        # TensorFlow 2.12.1 and 2.21.0: they train a networ
+    """
+    _refuse(judgement)
+    cell, steps = judgement.item.cell, max(steps, FEWEST_STEPS)
+    # Where all axes ask for lines at once, fewer numbers are printed, then blank lines go, and then
+    # the line that says what was found.
+    sacrifices = itertools.product((True, False), (True, False), range(WATCHED, 0, -1))
+    for told, spaced, most in sacrifices:
+        lines = body(cell, seed=seed, steps=steps, names=watched(judgement, most))
+        lines = [line for line in lines if line or spaced]
+        head = _head(judgement, versions, most=LINES - len(lines), told=told)
+        if head:
+            return "\n".join([*head, *lines, ""])
+    raise AssertionError(f"{judgement.item.id}: {len(lines)} lines without a head")
+
+
+def _refuse(judgement: Judgement) -> None:
+    """Raises :class:`BenchError` where two versions' runs of a script would say nothing."""
+    verdict, cell = judgement.verdict, judgement.item.cell
+    trouble = {
+        Verdict.IDENTICAL: ("both versions train it bit for bit alike", _NOTHING),
+        Verdict.ROUNDING: ("the versions differ by rounding alone", _NOTHING),
+        Verdict.EQUIVALENT: ("what differs is shown to be too small to matter", _NOTHING),
+        Verdict.MISSING: ("it was not trained", "complete the run with --resume"),
+        Verdict.NEW: ("there is nothing to compare with", "compare two runs that both have it"),
+        Verdict.NOT_COMPARABLE: ("its two sides are not comparable", judgement.reason),
+        Verdict.CLAIM_VIOLATED: (
+            "a claim is held against theory, not against another version",
+            "the report says what was expected and what was measured",
+        ),
+    }.get(verdict)
+    if judgement.rung == "absent":
+        trouble = (judgement.reason, "a script would fail at the optimizer's name and show no more")
+    elif trouble is None and cell.dropout and verdict is not Verdict.CRASHED:
+        trouble = (
+            "dropout draws its random numbers in the framework, so that two versions differ in every "
+            "number, changed or not",
+            "reproduce the same cell without dropout, or show accuracies of many seeds",
+        )
+    if trouble is not None:
+        raise BenchError(
+            f"{judgement.item.id}: no script can show it: {trouble[0]}", hint=trouble[1]
+        )
+
+
+_NOTHING = "reproduce a cell that is 'changed', 'regressed' or 'crashed'"
+
+
+def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
+    """Names of the numbers that a script prints, by their place among ``[loss, logits, gradients of
+    trainable weights, trainable weights, other weights]``; of ``fit``, which shows no more,
+    ``[loss, trainable weights, other weights]``.
+
+    Loss and logits, then at most ``most``: first the tensor in which the difference begins, then
+    kernels of the first and the output layer with their gradients, what normalization adds, and the
+    middle and last hidden layer.
+    """
+    cell = judgement.item.cell
+    fit, normalized = cell.engine == "fit", cell.normalization != "none"
+    hidden = [f"layer {layer}" for layer in range(1, cell.depth + 1)]
+    kinds = ["kernel", "bias", *(["gamma", "beta"] if normalized else [])]
+    moving = ["moving mean", "moving variance"] if cell.normalization == "batch" else []
+    trainable = [f"{layer} {kind}" for layer in hidden for kind in kinds]
+    trainable += ["output layer kernel", "output layer bias"]
+    gradients = [] if fit else [f"{name} gradient" for name in trainable]
+    others = [f"{layer} {kind}" for layer in hidden for kind in moving]
+    start = ["loss"] if fit else ["loss", "logits"]
+    places = {name: place for place, name in enumerate([*start, *gradients, *trainable, *others])}
+    departure = judgement.envelope.departure if judgement.envelope else None
+    begins = departure.tensor.replace(",", "") if departure else ""
+    middle = [f"layer {(cell.depth + 1) // 2} kernel", f"layer {cell.depth} kernel"]
+    first = ["layer 1 kernel", "output layer kernel"]
+    rest = ["layer 1 gamma", *(f"layer 1 {kind}" for kind in moving), *middle]
+    rest += ["output layer bias", "layer 1 bias"]
+    wanted = [begins, *(f"{name}{kind}" for name in first for kind in (" gradient", "")), *rest]
+    wanted += [f"{name} gradient" for name in middle]
+    known = [name for name in dict.fromkeys(wanted) if name in places and name not in start]
+    return {place: name for name, place in places.items() if name in {*start, *known[:most]}}
+
+
+def _head(judgement: Judgement, versions: tuple[str, str], *, most: int, told: bool) -> list[str]:
+    """What was found, if it is to be ``told``, how to run the script and what to compare, in at most
+    ``most`` lines; none if these are too few."""
+    crashed = judgement.verdict is Verdict.CRASHED
+    found = "training fails in one of them" if crashed else "they train a network differently"
+    title = f"TensorFlow {versions[0]} and {versions[1]}: {found}."
+    # A reason may hold what a crashed process printed: its control characters stay out.
+    reason = " ".join("".join(c if c.isprintable() else " " for c in judgement.reason).split())
+    width = COLUMNS - 2
+    last = textwrap.wrap(_COMPARE, width)
+    left = most - 1 - len(last)
+    if left < told:
+        return []
+    kept = textwrap.wrap(reason, width, max_lines=left, placeholder=" ...") if told else []
+    return [f"# {line}" for line in [f"{title} There:" if kept else title, *kept, *last]]
+
+
+_COMPARE = (
+    "Run this file with `python` in both: each line is a step. Numbers (norms of tensors) of the two "
+    "that differ by more than both their roundings show a change, if they do under several SEEDs."
+)

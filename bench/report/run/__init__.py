@@ -1,0 +1,1 @@
+"""A run for people: report.md, the terminal's last lines."""

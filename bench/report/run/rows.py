@@ -1,0 +1,159 @@
+"""Row: what one cell's records say, averaged over seeds. Shared by all reports."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.cells.cell import AXES, Cell
+from bench.report.text import NOTHING, points, rate
+from bench.results.record import Record
+from bench.results.run import StoredRun
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of one run. Values are None where no replica has one."""
+
+    planned: int
+    """Replicas that the run set out to train, those of further seeds included."""
+    measured: int
+    diverged_steps: tuple[int, ...]
+    """First bad step of each diverged replica, sorted."""
+    crashes: tuple[str, ...]
+    """What each crash said."""
+    accuracies: Mapping[int, float]
+    """Share of test images by seed, of the trained replicas."""
+    signal_ratio: float | None
+    """Median over replicas, at initialization."""
+    kernel_ratio: float | None
+    dead_share: float | None
+    """Median over replicas, after training; at initialization for a replica that did not end."""
+    images_per_sec: float | None
+    """Median over replicas."""
+
+    @property
+    def trained(self) -> int:
+        return len(self.accuracies)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean over the trained replicas, a share."""
+        return statistics.fmean(self.accuracies.values()) if self.accuracies else None
+
+    @property
+    def accuracy_std(self) -> float | None:
+        """Sample standard deviation; None below two trained replicas."""
+        return spread(list(self.accuracies.values()))
+
+    @property
+    def failures(self) -> str:
+        """``diverged 3/3 at step 41, crashed 1/3``; empty if all replicas trained."""
+        parts = []
+        if self.diverged_steps:
+            first, last = self.diverged_steps[0], self.diverged_steps[-1]
+            where = f"step {first}" if first == last else f"steps {first}–{last}"
+            parts.append(f"diverged {len(self.diverged_steps)}/{self.planned} at {where}")
+        if self.crashes:
+            parts.append(f"crashed {len(self.crashes)}/{self.planned}")
+        if self.measured < self.planned:
+            parts.append(f"not measured {self.planned - self.measured}/{self.planned}")
+        return ", ".join(parts)
+
+    @property
+    def accuracy_text(self) -> str:
+        """Accuracy in percent, and what became of replicas without one."""
+        shown = points(self.accuracy, self.accuracy_std) if self.trained else ""
+        return "; ".join(filter(None, (shown, self.failures))) or NOTHING
+
+
+class Rows:
+    """The rows of a run by cell; each is worked out once, however many grids the cell stands in.
+
+    A cell that the run did not plan has a row without values.
+    """
+
+    def __init__(self, run: StoredRun) -> None:
+        self._run = run
+        self._planned = frozenset(item.cell for item in run.plan.items)
+        self._known: dict[Cell, Row] = {}
+
+    def __getitem__(self, cell: Cell) -> Row:
+        if cell not in self._known:
+            records = self._run.of(cell)
+            planned = self._run.plan.seeds if cell in self._planned else []
+            seeds = {*planned, *(record.seed for record in records)}
+            self._known[cell] = _row(records, len(seeds))
+        return self._known[cell]
+
+
+def _row(records: Sequence[Record], planned: int) -> Row:
+    return Row(
+        planned=planned,
+        measured=len(records),
+        diverged_steps=tuple(
+            sorted(record.diverged_step for record in records if record.diverged_step is not None)
+        ),
+        crashes=tuple(record.crash.message for record in records if record.crash is not None),
+        accuracies={
+            record.seed: record.test_accuracy
+            for record in records
+            if record.outcome == "trained" and record.test_accuracy is not None
+        },
+        signal_ratio=_median(records, _signal_ratio),
+        kernel_ratio=_median(records, _kernel_ratio),
+        dead_share=_median(records, _dead_share),
+        images_per_sec=_median(records, lambda record: record.images_per_sec),
+    )
+
+
+def throughput(rows: Iterable[Row]) -> str:
+    """One line: the median over cells, and the slowest and fastest cell; empty if none has one."""
+    speeds = [row.images_per_sec for row in rows if row.images_per_sec is not None]
+    if not speeds:
+        return ""
+    low, middle, high = min(speeds), statistics.median(speeds), max(speeds)
+    between = f", from {rate(low)} to {rate(high)}" if low < high else ""
+    return f"Throughput: {rate(middle)} images/s in the median over cells{between}."
+
+
+def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
+    """Axis -> value, for every axis on which all the cells agree."""
+    known = list(cells)
+    return {
+        axis: known[0].value(axis)
+        for axis in AXES
+        if known and len({cell.value(axis) for cell in known}) == 1
+    }
+
+
+def _signal_ratio(record: Record) -> float | None:
+    return record.start.signal_ratio if record.start is not None else None
+
+
+def _kernel_ratio(record: Record) -> float | None:
+    return record.start.kernel_ratio if record.start is not None else None
+
+
+def _dead_share(record: Record) -> float | None:
+    flow = record.end or record.start
+    return flow.dead_share if flow is not None else None
+
+
+def _values(records: Sequence[Record], get: Callable[[Record], float | None]) -> list[float]:
+    return [value for value in map(get, records) if value is not None]
+
+
+def _median(records: Sequence[Record], get: Callable[[Record], float | None]) -> float | None:
+    values = _values(records, get)
+    return statistics.median(values) if values else None
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None below two values, where it is not 0 but unknown."""
+    if len(values) < 2:
+        return None
+    mean = statistics.fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -1,0 +1,235 @@
+"""What trains differently after an upgrade, and in which metrics: the first sections of its report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from bench.report.text import NOTHING, code, count, more, plain, significant, table
+from bench.report.upgrade.patterns import Pattern, patterns, shared
+from bench.report.upgrade.words import (
+    CHANGED,
+    MOST_ORIGINS,
+    MOST_REASON,
+    MOST_ROWS,
+    PASSED,
+    examples,
+    folding,
+    named,
+    origin,
+    scripts,
+    sentences,
+    span,
+    times,
+)
+from bench.results.plan import Item
+from bench.verdict.judgement import Comparison, Judgement, Verdict
+from bench.verdict.ladder import counts
+from bench.verdict.metrics import BY_NAME
+from bench.verdict.upgrade import Upgrade
+
+
+def changed_groups(upgrade: Upgrade) -> list[tuple[Pattern, list[Judgement]]]:
+    """Cells that changed or regressed, in groups that axis values tell from cells that did not; those
+    that nothing tells apart are grouped by where their differences begin."""
+    by_item = {judgement.item: judgement for judgement in upgrade.judgements}
+    found = [j.item for j in upgrade.judgements if j.verdict in CHANGED]
+    others = [j.item for j in upgrade.judgements if j.verdict in PASSED]
+    open_ = [j.item for j in upgrade.judgements if j.verdict not in (*CHANGED, *PASSED)]
+    groups: list[tuple[Pattern, list[Judgement]]] = []
+    for pattern in patterns(found, others, open_):
+        judgements = [by_item[item] for item in pattern.items]
+        if pattern.pairs or pattern.everything:
+            groups.append((pattern, judgements))
+        else:
+            groups += [
+                (Pattern(tuple(j.item for j in part), (), len(part)), part)
+                for part in _by_origin(judgements)
+            ]
+    return groups
+
+
+def group_facts(judgements: Sequence[Judgement]) -> list[str]:
+    """Plain sentences on a group: verdicts, since when and by how much, where it begins."""
+    tests = [j.envelope for j in judgements if j.envelope is not None and not j.envelope.inside]
+    said = [", ".join(f"{n} {verdict.value}" for verdict, n in counts(judgements).items())]
+    steps = [test.first_step for test in tests if test.first_step is not None]
+    if steps:
+        ratios = [test.ratio for test in tests if test.first_step is not None]
+        said.append(
+            f"losses leave the rounding envelope at step {span(steps)}, "
+            f"up to {times(max(ratios))} as far from OLD's as rounding explains"
+        )
+    begins = Counter(origin(test) for test in tests if test.departure is not None)
+    if begins:
+        told = [
+            where if len(begins) == 1 else f"{where} ({count(n, 'cell')})"
+            for where, n in begins.most_common(MOST_ORIGINS)
+        ]
+        rest = sum(begins.values()) - sum(n for _, n in begins.most_common(MOST_ORIGINS))
+        told += [f"elsewhere ({count(rest, 'cell')})"] if rest else []
+        said.append(f"begins in {'; '.join(told)}")
+    metrics = Counter(
+        _title(c.metric) for j in judgements for c in j.comparisons if c.verdict in CHANGED
+    )
+    if metrics:
+        said.append(
+            "metrics that changed: "
+            + ", ".join(f"{title} ({count(n, 'cell')})" for title, n in metrics.most_common())
+        )
+    if not steps and not begins and not metrics:
+        said.append(judgements[0].reason)
+    return said
+
+
+def leading_metric(judgement: Judgement) -> str:
+    """Title of the first metric that changed; empty if none did."""
+    return next((_title(c.metric) for c in judgement.comparisons if c.verdict in CHANGED), "")
+
+
+def semantic_section(
+    upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, str]
+) -> list[str]:
+    """Cells that train to something else, in groups; none if there is none."""
+    groups = changed_groups(upgrade)
+    if not groups:
+        return []
+    others = [j.item for j in upgrade.judgements if j.verdict in PASSED]
+    changed = sum(len(found) for _, found in groups)
+    rest = len(upgrade.judgements) - changed - len(others)
+    parts = [
+        "## What trains differently",
+        f"Trained to something that rounding and luck do not explain: {count(changed, 'cell')}. To "
+        f"what they explain: {len(others)}. Crashed, or nothing was concluded: {rest}. Steps are "
+        "counted from 0; a size is relative to that of the tensor.",
+    ]
+    shown = groups[:MOST_ROWS] if brief else groups
+    for pattern, judgements in shown:
+        lines = [f"**{pattern.words(code)}**.", *sentences(group_facts(judgements))]
+        common = shared([j.item for j in judgements], others) if not pattern.pairs else ()
+        if common and others and len(judgements) > 1:
+            axis, value = common[0]
+            lines.append(f"They share {code(f'{axis}:{value}')}, which other cells have too.")
+        lines += scripts(judgements, reproducers)
+        parts.append(" ".join(lines))
+        if not brief:
+            parts += folding(_HEADERS, [_row(j) for j in judgements], "llrrll")
+        else:
+            parts.append(examples([j.item for j in judgements]))
+    if len(groups) > len(shown):
+        hidden = sum(len(found) for _, found in groups[len(shown) :])
+        parts.append(f"And {more(hidden, 'cell')} in {count(len(groups) - len(shown), 'group')}.")
+    return parts
+
+
+#: How the names of metrics of gradient flow begin.
+_OF_GRADIENTS = ("signal_", "kernel_", "dead_")
+
+
+def metric_sections(upgrade: Upgrade, *, brief: bool) -> list[list[str]]:
+    """What changed in accuracy and learning, then in gradient flow; none if no metric did."""
+    sections = []
+    for title, learning in (("Accuracy and learning", True), ("Gradient flow", False)):
+        found = [
+            (judgement, comparison)
+            for judgement in upgrade.judgements
+            for comparison in judgement.comparisons
+            if comparison.verdict in (*CHANGED, Verdict.IMPROVED)
+            and comparison.metric.startswith(_OF_GRADIENTS) is not learning
+        ]
+        if found:
+            sections.append([f"## {title}", *_metrics(upgrade, found, brief=brief)])
+    return sections
+
+
+_HEADERS = (
+    "cell",
+    "verdict",
+    "outside from step",
+    "difference, over what rounding explains",
+    "begins in",
+    "metrics, or reason",
+)
+
+
+def _row(judgement: Judgement) -> list[str]:
+    test = judgement.envelope
+    start = [code(named(judgement.item)), judgement.verdict.value]
+    if test is None or test.inside:
+        return [*start, NOTHING, NOTHING, NOTHING, plain(judgement.reason, MOST_REASON)]
+    departure = test.departure
+    begins = NOTHING
+    if departure is not None:
+        size = "∞" if departure.distance is None else significant(departure.distance, 2)
+        allowed = significant(departure.allowed, 2)
+        begins = f"{plain(origin(test))}: {size}, rounding explains {allowed}"
+    metrics = [c.reason for c in judgement.comparisons if c.verdict in CHANGED]
+    outside = NOTHING if test.first_step is None else str(test.first_step)
+    reason = plain("; ".join(metrics), MOST_REASON) or NOTHING
+    return [*start, outside, times(test.ratio), begins, reason]
+
+
+def _by_origin(judgements: Sequence[Judgement]) -> list[list[Judgement]]:
+    """Together what begins in the same tensor at the same step, the largest group first."""
+    groups: dict[str, list[Judgement]] = {}
+    for judgement in judgements:
+        test = judgement.envelope
+        key = origin(test) if test is not None and not test.inside else judgement.rung
+        groups.setdefault(key, []).append(judgement)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _metrics(
+    upgrade: Upgrade, found: Sequence[tuple[Judgement, Comparison]], *, brief: bool
+) -> list[str]:
+    lines = []
+    for name, verdict in dict.fromkeys((c.metric, c.verdict) for _, c in found):
+        items = [j.item for j, c in found if (c.metric, c.verdict) == (name, verdict)]
+        groups = patterns(items, *_compared(upgrade, name, items))
+        told = "; ".join(group.words(code) for group in groups)
+        lines.append(f"- {_title(name)} {verdict.value}: {told}.")
+    rows = [
+        [
+            code(named(judgement.item)),
+            _title(comparison.metric),
+            significant(comparison.baseline_mean, 4),
+            significant(comparison.mean, 4),
+            _change(comparison),
+            significant(comparison.adjusted_p, 2),
+            comparison.verdict.value,
+        ]
+        for judgement, comparison in found
+    ]
+    headers = ("cell", "metric", "OLD, mean", "NEW, mean", "change", "p (Holm)", "verdict")
+    if brief:
+        hidden = len(rows) - MOST_ROWS
+        rest = [f"And {more(hidden, 'row')}."] if hidden > 0 else []
+        return ["\n".join(lines), table(headers, rows[:MOST_ROWS], "llrrrrl"), *rest]
+    return ["\n".join(lines), *folding(headers, rows, "llrrrrl")]
+
+
+def _compared(
+    upgrade: Upgrade, metric: str, items: Sequence[Item]
+) -> tuple[list[Item], list[Item]]:
+    """Of the other cells: those whose metric is shown not to have changed, and the undecided ones."""
+    chosen, others, open_ = set(items), [], []
+    for judgement in upgrade.judgements:
+        if judgement.item in chosen:
+            continue
+        verdicts = {c.verdict for c in judgement.comparisons if c.metric == metric}
+        if judgement.verdict is Verdict.IDENTICAL or verdicts & {Verdict.EQUIVALENT}:
+            others.append(judgement.item)
+        else:
+            open_.append(judgement.item)
+    return others, open_
+
+
+def _title(metric: str) -> str:
+    return BY_NAME[metric].title if metric in BY_NAME else metric
+
+
+def _change(comparison: Comparison) -> str:
+    metric = BY_NAME.get(comparison.metric)
+    if comparison.change is None:
+        return NOTHING
+    return metric.describe_change(comparison.change) if metric else significant(comparison.change)

@@ -1,0 +1,222 @@
+"""The two sides of an upgrade next to each other, and what a reader should do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from packaging.utils import canonicalize_name
+
+from bench.report.text import NOTHING, code, count, folded, more, plain, table
+from bench.report.upgrade.words import MOST_ROWS, named
+from bench.results.plan import Item
+from bench.results.timings import SIDES, Side
+from bench.verdict.judgement import Verdict
+from bench.verdict.upgrade import Answer, Upgrade, Wrong
+
+#: Distributions that a pin names, where the sides differ in them: what users ask for by name.
+_PINNED = frozenset(
+    (
+        *(
+            "tensorflow",
+            "tensorflow-cpu",
+            "tensorflow-cpu-aws",
+            "tensorflow-gpu",
+            "tensorflow-intel",
+        ),
+        *("tensorflow-macos", "tensorflow-rocm", "tf-nightly", "tf-nightly-cpu"),
+        *("keras", "keras-nightly", "tf-keras"),
+    )
+)
+
+#: Scripts that are named.
+MOST_SCRIPTS = 5
+
+
+def title(upgrade: Upgrade) -> str:
+    """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``; not escaped."""
+    old, new = (upgrade.measured.sides[side].label for side in SIDES)
+    return f"{old} -> {new}"
+
+
+def locked(upgrade: Upgrade, side: Side) -> dict[str, str]:
+    """Versions by distribution, as the side's lock has them."""
+    lines = (line.strip() for line in upgrade.measured.sides[side].lock.splitlines())
+    pairs = (line.partition("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {canonicalize_name(name.strip()): version.strip() for name, _, version in pairs}
+
+
+def different(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """Name -> both values, where they differ; None where a side has none."""
+    return {
+        name: (old.get(name), new.get(name))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    }
+
+
+def pin(upgrade: Upgrade) -> list[str]:
+    """Requirements that keep OLD's TensorFlow and Keras; if these are the same on both sides, all in
+    which the locks differ. Empty if they do not."""
+    changed = different(locked(upgrade, "old"), locked(upgrade, "new"))
+    kept = {name: old for name, (old, _) in changed.items() if old is not None}
+    leading = [name for name in kept if name in _PINNED]
+    return [f"{name}=={kept[name]}" for name in leading or kept]
+
+
+def sides_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+    """What differs between the sides; what is the same is counted."""
+    measured = upgrade.measured
+    facts = [_facts(upgrade, side) for side in SIDES]
+    rows = [
+        [plain(name), *(NOTHING if value is None else plain(value) for value in values)]
+        for name, values in _ordered(*facts)
+        if name == "asked for" or values[0] != values[1]
+    ]
+    parts = ["## The two sides", table(("", "OLD", "NEW"), rows, "lll")]
+    locks = [locked(upgrade, side) for side in SIDES]
+    changed = different(*locks)
+    listed = [
+        [code(name), *(NOTHING if value is None else plain(value) for value in values)]
+        for name, values in changed.items()
+    ]
+    same = len({*locks[0], *locks[1]}) - len(changed)
+    if not any(locks):
+        parts.append("No lock is known of either side.")
+    elif not changed:
+        parts.append(f"All {count(same, 'package')} are the same on both sides.")
+    else:
+        shown = listed[:MOST_ROWS] if brief else listed
+        rest = len(listed) - len(shown)
+        parts.append(table(("package", "OLD", "NEW"), shown, "lll"))
+        note = f"And {more(rest, 'package')} that differ. " if rest else ""
+        parts.append(f"{note}{count(same, 'package')} the same on both sides.")
+    if not brief:
+        parts += [
+            folded(f"Lock of {side.upper()}", _verbatim(measured.sides[side].lock))
+            for side in SIDES
+            if measured.sides[side].lock.strip()
+        ]
+    return parts
+
+
+def left_out_section(upgrade: Upgrade) -> list[str]:
+    """Parts that were not measured because the user said so; none if nothing was."""
+    left = upgrade.measured.left_out
+    return ["## Left out", "\n".join(f"- {plain(part)}" for part in left)] if left else []
+
+
+def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
+    """What a reader should do: pin, report, accept, or measure more."""
+    if upgrade.answer is Answer.SAFE:
+        lines = [f"Accept: take {_asked(upgrade, 'new')} into use."]
+        if upgrade.measured.left_out:
+            lines = ["Measure what was left out before you take NEW into use."]
+    elif upgrade.answer is Answer.UNDECIDED:
+        lines = _open_lines(upgrade)
+        lines += _stay(upgrade, "Until then")
+    else:
+        lines = _stay(upgrade, "Until the cause is known")
+        lines += _report(upgrade, reproducers)
+        lines.append(
+            "Accept, if what changed is meant to change (release notes tell) and does not concern your "
+            f"models: take {_asked(upgrade, 'new')} into use, and accept its results as the new "
+            "baseline."
+        )
+    return ["## What to do next", "\n".join(f"- {line}" for line in lines)]
+
+
+def _open_lines(upgrade: Upgrade) -> list[str]:
+    """Measure again what is open, and that alone."""
+    noisy = any(each.verdict == "undecided" for each in upgrade.speeds.values())
+    lines = []
+    if upgrade.incomplete:
+        lines.append("Measure what is missing; its reasons name the cause.")
+    elif not noisy or any(j.verdict is Verdict.INCONCLUSIVE for j in upgrade.judgements):
+        lines.append("Measure again what is open: the same command, with more seeds.")
+    if noisy:
+        alone = code("--skip cells --skip checks --skip saving")
+        lines.append(
+            f"Time again on an idle machine: the same command, with {alone}. If speed does not matter "
+            f"to you, leave it out: {code('--skip speed')}."
+        )
+    return lines
+
+
+def _stay(upgrade: Upgrade, when: str) -> list[str]:
+    requirements = pin(upgrade)
+    if requirements:
+        return [f"Pin: {when[0].lower()}{when[1:]}, keep OLD: {code(' '.join(requirements))}."]
+    sides = upgrade.measured.sides
+    changed = different(sides["old"].variables, sides["new"].variables)
+    if changed:
+        kept = [name if old is None else f"{name}={old}" for name, (old, _) in changed.items()]
+        unset = [name for name, (old, _) in changed.items() if old is None]
+        told = f"keep OLD's variables: {code(' '.join(kept))}"
+        return [f"{when}, {told}{' (unset where no value is named)' if unset else ''}."]
+    return [f"{when}, stay with {_asked(upgrade, 'old')}."]
+
+
+def _report(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
+    """Upstream: with scripts where there are some."""
+    failing = {judgement.item for judgement in upgrade.failing}
+    scripts = [(item, path) for item, path in reproducers.items() if item in failing]
+    checks = [c.check.id for c in upgrade.checks if c.wrong is Wrong.NEW]
+    lines = []
+    if scripts:
+        told = "; ".join(f"{code(path)} for {code(named(i))}" for i, path in scripts[:MOST_SCRIPTS])
+        rest = len(scripts) - MOST_SCRIPTS
+        others = f"; and {more(rest, 'script')}" if rest > 0 else ""
+        lines.append(
+            f"Report upstream, with a script to be run in both environments: {told}{others}."
+        )
+    elif failing:
+        where = f"bench reproduce {upgrade.measured.path} CELL"
+        lines.append(f"Report upstream: {code(where)} writes a script that shows the difference.")
+    if checks:
+        others = f" and {more(len(checks) - 1, 'check')}" if len(checks) > 1 else ""
+        lines.append(
+            f"Report upstream: arithmetic newly out of bounds, {code(checks[0])}{others}; each needs "
+            "no training to be seen."
+        )
+    if any(judgement.verdict is Verdict.CRASHED for judgement in upgrade.failing):
+        lines.append("A crash is worth a report of its own, with the last lines of the process.")
+    return lines
+
+
+def _asked(upgrade: Upgrade, side: Side) -> str:
+    facts = upgrade.measured.sides[side]
+    set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
+    return plain(f"{facts.label}{set_}")
+
+
+def _facts(upgrade: Upgrade, side: Side) -> dict[str, str]:
+    facts = upgrade.measured.sides[side]
+    run = upgrade.measured.old if side == "old" else upgrade.measured.new
+    environment = run.environment
+    return {
+        "asked for": facts.label,
+        "interpreter": facts.python,
+        **({"resolved": facts.resolved} if facts.resolved else {}),
+        **{f"variable {name}": value for name, value in sorted(facts.variables.items())},
+        "environment class": environment.environment_class,
+        **environment.software,
+        **{f"machine: {name}": value for name, value in environment.machine.items()},
+        "images": environment.data.get("fingerprint", ""),
+    }
+
+
+def _ordered(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> list[tuple[str, tuple[str | None, str | None]]]:
+    return [(name, (old.get(name), new.get(name))) for name in dict.fromkeys([*old, *new])]
+
+
+def _verbatim(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.strip().splitlines())
+
+
+def said(because: Sequence[str]) -> str:
+    """What an answer rests on, in one sentence."""
+    return "; ".join(because) if because else "nothing was measured"

@@ -1,0 +1,1 @@
+"""Tasks and outcomes: what is measured, read and written."""

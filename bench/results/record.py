@@ -1,0 +1,203 @@
+"""Record: what one replica measured, or how it failed. One JSON line; validated on reading.
+
+A number that is not finite is written as ``null``: JSON has no other word for it. Its place tells
+which layer overflowed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from bench.cells.cell import Cell
+from bench.results.histogram import Histogram
+from bench.results.jsonl import Lines
+
+SCHEMA = 3
+
+#: Schemas that this version reads: 1 had no ``tensors`` and no ``recipe``; 2 kept the losses of 200
+#: steps, and neither ``states`` nor ``ends``.
+READABLE = (1, 2, 3)
+
+Outcome = Literal["trained", "diverged", "crashed", "absent"]
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Gradient flow at one moment. Lists have one entry per hidden layer, first layer first.
+
+    All but ``dead_units`` are taken on the replica's first training batch in training mode.
+    """
+
+    signal: list[float | None]
+    """Mean square of dC/dz, C one example's loss, z the input of the activation: g_l = E[(dC/dz_l)^2]
+    (Schoenholz et al. 2017, eq. 14)."""
+    kernel_gradient: list[float | None]
+    """Variance over the kernel's entries of the batch-mean gradient."""
+    bias_gradient: list[float | None]
+    """Variance over the bias' entries of the batch-mean gradient."""
+    activation_mean: list[float | None]
+    activation_variance: list[float | None]
+    dead_units: list[float | None]
+    """Share of units (channels of a convolution) whose activation is 0 for every test image."""
+    gradient_norm: float | None
+    """Global l2 norm over all trainable variables, before clipping."""
+    clipped_norm: float | None
+    """The same as the optimizer applies it, after clipping."""
+    clipped_peak: float | None
+    """Largest absolute entry of any variable's gradient after clipping."""
+    clipped_variable_norm: float | None
+    """Largest l2 norm of one variable's gradient after clipping."""
+    clip_error: float | None
+    """Largest |clipped - unclipped| over all entries, relative to the largest unclipped entry."""
+    kernel_gradient_peak: float | None
+    """Largest absolute entry of any layer's kernel gradient, the output layer's included; exactly 0
+    if all is dead."""
+
+    @property
+    def signal_ratio(self) -> float | None:
+        """First over last hidden layer's signal; None without a hidden layer or a finite ratio."""
+        return _ratio(self.signal)
+
+    @property
+    def kernel_ratio(self) -> float | None:
+        """First over last hidden layer's kernel gradient variance."""
+        return _ratio(self.kernel_gradient)
+
+    @property
+    def signal_ratio_per_layer(self) -> float | None:
+        """Geometric mean per layer of :attr:`signal_ratio`; None below two hidden layers."""
+        return _per_layer(self.signal_ratio, len(self.signal))
+
+    @property
+    def kernel_ratio_per_layer(self) -> float | None:
+        """Geometric mean per layer of :attr:`kernel_ratio`; None below two hidden layers."""
+        return _per_layer(self.kernel_ratio, len(self.kernel_gradient))
+
+    @property
+    def dead_share(self) -> float | None:
+        """Mean over hidden layers of :attr:`dead_units`; None without a hidden layer."""
+        finite = [share for share in self.dead_units if share is not None]
+        return sum(finite) / len(finite) if finite else None
+
+
+#: Numbers that stand for a tensor in :class:`Tensors`.
+VALUES = 3
+
+
+class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fingerprints of a replica's tensors before some steps: enough to say which of them departed, and
+    by how much, when only one side can be run again. :mod:`bench.measure.tensors` takes them."""
+
+    names: list[str]
+    """In the order of the computation: variables, as the last step left them, then the forward and
+    the backward pass."""
+    steps: list[int]
+    hashes: bytes
+    """Little-endian uint32 (steps, names): of all bits of a tensor; base64 in JSON."""
+    values: bytes
+    """Little-endian float32 (steps, names, VALUES): root mean square of the entries, then their
+    sums with random signs, over the square root of their number; base64 in JSON."""
+
+    def __post_init__(self) -> None:
+        count = len(self.names) * len(self.steps)
+        if len(self.hashes) != 4 * count or len(self.values) != 4 * VALUES * count:
+            raise ValueError(f"fingerprints of {count} tensors have another size")
+
+
+class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a replica's worker ended it."""
+
+    reason: Literal["exception", "signal", "exit", "timeout", "memory", "not attempted"]
+    message: str
+    """One line: ``killed by SIGABRT``, ``no answer for 300 s``, ``ValueError: ...``."""
+    output: str = ""
+    """The last lines that the worker printed."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One replica: a cell trained under one seed."""
+
+    schema: int = SCHEMA
+    cell: Cell
+    seed: int
+    outcome: Outcome
+    data: str = ""
+    """Fingerprint of the images."""
+    environment: str = ""
+    """Environment class that the digest belongs to."""
+    test_accuracy: float | None = None
+    """Share of test images. None unless trained."""
+    test_loss: float | None = None
+    diverged_step: int | None = None
+    """First step, counted from 0, whose loss is NaN or infinite."""
+    digest: str = ""
+    """Equal digests mean that nothing computed differs: step-0 gradients, losses, variables at the end,
+    test accuracy and loss. Empty if crashed."""
+    trajectory: bytes = b""
+    """Loss of the first steps, little-endian float32; base64 in JSON."""
+    states: bytes = b""
+    """Little-endian uint32: a hash of all variables before each of
+    :func:`bench.measure.trajectory.marks`; base64 in JSON."""
+    tensors: Tensors | None = None
+    ends: Tensors | None = None
+    """Fingerprints before the first step and after the last one: of all variables, and of the logits of
+    all test images in inference mode."""
+    recipe: int = 1
+    """:data:`bench.cells.cell.RECIPE` of the code that trained it."""
+    start: Flow | None = None
+    end: Flow | None = None
+    images_per_sec: float | None = None
+    """Of the training loop alone: no tracing, compilation or evaluation."""
+    training_sec: float = 0.0
+    total_sec: float = 0.0
+    """From the request to the record, tracing and measuring included."""
+    worker: str = ""
+    crash: Crash | None = None
+    absent: str = ""
+    """Why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
+    histograms: Sequence[Histogram] | msgspec.UnsetType = msgspec.UNSET
+    """Of each variable and its gradient, on the way to TensorBoard: no stored record has them."""
+
+    def __post_init__(self) -> None:
+        if self.schema not in READABLE:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        if (self.outcome == "crashed") != (self.crash is not None):
+            raise ValueError("outcome 'crashed' and a crash go together")
+        if (self.outcome == "absent") != bool(self.absent):
+            raise ValueError("outcome 'absent' and a reason go together")
+        if (self.outcome == "diverged") != (self.diverged_step is not None):
+            raise ValueError("outcome 'diverged' and a diverged_step go together")
+        if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):
+            raise ValueError("a trained replica has a test accuracy and a digest")
+
+    @property
+    def key(self) -> tuple[Cell, int]:
+        """What makes a replica: no run has two records with one key."""
+        return self.cell, self.seed
+
+
+RECORD_LINES = Lines(Record, f"record of schema {SCHEMA}")
+
+
+def finite(value: float) -> float | None:
+    """``value`` as records hold it: None stands for NaN and infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def finite_list(values: Iterable[float]) -> list[float | None]:
+    """:func:`finite` for each value."""
+    return [finite(value) for value in values]
+
+
+def _ratio(values: Sequence[float | None]) -> float | None:
+    if not values or values[0] is None or not values[-1]:
+        return None
+    return finite(values[0] / values[-1])
+
+
+def _per_layer(ratio: float | None, layers: int) -> float | None:
+    return ratio ** (1 / (layers - 1)) if ratio is not None and layers > 1 else None

@@ -1,0 +1,82 @@
+"""Saved models: in what formats one TensorFlow writes them, and what another makes of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from bench.cells.cell import Cell
+from bench.results.check import Deviation
+
+#: Networks that are saved. All have batch normalization, whose moving statistics are easily left
+#: behind; the MLP has dropout as well, which must be off at inference.
+MODELS: Mapping[str, Cell] = {
+    "mlp": Cell(depth=2, width=64, normalization="batch", dropout=0.5, steps=20),
+    "cnn": Cell(architecture="cnn", filters=4, normalization="batch", batch=50, steps=20),
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to save a model, with the way back.
+
+    Args:
+        title: what it is, for people.
+        file: name of the file or folder in that of the model.
+    """
+
+    title: str
+    file: str
+
+
+FORMATS: Mapping[str, Format] = {
+    "legacy_weights": Format("weights, .h5", "legacy.h5"),
+    "weights": Format("weights, .weights.h5", "model.weights.h5"),
+    "h5": Format("model, .h5", "model.h5"),
+    "keras": Format("model, .keras", "model.keras"),
+    "export": Format("SavedModel by Model.export", "export"),
+    "saved_model": Format("SavedModel by tf.saved_model.save", "saved_model"),
+    "keras_saved_model": Format("SavedModel by Model.save, read by load_model", "folder"),
+}
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of saving a model in one format."""
+
+    model: str
+    """One of :data:`MODELS`."""
+    format: str
+    """One of :data:`FORMATS`."""
+    absent: str = ""
+    """Why this version has no such format to write; then nothing was tried."""
+    error: str = ""
+    """First line of what was raised, or how the process ended; empty if the file was written."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one version computes with a file that another, or the same one, wrote."""
+
+    model: str
+    format: str
+    error: str = ""
+    """As in :class:`Written`; then nothing was computed."""
+    same_bits: bool = False
+    """Whether the outputs have the bits of those before saving."""
+    digest: str = ""
+    """Of the outputs."""
+    difference: float | None = None
+    """Largest |output - output before saving|, over the largest |output before saving|; None where that
+    is not finite."""
+    deviation: Deviation | None = None
+    """Of the outputs from a float64 forward pass with the saved weights, in units of its bound."""
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """One model in one format: as OLD wrote it, as OLD reads it again, as NEW reads it. The last two
+    are None where nothing was written."""
+
+    written: Written
+    by_old: Loaded | None = None
+    by_new: Loaded | None = None

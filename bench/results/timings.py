@@ -1,0 +1,44 @@
+"""Times of bursts on both sides of an upgrade, as data. Taken by :mod:`bench.execution.interleave`,
+judged by :mod:`bench.verdict.speed`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+import msgspec
+
+from bench.cells.cell import Cell
+from bench.results.record import Crash
+
+Side = Literal["old", "new"]
+Work = Literal["training", "inference"]
+SIDES: tuple[Side, ...] = get_args(Side)
+
+
+class Workload(NamedTuple):
+    """What is timed: a cell on its engine."""
+
+    cell: Cell
+    work: Work
+
+    @property
+    def title(self) -> str:
+        """For people: ``training, MLP of depth 3, fit``."""
+        network = "CNN" if self.cell.architecture == "cnn" else f"MLP of depth {self.cell.depth}"
+        return f"{self.work}, {network}, {self.cell.engine}"
+
+
+#: One round of a workload: seconds of each burst, shape (blocks, processes, 2).
+Round = Sequence[Sequence[Sequence[float]]]
+
+
+class Timings(msgspec.Struct, kw_only=True):
+    """What became of one workload."""
+
+    workload: Workload
+    steps: int = 0
+    """Of each burst, the same on both sides and in all rounds; 0: none was measured."""
+    rounds: list[Round] = []
+    crashes: dict[Side, Crash] = {}
+    """Of the sides whose process died, hung or failed; the workload is then given up."""

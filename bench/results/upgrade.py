@@ -1,0 +1,130 @@
+"""The folder of an upgrade: what lies in it, who may write to it, and reading it back.
+
+results/<run>/upgrade.json        the sides, and what was left out
+results/<run>/{old,new}/          a run of each side
+results/<run>/{speed,saving}.json times of bursts, and what became of saved models
+results/<run>/report.md, .html    and upgrade-report.json, for programs
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import filelock
+import msgspec
+
+from bench.errors import BenchError
+from bench.results.files import pretty, read_json, write_atomically
+from bench.results.find import UPGRADE
+from bench.results.run import StoredRun, read_run
+from bench.results.saved_models import Exchange
+from bench.results.timings import Side, Timings
+from bench.results.writer import claim
+
+SCHEMA = 1
+SPEED = "speed.json"
+SAVING = "saving.json"
+
+
+class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one side is."""
+
+    label: str
+    """As it was asked for."""
+    python: str
+    """The interpreter's path."""
+    lock: str
+    """All that is installed: sorted lines ``name==version``."""
+    variables: dict[str, str] = {}
+    """Environment variables that were asked for."""
+    resolved: str = ""
+    """When its requirements were resolved, as ISO 8601 in UTC; empty for an existing interpreter."""
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was measured of an upgrade."""
+
+    path: Path
+    """Its folder; the sides' runs lie below it."""
+    sides: dict[Side, SideFacts]
+    old: StoredRun
+    new: StoredRun
+    timings: Sequence[Timings] = ()
+    exchanges: Sequence[Exchange] = ()
+    left_out: Sequence[str] = ()
+    """Parts that the user left out, in words."""
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``upgrade.json``."""
+
+    schema: int = SCHEMA
+    tier: str
+    sides: dict[Side, SideFacts]
+    runs: dict[Side, str]
+    """Folders of the sides' runs, relative to this file's."""
+    left_out: list[str] = []
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator[None]:
+    """An upgrade's folder, held while it is written to.
+
+    Raises:
+        BenchError: it is in use, or holds another upgrade, or this one and ``resume`` is not given.
+    """
+    path = folder / UPGRADE
+    lock: filelock.BaseFileLock = claim(folder, resume=resume)
+    try:
+        if path.exists():
+            if not resume:
+                raise BenchError(
+                    f"{folder}: already holds an upgrade",
+                    hint="continue it with --resume, or choose another --run NAME",
+                )
+            before = read_json(path, Description)
+            if before != description:
+                raise BenchError(
+                    f"{path}: --resume continues an upgrade of the same sides and options only",
+                    hint="repeat what it was started with, or choose another --run NAME",
+                )
+        write_atomically(path, pretty(description))
+        yield
+    finally:
+        lock.release()
+
+
+def read_upgrade(folder: Path) -> Measured:
+    """All that was measured of an upgrade.
+
+    Raises:
+        BenchError: one of its files is absent, damaged or of another schema.
+    """
+    description = read_json(folder / UPGRADE, Description)
+    return Measured(
+        path=folder,
+        sides=description.sides,
+        old=read_run(folder / description.runs["old"]),
+        new=read_run(folder / description.runs["new"]),
+        timings=_read_list(folder / SPEED, Timings),
+        exchanges=_read_list(folder / SAVING, Exchange),
+        left_out=description.left_out,
+    )
+
+
+T = TypeVar("T")
+
+
+def _read_list(path: Path, kind: type[T]) -> list[T]:
+    """What a file holds; nothing if that part was left out or not reached."""
+    if not path.exists():
+        return []
+    found: Any = read_json(path, list[kind])  # type: ignore[valid-type]
+    return list(found)

@@ -1,0 +1,234 @@
+"""The one process that writes to a run's folder, and the lock that it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import filelock
+import msgspec
+
+from bench.cells.cell import Cell
+from bench.errors import BenchError
+from bench.results.check import Check, CheckResult
+from bench.results.copy_result import Copy, CopyResult
+from bench.results.environment import Environment
+from bench.results.files import make_folder, pretty, read_json, write_atomically
+from bench.results.jsonl import Appender, cannot_write, cut_torn_line
+from bench.results.plan import Plan
+from bench.results.record import Record
+from bench.results.run import ENVIRONMENT, PLAN, StoredRun
+from bench.results.tasks import KINDS, Outcome, read_outcomes
+from bench.results.trial import Trial, TrialResult
+
+
+def new_run_name(tier: str, now: datetime.datetime | None = None) -> str:
+    """``20261121-031502-quick``: sorts by time."""
+    now = now or datetime.datetime.now(datetime.timezone.utc)
+    return f"{now:%Y%m%d-%H%M%S}-{tier}"
+
+
+def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
+    """Makes a run's folder and takes its lock, which the caller releases.
+
+    Raises:
+        BenchError: another process writes there, the place cannot be written to, or it already holds
+            a run that is not to be resumed.
+    """
+    make_folder(path)
+    lock = filelock.FileLock(str(path / ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise BenchError(
+            f"{path}: another process is writing to this run",
+            hint="wait for it, or start a run of your own with another --run NAME",
+        ) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if not resume and (path / PLAN).exists():
+        lock.release()
+        raise BenchError(
+            f"{path}: already holds a run",
+            hint="continue it with --resume, or choose another --run NAME",
+        )
+    return lock
+
+
+class RunWriter:
+    """The one process that writes to a run's folder; a context manager that holds its lock.
+
+    Args:
+        path: ``results/<run>``; made if absent.
+        plan: what will be measured.
+        resume: continue what is there: records are kept, a torn last line is cut off, and the plan
+            must be the same but for ``decide``, which stays what it was unless it is given.
+        lock: what :func:`claim` gave, if the folder is already claimed.
+
+    Raises:
+        BenchError: another process writes there, the place cannot be written to, it already holds a
+            run (without ``resume``) or another plan (with it).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        plan: Plan,
+        *,
+        resume: bool = False,
+        lock: filelock.BaseFileLock | None = None,
+    ) -> None:
+        self.path = path
+        self.plan = plan
+        self.records: dict[tuple[Cell, int], Record] = {}
+        self.checks: dict[Check, CheckResult] = {}
+        self.copies: dict[Copy, CopyResult] = {}
+        self.trials: dict[Trial, TrialResult] = {}
+        self._resume = resume
+        self._earlier: Mapping[str, Any] = {}
+        self._lock = lock
+
+    def __enter__(self) -> RunWriter:
+        if self._lock is None:
+            self._lock = claim(self.path, resume=self._resume)
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _open(self) -> None:
+        plan = self.path / PLAN
+        if self._resume:
+            before = read_json(plan, Plan)
+            if msgspec.structs.replace(before, decide=self.plan.decide) != self.plan:
+                raise BenchError(
+                    f"{plan}: --resume continues a run with the same cells, seeds and device only",
+                    hint=f"repeat the options that it was started with{self._command()}, or start a "
+                    "new run",
+                )
+            for kind in KINDS.values():
+                cut_torn_line(self.path / kind.file)
+            self.plan = self.plan if self.plan.decide else before
+        if not self._resume or self.plan != before:
+            write_atomically(plan, pretty(self.plan))
+        self._files = {kind: Appender(self.path / KINDS[kind].file) for kind in KINDS}
+        if self._resume:
+            self.records = read_outcomes(self.path, Record)
+            self.checks = read_outcomes(self.path, CheckResult)
+            self.copies = read_outcomes(self.path, CopyResult)
+            self.trials = read_outcomes(self.path, TrialResult)
+
+    def _command(self) -> str:
+        """What the run was started with, in brackets, if it is known."""
+        with contextlib.suppress(BenchError):
+            return f" ({read_json(self.path / ENVIRONMENT, Environment).run['command']})"
+        return ""
+
+    def missing(self) -> list[tuple[Cell, int]]:
+        """The replicas of the plan that have no record yet."""
+        return [key for key in self.plan.replicas() if key not in self.records]
+
+    def missing_checks(self) -> list[Check]:
+        """The checks of the plan that have no result yet."""
+        return [check for check in self.plan.checks if check not in self.checks]
+
+    def missing_trials(self) -> list[Trial]:
+        """The trials of the plan that have no result yet."""
+        return [trial for trial in self.plan.trials if trial not in self.trials]
+
+    def append(self, outcome: Outcome) -> None:
+        """Adds an outcome as one line in one write; a record without its histograms.
+
+        Raises:
+            BenchError: the disk is full; what a failed write left behind is cut off again.
+        """
+        if isinstance(outcome, Record):
+            outcome = msgspec.structs.replace(outcome, histograms=msgspec.UNSET)
+        self._files[type(outcome)].append(KINDS[type(outcome)].lines.encode(outcome))
+        if isinstance(outcome, Record):
+            self.records[outcome.key] = outcome
+        elif isinstance(outcome, CheckResult):
+            self.checks[outcome.key] = outcome
+        elif isinstance(outcome, CopyResult):
+            self.copies[outcome.key] = outcome
+        else:
+            self.trials[outcome.key] = outcome
+
+    def write_environment(self, environment: Environment) -> None:
+        """Writes ``environment.json``.
+
+        Raises:
+            BenchError: a resumed run was started in another environment class, with other software or
+                by another commit, so its records would not belong together.
+        """
+        path = self.path / ENVIRONMENT
+        if self._resume and path.exists():
+            before = read_json(path, Environment)
+            for part in ("numerics", "software", "data"):
+                changed = _first_difference(before, environment, part)
+                if changed:
+                    raise BenchError(
+                        f"{path}: the run was started with other {part}: {changed}",
+                        hint="resume it where it was started, or start a new run",
+                    )
+            started, now = (each.run.get("commit") or "unknown" for each in (before, environment))
+            if started != now:
+                raise BenchError(
+                    f"{path}: the run was started by other code: commit {started}, now {now}",
+                    hint="check that commit out to go on, or start a new run with another --run NAME",
+                )
+            self._earlier = before.run
+            return
+        write_atomically(path, pretty(environment))
+
+    def finish(self, environment: Environment, total_sec: float) -> StoredRun:
+        """Notes how long it took in all, and gives the run as :func:`bench.results.run.read_run`
+        would read it now."""
+        total_sec += float(self._earlier.get("total_sec", 0.0))
+        run = {**environment.run, **self._earlier, "total_sec": round(total_sec, 1)}
+        environment = msgspec.structs.replace(environment, run=run)
+        with contextlib.suppress(BenchError):  # a full disk has been told of by the records
+            write_atomically(self.path / ENVIRONMENT, pretty(environment))
+        return self.so_far(environment)
+
+    def so_far(self, environment: Environment) -> StoredRun:
+        """The run as :func:`bench.results.run.read_run` would read it now."""
+        return StoredRun(
+            path=self.path,
+            plan=self.plan,
+            environment=environment,
+            records=dict(self.records),
+            checks=dict(self.checks),
+            copies=dict(self.copies),
+            trials=dict(self.trials),
+        )
+
+
+def _first_difference(before: Environment, after: Environment, part: str) -> str:
+    """In words, or nothing. Where the same images came from is no difference."""
+    old: Mapping[str, object] = msgspec.to_builtins(getattr(before, part))
+    new: Mapping[str, object] = msgspec.to_builtins(getattr(after, part))
+    keys: Iterable[str] = dict.fromkeys([*old, *new])
+    differences = (
+        f"{key} {old.get(key)!r}, now {new.get(key)!r}"
+        for key in keys
+        if old.get(key) != new.get(key) and (part, key) != ("data", "source")
+    )
+    return next(differences, "")

@@ -1,0 +1,1 @@
+"""What rounding explains: formats, bounds, Monte Carlo arithmetic."""

@@ -1,0 +1,78 @@
+"""How far what TensorFlow computed lies from the truth: in units of its bound, and in ulps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.results.check import Deviation
+from bench.theory.rounding.arrays import Bounded
+
+#: float64 truth is itself off by as much as what it judges: both sides' errors count.
+_OWN_ERROR = {"float64": 2.0}
+
+
+def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
+    """The worst entry of a tensor.
+
+    A NaN must be a NaN; an infinity may also be a number so large that rounding makes it one. Within an
+    infinite bound nothing but the truth itself passes: whatever were compared, it would hold.
+
+    Args:
+        tensor: its name, for people.
+        got: what TensorFlow computed, of the expected shape.
+        expected: the truth and its bound.
+    """
+    found = np.asarray(got, np.float64)
+    form = expected.form
+    if found.shape != expected.shape:
+        return Deviation(
+            tensor=tensor,
+            excess=None,
+            evidence=f"shape {found.shape}, expected {expected.shape}",
+        )
+    if not found.size:
+        return Deviation(tensor=tensor, excess=0.0, evidence="no entries")
+    truth = expected.value
+    with np.errstate(invalid="ignore", over="ignore"):
+        bound = np.asarray(expected.error) * _OWN_ERROR.get(form.name, 1.0)
+        error = np.abs(found - truth)
+        ratio = _ratio(found, truth, error, bound, form.largest)
+    at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    worst = float(ratio[at])
+    ulps = float(error[at]) / form.spacing(float(truth[at])) if np.isfinite(truth[at]) else math.nan
+    where = f" at {list(map(int, at))}" if at else ""
+    return Deviation(
+        tensor=tensor,
+        excess=worst if math.isfinite(worst) else None,
+        ulps=ulps if math.isfinite(ulps) else None,
+        evidence=f"got {found[at]:.9g}, expected {truth[at]:.9g} within {bound[at]:.3g}{where}",
+    )
+
+
+def _ratio(found: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:
+    """Each entry's error over its bound; infinite where none is allowed."""
+    if np.isfinite(error).all() and bound.min() > 0.0 and np.isfinite(bound.max()):
+        return error / bound  # nothing below can say otherwise
+    bounded = (bound > 0.0) & np.isfinite(bound)
+    ratio = np.where(error == 0.0, 0.0, error / np.where(bounded, bound, np.nan))
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    return np.where(_alike(found, truth, bound, largest), 0.0, ratio)
+
+
+def _alike(found: Any, truth: Any, bound: Any, largest: float) -> Any:
+    """Entries that are not finite and as they should be."""
+    overflow = np.isfinite(bound) & (np.abs(truth) + bound >= largest)
+    return (
+        (np.isnan(found) & np.isnan(truth))
+        | ((found == truth) & np.isinf(truth))
+        | (np.isinf(found) & overflow & (np.sign(found) == np.sign(truth)))
+    )
+
+
+def exact(tensor: str, got: npt.ArrayLike, expected: npt.ArrayLike) -> Deviation:
+    """For what must agree in every bit: NaN with NaN, -0 with 0."""
+    return deviation(tensor, got, Bounded(np.asarray(expected, np.float64)))

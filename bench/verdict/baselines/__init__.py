@@ -1,0 +1,1 @@
+"""Stored baselines: samples, files, acceptance, history."""

@@ -1,0 +1,373 @@
+"""Cell: ids that stay, values that are checked."""
+
+from __future__ import annotations
+
+import re
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given
+
+from bench.cells.cell import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    AXES,
+    CLIPPING_RULES,
+    ENGINES,
+    FIXED_INITIALIZERS,
+    LOSSES,
+    NORMALIZATIONS,
+    OPTIMIZERS,
+    POOLINGS,
+    PRECISIONS,
+    SCALED_INITIALIZERS,
+    Cell,
+    from_texts,
+    known_values,
+    number,
+    pairs,
+    split_number,
+    with_number,
+)
+
+scales = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Cell:
+    """Any cell that can be made."""
+    architecture = draw(st.sampled_from(ARCHITECTURES))
+    scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
+    clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
+    return Cell(
+        depth=3 if architecture == "cnn" else draw(st.integers(0, 1000)),
+        architecture=architecture,
+        branch=draw(st.sampled_from(("plain", "scaled")))
+        if architecture == "residual"
+        else "plain",
+        width=draw(st.integers(1, 4096)),
+        activation=draw(st.sampled_from(ACTIVATIONS)),
+        initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
+        bias=draw(st.floats(allow_nan=False, allow_infinity=False)),
+        normalization=draw(st.sampled_from(NORMALIZATIONS)),
+        clipping=draw(st.one_of(st.just("none"), clips)),
+        optimizer=draw(st.sampled_from(OPTIMIZERS)),
+        learning_rate=draw(scales),
+        loss=draw(st.sampled_from(LOSSES)),
+        input_scale=draw(scales),
+        dropout=draw(st.floats(0, 1, exclude_max=True)),
+        batch=draw(st.integers(1, 60000)),
+        steps=draw(st.integers(1, 100000)),
+        precision=draw(st.sampled_from(PRECISIONS)),
+        engine=draw(st.sampled_from(ENGINES)),
+        pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
+        filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
+        weight_decay=draw(st.floats(0, 10)),
+    )
+
+
+# Written once by hand: stored baselines and people's -k expressions depend on them.
+GOLDEN_IDS = [
+    (Cell(), (), ""),
+    (Cell(), ("depth",), "depth:3"),
+    (
+        Cell(depth=10),
+        ("depth", "act", "init", "norm"),
+        "depth:10-act:relu-init:he_normal-norm:none",
+    ),
+    (Cell(depth=30), ("norm", "depth"), "depth:30-norm:none"),
+    (Cell(bias=0.1), ("depth",), "depth:3-bias:0.1"),
+    (Cell(input_scale=1.0, learning_rate=10.0), ("scale",), "lr:10.0-scale:1.0"),
+    (Cell(learning_rate=1e-4), (), "lr:0.0001"),
+    (Cell(learning_rate=1e-7), (), "lr:0.0000001"),
+    (Cell(clipping="global_norm_1.0"), ("clip",), "clip:global_norm_1.0"),
+    (Cell(initializer="normal_0.01"), (), "init:normal_0.01"),
+    (
+        Cell(architecture="residual", branch="scaled", depth=30),
+        ("depth",),
+        "depth:30-arch:residual-branch:scaled",
+    ),
+    (
+        Cell(architecture="cnn", pooling="average", filters=8, weight_decay=0.01),
+        ("opt", "decay"),
+        "arch:cnn-opt:sgd-pool:average-filters:8-decay:0.01",
+    ),
+    (Cell(optimizer="adamw"), ("opt", "decay"), "opt:adamw-decay:0.0"),
+    (
+        Cell(
+            depth=3,
+            architecture="cnn",
+            width=7,
+            activation="elu",
+            initializer="truncated_normal_0.1",
+            bias=-0.5,
+            normalization="batch",
+            clipping="value_4.5",
+            optimizer="adam",
+            learning_rate=0.001,
+            loss="mse",
+            input_scale=0.02,
+            dropout=0.5,
+            batch=50,
+            steps=10000,
+            precision="mixed_bfloat16",
+            engine="xla",
+        ),
+        ("depth",),
+        "depth:3-arch:cnn-width:7-act:elu-init:truncated_normal_0.1-bias:-0.5-norm:batch"
+        "-clip:value_4.5-opt:adam-lr:0.001-loss:mse-scale:0.02-dropout:0.5-batch:50-steps:10000"
+        "-precision:mixed_bfloat16-engine:xla",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cell", "axes", "expected"), GOLDEN_IDS)
+def test_id_is_what_it_was(cell: Cell, axes: tuple[str, ...], expected: str) -> None:
+    """An id written today is written tomorrow."""
+    assert cell.id(axes) == expected
+
+
+def test_axes_keep_their_order() -> None:
+    """The order of pairs is part of every id; new axes are added at the end only."""
+    expected = [
+        "depth",
+        "arch",
+        "branch",
+        "width",
+        "act",
+        "init",
+        "bias",
+        "norm",
+        "clip",
+        "opt",
+        "lr",
+        "loss",
+        "scale",
+        "dropout",
+        "batch",
+        "steps",
+        "precision",
+        "engine",
+        "pool",
+        "filters",
+        "decay",
+    ]
+    assert list(AXES[: len(expected)]) == expected
+
+
+def test_defaults_stay() -> None:
+    """A changed default would rename every cell that states it, and train others under old ids."""
+    assert msgspec.to_builtins(Cell()) == {
+        "depth": 3,
+        "architecture": "mlp",
+        "branch": "plain",
+        "width": 100,
+        "activation": "relu",
+        "initializer": "he_normal",
+        "bias": 0.0,
+        "normalization": "none",
+        "clipping": "none",
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "loss": "crossentropy",
+        "input_scale": 1.0,
+        "dropout": 0.0,
+        "batch": 100,
+        "steps": 600,
+        "precision": "float32",
+        "engine": "in_graph",
+        "pooling": "max",
+        "filters": 32,
+        "weight_decay": 0.0,
+    }
+
+
+def test_trailing_dash_tells_depths_apart() -> None:
+    """``-k "depth:3-"`` finds depth 3 alone."""
+    found = [d for d in (3, 13, 30, 300) if "depth:3-" in Cell(depth=d).id(("depth", "act"))]
+    assert found == [3]
+
+
+def test_trailing_dash_tells_numbers_apart() -> None:
+    """``clip:value_1.0-`` does not match 10.0, nor does ``value_1.0`` match 1.05 with its dash."""
+    thresholds = ["value_1.0", "value_10.0", "value_1.05", "value_11.0"]
+    ids = [Cell(clipping=text).id(("clip", "opt")) for text in thresholds]
+    assert ["clip:value_1.0-" in text for text in ids] == [True, False, False, False]
+
+
+@given(cells())
+def test_id_can_be_typed_after_k(cell: Cell) -> None:
+    """No character that pytest's -k or a shell would take for its own, on any cell."""
+    assert re.fullmatch(r"[a-z0-9_:.-]+", cell.id(AXES))
+
+
+@given(cells())
+def test_id_tells_cells_apart(cell: Cell) -> None:
+    """The id names every value: two cells with one id are one cell."""
+    pairs = dict(pair.split(":") for pair in re.split(r"-(?=[a-z])", cell.id(AXES)))
+    assert list(pairs) == list(AXES)
+    assert float(pairs["bias"]) == cell.bias
+    assert float(pairs["lr"]) == cell.learning_rate
+    assert int(pairs["depth"]) == cell.depth
+    assert pairs["clip"] == cell.clipping
+
+
+@given(cells())
+def test_round_trip_through_json(cell: Cell) -> None:
+    """A cell is the same, and has the same hash, after being stored."""
+    back = msgspec.json.decode(msgspec.json.encode(cell), type=Cell)
+    assert back == cell
+    assert hash(back) == hash(cell)
+
+
+@given(st.sampled_from(SCALED_INITIALIZERS + CLIPPING_RULES), scales)
+def test_number_round_trip(rule: str, value: float) -> None:
+    """``split_number`` undoes ``with_number`` exactly."""
+    assert split_number(with_number(rule, value)) == (rule, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1.0"), (10.0, "10.0"), (1e-4, "0.0001"), (4.5, "4.5"), (1e22, "1" + 22 * "0" + ".0")],
+)
+def test_number(value: float, text: str) -> None:
+    """Plain decimals, never an exponent."""
+    assert number(value) == text
+
+
+def test_split_number_without_number() -> None:
+    """A name with underscores but no number is a name."""
+    assert split_number("he_normal") == ("he_normal", None)
+    assert split_number("zeros") == ("zeros", None)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"activation": "rleu"}, "act:rleu is unknown; act is one of relu, leaky_relu, elu"),
+        ({"initializer": "he"}, "init:he is unknown; init is one of zeros, glorot_normal"),
+        ({"initializer": "normal"}, "init:normal is unknown; init is one of"),
+        ({"initializer": "normal_0"}, "init:normal_0 is unknown"),
+        ({"initializer": "normal_0.010"}, "init:normal_0.010 is written normal_0.01"),
+        ({"initializer": "normal_1e-2"}, "init:normal_1e-2 is written normal_0.01"),
+        ({"initializer": "normal_inf"}, "init:normal_inf is unknown"),
+        ({"initializer": "normal_nan"}, "init:normal_nan is unknown"),
+        ({"clipping": "value_-1.0"}, "clip:value_-1.0 is unknown; clip is one of none, value_NUM"),
+        ({"clipping": "norm_1"}, "clip:norm_1 is written norm_1.0"),
+        ({"depth": -1}, "depth:-1 is below 0"),
+        ({"width": 0}, "width:0 is below 1"),
+        ({"batch": 0}, "batch:0 is below 1"),
+        ({"steps": 0}, "steps:0 is below 1"),
+        ({"dropout": 1.0}, "dropout:1.0 is not in [0, 1)"),
+        ({"learning_rate": float("nan")}, "lr:nan is not a finite number"),
+        ({"bias": float("inf")}, "bias:inf is not a finite number"),
+        ({"input_scale": float("inf")}, "scale:inf is not a finite number"),
+        ({"architecture": "cnn", "depth": 4}, "arch:cnn has depth:3"),
+        ({"branch": "scaled"}, "branch:scaled needs arch:residual"),
+        ({"optimizer": "Adam"}, "opt:Adam is unknown; opt is one of sgd, momentum, adam"),
+        ({"engine": "jit"}, "engine:jit is unknown"),
+        (
+            {"architecture": "cnn", "pooling": "mean"},
+            "pool:mean is unknown; pool is one of max, av",
+        ),
+        ({"pooling": "average"}, "pool:average needs arch:cnn"),
+        ({"filters": 8}, "filters:8 needs arch:cnn"),
+        ({"architecture": "cnn", "filters": 0}, "filters:0 is below 1"),
+        ({"weight_decay": -0.1}, "decay:-0.1 is below 0"),
+        ({"weight_decay": float("inf")}, "decay:inf is not a finite number"),
+    ],
+)
+def test_impossible_cell_is_refused(values: dict[str, object], message: str) -> None:
+    """The message names axis and value, and what there is."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Cell(**values)  # type: ignore[arg-type]
+
+
+def test_a_cell_stored_before_an_axis_was_added_is_the_same_cell() -> None:
+    """What it does not say has the default: baselines from before are read as what they were."""
+    stored = {"depth": 10, "activation": "tanh", "engine": "in_graph"}
+    cell = msgspec.json.decode(msgspec.json.encode(stored), type=Cell)
+    assert (cell.pooling, cell.filters, cell.weight_decay) == ("max", 32, 0.0)
+    assert cell == Cell(depth=10, activation="tanh")
+
+
+def test_unknown_field_in_json_is_refused() -> None:
+    """A cell of a later version is not read as another cell."""
+    with pytest.raises(msgspec.ValidationError, match="unknown field `momentum`"):
+        msgspec.json.decode(b'{"depth": 3, "momentum": 0.9}', type=Cell)
+
+
+def test_impossible_cell_in_json_is_refused() -> None:
+    """Reading checks what making checks."""
+    with pytest.raises(msgspec.ValidationError, match="depth:-1 is below 0"):
+        msgspec.json.decode(b'{"depth": -1}', type=Cell)
+
+
+@given(cells())
+def test_graph_is_shared(cell: Cell) -> None:
+    """Cells that differ only in what is fed to a graph share it; a graph's cell is its own."""
+    other = msgspec.structs.replace(
+        cell, initializer="zeros", bias=1.0, learning_rate=0.7, input_scale=2.0, steps=7
+    )
+    assert other.graph() == cell.graph() == cell.graph().graph()
+
+
+def test_graph_tells_the_rest_apart() -> None:
+    """Width, batch, engine and the like make another graph."""
+    changed = [
+        Cell(width=7),
+        Cell(depth=4),
+        Cell(batch=7),
+        Cell(activation="tanh"),
+        Cell(clipping="norm_1.0"),
+        Cell(precision="float64"),
+        Cell(weight_decay=0.1),
+        Cell(architecture="cnn"),
+        Cell(architecture="cnn", filters=8),
+        Cell(architecture="cnn", pooling="average"),
+    ]
+    assert len({cell.graph() for cell in [Cell(), *changed]}) == len(changed) + 1
+
+
+# Cells from texts
+
+
+@given(cells(), st.sets(st.sampled_from(AXES)))
+def test_an_id_names_its_cell(cell: Cell, shown: set[str]) -> None:
+    """What an id says makes the cell again, whatever axes it shows."""
+    assert from_texts(pairs(cell.id(shown))) == cell
+
+
+def test_minus_signs_in_ids() -> None:
+    """A negative number is a value, not the end of a pair."""
+    cell = Cell(bias=-0.5, input_scale=-1.0)
+    assert pairs(cell.id(("depth", "bias"))) == {"depth": "3", "bias": "-0.5", "scale": "-1.0"}
+    assert from_texts(pairs(cell.id())) == cell
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"deep": "3"}, "'deep' is no axis; an axis is one of depth, arch"),
+        ({"depth": "3.5"}, "depth:3.5 is not a whole number"),
+        ({"bias": "much"}, "bias:much is not a number"),
+        ({"act": "rule"}, "act:rule is unknown; act is one of relu, leaky_relu"),
+    ],
+)
+def test_texts_that_name_no_cell(texts: dict[str, str], message: str) -> None:
+    """The message says what there is."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        from_texts(texts)
+
+
+def test_known_values_make_cells() -> None:
+    """Every value that is listed for an axis is one, with a number for NUMBER."""
+    listed = {axis: known_values(axis) for axis in AXES}
+    assert {axis for axis, values in listed.items() if not values} == {
+        "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps", "filters", "decay",
+    }  # fmt: skip
+    for axis, values in listed.items():
+        for value in values:
+            extra = {"branch": {"arch": "residual"}, "pool": {"arch": "cnn"}}.get(axis, {})
+            from_texts({axis: value.replace("NUMBER", "0.5"), **extra})

@@ -1,0 +1,50 @@
+"""Tests that faults planted in TensorFlow itself are seen: one of each kind, on made-up images.
+
+All of them, on MNIST: ``python tests/checks/planted.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import mnist
+from bench.checks.examiner import Examiner
+from planted import examined, excess, faults
+
+FAULTS = {fault.name: fault for fault in faults()}
+KINDS = (
+    "tanh, slope",
+    "he_uniform, variance +1.01 %",
+    "random_normal, variance +1.01 %",
+    "BatchNormalization, epsilon",
+    "BatchNormalization, momentum",
+    "LayerNormalization, epsilon",
+    "tf.clip_by_norm, threshold",
+    "SGD, clipvalue",
+    "Adam, epsilon",
+    "RMSprop, rho",
+)
+
+
+@pytest.fixture(scope="module")
+def examiner(image_cache: tuple[Path, str]) -> Examiner:
+    return Examiner(mnist.open_cached(image_cache[1], cache_dir=image_cache[0]), "cpu")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_planted_fault_is_seen(name: str, examiner: Examiner) -> None:
+    """A check of its own family fails with it, and none without."""
+    fault = replace(FAULTS[name], families=FAULTS[name].families[:1])
+    sound = examined(replace(fault, plant=contextlib.nullcontext), examiner)
+    assert sound
+    assert not [result.reason for results in sound.values() for result in results if result.fails]
+    assert max(excess(results) for results in examined(fault, examiner).values()) > 2.0
+
+
+def test_no_constant_is_forgotten() -> None:
+    """Every kind of fault that can be planted here is."""
+    assert len(FAULTS) >= 70

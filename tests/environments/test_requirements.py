@@ -1,0 +1,368 @@
+"""Tests of what a side of an upgrade may be, and of what is known before anything is downloaded."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from bench.environments import interpreters, requirements
+from bench.environments.interpreters import Interpreter, choose, impossible
+from bench.environments.requirements import (
+    NUMPY,
+    OWN_PYTHONS,
+    TENSORFLOW,
+    Side,
+    numpy_bound,
+    parse_side,
+    pythons,
+    refusal,
+    span,
+    tensorflow_minors,
+)
+from bench.errors import BenchError
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("2.20", ("tensorflow-cpu==2.20.*",)),
+        ("2.20.0", ("tensorflow-cpu==2.20.0",)),
+        ("2.15.0.post1", ("tensorflow-cpu==2.15.0.post1",)),
+        ("2.21.0rc1", ("tensorflow-cpu==2.21.0rc1",)),
+        ("2.21rc1", ("tensorflow-cpu==2.21rc1",)),
+        (
+            "tensorflow-cpu==2.21.0 keras==3.12.*",
+            ("tensorflow-cpu==2.21.0", "keras==3.12.*"),
+        ),
+        (
+            "TensorFlow[and-cuda] >= 2.18, < 2.20\n keras",
+            ("tensorflow[and-cuda]<2.20,>=2.18", "keras"),
+        ),
+        ("Tensorflow_CPU~=2.19.0", ("tensorflow-cpu~=2.19.0",)),
+        ("tf-nightly", ("tf-nightly",)),
+    ],
+)
+def test_what_is_understood(text: str, parsed: tuple[str, ...]) -> None:
+    """Versions alone, requirements with and without spaces; names and extras are normalized."""
+    assert parse_side(text).requirements == parsed
+
+
+def test_bare_versions_may_be_of_another_distribution() -> None:
+    """On a GPU, where ``tensorflow-cpu`` would find none."""
+    assert parse_side("2.20", package="tensorflow[and-cuda]").requirements == (
+        "tensorflow[and-cuda]==2.20.*",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no requirements"),
+        (" \n", "no requirements"),
+        ("2", "'2' leaves the minor version open"),
+        ("2.2l", "'2.2l' is no version"),
+        ("2.20=", "'2.20=' is no version"),
+        ("keras==3.12.0", "'keras==3.12.0' has no TensorFlow"),
+        ("tensorflow-probability==0.25", "has no TensorFlow"),
+        ("2.20 tensorflow==2.20", "has tensorflow and tensorflow-cpu, which overwrite each other"),
+        ("2.20 keras=3", "'keras=3' is no requirement"),
+        ("2.20 keras==", "'keras==' is no requirement"),
+        ("2.20 --index-url=x", "'--index-url=x' is an option, not a requirement"),
+        ("-r 2.20", "'-r' is an option, not a requirement"),
+        ("2.20 -e.", "'-e.' is an option, not a requirement"),
+        ("tensorflow-cpu@file:///tmp/x.whl", "has a marker, an address or a path"),
+        ("2.20 git+ssh://host/x", "has a marker, an address or a path"),
+        ("2.20 ./local", "has a marker, an address or a path"),
+        ("2.20 c:\\x.whl", "has a marker, an address or a path"),
+        ("2.20 keras;python_version<'4'", "has a marker, an address or a path"),
+        ("2.20 #comment", "'#comment' is no requirement"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    """With the word that is wrong, and a way out."""
+    with pytest.raises(BenchError, match=re.escape(message)) as caught:
+        parse_side(text)
+    assert caught.value.hint
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "2.20",
+                "tensorflow",
+                "keras",
+                "-",
+                "--",
+                "=",
+                "==",
+                "@",
+                "/",
+                "file:",
+                ";",
+                "[",
+                "]",
+            ),
+            *("*", ",", " ", "\n", "\t", "\\", "#", "$(x)", "1", ".", "<", "~=", "\0", "é", "%20"),
+        ]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@given(st.one_of(st.text(max_size=30), WORDS).map(lambda text: f"2.20 {text}"))
+def test_only_names_and_versions_ever_pass(text: str) -> None:
+    """Whatever is written: either a message, or words that no installer takes for anything else."""
+    try:
+        side = parse_side(text)
+    except BenchError:
+        return
+    for word in side.requirements:
+        parsed = Requirement(word)
+        assert parsed.url is None
+        assert parsed.marker is None
+        assert re.fullmatch(
+            r"[a-z0-9][a-z0-9-]*(\[[A-Za-z0-9._,-]+\])?[A-Za-z0-9.*+!=<>~,-]*", word
+        )
+
+
+def test_variables() -> None:
+    """They are part of a side and of its name; only TensorFlow's own may be set."""
+    side = parse_side("2.20", variables=["TF_ENABLE_ONEDNN_OPTS=0", "XLA_FLAGS=--a=b"])
+    assert side.variables == {"TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--a=b"}
+    assert side.label == "tensorflow-cpu==2.20.* TF_ENABLE_ONEDNN_OPTS=0 XLA_FLAGS=--a=b"
+    for wrong in ("TF_ENABLE_ONEDNN_OPTS", "=0", "1X=2", "A B=1", "A=\0"):
+        with pytest.raises(BenchError, match="is no environment variable"):
+            parse_side("2.20", variables=[wrong])
+    for own in ("PYTHONPATH=/x", "PYTHONHOME=/x", "KERAS_BACKEND=jax", "KERAS_HOME=/x"):
+        with pytest.raises(BenchError, match=f"{own.partition('=')[0]} is set by bench"):
+            parse_side("2.20", variables=[own])
+
+
+def test_an_interpreter_is_a_side_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its path or its environment's folder, links kept; but not together with requirements."""
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    python.symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    for given_path in ("venv", "venv/bin/python", str(python)):
+        assert parse_side(python=given_path).python == str(python)
+    with pytest.raises(BenchError, match="a side is one or the other"):
+        parse_side("2.20", python="venv")
+
+
+@pytest.mark.parametrize(
+    ("text", "minors"),
+    [
+        ("2.20", {20}),
+        ("2.15.0.post1", {15}),
+        ("2.21.0rc1", {21}),
+        ("tensorflow>=2.16,<2.19", {16, 17, 18}),
+        ("tensorflow!=2.16.*,>=2.15.1,<2.18", {15, 17}),
+        ("tensorflow-cpu~=2.19.0", {19}),
+        ("tensorflow==1.15", set()),
+        ("tf-nightly==2.22.0.dev20260101", {22}),
+    ],
+)
+def test_which_tensorflow_is_meant(text: str, minors: set[int]) -> None:
+    """The minor releases that a specifier leaves."""
+    assert tensorflow_minors(parse_side(text)) == minors
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("2.12", {10, 11}),
+        ("2.15", {10, 11}),
+        ("2.16", {10, 11, 12}),
+        ("2.20", {10, 11, 12, 13}),
+        ("2.99", {10, 11, 12, 13}),  # the table does not know it, the index may
+        ("2.20 numpy==1.26.4", {10, 11, 12}),  # no wheels of NumPy 1.26 for 3.13
+        ("2.21 numpy>=2.3", {11, 12, 13}),  # NumPy 2.3 left 3.10
+        ("2.12 numpy==1.22.4", {10}),
+        ("2.21 numpy==9.9", {10, 11, 12, 13}),  # a NumPy that the table does not know
+        ("2.15 numpy>=2", set()),
+        ("2.20 numpy==1.23.5", set()),
+        ("2.11", set()),
+    ],
+)
+def test_on_which_python(text: str, fits: set[int]) -> None:
+    """Where TensorFlow has wheels, and a NumPy that goes with it has them too."""
+    side = parse_side(text)
+    assert pythons(side) == fits
+    assert bool(refusal(side)) == (not fits)
+
+
+def test_why_a_side_cannot_be_had() -> None:
+    """NumPy is named with its bound, a TensorFlow that is too old with the oldest."""
+    assert refusal(parse_side("2.11")) == (
+        "tensorflow-cpu==2.11.*: bench is made for TensorFlow 2.12 and later"
+    )
+    assert refusal(parse_side("2.15 numpy>=2")) == (
+        "tensorflow-cpu==2.15.* numpy>=2: numpy>=2 does not go with it: "
+        "TensorFlow 2.15 needs NumPy >=1.23.5,<2 and Python 3.10 or 3.11"
+    )
+
+
+def test_the_numpy_that_tensorflow_is_compiled_for() -> None:
+    """One bound where all that fit agree, none otherwise."""
+    assert numpy_bound(parse_side("2.14.0")) == ">=1.23.5,<2"
+    assert numpy_bound(parse_side("tensorflow>=2.17,<2.19")) == ""
+    assert numpy_bound(parse_side("2.99")) == ""
+
+
+def test_the_tables_hold_what_bench_runs_on() -> None:
+    """Every TensorFlow of the table has a Python, and on each of these a NumPy that it allows."""
+    assert sorted(TENSORFLOW) == list(range(requirements.FIRST_TENSORFLOW, max(TENSORFLOW) + 1))
+    for first, last in [*(one.pythons for one in TENSORFLOW.values()), *NUMPY.values()]:
+        assert OWN_PYTHONS[0] <= first <= last <= OWN_PYTHONS[1]
+    for minor, release in TENSORFLOW.items():
+        assert pythons(parse_side(f"2.{minor}")) == set(
+            range(release.pythons[0], release.pythons[1] + 1)
+        )
+        assert str(SpecifierSet(release.numpy))
+
+
+class Machine:
+    """A machine with some Pythons, with or without uv."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.minors: set[int] = set()
+        self.uv: list[str] = []
+        self.offline = False
+        self.said: list[str] = []
+        self.brought: list[int] = []
+        monkeypatch.setattr(interpreters, "find", self.find)
+        monkeypatch.setattr(interpreters, "_download", self.download)
+        monkeypatch.setattr(interpreters.installers, "uv_command", lambda: self.uv)
+
+    def find(self, minor: int) -> Interpreter | None:
+        return Interpreter(f"/python3.{minor}", f"3.{minor}.1") if minor in self.minors else None
+
+    def download(self, minor: int, say: object) -> Interpreter:
+        if self.offline:
+            raise BenchError("uv could not download it")
+        self.brought.append(minor)
+        return Interpreter(f"/uv/python3.{minor}", f"3.{minor}.1")
+
+    def choose(self, old: str, new: str, python: str = "") -> list[int]:
+        pair = choose(parse_side(old), parse_side(new), python=python, say=self.said.append)
+        return [one.minor for one in pair]
+
+    def impossible(self, old: str, new: str, python: str = "") -> str:
+        return impossible(parse_side(old), parse_side(new), python=python)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setattr(interpreters, "RUNNING", 12)
+    return Machine(monkeypatch)
+
+
+def test_one_python_for_both_sides(machine: Machine) -> None:
+    """This process' own if it fits both, else the newest that is here, else one that uv brings."""
+    machine.minors = {10, 11, 12, 13}
+    assert machine.choose("2.20", "2.21") == [12, 12]
+    assert machine.choose("2.15", "2.21") == [11, 11]
+    assert machine.choose("2.20", "2.21", "3.13") == [13, 13]
+    assert machine.said == machine.brought == []
+    machine.minors, machine.uv = {12}, ["uv"]
+    assert machine.choose("2.15", "2.21") == [11, 11]
+    assert machine.brought == [11]
+
+
+def test_two_pythons_where_there_is_none_for_both(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, since the Python may show in speeds."""
+    machine.minors = {11, 13}
+    monkeypatch.setattr(interpreters, "RUNNING", 13)
+    assert machine.choose("2.15", "2.20 numpy==2.1.0") == [11, 11]
+    machine.minors = {10, 13}
+    assert machine.choose("2.15", "2.21 numpy>=2.3") == [10, 13]
+    assert "no Python for both sides" in machine.said[-1]
+    machine.uv, machine.offline = ["uv"], True
+    assert machine.choose("2.15", "2.21 numpy>=2.3") == [10, 13]
+
+
+def test_what_is_impossible_is_said_before_anything_is_downloaded(machine: Machine) -> None:
+    """Per side, with the reason: TensorFlow, NumPy, the Python asked for, none on this machine."""
+    machine.minors = {12, 13}
+    assert machine.impossible("2.16", "2.21") == ""
+    assert machine.impossible("2.11", "2.15 numpy>=2").splitlines() == [
+        refusal(parse_side("2.11")),
+        refusal(parse_side("2.15 numpy>=2")),
+    ]
+    missing = (
+        "tensorflow-cpu==2.15.* has wheels for Python 3.10 or 3.11; none of them is on this "
+        "machine, and without uv none can be downloaded"
+    )
+    assert machine.impossible("2.15", "2.21") == missing
+    with pytest.raises(BenchError, match=re.escape(missing)):
+        machine.choose("2.15", "2.21")
+    assert machine.impossible("2.15", "2.15") == missing  # once
+    machine.uv = ["uv"]
+    assert machine.impossible("2.15", "2.21") == ""
+    assert machine.brought == []
+    assert machine.impossible("2.16", "2.21", "3.13") == (
+        "tensorflow-cpu==2.16.* has wheels for Python 3.10 to 3.12, not for 3.13.1"
+    )
+    assert machine.impossible("2.20", "2.21", "3.11") == "no Python 3.11 on this machine"
+
+
+def test_an_existing_interpreter_decides_the_python_of_the_other_side(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides run on one, to the patch release; one that bench does not run on is refused."""
+    machine.minors = {10, 11, 12}
+    old = Side(python="/venv/bin/python")
+    monkeypatch.setattr(interpreters, "probe", lambda path: Interpreter(path, "3.10.9"))
+    assert [one.path for one in choose(old, parse_side("2.21"))] == [old.python] * 2
+    two = Side(python="/another/bin/python")
+    assert [one.path for one in choose(old, two)] == [old.python, two.python]
+    monkeypatch.setattr(interpreters, "probe", lambda path: Interpreter(path, "3.9.1"))
+    assert impossible(old, parse_side("2.21")) == (
+        "/venv/bin/python is Python 3.9.1, and bench runs on 3.10 to 3.13"
+    )
+
+
+def test_find_meets_pythons_that_do_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command on PATH may be a stand-in, or another Python than its name says."""
+    running = sys.version_info.minor
+    other = 10 if running != 10 else 11
+    for folder, text in (("one", "exit 127"), ("two", f'exec {sys.executable} "$@"')):
+        (tmp_path / folder).mkdir()
+        command = tmp_path / folder / f"python3.{other}"
+        command.write_text(f"#!/bin/sh\n{text}\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'one'}:{tmp_path / 'two'}")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(interpreters.installers, "uv_command", list)
+    assert interpreters.find(other) is None
+    found = interpreters.find(running)
+    assert found is not None
+    assert found.path == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("minors", "words"),
+    [
+        ([10], "3.10"),
+        ([10, 11], "3.10 or 3.11"),
+        ([10, 11, 12], "3.10 to 3.12"),
+        ([10, 12, 13], "3.10 or 3.12 or 3.13"),
+    ],
+)
+def test_spans_in_words(minors: list[int], words: str) -> None:
+    """A range only where nothing is left out."""
+    assert span(minors) == words

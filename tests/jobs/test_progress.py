@@ -1,0 +1,109 @@
+"""Tests of progress: what is done, and how long the rest will take."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from bench.cells.cell import Cell
+from bench.jobs import progress
+from bench.jobs.progress import Progress
+from bench.results.tasks import Task
+from builders import crashed, items, plan, trained
+
+SHORT, LONG = Cell(depth=1), Cell(depth=10)
+SEEDS = (0, 1, 2)
+
+
+class Clock:
+    """Stands in for the module ``time``."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A time that tests move."""
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
+
+
+def shown(*done: Task) -> tuple[Progress, io.StringIO]:
+    """Progress over three seeds of a cell, and of one with ten times as much work."""
+    stream = io.StringIO()
+    planned = plan(items("depth", [SHORT, LONG], ("depth",)), seeds=SEEDS)
+    made = Progress(planned, done, cost=lambda task: task[0].depth, stream=stream, live=False)
+    return made, stream
+
+
+def remaining(made: Progress) -> str:
+    (found,) = re.findall(r"remaining (.*)", made.summary())
+    return found
+
+
+def test_the_rest_is_shared_by_the_workers_that_run(clock: Clock) -> None:
+    """A unit of work takes 4 s: 31 units are left when the first two are done, of which 20 run on two
+    workers; 2 s later they have 38 s each to go, and the 11 that wait are shared."""
+    made, _ = shown()
+    assert remaining(made) == "unknown"
+    for worker in ("a", "b"):
+        made.started(worker, (SHORT, 0 if worker == "a" else 1))
+    clock.now += 4
+    assert remaining(made) == "unknown"
+    for worker, seed in (("a", 0), ("b", 1)):
+        made.finished(worker, trained(SHORT, seed))
+        made.started(worker, (LONG, seed))
+    clock.now += 2
+    assert remaining(made) == progress.clock(38 + 11 * 4 / 2)
+
+
+def test_it_takes_as_long_as_the_longest_that_runs(clock: Clock) -> None:
+    """One of two workers has 40 s to go, the other 4."""
+    made, _ = shown((SHORT, 0), (LONG, 0), (LONG, 1))
+    made.started("a", (SHORT, 1))
+    clock.now += 4
+    made.finished("a", trained(SHORT, 1))
+    made.started("a", (LONG, 2))
+    made.started("b", (SHORT, 2))
+    assert remaining(made) == "0:40"
+    clock.now += 60
+    assert remaining(made) == "0:00"  # longer than was thought: nobody knows
+
+
+def test_what_an_earlier_start_did_and_what_was_never_begun_do_not_count_as_work(
+    clock: Clock,
+) -> None:
+    """Nothing is known of the pace until a replica that was begun has ended."""
+    made, stream = shown((LONG, 0))
+    made.finished("a", crashed(LONG, 1))
+    assert remaining(made) == "unknown"
+    made.started("a", (SHORT, 0))
+    clock.now += 3
+    made.finished("a", trained(SHORT, 0))
+    assert remaining(made) == progress.clock(12 * 3)
+    assert made.summary().startswith("0/2 cells, 3/6 replicas, 1 crashed, elapsed 0:03")
+    assert "crashed: depth/" in stream.getvalue()
+
+
+def test_nothing_remains_at_the_end() -> None:
+    made, _ = shown(*[(cell, seed) for cell in (SHORT, LONG) for seed in SEEDS])
+    assert remaining(made) == "0:00"
+
+
+def test_plain_lines_come_every_ten_seconds(clock: Clock) -> None:
+    """They tell what runs."""
+    made, stream = shown()
+    made.started("a", (SHORT, 0))
+    made.tick()
+    assert not stream.getvalue()
+    clock.now += 10
+    made.tick()
+    made.tick()
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().rstrip().endswith("seed 0")

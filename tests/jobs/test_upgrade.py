@@ -1,0 +1,400 @@
+"""Tests of what an upgrade is asked with, plans, keeps and goes on from."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded
+
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.commands import common_arguments, matrix, reproduce
+from bench.commands import main as cli
+from bench.commands import upgrade as upgrade_commands
+from bench.commands.upgrade import sides_of
+from bench.environments.prepare import Built
+from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
+from bench.execution.cluster import Placement
+from bench.jobs.reproduce import Reproduction
+from bench.jobs.upgrade import Options, UpgradeRun, left_out, next_round, planned
+from bench.results.find import UPGRADE, is_upgrade
+from bench.results.timings import SIDES, Side
+from bench.results.upgrade import Description, SideFacts, claimed, read_upgrade
+from bench.verdict.speed import judge
+from bench.verdict.upgrade import Answer, conclude
+from builders import replaced, write
+
+#: Two cells whose graphs are small.
+CELLS = "depth:1- and relu"
+
+
+def asked(*words: str) -> argparse.Namespace:
+    return common_arguments.build_parser(cli, version="0").parse_args(["upgrade", *words])
+
+
+def options(folder: Path, **changes: object) -> Options:
+    given = {"tier": "quick", "folder": folder, "placement": Placement(workers=2)}
+    return Options(**{**given, **changes})
+
+
+# --- Sides
+
+
+def test_two_requirements_are_old_and_new() -> None:
+    sides = sides_of(asked("2.20", "tensorflow-cpu==2.21.0 keras==3.12.*"))
+    assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
+    assert sides["new"].requirements == ("tensorflow-cpu==2.21.0", "keras==3.12.*")
+
+
+def test_an_interpreter_takes_the_place_of_a_requirement() -> None:
+    """On either side; the requirement is then the other side's."""
+    sides = sides_of(asked("2.21", "--old-python", sys.executable))
+    assert sides["old"].python
+    assert sides["new"].requirements == ("tensorflow-cpu==2.21.*",)
+    sides = sides_of(asked("2.20", "--new-python", sys.executable))
+    assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
+    assert sides["new"].python
+
+
+@pytest.mark.parametrize("words", [["2.21"], ["--old-python", sys.executable]])
+def test_one_side_stands_for_both_where_their_variables_differ(words: list[str]) -> None:
+    """The same version under another setting."""
+    sides = sides_of(asked(*words, "--new-env", "TF_ENABLE_ONEDNN_OPTS=0"))
+    assert sides["old"].requirements == sides["new"].requirements
+    assert sides["old"].python == sides["new"].python
+    assert sides["old"].variables == {}
+    assert sides["new"].variables == {"TF_ENABLE_ONEDNN_OPTS": "0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "two sides are needed"),
+        (["2.21"], "two sides are needed"),
+        (["2.21", "--old-env", "A=1", "--new-env", "A=1"], "two sides are needed"),
+        (["2.19", "2.20", "2.21"], "3 sides are given by requirements"),
+        (["2.20", "2.21", "--new-python", "/usr/bin/python3"], "2 sides are given by requirements"),
+    ],
+)
+def test_too_few_and_too_many_sides_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        sides_of(asked(*words))
+
+
+# --- The plan
+
+
+def test_every_cell_of_every_grid_is_planned_under_one_seed(tmp_path: Path) -> None:
+    """And the tier's seeds for cells whose bits differ, and the checks."""
+    plan = planned(options(tmp_path))
+    assert len(plan.items) == sum(len(grid.cells("quick")) for grid in UPGRADE_GRIDS.values())
+    assert (plan.seeds, plan.further) == ([0], [1, 2, 3, 4])
+    assert len(plan.checks) > 400
+    assert not plan.selected
+
+
+def test_selecting_cells_leaves_out_the_checks(tmp_path: Path) -> None:
+    plan = planned(options(tmp_path, grids=["optimizer"], expression="opt:adam- or opt:adamw"))
+    assert {item.grid for item in plan.items} == {"optimizer"}
+    assert {item.cell.optimizer for item in plan.items} == {"adam", "adamw"}
+    assert plan.checks == []
+    assert plan.selected
+
+
+def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
+    """A reader is told what was not measured, and not what was."""
+    chosen = options(tmp_path, grids=["optimizer", "dropout"], expression="adam", skip={"speed"})
+    assert left_out(chosen) == [
+        "--skip speed",
+        "grids but optimizer, dropout",
+        "cells that -k 'adam' does not match",
+        "checks of arithmetic, as cells were selected",
+    ]
+    assert left_out(options(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tier": "slow"}, "no tier 'slow'"),
+        ({"grids": ["width"]}, "no grid 'width'"),
+        ({"expression": "nothing_like_it"}, "no cell of tier quick is selected"),
+        ({"seeds": 0}, "--seeds must be above 0"),
+        ({"seeds": -1}, "--seeds must be above 0"),
+    ],
+)
+def test_a_plan_of_nothing_is_refused(
+    tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BenchError, match=message):
+        planned(options(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-k", "nothing_like_it"], "no cell of tier quick is selected"),
+        (["--seeds", "0"], "--seeds must be above 0"),
+        (["--workers", "0"], "--workers must be above 0"),
+    ],
+)
+@pytest.mark.parametrize("command", ["upgrade", "matrix"])
+def test_wrong_options_are_told_before_environments_are_built(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    words: list[str],
+    message: str,
+) -> None:
+    """Building takes minutes."""
+
+    def built(*_: object, **__: object) -> None:
+        pytest.fail("an environment was built")
+
+    monkeypatch.setattr(matrix, "prepare", built)
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", built)
+    arguments = [command, "2.20", "2.21", "--results", str(tmp_path), *words]
+    assert cli.main(arguments) == EXIT_TROUBLE
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--resume"], "--resume: which one?"),
+        (["--resume", "--run", "typo"], "typo: no such upgrade"),
+        (["--run", "there"], "there: already holds an upgrade"),
+        (["--cell", "depth:3"], "unrecognized arguments: --cell"),
+    ],
+)
+def test_the_folder_is_looked_at_before_environments_are_built(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    """A mistyped name never starts a new measurement, and no option is taken for a longer one."""
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / UPGRADE).write_text("{}")
+    try:
+        code = cli.main(["upgrade", "2.20", "2.21", "--results", str(tmp_path), *words])
+    except SystemExit as usage:
+        code = int(usage.code or 0)
+    assert code == EXIT_TROUBLE
+    assert message in capsys.readouterr().err
+
+
+def test_the_time_for_speed_grows_where_it_is_undecided() -> None:
+    """Beyond the limit only what is undecided at every margin goes on, for half as long again."""
+    names = {"fit": 0.05, "xla": 0.15}
+    found = {t.workload: t for t in (timed(noise=n, engine=e) for e, n in names.items())}
+    fine, open_ = found
+    assert [one.name for one in judge({w: t.rounds for w, t in found.items()}).values()] == [
+        "same within 5 %",
+        "undecided",
+    ]
+    assert set(next_round(found, 200.0, limit_sec=200.0)) == {fine, open_}
+    assert set(next_round(found, 200.1, limit_sec=200.0)) == {open_}
+    assert set(next_round(found, 300.0, limit_sec=200.0)) == {open_}
+    assert not next_round(found, 300.1, limit_sec=200.0)
+
+
+def test_an_interruption_tells_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder's name is told at the start, and the options to continue with at the end."""
+
+    def interrupted(*_: object) -> None:
+        (tmp_path / "u").mkdir()
+        (tmp_path / "u" / UPGRADE).write_text("{}")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upgrade_commands, "_measured", interrupted)
+    arguments = ["upgrade", "2.20", "2.21", "--results", str(tmp_path), "--run", "u"]
+    assert cli.main(arguments) == EXIT_TROUBLE
+    told = capsys.readouterr().out
+    assert f"results: {tmp_path / 'u'}" in told
+    assert "--run u --resume" in told
+
+
+@pytest.mark.parametrize(("device", "hidden"), [("cpu", "-1"), ("gpu", None)])
+def test_a_script_runs_where_its_cell_was_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, hidden: str | None
+) -> None:
+    """TensorFlow takes a GPU where it sees one, and rounds otherwise there."""
+    seen = []
+
+    def check(path: Path, *, old: SideFacts, new: SideFacts, timeout_sec: float) -> Reproduction:
+        del path, timeout_sec
+        seen.extend([old.variables.get("CUDA_VISIBLE_DEVICES"), new.variables.get("TF_X")])
+        return Reproduction(shown=True, reason="", seeds=[0])
+
+    monkeypatch.setattr(reproduce, "check", check)
+    runs = {name: side(name) for name in SIDES}
+    for name, run in runs.items():
+        runs[name] = replaced(run, plan=msgspec.structs.replace(run.plan, device=device))
+    sides = {
+        name: SideFacts(label="", python="", lock="", variables={"TF_X": "1"}) for name in SIDES
+    }
+    found = upgraded(runs["old"], runs["new"], sides=sides)
+    reproduce.write_reproducer(found, outside(ITEMS[0]), tmp_path / "x.py")
+    assert seen == [hidden, "1"]
+
+
+def test_a_report_is_there_before_scripts_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops the scripts, which take minutes, keeps what was measured for as long."""
+
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "write_reproducers", stopped)
+    monkeypatch.setattr(upgrade_commands, "write_reproducers", stopped)
+    found = upgraded()
+    found = dataclasses.replace(
+        found, measured=msgspec.structs.replace(found.measured, path=tmp_path)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        upgrade_commands.tell(found)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"report.md", "report.html", "upgrade-report.json"}
+
+
+def description() -> Description:
+    return Description(tier="quick", sides=measured().sides, runs={name: name for name in SIDES})
+
+
+def test_an_upgrade_is_reported_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its name, like a run, with the scripts that were made; commands on one run ask for a side."""
+    for name, change in zip(SIDES, (same, crash), strict=True):
+        write(replaced(side(name, change), path=tmp_path / "u" / name))
+    with claimed(tmp_path / "u", description(), resume=False):
+        pass
+    script = tmp_path / "u" / "reproducers" / "depth-1-norm-none-opt-sgd-steps-200.py"
+    script.parent.mkdir()
+    script.touch()
+    here = ["--results", str(tmp_path)]
+    assert cli.main(["report", "u", *here]) == EXIT_REGRESSED
+    report = tmp_path / "u" / "report.md"
+    assert str(report) in capsys.readouterr().out
+    assert str(script) in report.read_text()
+    assert cli.main(["report", "u", *here, "--output", "-"]) == EXIT_REGRESSED
+    assert capsys.readouterr().out == report.read_text()
+    assert cli.main(["compare", "u", "u", *here]) == EXIT_TROUBLE
+    assert f"name one of them: {tmp_path / 'u' / 'old'} or" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_is_told_before_environments_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another process goes on with this upgrade."""
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    with claimed(tmp_path / "u", description(), resume=False):
+        words = ["--results", str(tmp_path), "--run", "u", "--resume"]
+        assert cli.main(["upgrade", "2.20", "2.21", *words]) == EXIT_TROUBLE
+    assert "another process is writing" in capsys.readouterr().err
+
+
+# --- The whole, with the real TensorFlow on both sides
+
+
+def built(variables: dict[str, str], folder: Path) -> Built:
+    own = {"PYTHONPATH": str(Path(__file__).parents[2]), **variables}
+    return Built(
+        python=Path(sys.executable),
+        lock="tensorflow==0",
+        key=repr(variables),
+        variables=own,
+        label=f"python in {folder.name}",
+    )
+
+
+@pytest.fixture
+def images(
+    images_file: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(image_cache[0]))
+    return images_file
+
+
+def upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
+    """Runs it between two processes' environments; what was printed, and what is concluded."""
+    sides: dict[Side, Built] = {
+        side: built((new or {}) if side == "new" else {}, chosen.folder) for side in SIDES
+    }
+    stream = io.StringIO()
+    measured = UpgradeRun(chosen, sides, stream=stream).measure()
+    return stream.getvalue(), conclude(measured)
+
+
+def test_the_same_environment_on_both_sides_is_safe_and_resumes(
+    tmp_path: Path, images: Path
+) -> None:
+    """Bits are equal under one seed, and no other is trained. A second start with the same sides has
+    nothing left to do; without ``resume``, or with other sides, it is refused."""
+    chosen = options(tmp_path / "same", expression=CELLS, skip={"speed", "saving"}, data_dir=images)
+    _, found = upgrade(chosen)
+    assert found.answer is Answer.SAFE
+    assert found.exit_code == 0
+    assert {judgement.verdict.value for judgement in found.judgements} == {"identical"}
+    assert all("1 seed" in judgement.reason for judgement in found.judgements)
+    assert is_upgrade(chosen.folder)
+    kept = {side: getattr(found.measured, side).records for side in SIDES}
+    with pytest.raises(BenchError, match="already holds"):
+        upgrade(chosen)
+    again = Options(**{**vars(chosen), "resume": True})
+    with pytest.raises(BenchError, match="of the same sides"):
+        upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
+    _, found = upgrade(again)
+    assert {side: getattr(found.measured, side).records for side in SIDES} == kept
+
+
+def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None:
+    """SGD's rate a tenth of a percent off on the new side: every seed is trained, copies too, and the
+    change is found with the first update."""
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    (planted / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'bench.execution.trainer' in sys.orig_argv:\n"
+        "    import tensorflow as tf\n"
+        "    class SGD(tf.keras.optimizers.SGD):\n"
+        "        def apply_gradients(self, pairs, *args, **kwargs):\n"
+        "            pairs = [(gradient * 1.001, variable) for gradient, variable in pairs]\n"
+        "            return super().apply_gradients(pairs, *args, **kwargs)\n"
+        "    tf.keras.optimizers.SGD = SGD\n"
+    )
+    chosen = options(
+        tmp_path / "planted-run",
+        expression="depth/depth:1-arch:mlp-act:relu-init:he_normal-norm:none",
+        skip={"speed"},
+        data_dir=images,
+    )
+    path = f"{planted}:{Path(__file__).parents[2]}"
+    _, found = upgrade(chosen, {"PYTHONPATH": path})
+    assert found.answer is Answer.UNSAFE
+    assert found.exit_code == 1
+    (judgement,) = found.failing
+    assert judgement.envelope is not None
+    assert judgement.envelope.seeds == 5
+    assert judgement.envelope.departure is not None
+    assert "layer 1" in judgement.envelope.departure.tensor
+    assert {saving.outcome.fails for saving in found.savings} == {False}
+    assert "cell changed" in found.because[0]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / UPGRADE).write_text('{"schema": 99, "tier": "quick", "sides": {}, "runs": {}}')
+    with pytest.raises(BenchError, match=r"upgrade\.json.*schema 99"):
+        read_upgrade(folder)

@@ -1,0 +1,195 @@
+"""The figure of envelopes: which cells it shows, what is drawn of each, and where it is stored."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import msgspec
+import numpy as np
+import pytest
+
+from bench.cells.cell import Cell
+from bench.report.figures.draw import draw
+from bench.report.figures.envelope import EnvelopePicture, Strip, envelope_picture
+from bench.report.run.files import write_full_report
+from bench.results.plan import Item
+from bench.results.run import StoredRun
+from bench.verdict.judgement import Judgement, Verdict
+from builders import replaced
+from stories import Story, as_baseline, envelope_test, identical, parted
+
+SVG = "{http://www.w3.org/2000/svg}"
+VERMILION = "#d55e00"
+
+
+def picture_of(story: Story) -> EnvelopePicture:
+    found = envelope_picture(*story)
+    assert found is not None
+    return found
+
+
+def strip(
+    *, seeds: list[list[float]], copies: list[list[float]], first_step: int | None = None
+) -> EnvelopePicture:
+    """One strip of given differences."""
+    shown: Any = SimpleNamespace(
+        seeds=np.array(seeds), copies=np.array(copies), envelope=np.full(len(seeds[0]), 1e-3)
+    )
+    test = envelope_test(first_step=first_step, steps=len(seeds[0]), sharp_steps=len(seeds[0]))
+    return EnvelopePicture("heading", (Strip("a title", test, shown),))
+
+
+def texts(svg: bytes) -> list[str]:
+    root = ET.fromstring(svg)
+    return ["".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")]
+
+
+def test_nothing_to_show() -> None:
+    """No envelope, no figure; without a baseline neither."""
+    run, judgements, baseline = identical()
+    assert envelope_picture(run, judgements, baseline) is None
+    run, judgements, _ = parted()
+    assert envelope_picture(run, judgements, None) is None
+
+
+def test_severe_then_chaotic() -> None:
+    """Cells outside in the order of severity, then those whose envelope is soonest blunt."""
+    depths = [strip.title.split("-")[0] for strip in picture_of(parted()).strips]
+    assert depths == [f"depth/depth:{depth}" for depth in (2, 3, 30, 10, 1, 0)]
+
+
+def test_six_cells_at_most() -> None:
+    """The seventh, the least severe, is left out."""
+    run, judgements, _ = parted()
+    cell = Cell(depth=4)
+    records = {
+        (cell, s): msgspec.structs.replace(run.records[Cell(), s], cell=cell) for s in range(3)
+    }
+    copies = {
+        msgspec.structs.replace(copy, cell=cell): msgspec.structs.replace(
+            result, copy=msgspec.structs.replace(copy, cell=cell)
+        )
+        for copy, result in run.copies.items()
+        if copy.cell == Cell()
+    }
+    more = with_item(run, Item(grid="depth", id="depth:4", cell=cell))
+    more = replaced(more, records={**run.records, **records}, copies={**run.copies, **copies})
+    judgements.append(
+        Judgement(
+            item=more.plan.items[-1],
+            verdict=Verdict.ROUNDING,
+            reason="",
+            rung="envelope",
+            envelope=envelope_test(sharp_steps=2),
+        )
+    )
+    titles = [strip.title for strip in picture_of((more, judgements, as_baseline(more))).strips]
+    assert len(titles) == 6
+    # sharp for 2 steps, before the cells that are sharp for 3 and for 20 of them
+    assert titles[4].startswith("depth/depth:4:")
+    assert titles[5].startswith("depth/depth:1-")
+
+
+def with_item(run: StoredRun, item: Item) -> StoredRun:
+    plan = msgspec.structs.replace(run.plan, items=[*run.plan.items, item])
+    return replaced(run, plan=plan)
+
+
+def test_strip_holds_seeds_and_copies() -> None:
+    """Three seeds, twelve copies, twenty steps; seeds part by 1e-2 from step 4 on where the story says
+    so, within a rounding of the loss."""
+    shown = picture_of(parted()).strips[0].shown
+    assert shown.seeds.shape == (3, 20)
+    assert shown.copies.shape == (12, 20)
+    assert shown.envelope.shape == (20,)
+    # a loss of at most 4 has a unit in the last place of 2.4e-7
+    np.testing.assert_allclose(shown.seeds[:, 4:], 1e-2, atol=2.4e-7)
+    assert (shown.seeds[:, :4] < 1e-6).all()
+    assert (shown.envelope >= shown.copies.max(axis=0)).all()
+
+
+def test_what_is_drawn_can_be_read() -> None:
+    """Axes, the legend and each cell's name and verdict are text."""
+    found = " ".join(texts(draw(picture_of(parted()))))
+    for text in (
+        "step",
+        "|difference of the loss|",
+        "a seed",
+        "copies",
+        "envelope",
+        "blunt from here",
+    ):
+        assert text in found
+    assert found.count("changed") == 3
+    assert found.count("regressed") == 1
+
+
+def test_first_step_outside_is_marked() -> None:
+    """A line and a point in its own colour, apart from those in the legend: where the seed that strays
+    least is outside, also where another seed does not differ. No point for an infinite difference,
+    and neither for a cell inside."""
+    strays, still, far = [1e-6] * 3 + [1e-2] * 5, [0.0] * 8, [1e-6] * 3 + [math.inf] * 5
+
+    def marks(seeds: list[list[float]], step: int | None) -> tuple[int, int]:
+        svg = draw(strip(seeds=seeds, copies=[[1e-6] * 8], first_step=step)).decode()
+        kinds = ("<path d", "<use")
+        lines, points = (len(re.findall(f"{kind}[^>]*{VERMILION}", svg)) for kind in kinds)
+        return lines, points
+
+    assert marks([strays], None) == (1, 1)  # the legend's
+    assert marks([strays], 3) == marks([strays, still], 3) == (2, 2)
+    assert marks([far], 3) == (2, 1)
+
+
+def test_equal_data_equal_bytes() -> None:
+    """A report that is written again is the same file."""
+    picture = strip(seeds=[[1e-6, 1e-5]], copies=[[1e-6, 1e-6]])
+    assert draw(picture) == draw(picture)
+    assert draw(picture, "png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("seeds", "copies"),
+    [
+        ([[0.0] * 5], [[0.0] * 5]),
+        ([[math.inf] * 5], [[0.0] * 5]),
+        ([[0.0, 1e-7, 0.0, math.inf, 1e30]], [[math.inf] * 5]),
+        ([[1e-7]], [[1e-8]]),
+    ],
+)
+def test_extremes_are_drawn(seeds: list[list[float]], copies: list[list[float]]) -> None:
+    """Differences of 0 and of infinity have no place on a logarithmic axis, and one step is a figure:
+    no warning, no error, whole XML."""
+    for first_step in (None, 0):
+        assert "a title" in texts(draw(strip(seeds=seeds, copies=copies, first_step=first_step)))
+
+
+def test_lone_differences_are_points() -> None:
+    """A difference between two of 0 is drawn as a point, as no line shows it."""
+    lone, none = (
+        draw(strip(seeds=[values], copies=[[1e-6] * 5])).decode()
+        for values in ([0.0, 1e-5, 0.0, 0.0, 0.0], [1e-5] * 5)
+    )
+    assert lone.count("<use") == none.count("<use") + 1
+
+
+def test_report_embeds_the_stored_figure(tmp_path: Path) -> None:
+    """``report.md`` names ``figures/rounding.svg``, and the file is there; no figure without
+    envelopes."""
+    run, judgements, baseline = parted()
+    run = replaced(run, path=tmp_path / "a")
+    run.path.mkdir()
+    path = write_full_report(run, judgements, baseline=baseline)
+    assert "step by step: 6 cells](figures/rounding.svg)" in path.read_text()
+    assert texts((run.path / "figures/rounding.svg").read_bytes())
+    run, judgements, baseline = identical()
+    run = replaced(run, path=tmp_path / "b")
+    run.path.mkdir()
+    path = write_full_report(run, judgements, baseline=baseline)
+    assert "rounding.svg" not in path.read_text()
+    assert not (run.path / "figures/rounding.svg").exists()

@@ -1,0 +1,73 @@
+"""What a report tells to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.commands import main as cli
+from bench.commands.common_arguments import build_parser
+from bench.report.run.next_steps import bench_command, next_steps
+from bench.verdict.judgement import Verdict
+from builders import healthy
+from stories import STORIES, as_baseline, judged
+
+
+def steps(verdict: Verdict, path: Path = Path("results/r")) -> str:
+    run = healthy(path)
+    return "\n".join(next_steps(run, judged(run, verdict, "", ""), as_baseline(run)))
+
+
+@pytest.mark.parametrize("verdict", ["identical", "rounding", "equivalent", "improved"])
+def test_nothing_to_do(verdict: str) -> None:
+    """What passes against a baseline of its own class asks for nothing."""
+    assert steps(Verdict(verdict)) == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("changed", "baseline accept r -k WORDS --reason TEXT"),
+        ("regressed", "baseline accept r -k WORDS --reason TEXT"),
+        ("new", "baseline accept r -k WORDS --reason TEXT"),
+        ("not comparable", "baseline accept r -k WORDS --reason TEXT"),
+    ],
+)
+def test_commands_for_both(verdict: str, words: str) -> None:
+    """With bench installed, and through tox, which knows where it is."""
+    text = steps(Verdict(verdict))
+    assert f"`bench {words}`" in text
+    assert f"`python -m tox run -e bench -- {words}`" in text
+
+
+def test_undecided_and_unmeasured() -> None:
+    """More seeds, or the rest of the replicas."""
+    text = steps(Verdict.INCONCLUSIVE)
+    assert "`pytest suites --tier quick --benchmark-skip --decide`" in text
+    assert "`python -m tox run -e quick -- --decide`" in text
+    assert "--resume" in steps(Verdict.MISSING)
+    assert "--resume" in steps(Verdict.CRASHED)
+
+
+def test_without_a_baseline() -> None:
+    """The whole run is accepted, not chosen cells; said once."""
+    run, judgements, _ = STORIES["new"]()
+    text = "\n".join(next_steps(run, judgements, None))
+    assert "No baseline is stored for `cpu-avx512_bf16-onednn-1thread`" in text
+    assert text.count("bench baseline accept") == 1
+    assert "-k" not in text
+    assert next_steps(run, [], None) == []
+
+
+def test_a_run_elsewhere_is_named_by_its_path() -> None:
+    """Only runs below ``results`` are found by their name; a path with a space is quoted."""
+    text = steps(Verdict.CHANGED, Path("/some where/r"))
+    assert "accept '/some where/r' -k" in text
+
+
+def test_commands_parse() -> None:
+    """The words are those of the command line."""
+    words = bench_command("baseline accept r -k WORDS --reason TEXT").split("`")[1].split()[1:]
+    parsed = build_parser(cli, version="").parse_args(words)
+    assert (parsed.run, parsed.reason) == ("r", "TEXT")

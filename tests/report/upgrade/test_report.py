@@ -1,0 +1,546 @@
+"""The report of an upgrade: the answer first, nothing that is not in the data, nothing too long."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from upgraded import (
+    CELLS,
+    CHECK,
+    ITEMS,
+    LOCKS,
+    absent,
+    checked,
+    crash,
+    exchange,
+    other_bits,
+    outside,
+    side,
+    timed,
+    upgraded,
+    where,
+    worse,
+)
+
+from bench.cells.cell import OPTIMIZERS, Cell
+from bench.report.html import page
+from bench.report.upgrade.report import (
+    MOST_CHARACTERS,
+    upgrade_json,
+    upgrade_lines,
+    upgrade_report,
+    upgrade_summary,
+)
+from bench.results.check import Check
+from bench.results.plan import Item
+from bench.results.record import Crash, Record
+from bench.results.upgrade import SideFacts
+from bench.verdict.judgement import Comparison, Judgement, Verdict
+from bench.verdict.upgrade import Answer, Upgrade
+
+
+def nadam(cell: Cell) -> bool:
+    return cell.optimizer == "nadam"
+
+
+def departed(*items: Item, tensor: str = "layer 1, kernel") -> Upgrade:
+    """These cells leave the envelope; the others are identical."""
+    found = upgraded()
+    judgements = [outside(j.item, tensor) if j.item in items else j for j in found.judgements]
+    return dataclasses.replace(
+        found, judgements=judgements, answer=Answer.UNSAFE, because=[f"{len(items)} cells changed"]
+    )
+
+
+def everything() -> Upgrade:
+    """At least one finding of every kind."""
+
+    def change(record: Record) -> Record:
+        changes = {(1, "sgd"): crash, (1, "adam"): absent, (3, "nadam"): worse}
+        made = changes.get((record.cell.depth, record.cell.optimizer))
+        return made(record) if made else record
+
+    other = Check(family="activation", subject="gelu")
+    old = side("old", checks={CHECK: checked(), other: checked(check=other, out=True)})
+    new = side("new", change, checks={CHECK: checked(out=True), other: checked(check=other)})
+    return upgraded(
+        old,
+        new,
+        timings=[
+            timed(0.08),
+            timed(noise=0.3, engine="xla"),
+            timed(
+                rounds=0, engine="eager", crashes={"new": Crash(reason="signal", message="SIGSEGV")}
+            ),
+        ],
+        exchanges=[exchange(), exchange("h5", excess=None), exchange("export", error="E: <b>|")],
+        left_out=["grids but optimizer"],
+    )
+
+
+def sections(text: str) -> list[str]:
+    return re.findall(r"^## (.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (upgraded, "**Safe**: 12 cells identical."),
+        (lambda: upgraded(new=side("new", crash)), "**Not safe**: 12 cells crashed."),
+        (
+            lambda: upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])),
+            "**Undecided**: 12 cells inconclusive.",
+        ),
+        (
+            lambda: upgraded(timings=[timed(), timed(noise=0.05, engine="xla")]),
+            "**Safe**: 12 cells identical; speed of 2 workloads: 1 same, 1 same within 5 %.",
+        ),
+    ],
+)
+def test_the_answer_comes_first(make: Any, expected: str) -> None:
+    """The first line is the answer in words, with its reason, in every form."""
+    found = make()
+    assert upgrade_report(found).splitlines()[0] == expected
+    assert upgrade_summary(found).splitlines()[0] == expected
+    plain = expected.replace("*", "").rstrip(".")
+    told = " ".join(upgrade_lines(found))
+    assert plain[0].lower() + plain[1:] in told
+    assert json.loads(upgrade_json(found))["answer"] == found.answer.value
+
+
+def test_sections_that_have_nothing_to_tell_are_absent() -> None:
+    """A safe upgrade of which little was measured has no empty sections."""
+    assert sections(upgrade_report(upgraded())) == [
+        "What to do next",
+        "All cells",
+        "The two sides",
+    ]
+    empty = upgraded(side("old", chosen=[]), side("new", chosen=[]))
+    assert upgrade_report(empty).startswith("**Undecided**: nothing could be compared.")
+    assert sections(upgrade_report(empty)) == ["What to do next", "The two sides"]
+
+
+def test_sections_in_their_order() -> None:
+    """The most important first, and every kind of finding has its section."""
+    assert sections(upgrade_report(everything())) == [
+        "What trains differently",
+        "Accuracy and learning",
+        "Arithmetic",
+        "Speed",
+        "Saved models",
+        "Crashes",
+        "What NEW cannot train any more",
+        "What to do next",
+        "All cells",
+        "The two sides",
+        "Left out",
+    ]
+
+
+def test_a_group_is_described_by_what_its_cells_share() -> None:
+    """Cells that changed are told as one group where one axis value singles them out."""
+    items = [item for item in ITEMS if nadam(item.cell)]
+    text = upgrade_report(departed(*items))
+    assert "**4 cells, every one with `opt:nadam`**. 4 changed." in text
+    assert "Losses leave the rounding envelope at step 1, up to 300 times" in text
+    assert "Begins in layer 1, kernel, before step 1." in text
+    two = [item for item in items if item.cell.normalization == "batch"]
+    assert "**2 cells, every one with `opt:nadam` and `norm:batch`**." in upgrade_report(
+        departed(*two)
+    )
+
+
+def test_cells_without_a_description_are_told_by_where_they_begin() -> None:
+    """What no axis value tells apart is grouped by the first tensor."""
+    one, other = ITEMS[0], ITEMS[7]
+    found = departed(one, other)
+    judgements = [
+        outside(j.item, "layer 2, bias") if j.item == other else j for j in found.judgements
+    ]
+    text = upgrade_report(dataclasses.replace(found, judgements=judgements))
+    assert text.count("**1 cell by itself**.") == 2
+    assert "Begins in layer 2, bias, before step 1." in text
+
+
+def test_one_seed_is_called_one_seed() -> None:
+    """Counts say on how many seeds they rest."""
+    text = upgrade_report(upgraded(side("old", seeds=[0]), side("new", seeds=[0])))
+    row = next(line for line in text.splitlines() if line.startswith("| identical"))
+    assert "| 1 seed each" in row
+    assert "3 seeds each" in upgrade_report(upgraded())
+
+
+def test_crashes() -> None:
+    """New crashes come before known ones, with what the process printed; mended ones are told."""
+    text = upgrade_report(everything())
+    assert "**2 cells newly**: OLD does not crash, or under fewer seeds." in text
+    assert "    <b>last</b> line" in text
+    known = upgrade_report(
+        upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash)))
+    )
+    assert "4 cells on both sides: known, and no change." in known
+    assert "newly" not in known
+    mended = upgrade_report(upgraded(side("old", where(nadam, crash))))
+    assert "Crashed on the old side alone: " in mended
+
+
+def test_what_only_one_side_can_train() -> None:
+    """Lost and gained cells, with the reason; neither counts as open."""
+    lost = upgrade_report(upgraded(new=side("new", where(nadam, absent))))
+    gained = upgrade_report(upgraded(old=side("old", where(nadam, absent))))
+    for text, title in (
+        (lost, "What NEW cannot train any more"),
+        (gained, "What only NEW can train"),
+    ):
+        assert title in sections(text)
+        assert "- Keras has no nadam: `optimizer/" in text
+        assert "nothing was concluded" not in text
+
+
+def test_checks_and_claims_by_side() -> None:
+    """What is wrong on both sides is told as known, what is newly wrong first."""
+    text = upgrade_report(everything())
+    assert "**Wrong in NEW alone** (1 check):" in text
+    assert "**Wrong in OLD, and not in NEW** (1 check):" in text
+    assert text.index("Wrong in NEW alone") < text.index("Wrong in OLD, and")
+    assert "OLD: holds; NEW: step 1, cube: got 1\\|2, expected &lt;3>" in text
+    both = upgraded(
+        side("old", checks={CHECK: checked(out=True)}),
+        side("new", checks={CHECK: checked(out=True, digest="b")}),
+    )
+    told = upgrade_report(both)
+    assert "**Wrong in both: known, and no change** (1 check):" in told
+    assert "`: both: step 1, cube" in told
+    assert "1 ran on both sides: 0 hold on both, 0 gave the same bits" in told
+    assert "2 ran on both sides: 0 hold on both, 2 gave the same bits" in text
+
+
+def test_claims_are_stated() -> None:
+    """A claim that is newly violated is told with what it says and what was measured."""
+    dead = Cell(depth=1, optimizer="sgd", initializer="zeros", steps=200)
+    item = Item(grid="initialization", id=dead.id(), cell=dead)
+    found = upgraded(side("old", chosen=[item]), side("new", chosen=[item]))
+    text = upgrade_report(found)
+    assert "**Wrong in both: known, and no change** (1 cell):" in text
+    assert "- `zero-initialization-is-dead`: All-zero weights" in text
+
+
+def test_speed() -> None:
+    """Ratio, interval, noise floor and restarts of each workload; what remains possible if open."""
+    text = upgrade_report(everything())
+    rows = [
+        line for line in text.splitlines() if line.startswith(("| training, MLP", "| inference"))
+    ]
+    assert len(rows) == 3
+    assert re.search(r"\| +\+8\.\d % \(\+.* \|\s+8 \| \*\*slower\*\*", rows[0])
+    assert re.search(
+        r"undecided: (anything from -.* % to \+.* % remains possible|machine too)", rows[1]
+    )
+    assert "a process crashed" in rows[2]
+    assert "the process of NEW ended: SIGSEGV" in text
+    assert "probability 95 %" in text
+    assert re.search(r"fit +\| +2 \| +2\.17 \|", rows[0])  # bursts of 0.2 s and 100 steps
+
+
+def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
+    """Where a side differs from itself, no interval is claimed for the other."""
+    seconds = timed()
+    for each in seconds.rounds:
+        for block in each:
+            block[2][:] = [1.2 * sec for sec in block[2]]
+            block[3][:] = [1.2 * sec for sec in block[3]]
+    found = upgraded(timings=[seconds])
+    text = upgrade_report(found)
+    assert text.startswith(
+        "**Undecided**: speed of training, MLP of depth 3, fit: machine too noisy"
+    )
+    assert "undecided: machine too noisy" in text
+    assert "remains possible" not in text
+
+
+def test_a_wider_margin_is_named_in_every_form() -> None:
+    """Table, terminal and JSON say by which margin."""
+    found = upgraded(timings=[timed(noise=0.05)])
+    assert re.search(r"\| +8 \| same within 5 % +\|", upgrade_report(found))
+    assert any("fit: same within 5 %: time" in line for line in upgrade_lines(found))
+    timing = json.loads(upgrade_json(found))["speed"]
+    assert timing["margins"] == [0.02, 0.05]
+    told = timing["workloads"][0]["speed"]
+    assert (told["verdict"], told["margin"]) == ("same within 5 %", 0.05)
+
+
+def test_undecided_speed_tells_what_to_do() -> None:
+    """Only what is open is measured again: speed on an idle machine, or not at all; or seeds."""
+    text = upgrade_report(upgraded(timings=[timed(noise=0.5)]))
+    assert "on an idle machine" in text
+    assert "`--skip cells --skip checks --skip saving`" in text
+    assert "`--skip speed`" in text
+    assert "more seeds" not in text
+    seeds = upgrade_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
+    assert "more seeds" in seeds
+    assert "idle machine" not in seeds
+
+
+def test_saved_models() -> None:
+    """Each format and model with its outcome, failures first."""
+    text = upgrade_report(everything())
+    rows = [line for line in text.splitlines() if line.startswith("| mlp")]
+    assert ["**differs**" in row for row in rows] == [True, False, False]
+    assert "**broken**" in rows[1]
+    assert "E: &lt;b>\\|" in rows[1]
+
+
+def test_what_to_do() -> None:
+    """Pin with the exact requirements, report with the script, accept."""
+    items = [item for item in ITEMS if nadam(item.cell)]
+    found = departed(*items)
+    text = upgrade_report(found, reproducers={items[0]: "out/one.py"})
+    assert "keep OLD: `keras==3.12.0 tensorflow-cpu==2.20.0`." in text
+    assert f"`out/one.py` for `optimizer/{items[0].id}`" in text
+    assert "bench reproduce" not in text
+    assert "`bench reproduce results/u CELL` writes a script" in upgrade_report(found)
+    assert "- Accept" in text
+    assert "Pin" not in upgrade_report(upgraded())
+    assert "out/one.py" in "\n".join(upgrade_lines(found, reproducers={items[0]: "out/one.py"}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("numpy==1.26\n", "numpy==2.0\n", "keep OLD: `numpy==1.26`"),
+        ("keras==3\nnumpy==1\n", "keras==4\nnumpy==2\n", "keep OLD: `keras==3`."),
+        ("tf-x==1\nTF_Y==2\n", "tf-x==1\ntf-y==3\n", "keep OLD: `tf-y==2`"),
+    ],
+)
+def test_the_pin_is_what_differs(old: str, new: str, expected: str) -> None:
+    """Where TensorFlow is the same, whatever differs is pinned."""
+    sides = {
+        name: SideFacts(label="x", python="p", lock=lock)
+        for name, lock in (("old", old), ("new", new))
+    }
+    assert expected in upgrade_report(upgraded(new=side("new", crash), sides=sides))
+
+
+def test_variables_are_what_to_keep() -> None:
+    """Sides that differ by variables alone have no requirement to pin."""
+    sides = {
+        name: SideFacts(label="2.21", python="p", lock="a==1\n", variables={"TF_X": value})
+        for name, value in (("old", "1"), ("new", "0"))
+    }
+    text = upgrade_report(upgraded(new=side("new", crash), sides=sides))
+    assert "keep OLD's variables: `TF_X=1`." in text
+    assert re.search(r"\| variable TF\\?_X +\| 1 +\| 0 ", text)
+    assert "All 1 package are the same" in text
+
+
+def test_only_differences_of_the_sides_are_listed() -> None:
+    """Packages that are the same are counted."""
+    text = upgrade_report(upgraded())
+    assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
+    assert re.search(r"\| `added` +\| – +\| 1 ", text)
+    assert "2 packages the same on both sides." in text
+    assert "| `numpy`" not in text
+    assert "    wrapt==1.0" in text  # the lock, folded away
+
+
+def test_metrics_that_changed() -> None:
+    """Accuracy and gradient flow have tables of their own, with both sides' means."""
+
+    def compared(metric: str, change: float) -> Comparison:
+        return Comparison(
+            metric=metric,
+            baseline_mean=0.9,
+            mean=0.6,
+            change=change,
+            p_value=0.001,
+            adjusted_p=0.002,
+            verdict=Verdict.CHANGED,
+            reason="r",
+        )
+
+    found = upgraded()
+    chosen = [j.item for j in found.judgements if nadam(j.item.cell)]
+    comparisons = (compared("test_accuracy", -0.3), compared("signal_ratio_end", 1.0))
+    judgements = [
+        Judgement(
+            item=j.item,
+            verdict=Verdict.CHANGED,
+            reason="r",
+            rung="distribution",
+            comparisons=comparisons,
+        )
+        if j.item in chosen
+        else j
+        for j in found.judgements
+    ]
+    text = upgrade_report(dataclasses.replace(found, judgements=judgements))
+    assert "- test accuracy changed: 4 cells, every one with `opt:nadam`." in text
+    assert "- signal ratio, trained changed: 4 cells, every one with `opt:nadam`." in text
+    assert "## Gradient flow" in text
+    assert re.search(
+        r"\| test accuracy +\| +0\.9 \| +0\.6 \| -30\.00 pp \| +0\.002 \| changed", text
+    )
+
+
+def test_json_holds_everything() -> None:
+    """Every cell, both sides' means, speeds with intervals, both environments."""
+    found = everything()
+    content = json.loads(upgrade_json(found, total_sec=3.0))
+    assert content["schema"] == 1
+    assert (content["answer"], content["exit_code"]) == ("not safe", 1)
+    assert content["because"] == list(found.because)
+    assert len(content["cells"]) == len(CELLS)
+    worst = next(c for c in content["cells"] if c["verdict"] == "regressed")
+    means = [worst[name]["means"]["test_accuracy"] for name in ("old", "new")]
+    assert means[0] - means[1] == pytest.approx(0.3)
+    assert worst["old"]["outcomes"] == {"0": "trained", "1": "trained", "2": "trained"}
+    assert sum(cell["fails"] for cell in content["cells"]) == len(found.failing)
+    slow, noisy, stopped = content["speed"]["workloads"]
+    assert slow["speed"]["ratio"]["low"] > 1
+    assert set(noisy["speed"]["noise_floor"]) == {"estimate", "low", "high"}
+    assert (stopped["speed"], list(stopped["crashes"])) == (None, ["new"])
+    assert content["sides"]["old"]["packages"]["keras"] == "3.12.0"
+    assert content["pin"] == ["keras==3.12.0", "tensorflow-cpu==2.20.0"]
+    assert content["differences"]["added"] == [None, "1"]
+    runs = [side(name, where(nadam, crash)) for name in ("old", "new")]
+    known = [
+        cell
+        for cell in json.loads(upgrade_json(upgraded(*runs)))["cells"]
+        if cell["crashed_before"]
+    ]
+    assert [cell["fails"] for cell in known] == [False] * 4
+    changed = json.loads(upgrade_json(departed(ITEMS[0])))["cells"][0]
+    assert (changed["tensor"], changed["first_step"], changed["distance"]) == (
+        "layer 1, kernel",
+        1,
+        0.02,
+    )
+
+
+def test_tables_are_rectangular() -> None:
+    """No text of a crash, reason or label breaks a table."""
+    columns, tables = None, 0
+    for line in upgrade_report(everything()).splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        found = len(re.findall(r"(?<!\\)\|", line))
+        tables += columns is None
+        assert found == (columns or found), line
+        columns = found
+    assert tables >= 6
+
+
+def test_terminal_lines() -> None:
+    """Plain text in lines of bounded length, with the report's path."""
+    lines = upgrade_lines(everything(), total_sec=61.0, report=Path("out/report.md"))
+    assert not any("\n" in line or "**" in line for line in lines)
+    assert max(map(len, lines)) <= 130  # ids are not broken
+    assert "report: out/report.md" in lines
+    assert lines[-1] == "time: 1 min 01 s"
+    for word in ("CHANGED", "CRASHED", "NEWLY WRONG", "SAVED MODEL", "SPEED"):
+        assert any(line.startswith(word) for line in lines), word
+
+
+def test_an_outside_text_stays_text() -> None:
+    """What a process, a label or a package prints is not Markdown or HTML of the report."""
+    evil = "x <script>alert(1)</script> | **b** [a](javascript:1) `c`\n\n# h"
+    change = where(nadam, lambda record: crash(record, message=evil))
+    sides = {
+        name: SideFacts(
+            label=evil, python=evil, lock=f"{evil}\n{LOCKS['old']}", variables={"A": evil}
+        )
+        for name in ("old", "new")
+    }
+    found = upgraded(new=side("new", change), sides=sides, left_out=[evil])
+    found = dataclasses.replace(found, because=[evil])
+    rendered = page(upgrade_report(found), evil)
+    assert "<script" not in rendered
+    assert "<h1" not in rendered
+    assert 'href="javascript' not in rendered
+    assert "<strong>b</strong>" not in rendered
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    cells=st.integers(1, 300),
+    reason=st.text(min_size=1, max_size=900),
+    workloads=st.integers(0, 8),
+    checks=st.integers(0, 200),
+    left_out=st.integers(0, 400),
+)
+def test_a_summary_fits_into_a_comment(
+    cells: int, reason: str, workloads: int, checks: int, left_out: int
+) -> None:
+    """Whatever was found, the summary is shorter than a comment may be, begins with the answer and
+    names what it leaves out."""
+    items = [
+        Item(grid="g" * 40, id=cell.id(("depth", "opt")), cell=cell)
+        for cell in (
+            Cell(depth=1 + n // 16, optimizer=OPTIMIZERS[n % 16], steps=200) for n in range(cells)
+        )
+    ]
+    many = {
+        c: checked(check=c, out=True)
+        for c in (Check(family="optimizer", subject=f"s{n}") for n in range(checks))
+    }
+    found = upgraded(
+        side("old", chosen=items, seeds=[0], checks={c: checked(check=c) for c in many}),
+        side("new", chosen=items, seeds=[0], checks=many),
+        timings=[timed(0.08, engine=e) for e in ("fit", "xla", "eager", "function")[:workloads]],
+        left_out=[reason] * left_out,
+    )
+    verdicts = list(Verdict)
+    judgements = [
+        msgspec.structs.replace(
+            outside(item, f"{reason}{n}") if n % 2 else found.judgements[n],
+            verdict=verdicts[n % len(verdicts)],
+            reason=f"{n} {reason}",
+        )
+        for n, item in enumerate(items)
+    ]
+    found = dataclasses.replace(found, judgements=judgements, because=[reason] * 20)
+    scripts = dict.fromkeys(items, f"{reason[:50]}.py")
+    text = upgrade_summary(found, total_sec=1.0, reproducers=scripts)
+    assert len(text) < MOST_CHARACTERS
+    assert text.startswith(f"**{found.answer.value[:1].upper()}{found.answer.value[1:]}**: ")
+    full = sections(upgrade_report(found, reproducers=scripts))
+    named = text.partition("Left out here")[2]
+    for title in full:
+        assert f"## {title[:40]}" in text or title[:40] in named or title == "How to read envelopes"
+    assert upgrade_lines(found, reproducers=scripts)
+    assert json.loads(upgrade_json(found, reproducers=scripts))["schema"] == 1
+
+
+def test_safe_is_said_of_what_was_measured() -> None:
+    """A narrowed check is not called safe without a word, nor is its new version to be accepted."""
+    whole, part = upgraded(), upgraded(left_out=["grids but clipping"])
+    assert whole.answer is part.answer is Answer.SAFE
+    assert upgrade_report(whole).startswith("**Safe**:")
+    assert "Accept: take" in upgrade_report(whole)
+    text = upgrade_report(part)
+    assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
+    assert "Accept: take" not in text
+    told = "\n".join(upgrade_lines(part, reproducers={}, report=None))
+    assert "as far as measured" in told
+
+
+def test_a_summary_names_what_does_not_fit() -> None:
+    """A section that would be too long is left out as a whole, by name."""
+    found = upgraded(left_out=["x" * 250 + str(n) for n in range(300)])
+    text = upgrade_summary(found)
+    assert len(text) < MOST_CHARACTERS
+    assert "Left out here, because it would be too long: Left out." in text
+    assert "Left out here" not in upgrade_summary(upgraded())
