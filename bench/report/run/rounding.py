@@ -35,18 +35,21 @@ _HEADERS = (
 )
 #: How to read the section.
 READING = (
-    "Of each cell whose bits differ, *copies* were trained from initial weights that are moved by "
-    "one unit in the last place of float32. How far they part from the training that they copy is "
-    "how far rounding takes this network. The **envelope** at a step is the largest such "
-    f"difference of the loss up to {LOOK_AHEAD} times that step, over all copies and seeds, times "
-    "the factor by which the rounding of the cell's longest sums may exceed such a move. A cell "
-    "is outside where the losses of *every* seed leave the envelope: a changed formula acts under "
-    "all seeds, a jump of rounding does not. The table shows the seed that strays least. The "
-    "envelope of a chaotic network soon spans everything: it is *sharp* while it is narrower than "
-    "seeds lie apart (with one seed: than the loss has moved since the start), and says little of "
-    "later steps. *Begins in*: the first tensor, in the order of steps and of the computation, "
-    "that is further from its counterpart than rounding explains, with its distance and what "
-    "rounding explains, both relative to its size."
+    "Of each cell whose bits differ, *copies* were trained and evaluated whose weights are moved "
+    "by one unit in the last place, at the start or where the bits of both sides part. How far "
+    "they part from the training that they copy is how far rounding takes this network. The "
+    f"**envelope** at a step is the largest such difference of the loss up to {LOOK_AHEAD} times "
+    "that step, over all copies and seeds, times the factor by which the rounding of the cell's "
+    "longest sums may exceed such a move, and not beyond how far seeds lie apart. A cell is "
+    "outside where, under *every* seed, the losses leave the envelope, a tensor of the first "
+    "steps or of the end departs, or a metric at the end differs by more than matters and than "
+    "any copy: a changed formula acts under all seeds, a jump of rounding does not. What differs "
+    "first after many steps of equal bits is outside, too. The table shows the seed that strays "
+    "least. The envelope of a chaotic network soon spans everything: it is *sharp* while it is "
+    "narrower than seeds lie apart (with one seed: than the loss has moved since the start), and "
+    "says little of later steps. *Begins in*: the first tensor, in the order of steps and of the "
+    "computation, that is further from its counterpart than rounding explains, with its distance "
+    "and what rounding explains, both relative to its size."
 )
 
 
