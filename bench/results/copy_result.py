@@ -47,6 +47,8 @@ class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if bool(self.trajectory) == (self.crash is not None):
             raise ValueError("a copy has either a trajectory or a crash")
+        if len(self.trajectory) % 4:
+            raise ValueError("a trajectory is of numbers of four bytes")
 
     @property
     def key(self) -> Copy:

@@ -170,6 +170,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("outcome 'absent' and a reason go together")
         if (self.outcome == "diverged") != (self.diverged_step is not None):
             raise ValueError("outcome 'diverged' and a diverged_step go together")
+        if len(self.states) % 4 or len(self.trajectory) % 4:
+            raise ValueError("a trajectory and states are of numbers of four bytes")
         if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):
             raise ValueError("a trained replica has a test accuracy and a digest")
 

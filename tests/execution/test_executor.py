@@ -199,7 +199,7 @@ def test_workers_share_gpus(
 def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
     """``--scheduler``: the same plan on workers that somebody else has started."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         placement = Placement(scheduler=cluster.scheduler_address)
         execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
@@ -246,7 +246,7 @@ def test_a_lost_dask_worker_costs_no_replica(
     monkeypatch.setenv("FAULTY_SLEEP_SEC", "2")
     the_plan = plan(10, seeds=replicas)
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         watcher = Saboteur(cluster, nth, delay_sec)
         placement = Placement(scheduler=cluster.scheduler_address)
@@ -405,7 +405,7 @@ def test_a_lost_dask_worker_costs_no_copy(
     """Its copy is trained by the other worker."""
     monkeypatch.setenv("FAULTY_COPY_SEC", "2")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         watcher = Saboteur(cluster, 3, 0.2)
         execute(

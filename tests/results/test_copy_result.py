@@ -27,7 +27,7 @@ def results(draw: st.DrawFn) -> CopyResult:
     crash = st.builds(
         Crash, reason=st.sampled_from(("signal", "not attempted")), message=text, output=text
     )
-    trajectory = draw(st.binary(max_size=40))
+    trajectory = 4 * draw(st.binary(max_size=10))
     return CopyResult(
         copy=Copy(
             cell=draw(cells()),

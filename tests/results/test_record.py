@@ -73,7 +73,7 @@ def records(draw: st.DrawFn) -> Record:
         test_loss=draw(floats),
         diverged_step=draw(st.integers(0, 10**6)) if outcome == "diverged" else None,
         digest="0" if outcome == "trained" else draw(text),
-        trajectory=draw(st.binary(max_size=40)),
+        trajectory=4 * draw(st.binary(max_size=40)),
         tensors=draw(st.one_of(st.none(), fingerprints())),
         start=draw(st.one_of(st.none(), flows)),
         end=draw(st.one_of(st.none(), flows)),
@@ -269,3 +269,13 @@ def test_dead_share() -> None:
     assert flow_with(dead_units=[0.5, 0.0, 0.25]).dead_share == 0.25
     assert flow_with(dead_units=[0.5, None]).dead_share == 0.5
     assert flow_with(dead_units=[]).dead_share is None
+
+
+@pytest.mark.parametrize("part", ["states", "trajectory"])
+def test_half_a_number_is_refused_when_it_is_read(tmp_path: Path, part: str) -> None:
+    """Three bytes of four: told with the line, not when they are compared."""
+    path = tmp_path / "r.jsonl"
+    line = msgspec.json.encode({**msgspec.to_builtins(trained(Cell(), 0)), part: "AAAA"})
+    path.write_bytes(line + b"\n")
+    with pytest.raises(BenchError, match="of numbers of four bytes"):
+        RECORD_LINES.read(path)

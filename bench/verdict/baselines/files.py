@@ -90,6 +90,7 @@ class Trace(
 
     def __post_init__(self) -> None:
         check_trajectory(self.trajectory)
+        check_trajectory(self.states)
 
 
 class _Schema(msgspec.Struct):

@@ -41,6 +41,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         check_values(self.digest, self.metrics, crashed=self.outcome == "crashed")
         check_trajectory(self.trajectory)
+        check_trajectory(self.states)
 
     @property
     def traced(self) -> bool:
