@@ -1,4 +1,4 @@
-"""Settings for all tests of bench. ``builders.py`` beside this file makes synthetic runs."""
+"""Settings for all tests of bench. What they share lies in ``support``."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from main_jobs import Job
+from support.main_jobs import Job
 
 CELLS = ("--cell", "depth:1-arch:mlp-act:relu-init:he_normal-norm:none", "--seeds", "2")
 

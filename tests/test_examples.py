@@ -26,7 +26,7 @@ from bench.cells.grids import GRIDS
 from bench.commands import main as cli
 from bench.results.plan import Item
 from bench.results.run import StoredRun
-from builders import environment, plan, replaced, stored, trained, write
+from support.builders import environment, plan, replaced, stored, trained, write
 
 REPOSITORY = Path(__file__).parent.parent
 WORKFLOW = REPOSITORY / "examples" / "github-actions.yml"

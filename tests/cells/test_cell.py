@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given
 
 from bench.cells.cell import (
-    ACTIVATIONS,
-    ARCHITECTURES,
     AXES,
     CLIPPING_RULES,
-    ENGINES,
-    FIXED_INITIALIZERS,
-    LOSSES,
-    NORMALIZATIONS,
-    OPTIMIZERS,
-    POOLINGS,
-    PRECISIONS,
     SCALED_INITIALIZERS,
     Cell,
     from_texts,
@@ -30,42 +21,7 @@ from bench.cells.cell import (
     split_number,
     with_number,
 )
-
-scales = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
-
-
-@st.composite
-def cells(draw: st.DrawFn) -> Cell:
-    """Any cell that can be made."""
-    architecture = draw(st.sampled_from(ARCHITECTURES))
-    scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
-    clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
-    return Cell(
-        depth=3 if architecture == "cnn" else draw(st.integers(0, 1000)),
-        architecture=architecture,
-        branch=draw(st.sampled_from(("plain", "scaled")))
-        if architecture == "residual"
-        else "plain",
-        width=draw(st.integers(1, 4096)),
-        activation=draw(st.sampled_from(ACTIVATIONS)),
-        initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
-        bias=draw(st.floats(allow_nan=False, allow_infinity=False)),
-        normalization=draw(st.sampled_from(NORMALIZATIONS)),
-        clipping=draw(st.one_of(st.just("none"), clips)),
-        optimizer=draw(st.sampled_from(OPTIMIZERS)),
-        learning_rate=draw(scales),
-        loss=draw(st.sampled_from(LOSSES)),
-        input_scale=draw(scales),
-        dropout=draw(st.floats(0, 1, exclude_max=True)),
-        batch=draw(st.integers(1, 60000)),
-        steps=draw(st.integers(1, 100000)),
-        precision=draw(st.sampled_from(PRECISIONS)),
-        engine=draw(st.sampled_from(ENGINES)),
-        pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
-        filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
-        weight_decay=draw(st.floats(0, 10)),
-    )
-
+from support.strategies import cells, scales
 
 # Written once by hand: stored baselines and people's -k expressions depend on them.
 GOLDEN_IDS = [

@@ -13,7 +13,7 @@ import pytest
 
 from bench import mnist
 from bench.checks.examiner import Examiner
-from planted import examined, excess, faults
+from checks.planted import examined, excess, faults
 
 FAULTS = {fault.name: fault for fault in faults()}
 KINDS = (

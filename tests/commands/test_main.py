@@ -23,7 +23,7 @@ from bench.commands import main as cli
 from bench.commands import merge, report
 from bench.results import find
 from bench.results.run import StoredRun
-from builders import (
+from support.builders import (
     CLASS,
     DEPTH_AXES,
     crashed,
@@ -36,7 +36,7 @@ from builders import (
     trained,
     write,
 )
-from golden import check_golden
+from support.golden import check_golden
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.published.experiments import EXPERIMENTS
 from bench.results.run import read_run
 from bench.results.tasks import TRIALS
-from main_jobs import FAULTY
+from support.main_jobs import FAULTY
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.environments import cache as keeping
+from bench.environments import cache
 from bench.environments.cache import KEPT, UNUSED_DAYS, remove_unused, use
 
 DAY_SEC = 86400
@@ -62,14 +62,14 @@ def test_a_use_counts_from_now(kept: Path) -> None:
 def test_a_use_at_the_last_moment_saves_it(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between looking for unused folders and removing them, somebody may come."""
     folder = make(kept, "old", days=UNUSED_DAYS + 1)
-    alone = keeping._alone
+    alone = cache._alone
 
-    def somebody_was_first(cache: Path) -> object:
-        monkeypatch.setattr(keeping, "_alone", alone)
+    def somebody_was_first(kept: Path) -> object:
+        monkeypatch.setattr(cache, "_alone", alone)
         assert use(folder)
-        return alone(cache)
+        return alone(kept)
 
-    monkeypatch.setattr(keeping, "_alone", somebody_was_first)
+    monkeypatch.setattr(cache, "_alone", somebody_was_first)
     remove_unused(kept.parent)
     assert names(kept) == ["old"]
 

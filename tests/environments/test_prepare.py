@@ -21,7 +21,7 @@ from bench.environments.prepare import Built, describe, prepare, prepare_pair
 from bench.environments.requirements import Side, lock_versions, parse_side
 from bench.errors import BenchError
 from bench.results.check import FAMILIES
-from wheels import make_index, make_wheel
+from support.wheels import make_index, make_wheel
 
 HERE = Path(__file__).parent
 TIMEOUT_SEC = 60.0

@@ -13,7 +13,6 @@ import distributed
 import msgspec
 import pytest
 
-import faults
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
@@ -22,7 +21,8 @@ from bench.results.copy_result import COPY_LINES, Copy, CopyResult
 from bench.results.record import RECORD_LINES, Record
 from bench.results.run import ENVIRONMENT, StoredRun, read_run
 from bench.results.tasks import CHECKS, COPIES, RECORDS, Outcome, Task
-from executed import Follow, Watcher, execute, plan
+from support import faults
+from support.executed import Follow, Watcher, execute, plan
 
 
 @pytest.mark.usefixtures("faulty")

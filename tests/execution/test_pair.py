@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import builders
-import faults
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
@@ -25,6 +23,7 @@ from bench.results.run import StoredRun, read_run
 from bench.results.tasks import Outcome, Task
 from bench.results.timings import SIDES, Side
 from bench.results.writer import RunWriter
+from support import builders, faults
 
 pytestmark = pytest.mark.usefixtures("faulty")
 

@@ -16,13 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
-import faults
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.execution.supervisor import CrashError, Supervisor
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.record import Record
+from support import faults
 
 TIMEOUT_SEC = 60.0
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import faults
 from bench.cells.cell import Cell
 from bench.execution.schedule import Schedule, called, cost
 from bench.jobs.merge import merge, summary
@@ -16,7 +15,8 @@ from bench.results.plan import Plan
 from bench.results.run import read_run
 from bench.results.tasks import TRIALS
 from bench.results.trial import TRIAL_LINES, Trial
-from executed import execute, plan
+from support import faults
+from support.executed import execute, plan
 
 
 def trial(seed: int = 0, *, fault: int = 1) -> Trial:

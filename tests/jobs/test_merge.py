@@ -27,7 +27,17 @@ from bench.results.copy_result import COPY_LINES
 from bench.results.plan import Item
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun, read_run
 from bench.results.tasks import CHECKS, COPIES, RECORDS
-from builders import copied, crashed, environment, healthy, plan, replaced, stored, trained, write
+from support.builders import (
+    copied,
+    crashed,
+    environment,
+    healthy,
+    plan,
+    replaced,
+    stored,
+    trained,
+    write,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 #: Stands in two grids of the quick tier.

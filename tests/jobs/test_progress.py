@@ -11,7 +11,7 @@ from bench.cells.cell import Cell
 from bench.jobs import progress
 from bench.jobs.progress import Progress
 from bench.results.tasks import Task
-from builders import crashed, items, plan, trained
+from support.builders import crashed, items, plan, trained
 
 SHORT, LONG = Cell(depth=1), Cell(depth=10)
 SEEDS = (0, 1, 2)

@@ -13,7 +13,6 @@ import hypothesis.strategies as st
 import msgspec
 import pytest
 from hypothesis import given, settings
-from test_cell import cells
 
 from bench.cells.cell import ENGINES, LOSSES, Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
@@ -23,6 +22,7 @@ from bench.report.reproducer.body import COLUMNS
 from bench.report.reproducer.script import LINES, script, watched
 from bench.results.plan import Item
 from bench.verdict.judgement import Departure, EnvelopeTest, Judgement, Verdict
+from support.strategies import cells
 
 VERSIONS = ("2.12.1", "2.21.0")
 REASON = (

@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 from bench.results.check import CHECK_LINES
-from faults import ABORT
-from main_jobs import FAULTY, Job
+from support.faults import ABORT
+from support.main_jobs import FAULTY, Job
 
 CLASS = "cpu-fake-onednn-1thread"
 

@@ -10,7 +10,7 @@ import numpy as np
 from bench.published.claims import Finding, findings
 from bench.published.experiments import P1
 from bench.results.trial import Curve, Form, TrialResult
-from trials import crashed, ended, result, trial
+from support.trials import crashed, ended, result, trial
 
 START, END = "forms-start-alike", "forms-end-alike"
 

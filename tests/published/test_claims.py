@@ -10,7 +10,7 @@ import pytest
 from bench.published.claims import CLAIMS, findings, names
 from bench.published.experiments import EXPERIMENTS, trials
 from bench.results.trial import TrialResult
-from trials import crashed, ended, result
+from support.trials import crashed, ended, result
 
 TIERS = ("quick", "standard", "full")
 

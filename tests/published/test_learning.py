@@ -14,7 +14,7 @@ from bench.published.claims import CLAIMS, Finding, findings
 from bench.published.experiments import DEPTHS, P7, REMEDIES, SCALES
 from bench.published.learning import ordered, reached
 from bench.results.trial import Curve, TrialResult
-from trials import ended, trial, variant_results
+from support.trials import ended, trial, variant_results
 
 
 def found(results: Sequence[TrialResult], name: str, experiment: str = "") -> Finding:

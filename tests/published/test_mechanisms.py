@@ -15,7 +15,7 @@ from bench.published.claims import Finding, findings
 from bench.published.experiments import P1
 from bench.published.replay import replay
 from bench.results.trial import Curve, Form, TrialResult
-from trials import crashed, ended, result, trial
+from support.trials import crashed, ended, result, trial
 
 P1_VARIANTS = ("two layers", "three layers", "three layers, Xavier")
 

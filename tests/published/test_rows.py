@@ -13,7 +13,7 @@ from bench.published.experiments import P1, P3, P4, Published, trials
 from bench.published.replay import replay
 from bench.published.rows import compared, rows
 from bench.results.trial import Curve, Form, TrialResult
-from trials import crashed, ended, result, trial, variant_results
+from support.trials import crashed, ended, result, trial, variant_results
 
 
 def p3(accuracies: Sequence[float], form: Form = "keras") -> list[TrialResult]:

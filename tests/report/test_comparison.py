@@ -14,8 +14,8 @@ import pytest
 from bench.report.comparison import compare_runs, differences_of_plan
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
-from builders import environment, healthy, replaced
-from golden import check_golden
+from support.builders import environment, healthy, replaced
+from support.golden import check_golden
 
 compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
 

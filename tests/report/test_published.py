@@ -19,7 +19,7 @@ from bench.report.figures.draw import draw
 from bench.report.html import page as html_page
 from bench.report.published import page, pictures
 from bench.results.trial import TrialResult
-from trials import crashed, result, trial, variant_results
+from support.trials import crashed, result, trial, variant_results
 
 
 def finding(**changes: Any) -> Finding:

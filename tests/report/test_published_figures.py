@@ -23,7 +23,7 @@ from bench.report.published import page, pictures
 from bench.report.published.panels import Heat, Panel, PublishedPicture, spread
 from bench.results.histogram import Histogram
 from bench.results.trial import Curve, TrialResult
-from trials import crashed, ended, result, trial, variant_results
+from support.trials import crashed, ended, result, trial, variant_results
 
 SVG = "{http://www.w3.org/2000/svg}"
 

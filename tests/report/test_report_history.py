@@ -16,7 +16,7 @@ from bench.report.history import FORMATS, history_series, history_text
 from bench.results.run import StoredRun
 from bench.verdict.baselines.history import History, history_of
 from bench.verdict.metrics import BY_NAME
-from builders import CLASS, crashed, diverged, on_day, replaced
+from support.builders import CLASS, crashed, diverged, on_day, replaced
 
 SVG = "{http://www.w3.org/2000/svg}"
 

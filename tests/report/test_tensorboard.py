@@ -21,7 +21,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import builders
 from bench.cells.cell import Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.errors import BenchError
@@ -33,7 +32,8 @@ from bench.results.plan import Item
 from bench.results.record import Flow, Record
 from bench.results.tasks import RECORDS
 from bench.results.trial import Curve, Trial, TrialResult
-from main_jobs import FAULTY, Job
+from support import builders
+from support.main_jobs import FAULTY, Job
 
 CELL = Cell(depth=3, steps=20)
 ITEM = Item(grid="depth", id="depth:3-act:relu", cell=CELL)

@@ -14,7 +14,7 @@ from bench.cells.cell import ACTIVATIONS, FIXED_INITIALIZERS, Cell
 from bench.errors import BenchError
 from bench.report.theory import headline, theory_picture, theory_text
 from bench.theory.signal.meanfield import predict
-from golden import check_golden
+from support.golden import check_golden
 
 GLOROT = Cell(depth=30, initializer="glorot_normal")
 

@@ -10,14 +10,13 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
-from test_cell import cells
-from test_record import fingerprints
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.copy_result import COPY_LINES, Copy, CopyResult
 from bench.results.record import Crash
-from builders import copied, trained
+from support.builders import copied, trained
+from support.strategies import cells, fingerprints
 
 
 @st.composite

@@ -13,7 +13,7 @@ from hypothesis import given
 from bench.errors import BenchError
 from bench.results.environment import Environment, Numerics
 from bench.results.files import pretty, read_json
-from builders import CLASS, environment
+from support.builders import CLASS, environment
 
 numerics = st.builds(
     Numerics,

@@ -13,13 +13,11 @@ import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
-from test_cell import cells
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.record import (
     RECORD_LINES,
-    VALUES,
     Crash,
     Flow,
     Record,
@@ -27,7 +25,8 @@ from bench.results.record import (
     finite,
     finite_list,
 )
-from builders import crashed, diverged, flow, trained
+from support.builders import crashed, diverged, flow, trained
+from support.strategies import cells, fingerprints
 
 floats = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 numbers = st.lists(floats, max_size=5)
@@ -36,20 +35,6 @@ flows = st.builds(
     **dict.fromkeys(Flow.__struct_fields__[:6], numbers),
     **dict.fromkeys(Flow.__struct_fields__[6:], floats),
 )
-
-
-@st.composite
-def fingerprints(draw: st.DrawFn) -> Tensors:
-    """Any fingerprints that can be made."""
-    names = draw(st.lists(st.text(st.characters(codec="utf-8")), max_size=3))
-    steps = draw(st.lists(st.integers(0, 200), max_size=3))
-    size = 4 * len(names) * len(steps)
-    return Tensors(
-        names=names,
-        steps=steps,
-        hashes=draw(st.binary(min_size=size, max_size=size)),
-        values=draw(st.binary(min_size=VALUES * size, max_size=VALUES * size)),
-    )
 
 
 @st.composite

@@ -25,8 +25,11 @@ from bench.results.record import RECORD_LINES, Record
 from bench.results.run import PLAN, read_run
 from bench.results.tasks import COPIES, RECORDS
 from bench.results.writer import RunWriter, new_run_name
-from builders import (
-    DEPTH_AXES,
+from support.builders import (
+    DEEP,
+    PLAN_OF_TWO,
+    RECORDS_OF_TWO,
+    SHALLOW,
     copied,
     crashed,
     environment,
@@ -38,17 +41,11 @@ from builders import (
     write,
 )
 
-SHALLOW, DEEP = Cell(depth=3), Cell(depth=10)
-PLAN_OF_TWO = plan(items("depth", [SHALLOW, DEEP], DEPTH_AXES), seeds=(0, 1))
-RECORDS_OF_TWO = [trained(cell, seed) for cell in (SHALLOW, DEEP) for seed in (0, 1)]
-
 
 def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A process of its own: for what cannot be undone in this one."""
     tests = Path(__file__).parents[1]
-    paths = os.pathsep.join(
-        [str(Path(bench.__file__).parents[1]), str(tests), str(tests / "results")]
-    )
+    paths = os.pathsep.join([str(Path(bench.__file__).parents[1]), str(tests)])
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": paths},
@@ -141,7 +138,7 @@ def test_every_record_is_on_disk_at_once(tmp_path: Path) -> None:
     code = """
         import os, sys
         from pathlib import Path
-        from test_run import PLAN_OF_TWO, RECORDS_OF_TWO
+        from support.builders import PLAN_OF_TWO, RECORDS_OF_TWO
         from bench.results.writer import RunWriter
         with RunWriter(Path(sys.argv[1]), PLAN_OF_TWO) as writer:
             writer.append(RECORDS_OF_TWO[0])
@@ -355,7 +352,7 @@ def test_two_writers_in_two_processes(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from test_run import PLAN_OF_TWO
+        from support.builders import PLAN_OF_TWO
         from bench.errors import BenchError
         from bench.results.writer import RunWriter
         try:
@@ -386,7 +383,7 @@ def test_read_only_directory() -> None:
     code = """
         import os, sys, tempfile
         from pathlib import Path
-        from test_run import PLAN_OF_TWO
+        from support.builders import PLAN_OF_TWO
         from bench.errors import BenchError
         from bench.results.writer import RunWriter
         from bench.results.files import write_atomically
@@ -429,7 +426,7 @@ def limited(room: int, path: Path) -> subprocess.CompletedProcess[str]:
     code = """
         import resource, signal, sys
         from pathlib import Path
-        from test_run import PLAN_OF_TWO, RECORDS_OF_TWO
+        from support.builders import PLAN_OF_TWO, RECORDS_OF_TWO
         from bench.errors import BenchError
         from bench.results.tasks import RECORDS
         from bench.results.writer import RunWriter

@@ -36,8 +36,8 @@ from bench.theory.claims import (
 )
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import PredictedRatio, prediction_row, silent
-from builders import crashed, diverged, flow, trained
-from random_networks import signals
+from support.builders import crashed, diverged, flow, trained
+from support.random_networks import signals
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from planted_faults import BY_NAME, Fault
 
 from bench import mnist
 from bench.cells.cell import Cell
@@ -23,6 +22,7 @@ from bench.cells.initial_values import batch_order
 from bench.nets import optimizers
 from bench.nets.images import on_device, pixel_scale, scaled
 from bench.nets.replica import Graph
+from support.planted_faults import BY_NAME, Fault
 
 SEED = 0
 #: Test images whose logits are stored.

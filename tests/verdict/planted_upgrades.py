@@ -4,10 +4,11 @@
     python tests/verdict/planted_upgrades.py --list
 
 copies the environment of PATH (default: the running interpreter) below FOLDER with hard links, plants a
-fault of :mod:`planted_faults` in the copy, runs ``bench upgrade`` from the environment to its copy on
-the cells that the fault touches, and prints a row for each fault: what was concluded, where, and
-whether that is as it should be. Every cell that a fault touches must be ``changed`` or ``regressed``,
-with the right place; the control must be identical and safe. Exit code 1 if any is not, 2 in trouble.
+fault of :mod:`support.planted_faults` in the copy, runs ``bench upgrade`` from the environment to its
+copy on the cells that the fault touches, and prints a row for each fault: what was concluded, where,
+and whether that is as it should be. Every cell that a fault touches must be ``changed`` or
+``regressed``, with the right place; the control must be identical and safe. Exit code
+1 if any is not, 2 in trouble.
 
 ``--probe`` trains one of each fault's cells in both environments instead, without any verdict, and says
 whether the fault acts: nothing differs before its moment, something does after it.
@@ -31,11 +32,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from planted_faults import BY_NAME, CONTROL, FAULTS, Fault, Place
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this is a script, too
 
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, BenchError
+from support.planted_faults import BY_NAME, CONTROL, FAULTS, Fault, Place
 
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
 PROBE = Path(__file__).with_name("planted_probe.py")
 #: Of the command, which takes half a minute.
 LIMIT_SEC = 900.0
@@ -336,7 +340,7 @@ def probe(base: Environment, fault: Fault, folder: Path) -> list[str]:
                 cwd=ROOT,
                 env={
                     **os.environ,
-                    "PYTHONPATH": f"{ROOT}{os.pathsep}{PROBE.parent}",
+                    "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}",
                     "CUDA_VISIBLE_DEVICES": "-1",
                     "TF_CPP_MIN_LOG_LEVEL": "3",
                 },

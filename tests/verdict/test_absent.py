@@ -13,7 +13,7 @@ from bench.verdict.baselines.acceptance import preview
 from bench.verdict.baselines.samples import baseline_cell, baseline_from_run
 from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import exit_code, judge, still_wanted
-from builders import CLASS, items, plan, stored, trained
+from support.builders import CLASS, items, plan, stored, trained
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import simulated
-from simulated import ACCURACY, ALPHA, MARGIN, Rate, Truth, judged, measure
 
 from bench.statistics.shares import PROMISED
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
+from verdict import simulated
+from verdict.simulated import ACCURACY, ALPHA, MARGIN, Rate, Truth, judged, measure
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import simulated
-from simulated import ACCURACY, ALPHA, CELLS, FINDINGS, Truth, accuracies, judged, measure, samples
 
 from bench.statistics import variances
 from bench.statistics.sequential import levels, looks
 from bench.verdict.baselines.samples import Sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
+from verdict import simulated
+from verdict.simulated import (
+    ACCURACY,
+    ALPHA,
+    CELLS,
+    FINDINGS,
+    Truth,
+    accuracies,
+    judged,
+    measure,
+    samples,
+)
 
 #: 5 % of 40 are 2; 8 or more alarms are less likely than one in a thousand.
 RUNS = 40

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from laddered import BASELINE, CELLS, CHOSEN, chosen, made, of_class
 
 from bench.cells.cell import Cell
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_UNDECIDED
@@ -25,7 +24,8 @@ from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import exit_code, judge, still_wanted
 from bench.verdict.upgrade import conclude
-from builders import copied, flow, items, losses, moved, plan, replaced, stored, trained
+from support.builders import copied, flow, items, losses, moved, plan, replaced, stored, trained
+from support.laddered import BASELINE, CELLS, CHOSEN, chosen, made, of_class
 
 STEPS = 600
 CELL = Cell(depth=3)

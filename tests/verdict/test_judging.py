@@ -11,7 +11,7 @@ from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.judgement import Verdict
 from bench.verdict.judging import judge_with_claims, still_wanted
-from builders import items, plan, stored, trained
+from support.builders import items, plan, stored, trained
 
 CELLS = [Cell(depth=depth, steps=200) for depth in range(2, 14)]
 ITEMS = items("depth", CELLS, ("depth",))

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, with_cell
 
 from bench.results.plan import Item
 from bench.results.record import Crash, Record
@@ -18,7 +17,7 @@ from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts, exit_code, judge, stale
 from bench.verdict.metrics import METRICS
-from builders import (
+from support.builders import (
     crashed,
     diverged,
     environment,
@@ -27,6 +26,7 @@ from builders import (
     plan,
     replaced,
 )
+from support.laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, with_cell
 
 
 def _edit(**changes: Any) -> Callable[[Record], Record]:

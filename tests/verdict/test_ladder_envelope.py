@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, of_class, with_cell
 
 from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
@@ -23,7 +22,19 @@ from bench.verdict.envelope import FEWEST, MOST, copies_needed, risk, seeds_for
 from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import judge, still_wanted
 from bench.verdict.metrics import METRICS
-from builders import copied, crashed, flow, items, losses, moved, plan, replaced, stored, trained
+from support.builders import (
+    copied,
+    crashed,
+    flow,
+    items,
+    losses,
+    moved,
+    plan,
+    replaced,
+    stored,
+    trained,
+)
+from support.laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, of_class, with_cell
 
 
 def _copied(run: StoredRun, baseline: Baseline = BASELINE, **changes: Any) -> StoredRun:

@@ -17,7 +17,7 @@ from bench.verdict.metrics import (
     Metric,
     steps_to_level,
 )
-from builders import crashed, diverged, flow, trained
+from support.builders import crashed, diverged, flow, trained
 
 CELL = Cell(depth=3)
 

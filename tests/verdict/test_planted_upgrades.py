@@ -11,8 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted_faults import BY_NAME, CONTROL, FAULTS, Fault, Place
-from planted_upgrades import (
+
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.expression import compile_expression
+from bench.errors import EXIT_TROUBLE, BenchError
+from support.planted_faults import BY_NAME, CONTROL, FAULTS, Fault, Place
+from verdict.planted_upgrades import (
     Environment,
     Found,
     Probed,
@@ -27,10 +31,6 @@ from planted_upgrades import (
     planted,
     row,
 )
-
-from bench.cells.component_grids import UPGRADE_GRIDS
-from bench.cells.expression import compile_expression
-from bench.errors import EXIT_TROUBLE, BenchError
 
 TEXT = "def step(x):\n    return x - 1\n"
 

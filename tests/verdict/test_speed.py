@@ -10,11 +10,9 @@ import re
 
 import numpy as np
 import pytest
-import speed_rates
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from speed_rates import MADE_UP, PLANTED, fitted, made_up, rates, simulated_round
 
 from bench.statistics.sequential import levels
 from bench.verdict.speed import (
@@ -28,6 +26,8 @@ from bench.verdict.speed import (
     log_ratios,
     unsettled,
 )
+from verdict import speed_rates
+from verdict.speed_rates import MADE_UP, PLANTED, fitted, made_up, rates, simulated_round
 
 QUIET = MADE_UP["quiet"]
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from upgraded import (
+
+from bench.results.record import Crash, Record
+from bench.results.run import StoredRun
+from bench.verdict.judgement import Verdict
+from bench.verdict.upgrade import Answer, Upgrade, Wrong, following
+from support.builders import diverged, moved, replaced
+from support.upgraded import (
     CELLS,
     CHECK,
     ITEMS,
@@ -24,12 +30,6 @@ from upgraded import (
     where,
     worse,
 )
-
-from bench.results.record import Crash, Record
-from bench.results.run import StoredRun
-from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade, Wrong, following
-from builders import diverged, moved, replaced
 
 
 def nadam(cell: Any) -> bool:

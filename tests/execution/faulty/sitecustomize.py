@@ -17,7 +17,7 @@ import sys
 import time
 import types
 
-from faults import ABORT, EAT_MEMORY, EXIT, HANG, KILL, RAISE, RESOURCES, SEGFAULT
+from support.faults import ABORT, EAT_MEMORY, EXIT, HANG, KILL, RAISE, RESOURCES, SEGFAULT
 
 
 def _fault(width: int) -> None:

@@ -24,7 +24,7 @@ from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import prediction_row
-from builders import crashed, flow, items, plan, stored, trained
+from support.builders import crashed, flow, items, plan, stored, trained
 
 RELU = Cell(depth=3, initializer="glorot_normal")
 

@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.report.figures.curves import Curve, Line, Panel, Picture, pictures
 from bench.report.figures.draw import draw
 from bench.results.record import Record
-from builders import flow, items, plan, stored, trained
+from support.builders import flow, items, plan, stored, trained
 
 SVG = "{http://www.w3.org/2000/svg}"
 BLUE, VERMILION = "#0072b2", "#d55e00"

@@ -20,8 +20,8 @@ from bench.report.run.files import write_full_report
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
-from builders import replaced
-from stories import Story, as_baseline, envelope_test, identical, parted
+from support.builders import replaced
+from support.stories import Story, as_baseline, envelope_test, identical, parted
 
 SVG = "{http://www.w3.org/2000/svg}"
 VERMILION = "#d55e00"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import builders
 from bench.cells.cell import Cell
 from bench.report.run.checks import checks_section, compared_checks
 from bench.report.run.headlines import headlines
@@ -15,6 +14,7 @@ from bench.results.record import Crash
 from bench.results.run import StoredRun
 from bench.verdict.judging import judge_with_claims
 from bench.verdict.ladder import exit_code
+from support import builders
 
 
 def check(subject: str, family: str = "optimizer") -> Check:

@@ -10,8 +10,8 @@ from bench.commands import main as cli
 from bench.commands.common_arguments import build_parser
 from bench.report.run.next_steps import bench_command, next_steps
 from bench.verdict.judgement import Verdict
-from builders import healthy
-from stories import STORIES, as_baseline, judged
+from support.builders import healthy
+from support.stories import STORIES, as_baseline, judged
 
 
 def steps(verdict: Verdict, path: Path = Path("results/r")) -> str:

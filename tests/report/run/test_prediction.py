@@ -20,8 +20,8 @@ from bench.report.run.full import full_report
 from bench.report.run.prediction import READING, prediction_section
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Verdict
-from builders import crashed, flow, healthy, items, plan, stored, trained
-from stories import judged
+from support.builders import crashed, flow, healthy, items, plan, stored, trained
+from support.stories import judged
 
 GLOROT = Cell(depth=3, initializer="glorot_normal")
 AXES = GRIDS["depth"].axes

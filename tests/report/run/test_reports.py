@@ -18,7 +18,7 @@ from bench.results.check import Check
 from bench.results.plan import Item
 from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
-from builders import (
+from support.builders import (
     DEPTH_AXES,
     diverged,
     environment,
@@ -29,8 +29,8 @@ from builders import (
     stored,
     trained,
 )
-from golden import check_golden
-from stories import STORIES, Story, as_baseline, identical, judged, mixed
+from support.golden import check_golden
+from support.stories import STORIES, Story, as_baseline, identical, judged, mixed
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -26,8 +26,8 @@ from bench.results.copy_result import Copy, CopyResult
 from bench.results.plan import Item
 from bench.results.record import Crash
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
-from builders import healthy, replaced
-from stories import STORIES, Story, envelope_test, identical, outside, parted
+from support.builders import healthy, replaced
+from support.stories import STORIES, Story, envelope_test, identical, outside, parted
 
 compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
 

@@ -9,7 +9,15 @@ import re
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from upgraded import (
+
+from bench.cells.cell import Cell
+from bench.report.upgrade.matrix import families, matrix_json, matrix_table
+from bench.report.upgrade.patterns import patterns, shared
+from bench.results.check import Check
+from bench.results.plan import Item
+from bench.verdict.judgement import Verdict
+from bench.verdict.upgrade import Answer, Upgrade
+from support.upgraded import (
     CELLS,
     CHECK,
     ITEMS,
@@ -24,14 +32,6 @@ from upgraded import (
     where,
     worse,
 )
-
-from bench.cells.cell import Cell
-from bench.report.upgrade.matrix import families, matrix_json, matrix_table
-from bench.report.upgrade.patterns import patterns, shared
-from bench.results.check import Check
-from bench.results.plan import Item
-from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade
 
 
 def nadam(cell: Cell) -> bool:

@@ -12,23 +12,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from upgraded import (
-    CELLS,
-    CHECK,
-    ITEMS,
-    LOCKS,
-    absent,
-    checked,
-    crash,
-    exchange,
-    other_bits,
-    outside,
-    side,
-    timed,
-    upgraded,
-    where,
-    worse,
-)
 
 from bench.cells.cell import OPTIMIZERS, Cell
 from bench.report.html import page
@@ -45,6 +28,23 @@ from bench.results.record import Crash, Record
 from bench.results.upgrade import SideFacts
 from bench.verdict.judgement import Comparison, Judgement, Verdict
 from bench.verdict.upgrade import Answer, Upgrade
+from support.upgraded import (
+    CELLS,
+    CHECK,
+    ITEMS,
+    LOCKS,
+    absent,
+    checked,
+    crash,
+    exchange,
+    other_bits,
+    outside,
+    side,
+    timed,
+    upgraded,
+    where,
+    worse,
+)
 
 
 def nadam(cell: Cell) -> bool:

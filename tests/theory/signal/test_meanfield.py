@@ -18,7 +18,7 @@ from bench.theory.signal import images
 from bench.theory.signal.meanfield import Prediction, not_followed, predict, why_not
 from bench.theory.signal.moments import second_moment, slope_moment
 from bench.theory.signal.normalized import batch_norm_ratio
-from random_networks import signals
+from support.random_networks import signals
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -21,7 +21,7 @@ from bench.verdict.baselines.folder import (
     read_baseline,
     write_baseline,
 )
-from builders import CLASS, crashed, diverged, environment, healthy, replaced, trained
+from support.builders import CLASS, crashed, diverged, environment, healthy, replaced, trained
 
 DAY = datetime.date(2026, 11, 21)
 

@@ -34,8 +34,8 @@ from bench.verdict.baselines.folder import (
     write_baseline,
 )
 from bench.verdict.metrics import BY_NAME
-from builders import CLASS as CLASS_NAME
-from builders import crashed, depth_cells, environment, healthy, replaced, trained
+from support.builders import CLASS as CLASS_NAME
+from support.builders import crashed, depth_cells, environment, healthy, replaced, trained
 
 
 def _written(root: Path, **changes: Any) -> Baseline:

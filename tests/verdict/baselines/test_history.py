@@ -21,7 +21,7 @@ from bench.verdict.baselines.history import (
     stored_runs,
 )
 from bench.verdict.metrics import BY_NAME
-from builders import CLASS, crashed, diverged, environment, on_day, replaced, trained, write
+from support.builders import CLASS, crashed, diverged, environment, on_day, replaced, trained, write
 
 ACCURACY = BY_NAME["test_accuracy"]
 DAY = datetime.date(2026, 11, 20)

@@ -226,3 +226,9 @@ def copied(
             "end": record.end,
         }
     return CopyResult(**{**values, **changes})
+
+
+#: Of a plan of two cells and two seeds, all records.
+SHALLOW, DEEP = Cell(depth=3), Cell(depth=10)
+PLAN_OF_TWO = plan(items("depth", [SHALLOW, DEEP], DEPTH_AXES), seeds=(0, 1))
+RECORDS_OF_TWO = [trained(cell, seed) for cell in (SHALLOW, DEEP) for seed in (0, 1)]

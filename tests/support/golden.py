@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).parent / "report" / "golden"
+GOLDEN = Path(__file__).parents[1] / "report" / "golden"
 
 
 def check_golden(name: str, actual: str) -> None:

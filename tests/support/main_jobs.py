@@ -15,7 +15,7 @@ from bench.results.files import read_json
 from bench.results.plan import Plan
 from bench.results.record import RECORD_LINES, Record
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
 
 

@@ -1,7 +1,7 @@
 """Faults that are planted in a real Keras 3: late, rare, and such that only inference shows.
 
 Each is one exact replacement in one file, with the cells that it touches and the place where a
-comparison of two versions has to find it. :mod:`planted_upgrades` plants them.
+comparison of two versions has to find it. ``verdict/planted_upgrades.py`` plants them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from bench.theory.claim import ClaimResult
 from bench.verdict.baselines.folder import Acceptance, Baseline, baseline_from_run
 from bench.verdict.envelope import describe
 from bench.verdict.judgement import Comparison, Departure, EnvelopeTest, Judgement, Verdict
-from builders import (
+from support.builders import (
     DEPTH_AXES,
     crashed,
     diverged,

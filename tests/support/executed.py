@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import builders
 from bench.cells.cell import Cell
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
@@ -13,6 +12,7 @@ from bench.results.plan import Plan
 from bench.results.run import StoredRun
 from bench.results.tasks import Outcome, Task
 from bench.results.writer import RunWriter
+from support import builders
 
 
 class Watcher:

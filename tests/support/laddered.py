@@ -14,7 +14,7 @@ from bench.verdict.baselines.folder import Baseline
 from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement
 from bench.verdict.ladder import judge
-from builders import items, plan, stored, trained
+from support.builders import items, plan, stored, trained
 
 CELLS = [Cell(depth=d, width=w, steps=200) for d in range(2, 14) for w in (100, 200)]
 ITEMS = items("depth", CELLS, ("depth", "width"))

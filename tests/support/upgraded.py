@@ -19,7 +19,7 @@ from bench.results.timings import Timings, Work, Workload
 from bench.results.upgrade import Measured, SideFacts
 from bench.verdict.judgement import Departure, EnvelopeTest, Judgement, Verdict
 from bench.verdict.upgrade import Upgrade, conclude
-from builders import environment, items, plan, replaced, stored, trained
+from support.builders import environment, items, plan, replaced, stored, trained
 
 AXES = ("depth", "opt", "norm")
 CELLS = [

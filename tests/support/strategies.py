@@ -1,0 +1,71 @@
+"""Hypothesis strategies of what is trained and of what that shows."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+
+from bench.cells.cell import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    CLIPPING_RULES,
+    ENGINES,
+    FIXED_INITIALIZERS,
+    LOSSES,
+    NORMALIZATIONS,
+    OPTIMIZERS,
+    POOLINGS,
+    PRECISIONS,
+    SCALED_INITIALIZERS,
+    Cell,
+    with_number,
+)
+from bench.measure.tensors import VALUES, Tensors
+
+scales = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
+
+
+@st.composite
+def cells(draw: st.DrawFn) -> Cell:
+    """Any cell that can be made."""
+    architecture = draw(st.sampled_from(ARCHITECTURES))
+    scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
+    clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
+    return Cell(
+        depth=3 if architecture == "cnn" else draw(st.integers(0, 1000)),
+        architecture=architecture,
+        branch=draw(st.sampled_from(("plain", "scaled")))
+        if architecture == "residual"
+        else "plain",
+        width=draw(st.integers(1, 4096)),
+        activation=draw(st.sampled_from(ACTIVATIONS)),
+        initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
+        bias=draw(st.floats(allow_nan=False, allow_infinity=False)),
+        normalization=draw(st.sampled_from(NORMALIZATIONS)),
+        clipping=draw(st.one_of(st.just("none"), clips)),
+        optimizer=draw(st.sampled_from(OPTIMIZERS)),
+        learning_rate=draw(scales),
+        loss=draw(st.sampled_from(LOSSES)),
+        input_scale=draw(scales),
+        dropout=draw(st.floats(0, 1, exclude_max=True)),
+        batch=draw(st.integers(1, 60000)),
+        steps=draw(st.integers(1, 100000)),
+        precision=draw(st.sampled_from(PRECISIONS)),
+        engine=draw(st.sampled_from(ENGINES)),
+        pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
+        filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
+        weight_decay=draw(st.floats(0, 10)),
+    )
+
+
+@st.composite
+def fingerprints(draw: st.DrawFn) -> Tensors:
+    """Any fingerprints that can be made."""
+    names = draw(st.lists(st.text(st.characters(codec="utf-8")), max_size=3))
+    steps = draw(st.lists(st.integers(0, 200), max_size=3))
+    size = 4 * len(names) * len(steps)
+    return Tensors(
+        names=names,
+        steps=steps,
+        hashes=draw(st.binary(min_size=size, max_size=size)),
+        values=draw(st.binary(min_size=VALUES * size, max_size=VALUES * size)),
+    )
