@@ -13,13 +13,12 @@ def compare(arguments: argparse.Namespace) -> int:
     """Judges run B with run A in the place of the baseline."""
     from bench.report.comparison import compare_runs
     from bench.report.upgrade.sides import said
-    from bench.results.upgrade import Measured
+    from bench.verdict.conclusion import between
     from bench.verdict.judgement import Verdict
-    from bench.verdict.upgrade import conclude
 
     before = find_run(arguments.a, arguments.results)
     after = find_run(arguments.b, arguments.results)
-    found = conclude(Measured(path=after.path, sides={}, old=before, new=after))
+    found = between(before, after)
     judgements = found.judgements
     shared = before.checks.keys() & after.checks.keys()
     if not shared and all(judgement.verdict is Verdict.NEW for judgement in judgements):

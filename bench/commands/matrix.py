@@ -19,7 +19,7 @@ from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, 
 from bench.jobs.upgrade import UpgradeRun
 from bench.results.files import write_atomically
 from bench.results.writer import new_run_name
-from bench.verdict.upgrade import conclude
+from bench.verdict.conclusion import of_upgrade
 
 
 def matrix(arguments: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def matrix(arguments: argparse.Namespace) -> int:
             runs={"old": folder / one, "new": folder / other},
         )
         run = UpgradeRun(step, {"old": old, "new": new}, stream=sys.stdout)
-        found = conclude(run.measure())
+        found = of_upgrade(run.measure())
         tell(found)
         chain.append(found)
         write_atomically(folder / "matrix.md", matrix_table(chain).encode())

@@ -15,7 +15,6 @@ from bench.report.run.files import write_reports
 from bench.report.run.terminal import summary_lines
 from bench.results.run import REPORT
 from bench.results.writer import new_run_name
-from bench.verdict.ladder import exit_code
 
 
 def published(arguments: argparse.Namespace) -> int:
@@ -57,14 +56,15 @@ def published(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"to go on: the same command with --run {options.run.name} --resume")
         raise
-    assert session.run is not None
-    warning = write_reports(session.run, [], baseline=None, total_sec=session.total_sec)
+    assert session.conclusion is not None
+    run = session.conclusion.run
+    warning = write_reports(run, [], baseline=None, total_sec=session.total_sec)
     lines = summary_lines(
-        session.run,
+        run,
         [],
         baseline=None,
-        report=session.run.path / REPORT,
+        report=run.path / REPORT,
         total_sec=session.total_sec,
     )
     print("\n".join([*lines, *filter(None, [warning])]))
-    return exit_code([], session.run)
+    return session.conclusion.exit_code

@@ -23,13 +23,14 @@ def report(arguments: argparse.Namespace) -> int:
     from bench.report.run.files import write_reports
     from bench.report.run.full import full_report
     from bench.report.run.terminal import summary_lines
-    from bench.verdict.judging import baseline_for, judge_with_claims
-    from bench.verdict.ladder import exit_code
+    from bench.verdict.conclusion import against_baseline
+    from bench.verdict.judging import baseline_for
 
     run = read_run(folder)
     baseline = baseline_for(arguments.baselines, run)
-    judgements = judge_with_claims(run, baseline)
-    code = exit_code(judgements, run, allow_undecided=arguments.allow_undecided)
+    found = against_baseline(run, baseline)
+    judgements = found.judgements
+    code = allowed(found.exit_code, undecided=arguments.allow_undecided)
     seconds = run.environment.run.get("total_sec")
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
     if arguments.output:  # away from the run's folder, and so without its figures

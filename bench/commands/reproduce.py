@@ -17,8 +17,8 @@ from bench.results.files import write_atomically
 from bench.results.find import is_upgrade
 from bench.results.plan import Item
 from bench.results.upgrade import SideFacts, read_upgrade
+from bench.verdict.conclusion import Conclusion, of_upgrade
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.upgrade import Upgrade, conclude
 
 #: Each takes half a minute: three seeds on two sides.
 MOST_REPRODUCERS = 3
@@ -26,11 +26,11 @@ MOST_REPRODUCERS = 3
 SCRIPT_SEC = 120.0
 
 
-def script_path(found: Upgrade, judgement: Judgement) -> Path:
-    return found.measured.path / "reproducers" / f"{slug(judgement.item.id)}.py"
+def script_path(found: Conclusion, judgement: Judgement) -> Path:
+    return found.folder / "reproducers" / f"{slug(judgement.item.id)}.py"
 
 
-def write_reproducers(found: Upgrade) -> dict[Item, str]:
+def write_reproducers(found: Conclusion) -> dict[Item, str]:
     """Scripts that show what changed, one for each of the first groups of changed cells and crashes:
     written below the upgrade's folder, run on both sides, and kept if they show it.
 
@@ -66,18 +66,17 @@ def _plainest(judgement: Judgement) -> tuple[float, int, int]:
     return first, cell.depth, cell.steps
 
 
-def write_reproducer(found: Upgrade, judgement: Judgement, path: Path) -> Reproduction:
+def write_reproducer(found: Conclusion, judgement: Judgement, path: Path) -> Reproduction:
     """Writes the script of one cell, and runs it on both sides, on the device where it was trained.
 
     Raises:
         BenchError: no script can show what was found, or a side's interpreter is gone.
     """
-    measured = found.measured
-    sides, runs = measured.sides, (measured.old, measured.new)
-    one, other = (run.environment.software["tensorflow"] for run in runs)
+    sides = found.sides
+    one, other = (run.environment.software["tensorflow"] for run in found.both)
     text = script(judgement, seed=0, steps=steps_to_show(judgement), versions=(one, other))
     write_atomically(path, text.encode())
-    if measured.new.plan.device == "cpu":  # TensorFlow takes a GPU where it sees one
+    if found.run.plan.device == "cpu":  # TensorFlow takes a GPU where it sees one
         sides = {side: _without_gpu(facts) for side, facts in sides.items()}
     return check(path, old=sides["old"], new=sides["new"], timeout_sec=SCRIPT_SEC)
 
@@ -99,7 +98,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
             f"no upgrade {str(folder)!r}: neither a folder nor a name below {arguments.results}/",
             hint="name what `bench upgrade` wrote: a script needs both environments",
         )
-    found = conclude(read_upgrade(folder))
+    found = of_upgrade(read_upgrade(folder))
     names = {f"{j.item.grid}/{j.item.id}": j for j in found.judgements}
     matching = [name for name in names if arguments.cell in (name, name.partition("/")[2])]
     matching = matching or [name for name in names if arguments.cell in name]

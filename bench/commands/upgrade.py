@@ -26,7 +26,7 @@ from bench.results.run import REPORT
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import Measured, read_upgrade
 from bench.results.writer import claim, new_run_name
-from bench.verdict.upgrade import Upgrade, conclude
+from bench.verdict.conclusion import Conclusion, of_upgrade
 
 HTML = "report.html"
 JSON = "upgrade-report.json"
@@ -52,7 +52,7 @@ def upgrade(arguments: argparse.Namespace) -> int:
         if is_upgrade(folder):
             say(f"to go on: the same command with --run {folder.name} --resume")
         raise
-    code = tell(conclude(measured), total_sec=time.monotonic() - begin)
+    code = tell(of_upgrade(measured), total_sec=time.monotonic() - begin)
     return allowed(code, undecided=arguments.allow_undecided)
 
 
@@ -127,11 +127,11 @@ def options_of(arguments: argparse.Namespace, folder: Path) -> Options:
     return options
 
 
-def tell(found: Upgrade, *, total_sec: float | None = None) -> int:
+def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
     """Writes the reports of an upgrade, prints the summary and gives the exit code."""
     from bench.report.upgrade.report import upgrade_lines, upgrade_summary
 
-    folder = found.measured.path
+    folder = found.folder
     _write_reports(
         found, total_sec, {}
     )  # scripts take minutes, in which somebody may lose patience
@@ -152,7 +152,7 @@ def report(folder: Path, output: str | None) -> int:
     standard output); gives the exit code. Scripts are those that there are."""
     from bench.report.upgrade.report import upgrade_lines, upgrade_report
 
-    found = conclude(read_upgrade(folder))
+    found = of_upgrade(read_upgrade(folder))
     paths = {judgement.item: script_path(found, judgement) for judgement in found.failing}
     scripts = {item: str(path) for item, path in paths.items() if path.exists()}
     if output:
@@ -168,11 +168,11 @@ def report(folder: Path, output: str | None) -> int:
     return found.exit_code
 
 
-def _write_reports(found: Upgrade, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
+def _write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
     from bench.report.html import page
     from bench.report.upgrade.report import upgrade_json, upgrade_report
 
-    folder = found.measured.path
+    folder = found.folder
     text = upgrade_report(found, total_sec=total_sec, reproducers=scripts)
     data = upgrade_json(found, total_sec=total_sec, reproducers=scripts)
     write_atomically(folder / REPORT, text.encode())

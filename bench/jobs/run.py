@@ -1,4 +1,4 @@
-"""Session: from a selection of cells to judgements and a report. What the pytest plugin drives."""
+"""Session: from a selection of cells to a conclusion. What the pytest plugin drives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
 from bench.execution.schedule import cost
 from bench.jobs.progress import Progress
-from bench.published.claims import Finding, findings
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
 from bench.results.find import latest_run
@@ -32,8 +31,8 @@ from bench.results.trial import Trial
 from bench.results.writer import RunWriter
 from bench.verdict.baselines.folder import Baseline, read_baseline
 from bench.verdict.baselines.samples import baseline_from_run
-from bench.verdict.judgement import Judgement
-from bench.verdict.judging import baseline_for, judge_with_claims, still_wanted
+from bench.verdict.conclusion import Conclusion, against_baseline
+from bench.verdict.judging import baseline_for, still_wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +128,7 @@ def run_folder(results: Path, name: str | None, *, resume: bool, new: str) -> Pa
 
 
 class Session:
-    """One run, from training to judgements.
+    """One run, from training to a conclusion.
 
     Args:
         options: the user's choices.
@@ -163,10 +162,7 @@ class Session:
             selected=options.selected,
             decide=options.decide,
         )
-        self.run: StoredRun | None = None
-        self.baseline: Baseline | None = None
-        self.judgements: list[Judgement] = []
-        self.findings: list[Finding] = []
+        self.conclusion: Conclusion | None = None
         self.total_sec = 0.0
 
     def execute(self, stream: TextIO, *, live: bool) -> None:
@@ -211,8 +207,8 @@ class Session:
                 finally:
                     if execution.environment is not None:
                         self.total_sec = time.monotonic() - begin
-                        self.run = writer.finish(execution.environment, self.total_sec)
-                        self._judge()
+                        run = writer.finish(execution.environment, self.total_sec)
+                        self.conclusion = against_baseline(run, self._against(run))
 
     def _event_files(self) -> EventFiles | None:
         """For TensorBoard, if they are asked for.
@@ -248,12 +244,6 @@ class Session:
             )
         for folder in sorted(self.options.baselines.glob("*/")):
             read_baseline(self.options.baselines, folder.name)
-
-    def _judge(self) -> None:
-        assert self.run is not None
-        self.baseline = self._against(self.run)
-        self.judgements = judge_with_claims(self.run, self.baseline)
-        self.findings = findings(list(self.run.trials.values()))
 
     def _follow(self, run: StoredRun) -> Sequence[Task]:
         """What is to be done once the plan is: copies for envelopes, then seeds for undecided cells."""

@@ -49,8 +49,8 @@ from bench.results.upgrade import (
     read_upgrade,
 )
 from bench.results.writer import RunWriter
+from bench.verdict.judging import still_wanted_of_both
 from bench.verdict.speed import unsettled
-from bench.verdict.upgrade import following
 
 #: What is measured, and can be left out.
 PARTS = ("cells", "checks", "saving", "speed")
@@ -365,7 +365,7 @@ def train_pair(
             data=description,
             cache_dir=mnist.cache_directory(),
             progress=progress,
-            follow=following,
+            follow=still_wanted_of_both,
         )
         try:
             pair.run()

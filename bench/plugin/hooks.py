@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
 from bench.plugin.options import add_options
 from bench.results.environment import NUMPY_THREADS
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bench.results.check import Check, CheckResult
     from bench.results.trial import Trial
     from bench.theory.claim import ClaimResult
+    from bench.verdict.conclusion import Conclusion
     from bench.verdict.judgement import Judgement
 
 
@@ -234,7 +235,7 @@ class Bench:
                 try:
                     self.session.execute(stream, live=stream.isatty())
                 finally:
-                    if self.session.run is None:
+                    if self.session.conclusion is None:
                         self._keep_junit()
         return (yield)
 
@@ -246,16 +247,22 @@ class Bench:
 
     # --- What items ask for
 
+    @property
+    def _concluded(self) -> Conclusion:
+        """What items look at: their bodies run after all is measured."""
+        assert self.session is not None
+        assert self.session.conclusion is not None
+        return self.session.conclusion
+
     def result(self, grid: str, id_: str) -> Judgement:
         """The judgement of one cell."""
         if self._skip:
             pytest.skip(self._skip)
         from bench.verdict.judgement import Verdict
 
-        assert self.session is not None
         found = next(
             judgement
-            for judgement in self.session.judgements
+            for judgement in self._concluded.judgements
             if (judgement.item.grid, judgement.item.id) == (grid, id_)
         )
         if found.verdict is Verdict.MISSING:
@@ -268,9 +275,7 @@ class Bench:
         """What one check found."""
         if self._skip:
             pytest.skip(self._skip)
-        assert self.session is not None
-        assert self.session.run is not None
-        found = self.session.run.checks.get(check)
+        found = self._concluded.run.checks.get(check)
         if found is None:
             pytest.skip("not run; continue the run with --resume")
         if found.absent:
@@ -281,10 +286,9 @@ class Bench:
         """What a claim said of each cell of a grid that it applies to."""
         if self._skip:
             pytest.skip(self._skip)
-        judgements = self.session.judgements if self.session else []
         return [
             (judgement.item.id, result)
-            for judgement in judgements
+            for judgement in self._concluded.judgements
             if judgement.item.grid == grid
             for result in judgement.claims
             if result.claim == name
@@ -294,8 +298,8 @@ class Bench:
         """What was found of a published experiment."""
         if self._skip:
             pytest.skip(self._skip)
-        assert self.session is not None
-        found = {(each.experiment, each.form, each.name): each for each in self.session.findings}
+        findings = self._concluded.findings
+        found = {(each.experiment, each.form, each.name): each for each in findings}
         if name not in found:
             pytest.skip("not run; continue the run with --resume")
         return found[name]
@@ -305,25 +309,22 @@ class Bench:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         from bench.report.run.files import write_reports
-        from bench.verdict.ladder import exit_code
 
-        if self.session is None or self.session.run is None:
+        if self.session is None or self.session.conclusion is None:
             if session.exitstatus in _NOTHING_FAILED and self._nothing_measured:
                 session.exitstatus = EXIT_TROUBLE
             return
+        found = self.session.conclusion
         with _told():
             self._warning = write_reports(
-                self.session.run,
-                self.session.judgements,
-                baseline=self.session.baseline,
+                found.run,
+                found.judgements,
+                baseline=found.baseline,
                 total_sec=self.session.total_sec,
             )
         if session.exitstatus == EXIT_OK:
-            session.exitstatus = exit_code(
-                self.session.judgements,
-                self.session.run,
-                allow_undecided=self._config.option.allow_undecided,
-            )
+            undecided = self._config.option.allow_undecided
+            session.exitstatus = allowed(found.exit_code, undecided=undecided)
 
     @property
     def _nothing_measured(self) -> bool:
@@ -345,14 +346,15 @@ class Bench:
                 )
                 terminalreporter.write_line(f"Nothing was measured: {why}.")
             return
-        if self.session.run is None:
+        found = self.session.conclusion
+        if found is None:
             return
         terminalreporter.section("bench")
         lines = summary_lines(
-            self.session.run,
-            self.session.judgements,
-            baseline=self.session.baseline,
-            report=self.session.run.path / REPORT,
+            found.run,
+            found.judgements,
+            baseline=found.baseline,
+            report=found.run.path / REPORT,
             total_sec=self.session.total_sec,
         )
         for line in [*lines, self._warning or ""]:

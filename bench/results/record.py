@@ -176,6 +176,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("a trained replica has a test accuracy and a digest")
 
     @property
+    def attempted(self) -> bool:
+        """Whether it was tried: a replica is skipped after another one of its cell hung."""
+        return self.crash is None or self.crash.reason != "not attempted"
+
+    @property
     def key(self) -> tuple[Cell, int]:
         """What makes a replica: no run has two records with one key."""
         return self.cell, self.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,11 +11,13 @@ from bench.cells.cell import Cell
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
 from bench.results.run import StoredRun
+from bench.results.tasks import Task
 from bench.statistics.levels import ALPHA
 from bench.statistics.sequential import levels, looks
 from bench.theory.claims import check_claims
 from bench.verdict.baselines.folder import read_classes
-from bench.verdict.baselines.samples import Baseline
+from bench.verdict.baselines.samples import Baseline, stand_in
+from bench.verdict.bits import replicas_wanted
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import judge
 from bench.verdict.ladder import still_wanted as wanted_for_bits
@@ -48,6 +51,13 @@ def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list
     if wanted or not run.plan.decide:
         return wanted
     return _judged(run, baseline)[1]
+
+
+def still_wanted_of_both(old: StoredRun, new: StoredRun) -> tuple[Sequence[Task], Sequence[Task]]:
+    """What each side of an upgrade still has to train: the further seeds of cells whose bits differ,
+    then NEW the copies that its rounding envelopes need."""
+    replicas = replicas_wanted(old, stand_in(new)), replicas_wanted(new, stand_in(old))
+    return replicas if any(replicas) else ([], wanted_for_bits(new, stand_in(old)))
 
 
 def _judged(

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
-from bench.published.claims import findings
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
 from bench.results.record import Record
@@ -72,46 +70,6 @@ def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
     """How many cells have each verdict, in the order of attention; those of none left out."""
     counted = collections.Counter(judgement.verdict for judgement in judgements)
     return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
-
-
-def undecided(judgements: Sequence[Judgement]) -> bool:
-    """Whether some cell was not decided, or none had anything to be compared with."""
-    cells = [judgement for judgement in judgements if judgement.rung != "absent"]
-    if any(j.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE) for j in cells):
-        return True
-    return bool(judgements) and all(j.verdict is Verdict.NEW for j in cells)
-
-
-def exit_code(
-    judgements: Sequence[Judgement],
-    run: StoredRun | None = None,
-    *,
-    allow_undecided: bool = False,
-) -> int:
-    """1 if any cell, check or trial fails; 2 if nothing was measured or something is missing; 3 if
-    cells are undecided, or nothing was compared; else 0.
-
-    Args:
-        judgements: of all cells.
-        run: whose checks and trials count, too.
-        allow_undecided: 0 in place of 3.
-    """
-    checks = run.plan.checks if run is not None else []
-    results = run.results if run is not None else []
-    planned, trials = (run.plan.trials, run.trials) if run is not None else ([], {})
-    if any(judgement.verdict.fails for judgement in judgements):
-        return EXIT_REGRESSED
-    if any(result.fails for result in results):
-        return EXIT_REGRESSED
-    if any(trial.outcome == "crashed" for trial in trials.values()):
-        return EXIT_REGRESSED
-    if any(finding.fails for finding in findings(list(trials.values()))):
-        return EXIT_REGRESSED
-    missing = any(judgement.verdict is Verdict.MISSING for judgement in judgements)
-    missing |= len(results) < len(checks) or len(trials) < len(planned)
-    if missing or not (judgements or results or trials):
-        return EXIT_TROUBLE
-    return EXIT_UNDECIDED if undecided(judgements) and not allow_undecided else EXIT_OK
 
 
 def stale(run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = None) -> list[Item]:
@@ -211,7 +169,7 @@ def _outcome(item: Item, records: Sequence[Record], planned: int) -> Judgement |
     if lacking:
         return _judgement(item, Verdict.NOT_COMPARABLE, lacking[0], "absent")
     crashes = [(r.seed, r.crash) for r in records if r.crash is not None]
-    tried = [(seed, crash) for seed, crash in crashes if crash.reason != "not attempted"]
+    tried = [(r.seed, r.crash) for r in records if r.crash is not None and r.attempted]
     if tried:
         seed, crash = tried[0]
         seeds = max(planned, len(records))

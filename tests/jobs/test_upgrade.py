@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from bench.cells.component_grids import UPGRADE_GRIDS
-from bench.commands import common_arguments, matrix, reproduce, upgrade
+from bench.commands import common_arguments, matrix, reproduce
 from bench.commands import main as cli
+from bench.commands import upgrade as upgrade_commands
 from bench.commands.upgrade import sides_of
 from bench.environments.prepare import Built
 from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
@@ -23,8 +24,8 @@ from bench.jobs.upgrade import Options, UpgradeRun, left_out, next_round, planne
 from bench.results.find import UPGRADE, is_upgrade
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import Description, SideFacts, claimed, read_upgrade
+from bench.verdict.conclusion import Answer, of_upgrade
 from bench.verdict.speed import judge
-from bench.verdict.upgrade import Answer, conclude
 from support.builders import replaced, write
 from support.upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded
 
@@ -157,7 +158,7 @@ def test_wrong_options_are_told_before_environments_are_built(
         pytest.fail("an environment was built")
 
     monkeypatch.setattr(matrix, "prepare", built)
-    monkeypatch.setattr(upgrade, "prepare_pair", built)
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", built)
     arguments = [command, "2.20", "2.21", "--results", str(tmp_path), *words]
     assert cli.main(arguments) == EXIT_TROUBLE
     assert message in capsys.readouterr().err
@@ -180,7 +181,7 @@ def test_the_folder_is_looked_at_before_environments_are_built(
     message: str,
 ) -> None:
     """A mistyped name never starts a new measurement, and no option is taken for a longer one."""
-    monkeypatch.setattr(upgrade, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / UPGRADE).write_text("{}")
     try:
@@ -216,7 +217,7 @@ def test_an_interruption_tells_how_to_go_on(
         (tmp_path / "u" / UPGRADE).write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(upgrade, "_measured", interrupted)
+    monkeypatch.setattr(upgrade_commands, "_measured", interrupted)
     arguments = ["upgrade", "2.20", "2.21", "--results", str(tmp_path), "--run", "u"]
     assert cli.main(arguments) == EXIT_TROUBLE
     told = capsys.readouterr().out
@@ -257,13 +258,11 @@ def test_a_report_is_there_before_scripts_are_tried(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reproduce, "write_reproducers", stopped)
-    monkeypatch.setattr(upgrade, "write_reproducers", stopped)
+    monkeypatch.setattr(upgrade_commands, "write_reproducers", stopped)
     found = upgraded()
-    found = dataclasses.replace(
-        found, measured=msgspec.structs.replace(found.measured, path=tmp_path)
-    )
+    found = dataclasses.replace(found, folder=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        upgrade.tell(found)
+        upgrade_commands.tell(found)
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"report.md", "report.html", "upgrade-report.json"}
 
@@ -296,7 +295,7 @@ def test_a_folder_in_use_is_told_before_environments_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another process goes on with this upgrade."""
-    monkeypatch.setattr(upgrade, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
     with claimed(tmp_path / "u", description(), resume=False):
         words = ["--results", str(tmp_path), "--run", "u", "--resume"]
         assert cli.main(["upgrade", "2.20", "2.21", *words]) == EXIT_TROUBLE
@@ -325,14 +324,14 @@ def images(
     return images_file
 
 
-def run_upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
+def upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
     """Runs it between two processes' environments; what was printed, and what is concluded."""
     sides: dict[Side, Built] = {
         side: built((new or {}) if side == "new" else {}, chosen.folder) for side in SIDES
     }
     stream = io.StringIO()
     measured = UpgradeRun(chosen, sides, stream=stream).measure()
-    return stream.getvalue(), conclude(measured)
+    return stream.getvalue(), of_upgrade(measured)
 
 
 def test_the_same_environment_on_both_sides_is_safe_and_resumes(
@@ -341,20 +340,20 @@ def test_the_same_environment_on_both_sides_is_safe_and_resumes(
     """Bits are equal under one seed, and no other is trained. A second start with the same sides has
     nothing left to do; without ``resume``, or with other sides, it is refused."""
     chosen = options(tmp_path / "same", expression=CELLS, skip={"speed", "saving"}, data_dir=images)
-    _, found = run_upgrade(chosen)
+    _, found = upgrade(chosen)
     assert found.answer is Answer.SAFE
     assert found.exit_code == 0
     assert {judgement.verdict.value for judgement in found.judgements} == {"identical"}
     assert all("1 seed" in judgement.reason for judgement in found.judgements)
     assert is_upgrade(chosen.folder)
-    kept = {side: getattr(found.measured, side).records for side in SIDES}
+    kept = [side.records for side in found.both]
     with pytest.raises(BenchError, match="already holds"):
-        run_upgrade(chosen)
+        upgrade(chosen)
     again = Options(**{**vars(chosen), "resume": True})
     with pytest.raises(BenchError, match="of the same sides"):
-        run_upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
-    _, found = run_upgrade(again)
-    assert {side: getattr(found.measured, side).records for side in SIDES} == kept
+        upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
+    _, found = upgrade(again)
+    assert [side.records for side in found.both] == kept
 
 
 def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None:
@@ -379,7 +378,7 @@ def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None
         data_dir=images,
     )
     path = f"{planted}:{Path(__file__).parents[2]}"
-    _, found = run_upgrade(chosen, {"PYTHONPATH": path})
+    _, found = upgrade(chosen, {"PYTHONPATH": path})
     assert found.answer is Answer.UNSAFE
     assert found.exit_code == 1
     (judgement,) = found.failing

@@ -17,8 +17,8 @@ from bench.results.run import StoredRun
 from bench.results.saved_models import Exchange, Loaded, Written
 from bench.results.timings import Timings, Work, Workload
 from bench.results.upgrade import Measured, SideFacts
+from bench.verdict.conclusion import Conclusion, of_upgrade
 from bench.verdict.judgement import Departure, EnvelopeTest, Judgement, Verdict
-from bench.verdict.upgrade import Upgrade, conclude
 from support.builders import environment, items, plan, replaced, stored, trained
 
 AXES = ("depth", "opt", "norm")
@@ -76,9 +76,11 @@ def measured(old: StoredRun | None = None, new: StoredRun | None = None, **parts
     )
 
 
-def upgraded(old: StoredRun | None = None, new: StoredRun | None = None, **parts: Any) -> Upgrade:
+def upgraded(
+    old: StoredRun | None = None, new: StoredRun | None = None, **parts: Any
+) -> Conclusion:
     """What is concluded from both."""
-    return conclude(measured(old, new, **parts))
+    return of_upgrade(measured(old, new, **parts))
 
 
 def where(chosen: Callable[[Cell], bool], change: Change) -> Change:

@@ -11,8 +11,9 @@ from bench.results.record import RECORD_LINES, Record
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import preview
 from bench.verdict.baselines.samples import baseline_cell, baseline_from_run
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Verdict
-from bench.verdict.ladder import exit_code, judge, still_wanted
+from bench.verdict.ladder import judge, still_wanted
 from support.builders import CLASS, items, plan, stored, trained
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -48,7 +49,8 @@ def test_the_new_side_lacks_it() -> None:
     found = judge(run(lacks=True), baseline_from_run(run(lacks=False)))
     assert [judgement.verdict for judgement in found] == [Verdict.IDENTICAL, Verdict.NOT_COMPARABLE]
     assert (found[1].reason, found[1].rung) == (REASON, "absent")
-    assert exit_code(found, run(lacks=True)) == EXIT_OK
+    concluded = Conclusion(run=run(lacks=True), baseline=None, judgements=found)
+    assert concluded.exit_code == EXIT_OK
 
 
 def test_the_old_side_lacks_it() -> None:

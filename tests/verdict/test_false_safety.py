@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,17 +12,16 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
-from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_UNDECIDED
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_UNDECIDED, allowed
 from bench.measure.tensors import TEST_LOGITS, fingerprints
 from bench.measure.trajectory import marks
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.record import Record
 from bench.results.run import StoredRun
-from bench.results.upgrade import Measured
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
+from bench.verdict.conclusion import Conclusion, between
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.ladder import exit_code, judge, still_wanted
-from bench.verdict.upgrade import conclude
+from bench.verdict.ladder import judge, still_wanted
 from support.builders import copied, flow, items, losses, moved, plan, replaced, stored, trained
 from support.laddered import BASELINE, CELLS, CHOSEN, chosen, made, of_class
 
@@ -212,7 +210,6 @@ def test_a_collapse_after_the_trajectory_is_never_rounding(whole: bool) -> None:
 
     judgement, _ = compared(collapse, whole=whole)
     assert judgement.verdict is Verdict.REGRESSED
-    assert exit_code([judgement]) == EXIT_REGRESSED
 
 
 def test_a_smaller_loss_of_accuracy_is_undecided_if_no_copy_was_evaluated() -> None:
@@ -377,7 +374,7 @@ def test_two_runs_get_one_answer_whichever_is_asked_first() -> None:
         more = {copy: ordinary(new.records[copy.cell, copy.seed], copy) for copy in wanted}
         new = replaced(new, copies={**new.copies, **more})
     for before, after in ((old, new), (new, old)):
-        found = conclude(Measured(path=Path("u"), sides={}, old=before, new=after))
+        found = between(before, after)
         (judgement,) = found.judgements
         assert judgement.verdict is Verdict.CHANGED
         assert judgement.envelope is not None
@@ -393,9 +390,14 @@ def test_nothing_compared_and_undecided_are_no_success_unless_the_user_says_so(a
     """All new, or all not comparable; one inconclusive among identical ones."""
     run = made()
     expected = EXIT_OK if allow else EXIT_UNDECIDED
-    assert exit_code(judge(run, None), run, allow_undecided=allow) == expected
+
+    def code(of: StoredRun, baseline: Baseline | None) -> int:
+        found = Conclusion(run=of, baseline=baseline, judgements=judge(of, baseline))
+        return allowed(found.exit_code, undecided=allow)
+
+    assert code(run, None) == expected
     other = msgspec.structs.replace(BASELINE, data={"fingerprint": "f00"})
-    assert exit_code(judge(run, other), run, allow_undecided=allow) == expected
+    assert code(run, other) == expected
     scattered = itertools.cycle([0.90, 0.96, 0.92])
     open_ = made(
         lambda r: msgspec.structs.replace(r, test_accuracy=next(scattered), digest="x"),
@@ -403,7 +405,7 @@ def test_nothing_compared_and_undecided_are_no_success_unless_the_user_says_so(a
     )
     judgements = judge(open_, BASELINE)
     assert judgements[5].verdict is Verdict.INCONCLUSIVE
-    assert exit_code(judgements, open_, allow_undecided=allow) == expected
+    assert code(open_, BASELINE) == expected
 
 
 def test_another_signal_before_the_first_step_is_changed_whatever_losses_say() -> None:

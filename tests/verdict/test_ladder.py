@@ -15,7 +15,7 @@ from bench.results.record import Crash, Record
 from bench.theory.claim import ClaimResult
 from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict
-from bench.verdict.ladder import counts, exit_code, judge, stale
+from bench.verdict.ladder import counts, judge, stale
 from bench.verdict.metrics import METRICS
 from support.builders import (
     crashed,
@@ -293,29 +293,6 @@ def test_a_cell_in_two_grids_is_tested_once() -> None:
 
 def _of(*verdicts: Verdict) -> list[Judgement]:
     return [Judgement(item=CHOSEN, verdict=v, reason="", rung="none") for v in verdicts]
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "code"),
-    [
-        ([], 2),
-        ([Verdict.MISSING, Verdict.IDENTICAL], 2),
-        ([Verdict.MISSING, Verdict.REGRESSED], 1),
-        *(([v, Verdict.IDENTICAL], 1) for v in Verdict if v.fails),
-        *(([v, Verdict.IDENTICAL], 3) for v in (Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE)),
-        ([Verdict.NEW, Verdict.NEW], 3),
-        ([Verdict.NEW, Verdict.IDENTICAL], 0),
-        *(
-            ([v], 0)
-            for v in (Verdict.IDENTICAL, Verdict.ROUNDING, Verdict.EQUIVALENT, Verdict.IMPROVED)
-        ),
-    ],
-)
-def test_exit_codes(verdicts: list[Verdict], code: int) -> None:
-    """1 for a failing cell, 2 for nothing or something missing, 3 for an undecided cell or nothing
-    compared, which may be allowed, else 0."""
-    assert exit_code(_of(*verdicts)) == code
-    assert exit_code(_of(*verdicts), allow_undecided=True) == (0 if code == 3 else code)
 
 
 def test_counts_are_in_the_order_of_attention() -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from bench.results.record import Crash, Record
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade, Wrong, following
+from bench.verdict.judging import still_wanted_of_both
 from support.builders import diverged, moved, replaced
 from support.upgraded import (
     CELLS,
@@ -41,13 +43,13 @@ def broken(record: Record) -> Record:
     return diverged(record.cell, record.seed)
 
 
-def reasons(found: Upgrade, verdict: Verdict) -> set[str]:
+def reasons(found: Conclusion, verdict: Verdict) -> set[str]:
     """Of the Nadam cells with this verdict."""
     chosen = [j for j in found.judgements if nadam(j.item.cell) and j.verdict is verdict]
     return {judgement.reason for judgement in chosen}
 
 
-def of(change: Callable[[Record], Record | None]) -> Upgrade:
+def of(change: Callable[[Record], Record | None]) -> Conclusion:
     """NEW differs by a change of its Nadam cells."""
     return upgraded(new=side("new", where(nadam, change)))
 
@@ -274,8 +276,8 @@ def test_further_seeds_and_copies() -> None:
 
     old, new = first(side("old", seeds=[0])), first(side("new", change, seeds=[0]))
     chosen = [(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
-    assert following(old, new) == (chosen, chosen)
-    of_old, copies = following(side("old", seeds=[0]), side("new", change, seeds=[0]))
+    assert still_wanted_of_both(old, new) == (chosen, chosen)
+    of_old, copies = still_wanted_of_both(side("old", seeds=[0]), side("new", change, seeds=[0]))
     assert not of_old
     assert {copy.cell for copy in copies} == {cell for cell in CELLS if nadam(cell)}
     assert {copy.seed for copy in copies} == {0}

@@ -20,9 +20,9 @@ from bench.report.upgrade.words import (
 from bench.results.plan import Item
 from bench.results.record import Crash
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.verdict.upgrade import Upgrade
 
 #: Crashed replicas whose last lines are shown.
 MOST_OUTPUTS = 3
@@ -47,7 +47,9 @@ MEANING: Mapping[Verdict, str] = {
 }
 
 
-def crash_section(upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, str]) -> list[str]:
+def crash_section(
+    upgrade: Conclusion, *, brief: bool, reproducers: Mapping[Item, str]
+) -> list[str]:
     """Cells that crash, new crashes first; those that crash no more; none if nothing does."""
     crashed = [j for j in upgrade.judgements if j.verdict is Verdict.CRASHED]
     newly = [j for j in crashed if j.item not in upgrade.crashed_before]
@@ -55,8 +57,8 @@ def crash_section(upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, s
         j.item
         for j in upgrade.judgements
         if j.verdict is not Verdict.CRASHED
-        and _crashes(upgrade.measured.old, j.item)
-        and upgrade.measured.new.of(j.item.cell)
+        and _crashes(upgrade.both[0], j.item)
+        and upgrade.run.of(j.item.cell)
     ]
     parts: list[str] = []
     if newly:
@@ -65,7 +67,7 @@ def crash_section(upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, s
         ]
         parts += _listed(newly, brief=brief)
         parts += scripts(newly, reproducers)
-        parts += _outputs(upgrade.measured.new, newly)
+        parts += _outputs(upgrade.run, newly)
     before = [j for j in crashed if j.item in upgrade.crashed_before]
     if before:
         parts += [f"{count(len(before), 'cell')} on both sides: known, and no change."]
@@ -75,7 +77,7 @@ def crash_section(upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, s
     return ["## Crashes", *parts] if parts else []
 
 
-def lost_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def lost_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """Cells that only one side can train; none if there is none."""
     reasons = {j.item: j.reason for j in upgrade.judgements}
     lost = _by_reason([(item, reasons[item]) for item in upgrade.lost], brief=brief)
@@ -88,7 +90,7 @@ def lost_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
     return parts
 
 
-def open_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def open_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """Cells of which nothing was concluded, and why; none if there is none."""
     newly = {item for item, _ in gained(upgrade)}
     shown = (Verdict.MISSING, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE, Verdict.NEW)
@@ -104,7 +106,7 @@ def open_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
     return [f"## {title}", *_listed(found, brief=brief)]
 
 
-def counts_section(upgrade: Upgrade) -> list[str]:
+def counts_section(upgrade: Conclusion) -> list[str]:
     """How many cells have each verdict, and on how many seeds that rests; none without cells."""
     rows = []
     for verdict, number in counts(upgrade.judgements).items():
@@ -117,7 +119,7 @@ def counts_section(upgrade: Upgrade) -> list[str]:
     return ["## All cells", table(headers, rows, "lrll")]
 
 
-def grids_section(upgrade: Upgrade) -> list[str]:
+def grids_section(upgrade: Conclusion) -> list[str]:
     """Verdicts by grid; none without cells."""
     grids: dict[str, list[Judgement]] = {}
     for judgement in upgrade.judgements:
@@ -162,7 +164,7 @@ def _by_reason(found: Sequence[tuple[Item, str]], *, brief: bool) -> str:
     return "\n".join([*lines, *([f"- and {more(hidden, 'reason')}"] if hidden else [])])
 
 
-def gained(upgrade: Upgrade) -> list[tuple[Item, str]]:
+def gained(upgrade: Conclusion) -> list[tuple[Item, str]]:
     """Cells for which OLD has no parts and NEW has, with the reason."""
     found = []
     for judgement in upgrade.judgements:
@@ -193,7 +195,7 @@ def _crashes(run: StoredRun, item: Item) -> bool:
     return _crash(run, item) is not None
 
 
-def _basis(upgrade: Upgrade, judgements: Sequence[Judgement]) -> str:
+def _basis(upgrade: Conclusion, judgements: Sequence[Judgement]) -> str:
     """On how many seeds, and copies, verdicts rest: ``1 seed``, ``3 to 5 seeds, 6 copies``."""
     seeds = [common_seeds(upgrade, judgement.item) for judgement in judgements]
     copies = [j.envelope.copies for j in judgements if j.envelope is not None]

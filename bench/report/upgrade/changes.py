@@ -23,13 +23,13 @@ from bench.report.upgrade.words import (
     times,
 )
 from bench.results.plan import Item
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Comparison, Judgement, Verdict
 from bench.verdict.ladder import counts
 from bench.verdict.metrics import BY_NAME
-from bench.verdict.upgrade import Upgrade
 
 
-def changed_groups(upgrade: Upgrade) -> list[tuple[Pattern, list[Judgement]]]:
+def changed_groups(upgrade: Conclusion) -> list[tuple[Pattern, list[Judgement]]]:
     """Cells that changed or regressed, in groups that axis values tell from cells that did not; those
     that nothing tells apart are grouped by where their differences begin."""
     by_item = {judgement.item: judgement for judgement in upgrade.judgements}
@@ -88,7 +88,7 @@ def leading_metric(judgement: Judgement) -> str:
 
 
 def semantic_section(
-    upgrade: Upgrade, *, brief: bool, reproducers: Mapping[Item, str]
+    upgrade: Conclusion, *, brief: bool, reproducers: Mapping[Item, str]
 ) -> list[str]:
     """Cells that train to something else, in groups; none if there is none."""
     groups = changed_groups(upgrade)
@@ -126,7 +126,7 @@ def semantic_section(
 _OF_GRADIENTS = ("signal_", "kernel_", "dead_")
 
 
-def metric_sections(upgrade: Upgrade, *, brief: bool) -> list[list[str]]:
+def metric_sections(upgrade: Conclusion, *, brief: bool) -> list[list[str]]:
     """What changed in accuracy and learning, then in gradient flow; none if no metric did."""
     sections = []
     for title, learning in (("Accuracy and learning", True), ("Gradient flow", False)):
@@ -180,7 +180,7 @@ def _by_origin(judgements: Sequence[Judgement]) -> list[list[Judgement]]:
 
 
 def _metrics(
-    upgrade: Upgrade, found: Sequence[tuple[Judgement, Comparison]], *, brief: bool
+    upgrade: Conclusion, found: Sequence[tuple[Judgement, Comparison]], *, brief: bool
 ) -> list[str]:
     lines = []
     for name, verdict in dict.fromkeys((c.metric, c.verdict) for _, c in found):
@@ -209,7 +209,7 @@ def _metrics(
 
 
 def _compared(
-    upgrade: Upgrade, metric: str, items: Sequence[Item]
+    upgrade: Conclusion, metric: str, items: Sequence[Item]
 ) -> tuple[list[Item], list[Item]]:
     """Of the other cells: those whose metric is shown not to have changed, and the undecided ones."""
     chosen, others, open_ = set(items), [], []

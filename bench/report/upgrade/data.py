@@ -14,9 +14,9 @@ from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.results.timings import SIDES, Side
 from bench.verdict import speed
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.verdict.upgrade import Upgrade
 
 #: Raised when a name here disappears or means something else.
 SCHEMA = 1
@@ -25,7 +25,7 @@ _NONE: Mapping[Item, str] = MappingProxyType({})
 
 
 def upgrade_json(
-    upgrade: Upgrade,
+    upgrade: Conclusion,
     *,
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = _NONE,
@@ -38,7 +38,6 @@ def upgrade_json(
         total_sec: how long measuring took.
         reproducers: the path of a script that shows the change of a cell.
     """
-    measured = upgrade.measured
     content = {
         "schema": SCHEMA,
         "answer": upgrade.answer.value,
@@ -46,8 +45,8 @@ def upgrade_json(
         "because": list(upgrade.because),
         "incomplete": upgrade.incomplete,
         "total_sec": total_sec,
-        "folder": str(measured.path),
-        "left_out": list(measured.left_out),
+        "folder": str(upgrade.folder),
+        "left_out": list(upgrade.left_out),
         "counts": {verdict.value: n for verdict, n in counts(upgrade.judgements).items()},
         "cells": [_cell(upgrade, j, reproducers.get(j.item)) for j in upgrade.judgements],
         "lost": [_name(item) for item in upgrade.lost],
@@ -69,7 +68,7 @@ def _name(item: Item) -> dict[str, str]:
     return {"grid": item.grid, "cell": item.id}
 
 
-def _cell(upgrade: Upgrade, judgement: Judgement, script: str | None) -> dict[str, Any]:
+def _cell(upgrade: Conclusion, judgement: Judgement, script: str | None) -> dict[str, Any]:
     item, test = judgement.item, judgement.envelope
     departure = test.departure if test is not None else None
     known = judgement.verdict is Verdict.CRASHED and item in upgrade.crashed_before
@@ -89,8 +88,8 @@ def _cell(upgrade: Upgrade, judgement: Judgement, script: str | None) -> dict[st
         "allowed": departure.allowed if departure is not None else None,
         "envelope": test,
         "comparisons": list(judgement.comparisons),
-        "old": _measured(upgrade.measured.old, item),
-        "new": _measured(upgrade.measured.new, item),
+        "old": _measured(upgrade.both[0], item),
+        "new": _measured(upgrade.run, item),
         "script": script,
     }
 
@@ -103,8 +102,8 @@ def _measured(run: StoredRun, item: Item) -> dict[str, Any]:
     }
 
 
-def _checks(upgrade: Upgrade) -> dict[str, Any]:
-    old, new = upgrade.measured.old, upgrade.measured.new
+def _checks(upgrade: Conclusion) -> dict[str, Any]:
+    old, new = upgrade.both[0], upgrade.run
     return {
         "planned": len(new.plan.checks),
         "ran": {"old": len(old.results), "new": len(new.results)},
@@ -120,7 +119,7 @@ def _checks(upgrade: Upgrade) -> dict[str, Any]:
     }
 
 
-def _speeds(upgrade: Upgrade) -> dict[str, Any]:
+def _speeds(upgrade: Conclusion) -> dict[str, Any]:
     return {
         "margin": speed.MARGIN,
         "margins": speed.MARGINS,
@@ -135,7 +134,7 @@ def _speeds(upgrade: Upgrade) -> dict[str, Any]:
                 "crashes": timings.crashes,
                 "speed": _speed(upgrade.speeds.get(timings.workload)),
             }
-            for timings in upgrade.measured.timings
+            for timings in upgrade.timings
         ],
     }
 
@@ -156,10 +155,10 @@ def _speed(found: speed.Speed | None) -> dict[str, Any] | None:
     }
 
 
-def _side(upgrade: Upgrade, side: Side) -> dict[str, Any]:
-    run = upgrade.measured.old if side == "old" else upgrade.measured.new
+def _side(upgrade: Conclusion, side: Side) -> dict[str, Any]:
+    run = upgrade.both[0] if side == "old" else upgrade.run
     return {
-        "facts": upgrade.measured.sides[side],
+        "facts": upgrade.sides[side],
         "packages": locked(upgrade, side),
         "run": str(run.path),
         "environment": run.environment,

@@ -19,9 +19,10 @@ from bench.report.upgrade.words import PASSED, named, origin
 from bench.results.plan import Item
 from bench.results.saved_models import FORMATS
 from bench.results.timings import SIDES
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import ATTENTION, Judgement, Verdict
 from bench.verdict.saving import Outcome
-from bench.verdict.upgrade import Upgrade, Wrong
 
 #: Raised when a name in the JSON disappears or means something else.
 SCHEMA = 1
@@ -53,7 +54,7 @@ class Family:
         return f"{self.grid}, {' and '.join(values) if values else 'others'}"
 
 
-def matrix_table(chain: Sequence[Upgrade]) -> str:
+def matrix_table(chain: Sequence[Conclusion]) -> str:
     """The table and the findings of each step.
 
     Args:
@@ -75,7 +76,7 @@ def matrix_table(chain: Sequence[Upgrade]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def matrix_json(chain: Sequence[Upgrade]) -> str:
+def matrix_json(chain: Sequence[Conclusion]) -> str:
     """The same for programs: JSON that ends in one newline.
 
     Args:
@@ -92,16 +93,16 @@ def matrix_json(chain: Sequence[Upgrade]) -> str:
     return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
 
 
-def step_title(upgrade: Upgrade) -> str:
+def step_title(upgrade: Conclusion) -> str:
     """``2.12.1 -> 2.15.1``; what was asked for where TensorFlow is the same on both sides."""
-    runs = (upgrade.measured.old, upgrade.measured.new)
+    runs = (upgrade.both[0], upgrade.run)
     versions = [run.environment.software.get("tensorflow", "") for run in runs]
     if not all(versions) or versions[0] == versions[1]:
-        versions = [upgrade.measured.sides[side].label for side in SIDES]
+        versions = [upgrade.sides[side].label for side in SIDES]
     return " -> ".join(versions)
 
 
-def families(chain: Sequence[Upgrade]) -> list[Family]:
+def families(chain: Sequence[Conclusion]) -> list[Family]:
     """Grids in the order of the plans, each parted by what tells changed cells from unchanged ones at
     any step. Every cell is in one family."""
     items = list(dict.fromkeys(j.item for step in chain for j in step.judgements))
@@ -118,7 +119,7 @@ def families(chain: Sequence[Upgrade]) -> list[Family]:
     return found
 
 
-def _telling(chain: Sequence[Upgrade], grid: str) -> list[Pairs]:
+def _telling(chain: Sequence[Conclusion], grid: str) -> list[Pairs]:
     """Descriptions that tell cells which failed at a step from those that did not, those of most cells
     first."""
     cells: Counter[Pairs] = Counter()
@@ -133,7 +134,7 @@ def _telling(chain: Sequence[Upgrade], grid: str) -> list[Pairs]:
     return [pairs for pairs, _ in cells.most_common(MOST_FAMILIES)]
 
 
-def _entry(step: Upgrade, family: Family) -> str:
+def _entry(step: Conclusion, family: Family) -> str:
     """``12 rounding, 3 changed (layer 1, kernel, before step 1)``."""
     counted = _counted(step, family)
     if not counted:
@@ -148,7 +149,7 @@ def _entry(step: Upgrade, family: Family) -> str:
     return ", ".join(told)
 
 
-def _counted(step: Upgrade, family: Family) -> dict[str, list[Judgement]]:
+def _counted(step: Conclusion, family: Family) -> dict[str, list[Judgement]]:
     """Judgements by word, passes first."""
     newly = {item for item, _ in gained(step)}
     counted: dict[str, list[Judgement]] = {}
@@ -160,7 +161,7 @@ def _counted(step: Upgrade, family: Family) -> dict[str, list[Judgement]]:
     return counted
 
 
-def _word(step: Upgrade, judgement: Judgement, newly: set[Item]) -> str:
+def _word(step: Conclusion, judgement: Judgement, newly: set[Item]) -> str:
     if judgement.item in step.lost:
         return "lost"
     if judgement.item in newly:
@@ -186,7 +187,7 @@ def _why(judgements: Sequence[Judgement]) -> str:
     return where if not others and cells == len(judgements) else f"{cells} of them: {where}"
 
 
-def _told(step: Upgrade) -> list[str]:
+def _told(step: Conclusion) -> list[str]:
     """Findings of a step, the most important first, as Markdown without bullets."""
     answer = step.answer.value
     lines = [f"**{answer[:1].upper()}{answer[1:]}**: {plain(said(step.because), 1000)}."]
@@ -215,8 +216,8 @@ def _told(step: Upgrade) -> list[str]:
     return [line for line in lines if line]
 
 
-def _software(step: Upgrade) -> str:
-    old, new = (run.environment.software for run in (step.measured.old, step.measured.new))
+def _software(step: Conclusion) -> str:
+    old, new = (run.environment.software for run in (step.both[0], step.run))
     changed = different(old, new)
     told = [
         f"{_TITLES[name]} {changed[name][0] or 'none'} -> {changed[name][1] or 'none'}"
@@ -226,7 +227,7 @@ def _software(step: Upgrade) -> str:
     return plain(f"{', '.join(told)}.") if told else ""
 
 
-def _crashes(step: Upgrade) -> list[str]:
+def _crashes(step: Conclusion) -> list[str]:
     found = [(j.item, j.reason) for j in step.failing if j.verdict is Verdict.CRASHED]
     return _by_reason(found, "Crashes")
 
@@ -239,7 +240,7 @@ def _named(names: Sequence[str], noun: str, title: str) -> list[str]:
     return [f"{title}: {', '.join(names[:MOST_NAMED])}{others}."]
 
 
-def _savings(step: Upgrade) -> list[str]:
+def _savings(step: Conclusion) -> list[str]:
     """Saved models that do not come back; those that do are counted."""
     lines = []
     fine = 0
@@ -267,14 +268,12 @@ def _by_reason(found: Sequence[tuple[Item, str]], title: str) -> list[str]:
     return [*lines, f"{title}: {more(rest, 'cell')}."] if rest else lines
 
 
-def _step(step: Upgrade, rows: Sequence[Family]) -> dict[str, Any]:
+def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
     return {
         "title": step_title(step),
-        "old": step.measured.sides["old"].label,
-        "new": step.measured.sides["new"].label,
-        "software": different(
-            step.measured.old.environment.software, step.measured.new.environment.software
-        ),
+        "old": step.sides["old"].label,
+        "new": step.sides["new"].label,
+        "software": different(step.both[0].environment.software, step.run.environment.software),
         "answer": step.answer.value,
         "exit_code": step.exit_code,
         "because": list(step.because),

@@ -12,8 +12,9 @@ from bench.results.saved_models import FORMATS
 from bench.results.timings import Timings, Workload
 from bench.theory.claim import ClaimResult
 from bench.verdict import speed
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.contrast import CheckContrast, ClaimContrast, Wrong
 from bench.verdict.saving import Outcome, SavingJudgement
-from bench.verdict.upgrade import CheckContrast, ClaimContrast, Upgrade, Wrong
 
 T = TypeVar("T", CheckContrast, ClaimContrast)
 
@@ -27,9 +28,9 @@ _WRONG = {
 }
 
 
-def checks_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def checks_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """Arithmetic against independent truth on each side; none if no check was planned."""
-    old, new = upgrade.measured.old, upgrade.measured.new
+    old, new = upgrade.both[0], upgrade.run
     if not new.plan.checks:
         return []
     both = [
@@ -54,7 +55,7 @@ def checks_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
     ]
 
 
-def claims_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def claims_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """Claims of theory that do not hold on a side; none if all hold, or none applies."""
     if not upgrade.claims:
         return []
@@ -68,9 +69,9 @@ def claims_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
     ]
 
 
-def speed_section(upgrade: Upgrade) -> list[str]:
+def speed_section(upgrade: Conclusion) -> list[str]:
     """Ratios of time with their intervals; none if nothing was timed."""
-    timings = upgrade.measured.timings
+    timings = upgrade.timings
     if not timings:
         return []
     rows = [_speed_row(upgrade, each) for each in timings]
@@ -99,7 +100,7 @@ def claim_name(contrast: ClaimContrast) -> str:
     return next(result.claim for result in (contrast.new, contrast.old) if result is not None)
 
 
-def savings_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def savings_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """What NEW makes of the models that OLD saved; none if none was."""
     found = sorted(upgrade.savings, key=lambda saving: list(Outcome).index(saving.outcome))
     if not found:
@@ -127,7 +128,7 @@ _SPEED = (
 )
 
 
-def _speed_row(upgrade: Upgrade, timings: Timings) -> list[str]:
+def _speed_row(upgrade: Conclusion, timings: Timings) -> list[str]:
     title = plain(timings.workload.title)
     found = upgrade.speeds.get(timings.workload)
     if found is None:

@@ -39,8 +39,9 @@ from bench.report.upgrade.parts import (
 from bench.report.upgrade.sides import left_out_section, next_steps, pin, said, sides_section, title
 from bench.results.plan import Item
 from bench.results.run import REPORT
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.contrast import Wrong
 from bench.verdict.ladder import counts
-from bench.verdict.upgrade import Answer, Upgrade, Wrong
 
 __all__ = ["MOST_CHARACTERS", "upgrade_json", "upgrade_lines", "upgrade_report", "upgrade_summary"]
 
@@ -62,7 +63,7 @@ _NONE: Mapping[Item, str] = MappingProxyType({})
 
 
 def upgrade_report(
-    upgrade: Upgrade,
+    upgrade: Conclusion,
     *,
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = _NONE,
@@ -86,14 +87,14 @@ def upgrade_report(
 
 
 def upgrade_summary(
-    upgrade: Upgrade,
+    upgrade: Conclusion,
     *,
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = _NONE,
 ) -> str:
     """The short report, of fewer than :data:`MOST_CHARACTERS` characters: fewer rows, and sections that
     do not fit are named. Arguments are :func:`upgrade_report`'s."""
-    report = clipped(str(upgrade.measured.path / REPORT), 500)
+    report = clipped(str(upgrade.folder / REPORT), 500)
     ended = [_time(upgrade, total_sec), f"Everything: {code(report)}."]
     text = _joined(_head(upgrade))
     room = MOST_CHARACTERS - _FOR_LEFT_OUT - len(_joined(ended)) - 2
@@ -110,7 +111,7 @@ def upgrade_summary(
 
 
 def upgrade_lines(
-    upgrade: Upgrade,
+    upgrade: Conclusion,
     *,
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = _NONE,
@@ -176,7 +177,7 @@ def upgrade_lines(
 
 
 def _sections(
-    upgrade: Upgrade, reproducers: Mapping[Item, str], *, brief: bool
+    upgrade: Conclusion, reproducers: Mapping[Item, str], *, brief: bool
 ) -> list[Sequence[str]]:
     """The most important first, each with its heading; empty where there is nothing to tell."""
     cells = [*counts_section(upgrade)]
@@ -199,34 +200,32 @@ def _sections(
     ]
 
 
-def _head(upgrade: Upgrade) -> list[str]:
+def _head(upgrade: Conclusion) -> list[str]:
     because = plain(said(upgrade.because), MOST_ANSWER)
     return [
         f"**{_capital(_verdict(upgrade))}**: {because}. {sharpness(upgrade.judgements)}".strip(),
-        f"OLD is {plain(upgrade.measured.sides['old'].label)}, NEW is "
-        f"{plain(upgrade.measured.sides['new'].label)}; both were measured on one machine, side by "
+        f"OLD is {plain(upgrade.sides['old'].label)}, NEW is "
+        f"{plain(upgrade.sides['new'].label)}; both were measured on one machine, side by "
         f"side. Exit code {upgrade.exit_code}.",
     ]
 
 
-def _answer(upgrade: Upgrade) -> str:
+def _answer(upgrade: Conclusion) -> str:
     return f"{_verdict(upgrade)}: {clipped(said(upgrade.because), MOST_ANSWER)}"
 
 
-def _verdict(upgrade: Upgrade) -> str:
+def _verdict(upgrade: Conclusion) -> str:
     """The answer, which is about what was measured."""
-    left = upgrade.measured.left_out
+    left = upgrade.left_out
     if upgrade.answer is not Answer.SAFE or not left:
         return upgrade.answer.value
     parts = plain(", ".join(left), 200)
     return f"{upgrade.answer.value}, as far as measured (left out: {parts})"
 
 
-def _time(upgrade: Upgrade, total_sec: float | None) -> str:
-    measured = upgrade.measured
+def _time(upgrade: Conclusion, total_sec: float | None) -> str:
     replicas = [
-        sum(record.outcome != "absent" for record in run.records.values())
-        for run in (measured.old, measured.new)
+        sum(record.outcome != "absent" for record in run.records.values()) for run in upgrade.both
     ]
     text = f"Trained: {count(replicas[0], 'replica')} of OLD, {replicas[1]} of NEW"
     return f"{text}, in {duration(total_sec)}." if total_sec is not None else f"{text}."

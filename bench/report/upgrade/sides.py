@@ -10,8 +10,9 @@ from bench.report.text import NOTHING, code, count, folded, more, plain, table
 from bench.report.upgrade.words import MOST_ROWS, named
 from bench.results.plan import Item
 from bench.results.timings import SIDES, Side
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade, Wrong
 
 #: Distributions that a pin names, where the sides differ in them: what users ask for by name.
 _PINNED = frozenset(
@@ -32,15 +33,15 @@ _PINNED = frozenset(
 MOST_SCRIPTS = 5
 
 
-def title(upgrade: Upgrade) -> str:
+def title(upgrade: Conclusion) -> str:
     """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``; not escaped."""
-    old, new = (upgrade.measured.sides[side].label for side in SIDES)
+    old, new = (upgrade.sides[side].label for side in SIDES)
     return f"{old} -> {new}"
 
 
-def locked(upgrade: Upgrade, side: Side) -> dict[str, str]:
+def locked(upgrade: Conclusion, side: Side) -> dict[str, str]:
     """Versions by distribution, as the side's lock has them."""
-    lines = (line.strip() for line in upgrade.measured.sides[side].lock.splitlines())
+    lines = (line.strip() for line in upgrade.sides[side].lock.splitlines())
     pairs = (line.partition("==") for line in lines if "==" in line and not line.startswith("#"))
     return {canonicalize_name(name.strip()): version.strip() for name, _, version in pairs}
 
@@ -56,7 +57,7 @@ def different(
     }
 
 
-def pin(upgrade: Upgrade) -> list[str]:
+def pin(upgrade: Conclusion) -> list[str]:
     """Requirements that keep OLD's TensorFlow and Keras; if these are the same on both sides, all in
     which the locks differ. Empty if they do not."""
     changed = different(locked(upgrade, "old"), locked(upgrade, "new"))
@@ -65,9 +66,8 @@ def pin(upgrade: Upgrade) -> list[str]:
     return [f"{name}=={kept[name]}" for name in leading or kept]
 
 
-def sides_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
+def sides_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     """What differs between the sides; what is the same is counted."""
-    measured = upgrade.measured
     facts = [_facts(upgrade, side) for side in SIDES]
     rows = [
         [plain(name), *(NOTHING if value is None else plain(value) for value in values)]
@@ -94,24 +94,24 @@ def sides_section(upgrade: Upgrade, *, brief: bool) -> list[str]:
         parts.append(f"{note}{count(same, 'package')} the same on both sides.")
     if not brief:
         parts += [
-            folded(f"Lock of {side.upper()}", _verbatim(measured.sides[side].lock))
+            folded(f"Lock of {side.upper()}", _verbatim(upgrade.sides[side].lock))
             for side in SIDES
-            if measured.sides[side].lock.strip()
+            if upgrade.sides[side].lock.strip()
         ]
     return parts
 
 
-def left_out_section(upgrade: Upgrade) -> list[str]:
+def left_out_section(upgrade: Conclusion) -> list[str]:
     """Parts that were not measured because the user said so; none if nothing was."""
-    left = upgrade.measured.left_out
+    left = upgrade.left_out
     return ["## Left out", "\n".join(f"- {plain(part)}" for part in left)] if left else []
 
 
-def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
+def next_steps(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
     """What a reader should do: pin, report, accept, or measure more."""
     if upgrade.answer is Answer.SAFE:
         lines = [f"Accept: take {_asked(upgrade, 'new')} into use."]
-        if upgrade.measured.left_out:
+        if upgrade.left_out:
             lines = ["Measure what was left out before you take NEW into use."]
     elif upgrade.answer is Answer.UNDECIDED:
         lines = _open_lines(upgrade)
@@ -127,7 +127,7 @@ def next_steps(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
     return ["## What to do next", "\n".join(f"- {line}" for line in lines)]
 
 
-def _open_lines(upgrade: Upgrade) -> list[str]:
+def _open_lines(upgrade: Conclusion) -> list[str]:
     """Measure again what is open, and that alone."""
     noisy = any(each.verdict == "undecided" for each in upgrade.speeds.values())
     lines = []
@@ -144,11 +144,11 @@ def _open_lines(upgrade: Upgrade) -> list[str]:
     return lines
 
 
-def _stay(upgrade: Upgrade, when: str) -> list[str]:
+def _stay(upgrade: Conclusion, when: str) -> list[str]:
     requirements = pin(upgrade)
     if requirements:
         return [f"Pin: {when[0].lower()}{when[1:]}, keep OLD: {code(' '.join(requirements))}."]
-    sides = upgrade.measured.sides
+    sides = upgrade.sides
     changed = different(sides["old"].variables, sides["new"].variables)
     if changed:
         kept = [name if old is None else f"{name}={old}" for name, (old, _) in changed.items()]
@@ -158,7 +158,7 @@ def _stay(upgrade: Upgrade, when: str) -> list[str]:
     return [f"{when}, stay with {_asked(upgrade, 'old')}."]
 
 
-def _report(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
+def _report(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
     """Upstream: with scripts where there are some."""
     failing = {judgement.item for judgement in upgrade.failing}
     scripts = [(item, path) for item, path in reproducers.items() if item in failing]
@@ -172,7 +172,7 @@ def _report(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
             f"Report upstream, with a script to be run in both environments: {told}{others}."
         )
     elif failing:
-        where = f"bench reproduce {upgrade.measured.path} CELL"
+        where = f"bench reproduce {upgrade.folder} CELL"
         lines.append(f"Report upstream: {code(where)} writes a script that shows the difference.")
     if checks:
         others = f" and {more(len(checks) - 1, 'check')}" if len(checks) > 1 else ""
@@ -185,15 +185,15 @@ def _report(upgrade: Upgrade, reproducers: Mapping[Item, str]) -> list[str]:
     return lines
 
 
-def _asked(upgrade: Upgrade, side: Side) -> str:
-    facts = upgrade.measured.sides[side]
+def _asked(upgrade: Conclusion, side: Side) -> str:
+    facts = upgrade.sides[side]
     set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
     return plain(f"{facts.label}{set_}")
 
 
-def _facts(upgrade: Upgrade, side: Side) -> dict[str, str]:
-    facts = upgrade.measured.sides[side]
-    run = upgrade.measured.old if side == "old" else upgrade.measured.new
+def _facts(upgrade: Conclusion, side: Side) -> dict[str, str]:
+    facts = upgrade.sides[side]
+    run = upgrade.both[0] if side == "old" else upgrade.run
     environment = run.environment
     return {
         "asked for": facts.label,

@@ -10,9 +10,9 @@ from bench.report.text import code, folded, more, plain, significant, table
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
-from bench.verdict.upgrade import Upgrade
 
 #: Rows of a table that are shown at once; in a full report the others are folded away.
 MOST_ROWS = 15
@@ -86,15 +86,15 @@ def folding(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -
     return parts
 
 
-def runs(upgrade: Upgrade) -> tuple[StoredRun, StoredRun]:
-    return upgrade.measured.old, upgrade.measured.new
+def runs(upgrade: Conclusion) -> tuple[StoredRun, StoredRun]:
+    return upgrade.both[0], upgrade.run
 
 
 def measured(record: Record) -> bool:
     return record.outcome in ("trained", "diverged")
 
 
-def common_seeds(upgrade: Upgrade, item: Item) -> int:
+def common_seeds(upgrade: Conclusion, item: Item) -> int:
     """Seeds that both sides measured."""
     old, new = ({r.seed for r in run.of(item.cell) if measured(r)} for run in runs(upgrade))
     return len(old & new)

@@ -202,6 +202,11 @@ def baseline_from_run(run: StoredRun) -> Baseline:
     )
 
 
+def stand_in(side: StoredRun) -> Baseline:
+    """A side of an upgrade in the place of the other one's baseline."""
+    return msgspec.structs.replace(baseline_from_run(side), name="OLD", short="OLD")
+
+
 def baseline_cell(run: StoredRun, item: Item) -> BaselineCell:
     """What a run has of an item, crashes included."""
     records = [record for record in run.of(item.cell) if not record.absent]

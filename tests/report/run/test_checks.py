@@ -12,8 +12,8 @@ from bench.report.run.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation, result
 from bench.results.record import Crash
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import against_baseline
 from bench.verdict.judging import judge_with_claims
-from bench.verdict.ladder import exit_code
 from support import builders
 
 
@@ -58,7 +58,7 @@ def test_all_hold() -> None:
     assert headlines(run, [], None) == [
         "2 checks against independent truth hold: 4 tensors compared."
     ]
-    assert exit_code([], run) == 0
+    assert against_baseline(run, None).exit_code == 0
     assert "0.2: `sgd`" in "\n".join(checks_section(run)) or "0.2: `adam`" in "\n".join(
         checks_section(run)
     )
@@ -71,7 +71,7 @@ def test_a_failing_check_comes_first_and_fails_the_run() -> None:
     first, second = headlines(run, judgements, None)
     assert first.startswith("1 of 2 checks against independent truth fails")
     assert "Nothing to compare 1 cell with" in second
-    assert exit_code(judgements, run) == 1
+    assert against_baseline(run, None).exit_code == 1
     section = "\n".join(checks_section(run))
     assert "step 1, kernel: got 1, expected 2 within 3, 1.64e+03 units in the last place" in section
     assert "812 times the bound" in section
@@ -83,14 +83,14 @@ def test_a_crashed_check_fails_the_run() -> None:
     """A crash is a result."""
     crash = Crash(reason="signal", message="killed by SIGABRT")
     run = run_of([CheckResult(check=check("adam"), crash=crash)])
-    assert exit_code([], run) == 1
+    assert against_baseline(run, None).exit_code == 1
     assert "crashed: killed by SIGABRT" in "\n".join(checks_section(run))
 
 
 def test_checks_that_did_not_run_are_no_success() -> None:
     """Infrastructure trouble, exit code 2."""
     run = run_of([well("adam")], more=[check("sgd")])
-    assert exit_code([], run) == 2
+    assert against_baseline(run, None).exit_code == 2
     assert "Incomplete: 1 of 2 checks did not run" in headlines(run, [], None)[0]
 
 
@@ -100,7 +100,7 @@ def test_absent_parts_are_told_and_no_failure() -> None:
         CheckResult(check=check(name), absent="Keras 2 has no Lamb") for name in ("lamb", "lamb2")
     ]
     run = run_of([well("adam"), *gone])
-    assert exit_code([], run) == 0
+    assert against_baseline(run, None).exit_code == 0
     section = "\n".join(checks_section(run))
     assert "- Keras 2 has no Lamb: `lamb`" in section.replace("optimizer:", "").replace(
         "-precision:float32", ""

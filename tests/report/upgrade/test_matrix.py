@@ -15,8 +15,8 @@ from bench.report.upgrade.matrix import families, matrix_json, matrix_table
 from bench.report.upgrade.patterns import patterns, shared
 from bench.results.check import Check
 from bench.results.plan import Item
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Verdict
-from bench.verdict.upgrade import Answer, Upgrade
 from support.upgraded import (
     CELLS,
     CHECK,
@@ -38,9 +38,9 @@ def nadam(cell: Cell) -> bool:
     return cell.optimizer == "nadam"
 
 
-def changed(step: Upgrade, *items: Item) -> Upgrade:
+def changed(step: Conclusion, *items: Item) -> Conclusion:
     judgements = [outside(j.item) if j.item in items else j for j in step.judgements]
-    return dataclasses.replace(step, judgements=judgements, answer=Answer.UNSAFE)
+    return dataclasses.replace(step, judgements=judgements)
 
 
 def rows(text: str) -> dict[str, list[str]]:

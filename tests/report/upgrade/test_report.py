@@ -26,8 +26,8 @@ from bench.results.check import Check
 from bench.results.plan import Item
 from bench.results.record import Crash, Record
 from bench.results.upgrade import SideFacts
+from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.judgement import Comparison, Judgement, Verdict
-from bench.verdict.upgrade import Answer, Upgrade
 from support.upgraded import (
     CELLS,
     CHECK,
@@ -51,16 +51,14 @@ def nadam(cell: Cell) -> bool:
     return cell.optimizer == "nadam"
 
 
-def departed(*items: Item, tensor: str = "layer 1, kernel") -> Upgrade:
+def departed(*items: Item, tensor: str = "layer 1, kernel") -> Conclusion:
     """These cells leave the envelope; the others are identical."""
     found = upgraded()
     judgements = [outside(j.item, tensor) if j.item in items else j for j in found.judgements]
-    return dataclasses.replace(
-        found, judgements=judgements, answer=Answer.UNSAFE, because=[f"{len(items)} cells changed"]
-    )
+    return dataclasses.replace(found, judgements=judgements)
 
 
-def everything() -> Upgrade:
+def everything() -> Conclusion:
     """At least one finding of every kind."""
 
     def change(record: Record) -> Record:
@@ -461,7 +459,7 @@ def test_an_outside_text_stays_text() -> None:
         for name in ("old", "new")
     }
     found = upgraded(new=side("new", change), sides=sides, left_out=[evil])
-    found = dataclasses.replace(found, because=[evil])
+    vars(found)["because"] = [evil]
     rendered = page(upgrade_report(found), evil)
     assert "<script" not in rendered
     assert "<h1" not in rendered
@@ -511,7 +509,8 @@ def test_a_summary_fits_into_a_comment(
         )
         for n, item in enumerate(items)
     ]
-    found = dataclasses.replace(found, judgements=judgements, because=[reason] * 20)
+    found = dataclasses.replace(found, judgements=judgements)
+    vars(found)["because"] = [reason] * 20
     scripts = dict.fromkeys(items, f"{reason[:50]}.py")
     text = upgrade_summary(found, total_sec=1.0, reproducers=scripts)
     assert len(text) < MOST_CHARACTERS

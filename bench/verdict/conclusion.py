@@ -1,0 +1,194 @@
+"""Conclusion: all that is concluded of one comparison. Reports, exit codes and commands read it.
+
+A run is held against a stored baseline (:func:`against_baseline`), or side by side against another run
+in the baseline's place (:func:`between`; :func:`of_upgrade` adds the speed and the saved models of both
+sides). The ladder judges the cells of all of them alike.
+
+Claims and checks need no baseline. In a run that is held against one, a violated claim is its cell's
+verdict and a failing check fails the run. Between two sides they are contrasted: what was wrong before
+is no change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
+from bench.published.claims import Finding, findings
+from bench.results.plan import Item
+from bench.results.record import Crash
+from bench.results.run import StoredRun
+from bench.results.timings import Side, Timings, Workload
+from bench.results.upgrade import Measured, SideFacts
+from bench.verdict import reasons, speed
+from bench.verdict.baselines.samples import Baseline, stand_in
+from bench.verdict.contrast import (
+    CheckContrast,
+    ClaimContrast,
+    Wrong,
+    contrast_checks,
+    contrast_claims,
+)
+from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.judging import judge_with_claims
+from bench.verdict.ladder import judge
+from bench.verdict.saving import SavingJudgement, judge_saving
+
+
+class Answer(str, enum.Enum):
+    """Whether what is judged is safe to use in the place of what it is held against."""
+
+    UNSAFE = "not safe"
+    UNDECIDED = "undecided"
+    SAFE = "safe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What is concluded, and all that it rests on."""
+
+    run: StoredRun
+    """What is judged: NEW, where there are two sides."""
+    baseline: Baseline | None
+    """What its cells were judged against: a stored baseline, or OLD in its place."""
+    old: StoredRun | None = None
+    """OLD, where it was compared side by side."""
+    judgements: Sequence[Judgement] = ()
+    """Of every cell, in the order of the plan."""
+    checks: Sequence[CheckContrast] = ()
+    """Those that fail."""
+    claims: Sequence[ClaimContrast] = ()
+    """Those that do not hold, contrasted between two sides."""
+    findings: Sequence[Finding] = ()
+    """What trials of published experiments say."""
+    crashed_before: frozenset[Item] = frozenset()
+    """Cells that crash on both sides, and on the new one under no larger a share of seeds."""
+    lost: Sequence[Item] = ()
+    """Cells that OLD trains and for which NEW has no parts."""
+    speeds: Mapping[Workload, speed.Speed] = dataclasses.field(default_factory=dict)
+    stopped: Mapping[Workload, Mapping[Side, Crash]] = dataclasses.field(default_factory=dict)
+    """Workloads that were given up, with the sides on which their process failed."""
+    savings: Sequence[SavingJudgement] = ()
+    folder: Path = Path()
+    """Where reports belong."""
+    sides: Mapping[Side, SideFacts] = dataclasses.field(default_factory=dict)
+    """What an upgrade's sides are."""
+    timings: Sequence[Timings] = ()
+    left_out: Sequence[str] = ()
+    """Parts that the user left out, in words."""
+
+    @property
+    def both(self) -> tuple[StoredRun, StoredRun]:
+        """OLD and NEW of a comparison side by side."""
+        assert self.old is not None
+        return self.old, self.run
+
+    @functools.cached_property
+    def failing(self) -> list[Judgement]:
+        """Cells that fail, in the order of attention."""
+        failing = [j for j in self.judgements if j.verdict.fails and not self.known_crash(j)]
+        return sorted(failing, key=lambda judgement: list(Verdict).index(judgement.verdict))
+
+    def known_crash(self, judgement: Judgement) -> bool:
+        """Whether it crashed on the other side as well."""
+        return judgement.verdict is Verdict.CRASHED and judgement.item in self.crashed_before
+
+    @functools.cached_property
+    def incomplete(self) -> bool:
+        """Whether something of the plan was not measured, or nothing was."""
+        runs = [self.run] if self.old is None else [self.old, self.run]
+        return (
+            any(judgement.verdict is Verdict.MISSING for judgement in self.judgements)
+            or any(reasons.unmeasured(run) or any(reasons.not_run(run).values()) for run in runs)
+            or not (self.judgements or self.run.results or self.run.trials)
+        )
+
+    @functools.cached_property
+    def answer(self) -> Answer:
+        """Not safe if anything fails here that did not on the other side; else undecided if something
+        is, was not measured, or was compared with nothing; else safe. A part that the user left out
+        does not count, and then nothing is said of it."""
+        if reasons.against(self):
+            return Answer.UNSAFE
+        return Answer.UNDECIDED if self.incomplete or reasons.undecided(self) else Answer.SAFE
+
+    @functools.cached_property
+    def because(self) -> list[str]:
+        """What the answer rests on, the most important first."""
+        if self.answer is Answer.UNSAFE:
+            return reasons.against(self)
+        return (
+            reasons.undecided(self) if self.answer is Answer.UNDECIDED else reasons.in_favour(self)
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0 safe, 1 not safe, 3 undecided; 2 if undecided because something was not measured."""
+        if self.answer is Answer.UNDECIDED:
+            return EXIT_TROUBLE if self.incomplete else EXIT_UNDECIDED
+        return EXIT_REGRESSED if self.answer is Answer.UNSAFE else EXIT_OK
+
+
+def against_baseline(run: StoredRun, baseline: Baseline | None) -> Conclusion:
+    """A run, its claims checked and its cells judged, against what is stored; None if nothing is."""
+    return Conclusion(
+        run=run,
+        baseline=baseline,
+        judgements=judge_with_claims(run, baseline),
+        checks=[
+            CheckContrast(check=result.check, wrong=Wrong.NEW, old=None, new=result)
+            for result in run.results
+            if result.fails
+        ],
+        findings=findings(list(run.trials.values())),
+        folder=run.path,
+    )
+
+
+def between(old: StoredRun, new: StoredRun) -> Conclusion:
+    """Two runs. Whatever their environment classes differ in is what is asked about."""
+    baseline = stand_in(old)
+    judgements = judge(new, baseline)
+    return Conclusion(
+        run=new,
+        baseline=baseline,
+        old=old,
+        judgements=judgements,
+        checks=contrast_checks(old, new),
+        claims=contrast_claims(old, new),
+        crashed_before=frozenset(
+            j.item for j in judgements if 0 < _crashes(new, j.item) <= _crashes(old, j.item)
+        ),
+        lost=[j.item for j in judgements if j.rung == "absent" and _trained(old, j.item)],
+        folder=new.path,
+    )
+
+
+def of_upgrade(measured: Measured) -> Conclusion:
+    """All that was measured of an upgrade."""
+    versions = {"old": measured.old.environment.software, "new": measured.new.environment.software}
+    return dataclasses.replace(
+        between(measured.old, measured.new),
+        speeds=speed.judge({each.workload: each.rounds for each in measured.timings}),
+        stopped={each.workload: each.crashes for each in measured.timings if each.crashes},
+        savings=[judge_saving(exchange, **versions) for exchange in measured.exchanges],
+        folder=measured.path,
+        sides=measured.sides,
+        timings=measured.timings,
+        left_out=measured.left_out,
+    )
+
+
+def _crashes(run: StoredRun, item: Item) -> float:
+    """The share of the replicas tried that crashed."""
+    tried = [record for record in run.of(item.cell) if record.attempted]
+    return sum(record.crash is not None for record in tried) / max(len(tried), 1)
+
+
+def _trained(run: StoredRun, item: Item) -> bool:
+    return any(record.outcome in ("trained", "diverged") for record in run.of(item.cell))

@@ -1,0 +1,80 @@
+"""Contrasts: claims and checks that need no baseline, on the two sides of a comparison."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results.check import Check, CheckResult
+from bench.results.plan import Item
+from bench.results.run import StoredRun
+from bench.theory.claim import ClaimResult
+from bench.theory.claims import check_claims
+
+
+class Wrong(str, enum.Enum):
+    """The sides on which a claim does not hold, or a check fails."""
+
+    NEW = "wrong on the new side only"
+    BOTH = "wrong on both sides"
+    OLD = "wrong on the old side only"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimContrast:
+    """A claim that does not hold of a cell on one side or on both."""
+
+    item: Item
+    wrong: Wrong
+    old: ClaimResult | None
+    new: ClaimResult | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckContrast:
+    """A check that fails on one side or on both."""
+
+    check: Check
+    wrong: Wrong
+    old: CheckResult | None
+    """None where the other side is a stored baseline: checks need none."""
+    new: CheckResult | None
+
+
+def _sides(fails: Sequence[bool]) -> Wrong:
+    """Of whether it fails on the old and on the new side; one of them does."""
+    if all(fails):
+        return Wrong.BOTH
+    return Wrong.NEW if fails[1] else Wrong.OLD
+
+
+def contrast_claims(old: StoredRun, new: StoredRun) -> list[ClaimContrast]:
+    """Claims that do not hold on a side, those newly violated first."""
+    contrasts = []
+    for item in new.plan.items:
+        before, after = (
+            {result.claim: result for result in check_claims(item.cell, run.of(item.cell))}
+            for run in (old, new)
+        )
+        for name in dict.fromkeys([*before, *after]):
+            pair = before.get(name), after.get(name)
+            violated = [result is not None and not result.holds for result in pair]
+            if any(violated):
+                contrasts.append(
+                    ClaimContrast(item=item, wrong=_sides(violated), old=pair[0], new=pair[1])
+                )
+    return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))
+
+
+def contrast_checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
+    """Checks of NEW that fail on a side, those that newly fail first."""
+    contrasts = []
+    for check in new.plan.checks:
+        pair = old.checks.get(check), new.checks.get(check)
+        fails = [result is not None and result.fails for result in pair]
+        if any(fails):
+            contrasts.append(
+                CheckContrast(check=check, wrong=_sides(fails), old=pair[0], new=pair[1])
+            )
+    return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))

@@ -1,0 +1,152 @@
+"""Reasons for an answer: what speaks against it, what leaves it open, what it rests on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bench.cells.cell import Cell
+from bench.results.run import StoredRun
+from bench.verdict.contrast import Wrong
+from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import counts
+from bench.verdict.saving import Outcome
+
+if TYPE_CHECKING:
+    from bench.verdict.conclusion import Conclusion
+
+#: Verdicts of cells that say nothing of two sides: one of them, or both, were not trained.
+_NOTHING = (Verdict.CRASHED, Verdict.MISSING, Verdict.NOT_COMPARABLE, Verdict.NEW)
+
+
+def against(found: Conclusion) -> list[str]:
+    """What fails, and did not on the other side."""
+    newly = [check for check in found.checks if check.wrong is Wrong.NEW]
+    claims = {claim.item.cell for claim in found.claims if claim.wrong is Wrong.NEW}
+    broken = [saving for saving in found.savings if saving.outcome.fails]
+    crashed = [trial for trial in found.run.trials.values() if trial.outcome == "crashed"]
+    failing = [finding for finding in found.findings if finding.fails]
+    since = "" if found.old is None else "newly "
+    return [
+        *_by_verdict(counts(found.failing)),
+        *_some(len(found.lost), "cell", "cannot be trained any more"),
+        *_some(len(newly), "check", f"of arithmetic {since}out of bounds"),
+        *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
+        *_some(len(broken), "saved model", "not read back as saved"),
+        *(
+            f"{workload.title}: crashed while timed"
+            for workload, sides in found.stopped.items()
+            if "new" in sides and "old" not in sides
+        ),
+        *(
+            f"{workload.title}: slower, {speed.ratio} of time"
+            for workload, speed in found.speeds.items()
+            if speed.verdict == "slower"
+        ),
+        *_some(len(crashed), "trial", "of published experiments crashed"),
+        *_some(len(failing), "published finding", "contradicted"),
+    ]
+
+
+def undecided(found: Conclusion) -> list[str]:
+    """What was not decided or not measured; that nothing was compared, where that is so."""
+    open_cells = counts(judgement for judgement in found.judgements if _open(found, judgement))
+    reasons = _by_verdict(open_cells)
+    if found.old is not None:
+        gone = unmeasured(found.old)
+        missing = (j for j in found.judgements if j.verdict is not Verdict.MISSING)
+        cells = sum(judgement.item.cell in gone for judgement in missing)
+        reasons += _some(cells, "cell", "not measured on the old side")
+    runs = [found.run] if found.old is None else [found.old, found.run]
+    for noun in ("check", "trial"):
+        reasons += _some(sum(not_run(run)[noun] for run in runs), noun, "not run")
+    reasons += [
+        f"speed of {workload.title}: {speed.reason}"
+        for workload, speed in found.speeds.items()
+        if speed.verdict == "undecided"
+    ]
+    return reasons or ([] if _compared(found) else ["nothing could be compared"])
+
+
+def in_favour(found: Conclusion) -> list[str]:
+    """What was compared and is as it was."""
+    known = sum(check.wrong is Wrong.BOTH for check in found.checks)
+    same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
+    agreeing = sum(finding.holds is True for finding in found.findings)
+    names = Counter(speed.name for speed in found.speeds.values())
+    speeds = ", ".join(f"{number} {name}" for name, number in names.items())
+    held = _held(found)
+    verb = "holds" if held == 1 else "hold"
+    where = "" if found.old is None else " on both sides"
+    return [
+        *reversed(_by_verdict(counts(found.judgements))),
+        *_some(held, "check", f"of arithmetic {verb}{where}"),
+        *_some(known, "check", "of arithmetic wrong on both sides"),
+        *_some(same, "saved model", "read back the same"),
+        *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
+        *_some(agreeing, "published finding", "reproduced"),
+    ]
+
+
+def unmeasured(run: StoredRun) -> set[Cell]:
+    """Cells of which a planned replica was not tried."""
+    return {
+        cell
+        for cell, seed in run.plan.replicas()
+        if (record := run.records.get((cell, seed))) is None or not record.attempted
+    }
+
+
+def not_run(run: StoredRun) -> dict[str, int]:
+    """How many checks and trials of the plan have no result, by noun."""
+    return {
+        "check": len(run.plan.checks) - len(run.results),
+        "trial": len(run.plan.trials) - len(run.trials),
+    }
+
+
+def _open(found: Conclusion, judgement: Judgement) -> bool:
+    """Whether nothing was concluded of a cell, and could have been."""
+    if judgement.verdict is Verdict.NOT_COMPARABLE:
+        absent = judgement.rung == "absent"
+        return not absent and not (found.old is not None and _crashes(found.old, judgement))
+    return judgement.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE)
+
+
+def _crashes(run: StoredRun, judgement: Judgement) -> bool:
+    return any(record.crash is not None for record in run.of(judgement.item.cell))
+
+
+def _compared(found: Conclusion) -> bool:
+    """Whether anything was held against something, and decided. The cells of a run that has any are
+    what its baseline is for: checks alone do not make it compared."""
+    if any(judgement.verdict not in _NOTHING for judgement in found.judgements):
+        return True
+    if found.old is None and found.judgements:
+        return False
+    checked = any(result.compared for result in found.run.results)
+    return checked or bool(found.speeds or found.savings or found.run.trials)
+
+
+def _held(found: Conclusion) -> int:
+    """Checks that compared something and hold, on both sides if there are two."""
+    results = [result for result in found.run.results if result.compared and not result.fails]
+    if found.old is None:
+        return len(results)
+    before = found.old.checks
+    return sum(
+        (old := before.get(result.check)) is not None and not old.fails for result in results
+    )
+
+
+def _by_verdict(numbers: Mapping[Verdict, int]) -> list[str]:
+    return [f"{_count(number, 'cell')} {verdict.value}" for verdict, number in numbers.items()]
+
+
+def _some(number: int, noun: str, predicate: str) -> list[str]:
+    return [f"{_count(number, noun)} {predicate}"] if number else []
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,60 @@
+"""One object for every comparison: its answer, its reasons and its exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.cells.cell import Cell
+from bench.errors import allowed
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.judgement import Judgement, Verdict
+from support.builders import items, plan, stored, trained
+
+(ITEM,) = items("depth", [Cell(depth=3, steps=200)], ("depth",))
+
+
+def concluded(*verdicts: Verdict) -> Conclusion:
+    """A run, measured whole, whose cells have these verdicts."""
+    run = stored(plan([ITEM], seeds=(0,)), [trained(ITEM.cell, 0)])
+    judgements = [Judgement(item=ITEM, verdict=v, reason="", rung="none") for v in verdicts]
+    return Conclusion(run=run, baseline=None, judgements=judgements)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ([], 2),
+        ([Verdict.MISSING, Verdict.IDENTICAL], 2),
+        ([Verdict.MISSING, Verdict.REGRESSED], 1),
+        *(([v, Verdict.IDENTICAL], 1) for v in Verdict if v.fails),
+        *(([v, Verdict.IDENTICAL], 3) for v in (Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE)),
+        ([Verdict.NEW, Verdict.NEW], 3),
+        ([Verdict.NEW, Verdict.IDENTICAL], 0),
+        *(
+            ([v], 0)
+            for v in (Verdict.IDENTICAL, Verdict.ROUNDING, Verdict.EQUIVALENT, Verdict.IMPROVED)
+        ),
+    ],
+)
+def test_exit_codes(verdicts: list[Verdict], code: int) -> None:
+    """1 for a failing cell, 2 for nothing or something missing, 3 for an undecided cell or nothing
+    compared, which may be allowed, else 0."""
+    assert concluded(*verdicts).exit_code == code
+    assert allowed(concluded(*verdicts).exit_code, undecided=True) == (0 if code == 3 else code)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer"),
+    [
+        (Verdict.IDENTICAL, Answer.SAFE),
+        (Verdict.INCONCLUSIVE, Answer.UNDECIDED),
+        (Verdict.REGRESSED, Answer.UNSAFE),
+    ],
+)
+def test_the_answer_names_the_cells_that_it_rests_on(verdict: Verdict, answer: Answer) -> None:
+    """One finding outweighs what is open, and that outweighs what is the same."""
+    found = concluded(*list(dict.fromkeys((Verdict.IDENTICAL, Verdict.INCONCLUSIVE, verdict))))
+    if answer is Answer.SAFE:
+        found = concluded(verdict)
+    assert found.answer is answer
+    assert found.because == [f"1 cell {verdict.value}"]
