@@ -175,9 +175,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if self.architecture != "cnn" and value != _DEFAULTS[_ATTRIBUTES[axis]]:
                 raise ValueError(f"{axis}:{value} needs arch:cnn")
 
+    def raw(self, axis: str) -> int | float | str:
+        """The value of an axis, which is named as in an id."""
+        value: int | float | str = getattr(self, _ATTRIBUTES[axis])
+        return value
+
     def value(self, axis: str) -> str:
         """The text behind ``axis:`` in an id."""
-        raw = getattr(self, _ATTRIBUTES[axis])
+        raw = self.raw(axis)
         return number(raw) if isinstance(raw, float) else str(raw)
 
     def id(self, axes: Iterable[str] = ()) -> str:

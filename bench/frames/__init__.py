@@ -1,0 +1,1 @@
+"""Frames: results as pandas DataFrames, with the columns that ids are made of."""

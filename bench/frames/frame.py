@@ -1,0 +1,183 @@
+"""Frames of runs, baselines and conclusions: one row per replica, or one per cell.
+
+Every frame has the columns ``grid`` and ``cell`` and one for each axis, named as in ids (``depth``,
+``act``, ``init``, ``norm``). Metrics have their names in :mod:`bench.verdict.metrics` and are raw: shares,
+ratios, steps; NaN where a replica has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from bench.cells.cell import AXES, Cell
+from bench.results.plan import Item
+from bench.results.record import Record
+from bench.results.run import StoredRun
+from bench.verdict.baselines.samples import Baseline
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.judgement import Judgement
+from bench.verdict.metrics import METRICS
+
+#: Columns that tell which cell a row is of.
+CELL = ("grid", "cell", *AXES)
+NUMBERS = (*(metric.name for metric in METRICS), "images_per_sec")
+#: Columns of a frame of replicas, in order.
+REPLICAS = (
+    *("side", *CELL, "seed", "outcome", *NUMBERS),
+    *("digest", "tensorflow", "keras", "environment_class"),
+)
+#: Columns of a frame of cells that are the same whatever is compared; metrics of both sides follow.
+CELLS = (
+    *(*CELL, "verdict", "evidence", "fails", "reason"),
+    *("first_step", "ratio", "tensor", "tensor_step", "distance", "sensitivity"),
+)
+
+
+def of_run(run: StoredRun, *, side: str = "run") -> pd.DataFrame:
+    """One row per item and seed that was measured, in the order of the plan.
+
+    Returns:
+        the columns :data:`REPLICAS`; ``side`` is the one that is given.
+    """
+    versions = _versions(run.environment.software, run.environment.environment_class)
+    values = {record.key: _measured(record) for record in run.records.values()}
+    rows = (
+        {"side": side, **_cell(item), **values[record.key], **versions}
+        for item in run.plan.items
+        for record in run.of(item.cell)
+    )
+    return _frame(rows, REPLICAS)
+
+
+def of_baseline(baseline: Baseline, *, side: str = "baseline") -> pd.DataFrame:
+    """One row per stored cell and seed, in the order of the files; a fallback's cells are not in it.
+
+    Returns:
+        the columns :data:`REPLICAS`. ``tensorflow`` and ``keras`` are those of the acceptance that a
+        cell came with. Speed is not stored.
+    """
+    rows = (
+        {
+            "side": side,
+            **_cell(Item(grid=grid, id=stored.id, cell=stored.cell)),
+            "seed": sample.seed,
+            "outcome": sample.outcome,
+            **sample.metrics,
+            "digest": sample.digest,
+            **_versions(baseline.versions(stored), baseline.environment_class),
+        }
+        for grid, cells in baseline.grids.items()
+        for stored in cells.values()
+        for sample in stored.samples
+    )
+    return _frame(rows, REPLICAS)
+
+
+def of_sides(found: Conclusion) -> pd.DataFrame:
+    """The replicas of both sides of a comparison, one below the other: ``baseline`` and ``run``, or ``old``
+    and ``new``. Of a stored baseline only cells of the run are in it, and those of a fallback are.
+
+    Returns:
+        the columns :data:`REPLICAS` and ``verdict``, which is its cell's.
+    """
+    if found.old is not None:
+        sides = [of_run(found.old, side="old"), of_run(found.run, side="new")]
+    else:
+        sides = [*_holders(found), of_run(found.run)]
+    frame = pd.concat([side for side in sides if len(side)] or sides[:1], ignore_index=True)
+    verdicts = pd.Series(
+        {(j.item.grid, j.item.id): j.verdict.value for j in found.judgements}, dtype=object
+    )
+    places = pd.MultiIndex.from_frame(frame[["grid", "cell"]])
+    frame["verdict"] = verdicts.reindex(places).to_numpy() if len(verdicts) else None
+    return frame
+
+
+def of_cells(found: Conclusion) -> pd.DataFrame:
+    """One row per cell of a comparison, in the order of the plan.
+
+    Returns:
+        the columns :data:`CELLS`, then ``METRIC_a``, ``METRIC_b`` of each of :data:`NUMBERS`: the mean over the
+        seeds of the side that the run is held against, and of the run.
+    """
+    frame = _frame((_judged(found, judgement) for judgement in found.judgements), CELLS)
+    sides = of_sides(found)
+    for suffix, names in (("a", ("baseline", "old")), ("b", ("run", "new"))):
+        side = sides[sides["side"].isin(names)]
+        means = side.groupby(["grid", "cell"])[list(NUMBERS)].mean()
+        frame = frame.join(means.add_suffix(f"_{suffix}"), on=["grid", "cell"])
+    return frame
+
+
+def _holders(found: Conclusion) -> Iterator[pd.DataFrame]:
+    """What the run was judged against, cell by cell, as a frame for each baseline that holds some."""
+    baseline = found.baseline
+    present = pd.MultiIndex.from_tuples(
+        [(item.grid, item.id) for item in found.run.plan.items], names=["grid", "cell"]
+    )
+    while baseline is not None:
+        frame = of_baseline(baseline)
+        places = pd.MultiIndex.from_frame(frame[["grid", "cell"]])
+        kept = places.isin(present)
+        yield frame[kept]
+        present = present.difference(places)
+        baseline = baseline.fallback
+
+
+def _cell(item: Item) -> dict[str, Any]:
+    return {"grid": item.grid, "cell": item.id, **axes(item.cell)}
+
+
+def axes(cell: Cell) -> dict[str, Any]:
+    """Axis -> value, a number where the axis has numbers."""
+    return {axis: cell.raw(axis) for axis in AXES}
+
+
+def _measured(record: Record) -> dict[str, Any]:
+    return {
+        "seed": record.seed,
+        "outcome": record.outcome,
+        **{metric.name: metric.get(record) for metric in METRICS},
+        "images_per_sec": record.images_per_sec,
+        "digest": record.digest,
+    }
+
+
+def _versions(software: Mapping[str, str], environment_class: str) -> dict[str, str]:
+    names = ("tensorflow", "keras")
+    return {
+        **{name: software.get(name, "") for name in names},
+        "environment_class": environment_class,
+    }
+
+
+def _judged(found: Conclusion, judgement: Judgement) -> dict[str, Any]:
+    test = judgement.envelope
+    departure = test.departure if test is not None else None
+    row = {
+        **_cell(judgement.item),
+        "verdict": judgement.verdict.value,
+        "evidence": judgement.rung,
+        "fails": judgement.verdict.fails and not found.known_crash(judgement),
+        "reason": judgement.reason,
+    }
+    if test is not None:
+        row |= {name: getattr(test, name) for name in ("first_step", "ratio", "sensitivity")}
+    if departure is not None:
+        distance = float("inf") if departure.distance is None else departure.distance
+        row |= {"tensor": departure.tensor, "tensor_step": departure.step, "distance": distance}
+    return row
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Numbers are numbers also where all are absent."""
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    numbers = [name for name in (*NUMBERS, "ratio", "distance", "sensitivity") if name in frame]
+    frame[numbers] = frame[numbers].astype(float)
+    for name in ("seed", "first_step", "tensor_step"):
+        if name in frame:
+            frame[name] = frame[name].astype("Int64")
+    return frame
