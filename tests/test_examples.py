@@ -10,6 +10,7 @@ import json
 import os
 import pkgutil
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -445,3 +446,18 @@ def test_acceptance_opens_a_pull_request(runner: Runner) -> None:
     assert again.returncode == 0, again.stderr + again.stdout
     assert "nothing to accept" in again.stdout
     assert "baseline-1-3" not in runner.git("branch", "--all")
+
+
+def test_the_notebook_example_draws_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stored run in, a table and a picture out."""
+    (item, *_) = GRIDS["depth"].cells("quick").items()
+    chosen = Item(grid="depth", id=item[0], cell=item[1])
+    run = stored(plan([chosen], seeds=(0,)), [trained(chosen.cell, 0)], path=tmp_path / "run")
+    picture = tmp_path / "accuracy.svg"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["notebook.py", str(write(run)), str(picture)])
+    runpy.run_path(str(REPOSITORY / "examples" / "notebook.py"))
+    assert "depth" in capsys.readouterr().out
+    assert picture.read_text().lstrip().startswith("<?xml")

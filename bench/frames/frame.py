@@ -1,7 +1,7 @@
 """Frames of runs, baselines and conclusions: one row per replica, or one per cell.
 
 Every frame has the columns ``grid`` and ``cell`` and one for each axis, named as in ids (``depth``,
-``act``, ``init``, ``norm``). Metrics have their names in :mod:`bench.verdict.metrics` and are raw: shares,
+``act``, ``init``, ``norm``). Metrics are named as in :mod:`bench.verdict.metrics` and are raw: shares,
 ratios, steps; NaN where a replica has none.
 """
 
@@ -77,8 +77,8 @@ def of_baseline(baseline: Baseline, *, side: str = "baseline") -> pd.DataFrame:
 
 
 def of_sides(found: Conclusion) -> pd.DataFrame:
-    """The replicas of both sides of a comparison, one below the other: ``baseline`` and ``run``, or ``old``
-    and ``new``. Of a stored baseline only cells of the run are in it, and those of a fallback are.
+    """The replicas of both sides of a comparison, one below the other: ``baseline`` and ``run``, or
+    ``old`` and ``new``. Of a stored baseline, and of its fallbacks, only cells of the run are in it.
 
     Returns:
         the columns :data:`REPLICAS` and ``verdict``, which is its cell's.
@@ -100,11 +100,15 @@ def of_cells(found: Conclusion) -> pd.DataFrame:
     """One row per cell of a comparison, in the order of the plan.
 
     Returns:
-        the columns :data:`CELLS`, then ``METRIC_a``, ``METRIC_b`` of each of :data:`NUMBERS`: the mean over the
-        seeds of the side that the run is held against, and of the run.
+        the columns :data:`CELLS`, then ``METRIC_a`` and ``METRIC_b`` of each of :data:`NUMBERS`: the
+        means of the side that the run is held against, and of the run, over the seeds that both have
+        (over each side's own where they share none).
     """
     frame = _frame((_judged(found, judgement) for judgement in found.judgements), CELLS)
     sides = of_sides(found)
+    shared = sides.duplicated(["grid", "cell", "seed"], keep=False)
+    matched = shared.groupby([sides["grid"], sides["cell"]]).transform("any")
+    sides = sides[shared | ~matched.astype(bool)]
     for suffix, names in (("a", ("baseline", "old")), ("b", ("run", "new"))):
         side = sides[sides["side"].isin(names)]
         means = side.groupby(["grid", "cell"])[list(NUMBERS)].mean()

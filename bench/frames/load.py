@@ -27,10 +27,10 @@ def load(
         baselines: what a run is compared with; None, or no such folder: with nothing.
 
     Returns:
-        columns ``side`` (``baseline`` and ``run``, or ``old`` and ``new``), ``grid``, ``cell``, one for each axis of
-        an id (``depth``, ``act``, ``init``, ``norm``, ...), ``seed``, ``outcome``, the metrics (raw: shares, ratios,
-        steps; NaN where there is none), ``images_per_sec``, ``digest``, ``tensorflow``, ``keras``,
-        ``environment_class`` and the cell's ``verdict``.
+        columns ``side`` (``baseline`` and ``run``, or ``old`` and ``new``), ``grid``, ``cell``, one for
+        each axis of an id (``depth``, ``act``, ``init``, ``norm``, ...), ``seed``, ``outcome``, the
+        metrics (raw: shares, ratios, steps; NaN where there is none), ``images_per_sec``, ``digest``,
+        ``tensorflow``, ``keras``, ``environment_class`` and the cell's ``verdict``.
 
     Raises:
         BenchError: there is no such run, or one of its files is damaged.

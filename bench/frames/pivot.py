@@ -28,8 +28,8 @@ def pivot(
         value: of :data:`VALUES`.
 
     Returns:
-        an entry for each pair of values that occurs: how many cells have which verdict, or the mean of a metric
-        on both sides, ``A -> B``; empty where there is no cell.
+        an entry for each pair of values: how many cells have which verdict, or the mean of a metric on
+        both sides, ``A -> B``; empty where there is no cell.
 
     Raises:
         BenchError: no such axis or value.
@@ -42,9 +42,9 @@ def pivot(
     if value == "verdict":
         entries = groups["verdict"].agg(_counts)
     else:
-        means = groups[[f"{value}_a", f"{value}_b"]].mean()
-        entries = means.apply(lambda pair: f"{_number(pair.iloc[0])} -> {_number(pair.iloc[1])}", axis=1)
-    return entries.unstack(across).fillna("") if len(entries) else pd.DataFrame()
+        a, b = (groups[f"{value}_{side}"].mean().map(_number) for side in "ab")
+        entries = a + " -> " + b
+    return entries.unstack(across).fillna("")
 
 
 def _known(names: Sequence[str], known: Sequence[str], noun: str) -> None:
