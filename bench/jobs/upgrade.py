@@ -161,15 +161,15 @@ def planned(options: Options) -> Plan:
 
 
 def left_out(options: Options) -> list[str]:
-    """What is not measured, in words."""
-    words = [f"--skip {part}" for part in PARTS if part in options.skip]
+    """Parts that are not measured, as reports name them."""
+    parts = [f"--skip {part}" for part in PARTS if part in options.skip]
     if options.grids:
-        words.append(f"grids but {', '.join(options.grids)}")
+        parts.append(f"grids but {', '.join(options.grids)}")
     if options.expression:
-        words.append(f"cells that -k {options.expression!r} does not match")
+        parts.append(f"cells that -k {options.expression!r} does not match")
     if options.grids or options.expression:
-        words.append("checks of arithmetic, as cells were selected")
-    return words
+        parts.append("checks of arithmetic, as cells were selected")
+    return parts
 
 
 class UpgradeRun:

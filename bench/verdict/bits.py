@@ -188,8 +188,8 @@ class Strays(msgspec.Struct, frozen=True):
     """Of as many or more cells, at most."""
 
     @property
-    def told(self) -> str:
-        """In words."""
+    def summary(self) -> str:
+        """One clause for a reason."""
         return (
             f"in {self.cells} of {self.of} cells at least half of the seeds leave the envelope, where "
             f"rounding explains {self.expected:.2g} (p {self.chance:.2g})"

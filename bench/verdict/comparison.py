@@ -50,8 +50,8 @@ def compare(
     if not pairs:
         return []
     outcomes, values = _arrays(pairs)
-    teller = _Teller(analyse(outcomes, values), values, alpha, other)
-    return [teller.comparisons(cell) for cell in range(len(pairs))]
+    concluder = _Concluder(analyse(outcomes, values), values, alpha, other)
+    return [concluder.comparisons(cell) for cell in range(len(pairs))]
 
 
 _OUTCOMES = {"trained": 0.0, DIVERGED: 1.0, CRASHED: 2.0}
@@ -99,8 +99,8 @@ def _sides(values: Array, applies: Mask) -> Sides:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Teller:
-    """Puts an analysis into words, cell by cell."""
+class _Concluder:
+    """The comparisons of an analysis, cell by cell, with their verdicts and reasons."""
 
     analysis: Analysis
     values: dict[str, Sides]
@@ -109,13 +109,15 @@ class _Teller:
 
     def comparisons(self, cell: int) -> list[Comparison]:
         differ = {name: part.differ[cell] for name, part in self.analysis.shares.items()}
-        told = [self._shares(name, cell, None) for name in (CRASHED, DIVERGED) if differ[name]]
+        comparisons = [
+            self._shares(name, cell, None) for name in (CRASHED, DIVERGED) if differ[name]
+        ]
         for metric in METRICS:
             if differ[metric.name]:
-                told.append(self._shares(metric.name, cell, metric))
+                comparisons.append(self._shares(metric.name, cell, metric))
             elif self.analysis.means[metric.name].difference.seeds[cell] > 0:
-                told.append(self._means(metric, cell))
-        return told
+                comparisons.append(self._means(metric, cell))
+        return comparisons
 
     def _shares(self, name: str, cell: int, metric: Metric | None) -> Comparison:
         """Of an outcome, or of a metric that is not defined under some seeds."""

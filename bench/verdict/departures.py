@@ -219,7 +219,7 @@ def _sides(seed: Seed, which: str) -> _Sides | None:
         return found
 
     run, baseline = of(seed.run), of(seed.baseline)
-    copies = [(a, b) for copy, own in seed.moved() if (a := of(copy)) and (b := of(own))]
+    copies = [(a, b) for c, replica in seed.moved() if (a := of(c)) and (b := of(replica))]
     return (run, baseline, copies) if run and baseline and copies else None
 
 

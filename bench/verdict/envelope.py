@@ -169,7 +169,7 @@ def _metrics(cell: Cell, seeds: Sequence[Seed]) -> tuple[tuple[str, ...], tuple[
     """Metrics that copies have, and those that differ under every seed by more than they do."""
     seen, beyond = [], []
     for metric in _AT_END:
-        copies = [(copy.metrics, own.metrics) for seed in seeds for copy, own in seed.moved()]
+        copies = [(c.metrics, replica.metrics) for s in seeds for c, replica in s.moved()]
         sides = [(seed.run.metrics, seed.baseline.metrics) for seed in seeds]
         if all(metric.name in side for pair in (*copies, *sides) for side in pair):
             seen.append(metric.name)
@@ -183,8 +183,8 @@ def _beyond(metric: Metric, factor: float, sides: Sequence[_Pair], copies: Seque
     like the losses' envelope, and capped like it by how far seeds lie apart."""
     apart = [_metric_apart(metric, *pair) for pair in sides]
     shown = max(_metric_apart(metric, *pair) for pair in copies)
-    own = [metric.transform(value) for run, _ in sides if (value := run[metric.name]) is not None]
-    spread = max(own) - min(own) if len(own) == len(sides) and len(own) > 1 else math.inf
+    run = [metric.transform(value) for side, _ in sides if (value := side[metric.name]) is not None]
+    spread = max(run) - min(run) if len(run) == len(sides) and len(run) > 1 else math.inf
     allowed = max(shown, min(factor * shown, spread), metric.minimum_effect)
     return all(distance > allowed for distance in apart)
 

@@ -53,7 +53,7 @@ def judge(
         assert baseline is not None  # nothing is open without one
         found = _distribution(run, baseline, item, pair, compared[item])
         weighed = Weighing(run, baseline, item, level, strays).of(found, tested[item])
-        judged[item] = msgspec.structs.replace(weighed, claims=_told(claims, item))
+        judged[item] = msgspec.structs.replace(weighed, claims=_claims_of(claims, item))
     return [judged[item] for item in run.plan.items]
 
 
@@ -104,16 +104,16 @@ def _sorted_out(
     judged: dict[Item, Judgement] = {}
     open_items: dict[Item, Pair] = {}
     for item in run.plan.items:
-        told = _told(claims, item)
-        step = _below_envelope(run, baseline, item, told)
+        claimed = _claims_of(claims, item)
+        step = _below_envelope(run, baseline, item, claimed)
         if isinstance(step, Judgement):
-            judged[item] = msgspec.structs.replace(step, claims=told)
+            judged[item] = msgspec.structs.replace(step, claims=claimed)
         else:
             open_items[item] = step
     return judged, open_items
 
 
-def _told(
+def _claims_of(
     claims: Mapping[Item, Sequence[ClaimResult]] | None, item: Item
 ) -> tuple[ClaimResult, ...]:
     return tuple(claims.get(item, ())) if claims else ()
@@ -185,10 +185,10 @@ def _outcome(item: Item, records: Sequence[Record], planned: int) -> Judgement |
 
 def _other_data(run: StoredRun, baseline: Baseline) -> str:
     """Why nothing of the run can be compared, or nothing."""
-    own, theirs = run.environment.data.get("fingerprint"), baseline.data.get("fingerprint")
-    if own == theirs:
+    ours, theirs = run.environment.data.get("fingerprint"), baseline.data.get("fingerprint")
+    if ours == theirs:
         return ""
-    return f"trained on other images: fingerprint {own}, and {theirs} in {baseline.name}"
+    return f"trained on other images: fingerprint {ours}, and {theirs} in {baseline.name}"
 
 
 def _obstacle(
@@ -229,8 +229,8 @@ def _compared(
         for item, pair in open_items.items()
     }
     pairs = {keys[item]: pair for item, pair in open_items.items()}
-    told = compare(list(pairs.values()), alpha=alpha, other=other)
-    compared = dict(zip(pairs, told, strict=True))
+    found = compare(list(pairs.values()), alpha=alpha, other=other)
+    compared = dict(zip(pairs, found, strict=True))
     return {item: compared[key] for item, key in keys.items()}
 
 

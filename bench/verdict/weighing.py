@@ -57,33 +57,35 @@ class Weighing:
         shown = found.verdict in (Verdict.REGRESSED, Verdict.CHANGED)
         if not tested.inside or self._strayed(tested):
             return self._outside(found, tested, shown=shown)
-        told = describe(tested)
+        evidence = describe(tested)
         if shown or found.verdict is Verdict.IMPROVED:
-            return _with(found, reason=f"{found.reason}; {told}")
+            return _with(found, reason=f"{found.reason}; {evidence}")
         if not tested.decisive and tested.sharp_steps < tested.equal_until + FEWEST_SHARP:
-            return self._open(found, f"{told}: too blunt to tell rounding from a change")
+            return self._open(found, f"{evidence}: too blunt to tell rounding from a change")
         unseen = self._unseen(found, tested)
         if unseen:
-            return self._open(found, f"{told}; but no copy shows what rounding does to {unseen}")
-        return _with(found, verdict=Verdict.ROUNDING, reason=told, rung="envelope")
+            return self._open(
+                found, f"{evidence}; but no copy shows what rounding does to {unseen}"
+            )
+        return _with(found, verdict=Verdict.ROUNDING, reason=evidence, rung="envelope")
 
     def _outside(self, found: Judgement, tested: EnvelopeTest, *, shown: bool) -> Judgement:
-        told = describe(tested)
+        evidence = describe(tested)
         if self._strayed(tested):
             assert self._strays is not None
             leave = f"{tested.strays} of {seeds_in_words(tested.seeds)} leave"
-            told = f"{leave}; {self._strays.told}; {told}"
+            evidence = f"{leave}; {self._strays.summary}; {evidence}"
         elif tested.risk > self._level:
             seeds = seeds_for(self._level)
-            told += (
+            evidence += (
                 f"; a jump may do that under {seeds_in_words(tested.seeds)}: {seeds} would decide"
             )
-            return self._shown(found, told) if shown else self._open(found, told)
+            return self._shown(found, evidence) if shown else self._open(found, evidence)
         if bits.relation(self._run, self._holder) is not Relation.SAME:
-            told += f"; {self._decider()}"
-            return self._shown(found, told) if shown else self._open(found, told)
+            evidence += f"; {self._decider()}"
+            return self._shown(found, evidence) if shown else self._open(found, evidence)
         verdict = Verdict.REGRESSED if found.verdict is Verdict.REGRESSED else Verdict.CHANGED
-        reason = told if found.verdict in _NOTHING_SHOWN else f"{told}; {found.reason}"
+        reason = evidence if found.verdict in _NOTHING_SHOWN else f"{evidence}; {found.reason}"
         return _with(found, verdict=verdict, reason=reason, rung="envelope")
 
     def _strayed(self, tested: EnvelopeTest) -> bool:
@@ -93,10 +95,8 @@ class Weighing:
     def _unseen(found: Judgement, tested: EnvelopeTest) -> str:
         """Metrics that the distribution leaves open and the envelope does not cover."""
         covered = {*tested.seen, *(_AT_START if tested.decisive else ())}
-        if tested.seen:
-            covered.add(
-                "diverged"
-            )  # a diverged training has no metrics, which the copies' would show
+        if tested.seen:  # a diverged training has no metrics, which the copies' would show
+            covered.add("diverged")
         open_ = [
             c
             for c in found.comparisons
@@ -107,12 +107,12 @@ class Weighing:
         return "; ".join(reasons) + more
 
     @staticmethod
-    def _shown(found: Judgement, told: str) -> Judgement:
-        return _with(found, reason=f"{found.reason}; {told}")
+    def _shown(found: Judgement, evidence: str) -> Judgement:
+        return _with(found, reason=f"{found.reason}; {evidence}")
 
     @staticmethod
-    def _open(found: Judgement, told: str) -> Judgement:
-        return _with(found, verdict=Verdict.INCONCLUSIVE, reason=told, rung="envelope")
+    def _open(found: Judgement, evidence: str) -> Judgement:
+        return _with(found, verdict=Verdict.INCONCLUSIVE, reason=evidence, rung="envelope")
 
     def _decider(self) -> str:
         """What decides whether a kernel of another class is to blame."""

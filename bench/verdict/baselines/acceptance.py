@@ -14,6 +14,7 @@ from bench.errors import BenchError
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.baselines.files import TRACES
+from bench.verdict.baselines.fitness import refuse_unfit, same_images
 from bench.verdict.baselines.folder import (
     Acceptance,
     Baseline,
@@ -74,7 +75,7 @@ def notes(baseline: Baseline | None, run: StoredRun, items: Sequence[Item]) -> l
     if baseline is None:
         return []
     stored = {(grid, id_): c for grid, cells in baseline.grids.items() for id_, c in cells.items()}
-    if not _same_data(baseline, run):
+    if not same_images(baseline, run):
         return [
             f"the run was trained on other images: the class is started anew, without its "
             f"{_cells(len(stored))} and {_plural(len(baseline.acceptances), 'acceptance')}"
@@ -134,8 +135,8 @@ def accept(
             never if bench itself has changed since in what these cells' results are.
     """
     environment = run.environment
-    _refuse_unfit(run, baseline, items, reason=reason, force=force)
-    kept = baseline if baseline is not None and _same_data(baseline, run) else None
+    refuse_unfit(run, baseline, items, reason=reason, force=force)
+    kept = baseline if baseline is not None and same_images(baseline, run) else None
     before = kept.acceptances if kept else []
     grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
     history = {grid: list(cells) for grid, cells in kept.history.items()} if kept else {}
@@ -229,74 +230,6 @@ def _problems(
     return problems
 
 
-def _refuse_unfit(
-    run: StoredRun,
-    baseline: Baseline | None,
-    items: Sequence[Item],
-    *,
-    reason: str,
-    force: bool,
-) -> None:
-    """Raises BenchError unless the run may become a baseline."""
-    own = run.environment.environment_class
-    if not items:
-        raise BenchError(
-            "nothing to accept: no cell was selected", hint="check the expression of -k"
-        )
-    if not reason.strip():
-        raise BenchError(
-            "a baseline needs a reason", hint="say why these results are right: --reason"
-        )
-    if baseline is not None and baseline.environment_class != own:
-        raise BenchError(
-            f"{run.path}: is of class {own}, and the baseline of {baseline.environment_class}",
-            hint="a run can only be accepted for its own environment class",
-        )
-    for item in items:
-        other = {record.recipe for record in run.of(item.cell)} - {RECIPE}
-        if other:
-            raise BenchError(
-                f"{run.path}: {item.grid}: {item.id} was trained by recipe {min(other)} of this "
-                f"package, and this version trains by recipe {RECIPE}",
-                hint="no run of this version could be compared with it: run anew",
-            )
-    if force:
-        return
-    again = "accept with --force if you mean it"
-    if str(run.environment.run.get("dirty", "false")).lower() == "true":
-        raise BenchError(
-            f"{run.path}: was measured with uncommitted code, so nobody can repeat it",
-            hint=f"commit, run anew and accept that run; {again}",
-        )
-    if baseline is not None and not _same_data(baseline, run):
-        raise BenchError(
-            f"{run.path}: trained on images {run.environment.data.get('fingerprint')}, and the "
-            f"baseline on {baseline.data.get('fingerprint')}",
-            hint=f"run on the same images; {again}: the class is then started anew",
-        )
-    for item in items:
-        records = run.of(item.cell)
-        crashed = [record.seed for record in records if record.outcome == "crashed"]
-        if crashed or len(records) < len(run.plan.seeds):
-            what = f"crashed under seed {crashed[0]}" if crashed else "was not measured in full"
-            raise BenchError(
-                f"{run.path}: {item.grid}: {item.id} {what}",
-                hint=f"complete the run with --resume, or leave the cell out with -k; {again}",
-            )
-        seeds = len(run.plan.seeds) + len(run.plan.further)
-        if len(records) < seeds:
-            raise BenchError(
-                f"{run.path}: {item.grid}: {item.id} was trained under {len(records)} of {seeds} "
-                "seeds, and a baseline needs them all",
-                hint="run anew with --all-seeds; or leave out with -k what has the baseline's bits; "
-                f"{again}",
-            )
-
-
-def _same_data(baseline: Baseline, run: StoredRun) -> bool:
-    return baseline.data.get("fingerprint") == run.environment.data.get("fingerprint")
-
-
 def _changes(item: Item, old: BaselineCell | None, new: BaselineCell) -> list[Change]:
     """One entry per metric whose mean differs; the first metric if only digests do."""
     if not new.samples:
@@ -345,7 +278,7 @@ def _mixed_versions(
     baseline: Baseline, run: StoredRun, staying: Iterable[BaselineCell]
 ) -> list[str]:
     """A line per other version of TensorFlow or Keras that cells were measured with which stay."""
-    own = tuple(run.environment.software.get(name, "") for name in ("tensorflow", "keras"))
+    run_versions = tuple(run.environment.software.get(name, "") for name in ("tensorflow", "keras"))
     versions: dict[tuple[str, str], int] = {}
     for cell in staying:
         if 1 <= cell.acceptance <= len(baseline.acceptances):
@@ -354,9 +287,9 @@ def _mixed_versions(
             versions[key] = versions.get(key, 0) + 1
     return [
         f"{_cells(n)} of the baseline stay as TensorFlow {tensorflow} with Keras {keras} gave them, "
-        f"and this run is of {own[0]} with {own[1]}: the class then mixes versions"
+        f"and this run is of {run_versions[0]} with {run_versions[1]}: the class then mixes versions"
         for (tensorflow, keras), n in versions.items()
-        if (tensorflow, keras) != own
+        if (tensorflow, keras) != run_versions
     ]
 
 

@@ -123,8 +123,8 @@ def read_classes(root: Path, numerics: Numerics) -> Baseline | None:
     for path in root.glob(f"*/{CLASS}"):
         stored = read_file(path, ClassFile).numerics
         if stored.device == numerics.device:
-            own = msgspec.structs.asdict(stored)
-            found.append((sum(wanted[key] != own[key] for key in own), path.parent.name))
+            known = msgspec.structs.asdict(stored)
+            found.append((sum(wanted[key] != known[key] for key in known), path.parent.name))
     chain: Baseline | None = None
     for _, name in sorted(found, reverse=True):
         baseline = read_baseline(root, name)

@@ -119,8 +119,8 @@ def find_history(
             f"{'/'.join(place)} is stored of {len(having)} classes, whose numbers do not compare",
             hint=f"choose one with --class: {', '.join(having)}",
         )
-    baseline, own = of_class[having[0]]
-    return history_of(place, metric, baseline, own, environment_class=having[0]), warnings
+    baseline, runs = of_class[having[0]]
+    return history_of(place, metric, baseline, runs, environment_class=having[0]), warnings
 
 
 def history_of(
