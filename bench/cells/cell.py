@@ -1,4 +1,4 @@
-"""Cell: one network configuration, what is trained. Knows nothing of how.
+"""Cell: one network configuration. It says what is trained, not how.
 
 A cell's id is a projection onto ``key:value`` pairs in fixed order, such as
 ``depth:10-act:relu-init:he_normal-norm:none``. A pair appears if its axis defines the grid that the
@@ -22,36 +22,30 @@ RECIPE = 1
 
 ARCHITECTURES = ("mlp", "residual", "cnn")
 BRANCHES = ("plain", "scaled")
-ACTIVATIONS = (
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "tanh",
-    "sigmoid",
-    "softplus",
-)
+#: Activations with phi(0) = 0: behind zero weights they pass on nothing.
+VANISHING_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
+ACTIVATIONS = (*VANISHING_AT_ZERO, "sigmoid", "softplus")
 NORMALIZATIONS = ("none", "batch", "layer")
-OPTIMIZERS = (
-    "sgd",
-    "momentum",
-    "adam",
-    "nesterov",
-    "adamw",
-    "amsgrad",
-    "adamax",
-    "nadam",
-    "rmsprop",
-    "rmsprop_centered",
-    "adagrad",
-    "adadelta",
-    "ftrl",
-    "lion",
-    "lamb",
-    "adafactor",
-)
+#: Optimizer -> Keras' class, and its arguments besides Keras' defaults.
+KERAS_OPTIMIZERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "sgd": ("SGD", {}),
+    "momentum": ("SGD", {"momentum": 0.9}),
+    "adam": ("Adam", {}),
+    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "adamw": ("AdamW", {}),
+    "amsgrad": ("Adam", {"amsgrad": True}),
+    "adamax": ("Adamax", {}),
+    "nadam": ("Nadam", {}),
+    "rmsprop": ("RMSprop", {}),
+    "rmsprop_centered": ("RMSprop", {"centered": True}),
+    "adagrad": ("Adagrad", {}),
+    "adadelta": ("Adadelta", {}),
+    "ftrl": ("Ftrl", {}),
+    "lion": ("Lion", {}),
+    "lamb": ("Lamb", {}),
+    "adafactor": ("Adafactor", {}),
+}
+OPTIMIZERS = tuple(KERAS_OPTIMIZERS)
 POOLINGS = ("max", "average")
 LOSSES = ("crossentropy", "mse")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
@@ -70,9 +64,6 @@ FIXED_INITIALIZERS = (
 )
 SCALED_INITIALIZERS = ("normal", "truncated_normal", "uniform")
 CLIPPING_RULES = ("value", "norm", "global_norm")
-
-#: Activations with phi(0) = 0: behind zero weights they pass on nothing.
-VANISHING_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
 
 
 def number(value: float) -> str:
@@ -107,7 +98,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     depth: int = 3
-    """Hidden layers. 0 is softmax regression. A ``cnn`` always has 3: two convolutions, one dense."""
+    """Hidden layers, all with an activation. 0 is softmax regression. A ``cnn`` always has 3: two
+    convolutions, one dense."""
     architecture: str = "mlp"
     branch: str = "plain"
     """Residual only. ``scaled`` multiplies every branch by 1/sqrt(depth)."""
@@ -115,18 +107,17 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Units of every hidden dense layer of an MLP; those of a ``cnn`` follow from ``filters``."""
     activation: str = "relu"
     initializer: str = "he_normal"
-    """Of every kernel: a name, or a name and its scale, ``normal_0.01`` (std), ``uniform_0.05``."""
+    """What draws every kernel: a name, or a name and its scale, as ``normal_0.01`` (standard deviation)
+    and ``uniform_0.05`` (limit)."""
     bias: float = 0.0
     """Initial value of every bias."""
     normalization: str = "none"
-    """Between each hidden kernel and its activation, with Keras' default epsilon and momentum."""
+    """Layer between each hidden kernel and its activation, with Keras' default epsilon and momentum."""
     clipping: str = "none"
     """``value_T`` per entry, ``norm_T`` per variable, ``global_norm_T`` over all variables."""
     optimizer: str = "sgd"
-    """One of Keras' with its default constants. Some names add an argument: ``momentum`` is SGD with
-    momentum .9 and ``nesterov`` the same with Nesterov's; ``amsgrad`` is Adam with that, and
-    ``rmsprop_centered`` RMSprop with ``centered``. An older Keras may lack one; then the cell is
-    absent there."""
+    """Optimizer of Keras with default constants, or with those of :data:`KERAS_OPTIMIZERS`. An older
+    Keras may lack it; then the cell is absent there."""
     learning_rate: float = 0.1
     loss: str = "crossentropy"
     """``mse`` is the mean over classes of (softmax - one-hot)^2."""
@@ -141,13 +132,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     engine: str = "in_graph"
     """How steps are executed; see :mod:`bench.nets.engines`."""
     pooling: str = "max"
-    """``cnn`` only: behind each convolution, over windows of 2 x 2."""
+    """``cnn`` only: what follows each convolution, over windows of 2 x 2."""
     filters: int = 32
-    """``cnn`` only: of its first convolution. The second has twice as many and the dense layer 32
-    times; the tutorial's network has 32, 64 and 1024."""
+    """``cnn`` only: filters of its first convolution. The second has twice as many, and the dense layer
+    32 times as many units; the tutorial's network has 32, 64 and 1024."""
     weight_decay: float = 0.0
-    """Decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has it. 0
-    leaves the optimizer's own: none, except .004 of AdamW."""
+    """Decay decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has
+    it. 0 leaves the optimizer's default: none, except .004 of AdamW."""
 
     def __post_init__(self) -> None:
         for axis, known in _NAMED.items():
@@ -203,11 +194,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(
             self, initializer="zeros", bias=0.0, learning_rate=0.1, input_scale=1.0, steps=1
         )
-
-    @property
-    def hidden_layers(self) -> int:
-        """Number of layers with an activation."""
-        return self.depth
 
     @property
     def clipping_rule(self) -> tuple[str, float | None]:

@@ -1,10 +1,8 @@
-"""Grids about the parts that users upgrade for: optimizers, convolution, precision, dropout.
-
-They are trained at every tier, beside the five grids of :mod:`bench.cells.grids`.
-"""
+"""Grids about the parts that users upgrade for: optimizers, convolution, precision, dropout."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,18 +30,21 @@ RATES = {
     "lamb": 0.01,
     "adafactor": 0.1,
 }
-#: As many steps as a trajectory keeps.
+#: Steps whose losses a trajectory keeps.
 _FEW_STEPS = 200
 
 
 def _optimizers(
     clippings: Sequence[str], decays: Sequence[float], **axes: Sequence[Any]
 ) -> Iterator[Cell]:
-    """Adafactor divides by the product of a row's and a column's mean square. Where a pixel that is 0
+    """Cells of every optimizer, two of them with networks of their own.
+
+    Adafactor divides by the product of a row's and a column's mean square. Where a pixel that is 0
     in the whole batch meets a unit that is dead in it, that product underflows, and 0 / 0 is a NaN: so
     it is given units that cannot die. FTRL's first steps all but forget the initial weights, from which
-    deep networks do not recover: it is given one hidden layer."""
-    particular: dict[str, dict[str, Sequence[Any]]] = {
+    deep networks do not recover: it is given one hidden layer.
+    """
+    special: dict[str, dict[str, Sequence[Any]]] = {
         "adafactor": {"activation": ["tanh"], "initializer": ["glorot_normal"]},
         "ftrl": {"depth": [1]},
     }
@@ -53,13 +54,14 @@ def _optimizers(
             learning_rate=[rate],
             clipping=clippings,
             weight_decay=decays,
-            **{"depth": [3], "steps": [_FEW_STEPS], **axes, **particular.get(name, {})},
+            **{"depth": [3], "steps": [_FEW_STEPS], **axes, **special.get(name, {})},
         )
 
 
-#: Below the global norm of typical gradients, so that it clips; a decay that shrinks weights by
-#: 1 - rate * decay a step.
-_CLIPS, _DECAYS = "global_norm_0.1", 0.01
+#: Threshold below the global norm of typical gradients, so that it clips.
+_CLIPS = "global_norm_0.1"
+#: Decay that shrinks weights by 1 - rate * decay a step.
+_DECAYS = 0.01
 
 OPTIMIZER = Grid(
     name="optimizer",
@@ -78,15 +80,13 @@ OPTIMIZER = Grid(
 )
 
 
-def _convolutions(**axes: Sequence[Any]) -> Iterator[Cell]:
-    defaults: dict[str, Sequence[Any]] = {
-        "architecture": ["cnn"],
-        "normalization": ["none", "batch"],
-        "pooling": ["max", "average"],
-        "batch": [50],
-    }
-    yield from product(**{**defaults, **axes})
-
+_convolutions = functools.partial(
+    product,
+    architecture=["cnn"],
+    normalization=["none", "batch"],
+    pooling=["max", "average"],
+    batch=[50],
+)
 
 CONVOLUTION = Grid(
     name="convolution",
@@ -118,8 +118,8 @@ CONVOLUTION = Grid(
 
 
 def _precisions(**axes: Sequence[Any]) -> Iterator[Cell]:
-    """CPUs of many versions have no fast float16 (a quarter of a second a step): there it is narrow and
-    short."""
+    """Cells of every precision; float16's are narrow and short, as many versions have no fast float16
+    on CPUs (a quarter of a second a step)."""
     defaults: dict[str, Sequence[Any]] = {
         "depth": [3],
         "normalization": ["none", "batch"],
@@ -157,10 +157,7 @@ PRECISION = Grid(
 )
 
 
-def _dropouts(**axes: Sequence[Any]) -> Iterator[Cell]:
-    defaults: dict[str, Sequence[Any]] = {"depth": [3], "dropout": [0.5], "steps": [_FEW_STEPS]}
-    yield from product(**{**defaults, **axes})
-
+_dropouts = functools.partial(product, depth=[3], dropout=[0.5], steps=[_FEW_STEPS])
 
 DROPOUT = Grid(
     name="dropout",
@@ -184,7 +181,7 @@ DROPOUT = Grid(
     },
 )
 
-#: All grids: what the suites train, and a comparison of two versions.
+#: All grids by name: what the suites and a comparison of two versions train.
 UPGRADE_GRIDS: Mapping[str, Grid] = {
     **GRIDS,
     **{grid.name: grid for grid in (OPTIMIZER, CONVOLUTION, PRECISION, DROPOUT)},

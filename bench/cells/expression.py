@@ -38,13 +38,13 @@ class _Parser:
         place = 0
         stripped = text.rstrip()
         while place < len(stripped):
-            found = _TOKEN.match(stripped, place)
-            if found is None:
+            match = _TOKEN.match(stripped, place)
+            if match is None:
                 place = len(stripped) - len(stripped[place:].lstrip())
                 raise self._error(place, f"unexpected {stripped[place]!r}")
-            group = found.lastgroup or "word"
-            self._tokens.append((found.start(group), found[group]))
-            place = found.end()
+            group = match.lastgroup or "word"
+            self._tokens.append((match.start(group), match[group]))
+            place = match.end()
 
     def parse(self) -> Matcher:
         matcher = self._or()

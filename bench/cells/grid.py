@@ -1,5 +1,4 @@
-"""A grid: one question, asked of many cells; and tiers, how much of it is run. Every tier contains
-the one below it."""
+"""Grid: one question, asked of many cells. Tier: how much of it is run, the tiers below it included."""
 
 from __future__ import annotations
 

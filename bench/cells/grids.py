@@ -1,19 +1,19 @@
-"""Grids: which cells are trained at which tier. Every tier contains the one below it.
-
-The five grids of :data:`GRIDS` are about gradients; :mod:`bench.cells.component_grids` has four
-about parts.
-"""
+"""Grids about gradients; :mod:`bench.cells.component_grids` has those about parts."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from bench.cells.cell import ACTIVATIONS, Cell, with_number
+from bench.cells.cell import (
+    ACTIVATIONS,
+    FIXED_INITIALIZERS,
+    SCALED_INITIALIZERS,
+    Cell,
+    with_number,
+)
 from bench.cells.grid import Grid, product
-
-# --- The grids ---------------------------------------------------------------------------------
 
 #: For each activation an initialization that keeps the signal and one that was made for another.
 #: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and
@@ -69,18 +69,14 @@ DEPTH = Grid(
     },
 )
 
-_ACTIVATION_INITIALIZERS = ("he_normal", "glorot_normal", "lecun_normal", "orthogonal")
-
-
-def _activation(initializers: Sequence[str], **axes: Sequence[Any]) -> Iterator[Cell]:
-    """At rate .03, where also the activations with slopes above 1 are stable at depth 10."""
-    yield from product(
-        depth=[3, 10],
-        activation=ACTIVATIONS,
-        initializer=initializers,
-        **{"learning_rate": [0.03], **axes},
-    )
-
+#: Rate .03: there also the activations with slopes above 1 are stable at depth 10.
+_activations = functools.partial(
+    product,
+    depth=[3, 10],
+    activation=ACTIVATIONS,
+    initializer=["he_normal", "glorot_normal", "lecun_normal", "orthogonal"],
+    learning_rate=[0.03],
+)
 
 ACTIVATION = Grid(
     name="activation",
@@ -88,29 +84,20 @@ ACTIVATION = Grid(
     question="Which activations let gradients flow, and does each one still compute what it did?",
     axes=("depth", "act", "init"),
     added={
-        "quick": [*_activation(["he_normal", "glorot_normal"])],
-        "standard": [*_activation(["lecun_normal", "orthogonal"])],
+        "quick": [*_activations(initializer=["he_normal", "glorot_normal"])],
+        "standard": [*_activations(initializer=["lecun_normal", "orthogonal"])],
         "full": [
-            *_activation(_ACTIVATION_INITIALIZERS, learning_rate=[0.01, 0.1]),
-            *_activation(_ACTIVATION_INITIALIZERS, optimizer=["momentum"], learning_rate=[0.003]),
+            *_activations(learning_rate=[0.01, 0.1]),
+            *_activations(optimizer=["momentum"], learning_rate=[0.003]),
         ],
     },
 )
 
-_NAMED_INITIALIZERS = (
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "orthogonal",
-)
 
-
-def _scaled(scales: Sequence[float]) -> list[str]:
-    rules = ("normal", "truncated_normal", "uniform")
-    return [with_number(rule, scale) for rule in rules for scale in scales]
+def _initializers(scales: Sequence[float]) -> list[str]:
+    zeros, *others = FIXED_INITIALIZERS
+    scaled = [with_number(rule, scale) for rule in SCALED_INITIALIZERS for scale in scales]
+    return [zeros, *scaled, *others]
 
 
 INITIALIZATION = Grid(
@@ -123,7 +110,7 @@ INITIALIZATION = Grid(
             Cell(depth=0, initializer="zeros"),
             *product(
                 depth=[3],
-                initializer=["zeros", *_scaled((0.0001, 0.01, 0.1, 1.0)), *_NAMED_INITIALIZERS],
+                initializer=_initializers((0.0001, 0.01, 0.1, 1.0)),
                 bias=[0.0, 0.1],
             ),
             *product(depth=[1, 3], activation=["relu", "tanh"], initializer=["zeros"]),
@@ -132,7 +119,7 @@ INITIALIZATION = Grid(
             *product(
                 depth=[3, 10],
                 activation=["relu", "tanh"],
-                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                initializer=_initializers(SCALES),
                 bias=[0.0, 0.1],
             ),
             *product(
@@ -146,11 +133,11 @@ INITIALIZATION = Grid(
             ),
         ],
         "full": [
-            *product(depth=[0], initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS]),
+            *product(depth=[0], initializer=_initializers(SCALES)),
             *product(
                 depth=[3, 10],
                 activation=["relu", "tanh", "sigmoid"],
-                initializer=["zeros", *_scaled(SCALES), *_NAMED_INITIALIZERS],
+                initializer=_initializers(SCALES),
                 bias=[0.0, 0.1],
             ),
         ],

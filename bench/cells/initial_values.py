@@ -108,15 +108,13 @@ def variance(initializer: str, shape: tuple[int, ...]) -> float:
     """
     name, scale = split_number(initializer)
     if scale is not None:
-        return {"normal": 1.0, "truncated_normal": TRUNCATED_STD**2, "uniform": 1 / 3}[
-            name
-        ] * scale**2
+        of_unit_scale = {"normal": 1.0, "truncated_normal": TRUNCATED_STD**2, "uniform": 1 / 3}
+        return of_unit_scale[name] * scale**2
     fan_in, fan_out = fans(shape)
     if initializer == "zeros":
         return 0.0
     if initializer == "orthogonal":
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        return 1 / max(rows, columns)
+        return 1 / max(math.prod(shape[:-1]), shape[-1])
     rule = initializer.rpartition("_")[0]
     return {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}[rule]
 

@@ -1,33 +1,10 @@
-"""Optimizers and clipping of a cell in Keras' words: for those who build them and those who write them
-into a script. Imports no TensorFlow.
-"""
+"""A cell's optimizer and clipping as Keras' class and arguments, to build or to write into a script."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from bench.cells.cell import Cell
-
-#: Name of a cell's optimizer -> Keras' class, and the arguments besides its defaults.
-KERAS_OPTIMIZERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "sgd": ("SGD", {}),
-    "momentum": ("SGD", {"momentum": 0.9}),
-    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "adam": ("Adam", {}),
-    "amsgrad": ("Adam", {"amsgrad": True}),
-    "adamw": ("AdamW", {}),
-    "adamax": ("Adamax", {}),
-    "nadam": ("Nadam", {}),
-    "rmsprop": ("RMSprop", {}),
-    "rmsprop_centered": ("RMSprop", {"centered": True}),
-    "adagrad": ("Adagrad", {}),
-    "adadelta": ("Adadelta", {}),
-    "ftrl": ("Ftrl", {}),
-    "lion": ("Lion", {}),
-    "lamb": ("Lamb", {}),
-    "adafactor": ("Adafactor", {}),
-}
+from bench.cells.cell import KERAS_OPTIMIZERS, Cell
 
 #: Clipping rule -> argument of a Keras optimizer. Keras 3 takes at most one of them; Keras 2 would
 #: silently ignore one of lower priority.
@@ -41,7 +18,7 @@ def clipping_arguments(cell: Cell) -> dict[str, float]:
 
 
 def optimizer_arguments(cell: Cell) -> tuple[str, dict[str, Any]]:
-    """Keras' class of the cell's optimizer, and all keyword arguments that it gets.
+    """Name of Keras' class of the cell's optimizer, and all keyword arguments that it gets.
 
     Example:
         >>> optimizer_arguments(Cell(optimizer="momentum", clipping="norm_0.5"))

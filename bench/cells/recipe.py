@@ -11,7 +11,7 @@ Task = Literal["digits", "identity"]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One program. Initial values and the order of examples come from NumPy, as everywhere.
+    """What one program trains. Initial values and the order of examples come from NumPy, as everywhere.
 
     A hidden layer is kernel, bias, batch normalization (if any), activation; convolutions come before
     dense layers.
@@ -27,38 +27,38 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     activation: Literal["relu", "leaky_relu", "elu", "tanh", "sigmoid"] = "relu"
     """``leaky_relu`` has a slope of .01."""
     initializer: str = "glorot_uniform"
-    """Of every kernel, as a cell names it: ``he_normal``, ``normal_0.001``, ``zeros``."""
+    """Initializer of every kernel, as a cell names it: ``he_normal``, ``normal_0.001``, ``zeros``."""
     bias: float | str = 0.0
     """First value of every bias; or an initializer that draws it, such as ``normal_0.001``."""
     normalization: Literal["none", "batch"] = "none"
     """Epsilon .001, as Keras has it and ``tf.layers`` had."""
     momentum: float = 0.99
-    """Of batch normalization's moving statistics."""
+    """Momentum of batch normalization's moving statistics."""
     normalized_logits: bool = False
     skips: bool = False
     """Each dense hidden layer but the first adds its output to its input."""
     dropout: float = 0.0
     """Share of the last hidden layer's outputs that training sets to 0."""
     pixel_scale: float = 1 / 255
-    """Multiplies bytes."""
+    """Factor on bytes."""
     held_out: int = 0
-    """So many images at the beginning of the training set are for validation, not for training."""
+    """Number of images, the first of the training set, that are for validation, not for training."""
     shuffled: bool = True
-    """A new order in every epoch, of whole batches; otherwise the stored order, with a smaller last
-    batch in every epoch."""
+    """Whether every epoch has a new order, of whole batches; else it has the stored one, with a smaller
+    last batch."""
     loss: Literal["crossentropy", "squares"] = "crossentropy"
     """``squares``: the mean over batch and classes of (output - one-hot)^2, without softmax."""
     optimizer: Literal["sgd", "adam"] = "sgd"
     """``adam`` has beta .9 and .999 and epsilon 1e-8, as ``tf.train.AdamOptimizer``; Keras' is 1e-7."""
     learning_rate: float
     clipping: str = "none"
-    """As a cell names it: ``value_4.5``, ``global_norm_15.0``."""
+    """Rule and threshold, as a cell names them: ``value_4.5``, ``global_norm_15.0``."""
     batch: int
     steps: int
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the trainable variables, layer by layer: ``w1, b1, gamma1, beta1, w2, ...``."""
+        """Names of the trainable variables, layer by layer: ``w1, b1, gamma1, beta1, w2, ...``."""
         layers = len(self.convolutions) + len(self.hidden) + 1
         return tuple(
             f"{kind}{layer}"

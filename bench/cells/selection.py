@@ -1,4 +1,4 @@
-"""Selecting cells on the command line: by axis and by id. ``-k`` is pytest's own."""
+"""Selection of cells on the command line, by axis and by id; ``-k`` is pytest's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Selection:
     Args:
         tier: whose cells.
         axes: texts like ``depth=3,10``; a cell has to satisfy all of them.
-        ids: cells by id, or by ``grid/id``; none: all.
+        ids: ids, or ``grid/id``, of the cells; all cells if there are none.
 
     Raises:
         BenchError: an axis, value, id or tier that does not exist; names what comes close.
@@ -76,13 +76,13 @@ def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
     by_number = {_as_number(value): value for value in known}
     values = []
     for value in filter(None, (part.strip() for part in tail.split(","))):
-        found = value if value in known else by_number.get(_as_number(value))
-        if found is None:
+        known_value = value if value in known else by_number.get(_as_number(value))
+        if known_value is None:
             raise BenchError(
                 f"--axis {text}: no grid has {axis}:{value}",
                 hint=f"{axis} is one of {', '.join(sorted(known, key=_natural))}",
             )
-        values.append(found)
+        values.append(known_value)
     if not values:
         raise BenchError(f"--axis {text}: no value", hint=f"write --axis {axis}=VALUE[,VALUE ...]")
     return axis, tuple(values)

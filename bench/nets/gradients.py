@@ -56,7 +56,7 @@ class Probe:
         model = self._network.model
         parametric = [layer for layer in model.layers if hasattr(layer, "kernel")]
         self._norms = [layer for layer in model.layers if hasattr(layer, "gamma")]
-        depth = cell.hidden_layers
+        depth = cell.depth
         inner = self._network.view.outputs
         self._probe = keras.Model(
             model.inputs,
@@ -109,7 +109,7 @@ class Probe:
                 Trace(
                     layers=[
                         self._layer(index, forward, backward, by_variable)
-                        for index in range(self.cell.hidden_layers + 1)
+                        for index in range(self.cell.depth + 1)
                     ],
                     activation=self.cell.activation,
                     loss=float(self._seen(value.numpy()).reshape(())),
@@ -185,7 +185,7 @@ class Probe:
     ) -> Layer:
         """Positions follow the probe's outputs: L inputs, L pre-normalization, L z, L a, logits; the
         inputs of the first layer come before them."""
-        depth = self.cell.hidden_layers
+        depth = self.cell.depth
         hidden = index < depth
         last = 4 * depth + 1
         at_output = 1 + depth + index if hidden else last

@@ -9,8 +9,8 @@ from typing import Any
 import keras as installed_keras
 import tensorflow as tf
 
-from bench.cells.cell import Cell
-from bench.cells.keras_arguments import KERAS_OPTIMIZERS, clipping_arguments, optimizer_arguments
+from bench.cells.cell import KERAS_OPTIMIZERS, Cell
+from bench.cells.keras_arguments import clipping_arguments, optimizer_arguments
 
 keras = tf.keras
 

@@ -119,7 +119,7 @@ class TestView:
     __test__ = False  # pytest: not a test class
 
     def __init__(self, network: Network, loss: Callable[..., Any], images: Images) -> None:
-        depth = network.cell.hidden_layers
+        depth = network.cell.depth
         units = [output.shape[-1] for output in network.view.outputs[depth:-1]]
         count = int(images.test_labels.shape[0])
         chunk = next(size for size in range(min(CHUNK, count), 0, -1) if count % size == 0)

@@ -185,7 +185,7 @@ def theory_picture(cell: Cell) -> Picture:
         BenchError: there is none, or nothing to draw: a single hidden layer.
     """
     prediction_of(cell)
-    if cell.hidden_layers < 2:
+    if cell.depth < 2:
         raise BenchError("--plot: one hidden layer is one point", hint="draw --depth 2 or more")
     curve = Curve(cell, predicted_lines(cell, seeds=1), ())
     panel = Panel(_called(cell).replace("-", " "), (curve,))

@@ -49,7 +49,7 @@ def environment(**changes: Any) -> Environment:
 
 def flow(cell: Cell, *, ratio: float | None = 0.5, dead: float = 0.0) -> Flow:
     """Flow whose signal and kernel gradient grow geometrically, first over last = ``ratio``."""
-    layers = cell.hidden_layers
+    layers = cell.depth
     steps = [index / max(layers - 1, 1) for index in range(layers)]
     values = [None if ratio is None else ratio * (1 / ratio) ** step for step in steps]
     return Flow(

@@ -120,7 +120,7 @@ def pictures(run: StoredRun) -> dict[str, Picture]:
 def _picture(run: StoredRun, grid: str, items: Sequence[Item]) -> Picture | None:
     if grid not in SHOWN:
         return None
-    deep = [item.cell for item in items if item.cell.hidden_layers >= 2]
+    deep = [item.cell for item in items if item.cell.depth >= 2]
     curves = [curve_of(cell, run.of(cell)) for cell in deep]
     drawn = [curve for curve in curves if _says_something(curve)]
     panels = _panels(grid, drawn)

@@ -179,7 +179,7 @@ def test_every_cell_of_the_grids_has_a_prediction_or_a_reason() -> None:
         assert (prediction is None) is bool(why_not(cell))
         if prediction is None:
             continue
-        layers = cell.hidden_layers
+        layers = cell.depth
         of_layers = (
             prediction.pre_activation,
             prediction.activation,
