@@ -119,7 +119,7 @@ def _silu_slope(x: Any) -> Any:
     return _sigmoid(x) * (1.0 + x * _sigmoid(-x))
 
 
-#: By the name that a cell calls them.
+#: Activations by the name that a cell calls them.
 ACTIVATION: Mapping[str, Activation] = {
     "relu": Activation(_relu, _relu_slope),
     "leaky_relu": Activation(_leaky, _leaky_slope),

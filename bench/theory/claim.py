@@ -1,4 +1,4 @@
-"""Claim: a statement that must hold for any TensorFlow version, and what came of checking it."""
+"""Claim: a statement that must hold for any TensorFlow version, and the result of checking it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Finding = tuple[bool, str]
 
 
 class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a claim said of one cell."""
+    """Result of a claim on one cell."""
 
     claim: str
     """Its name, such as ``sigmoid-signal-ratio``."""
@@ -34,7 +34,7 @@ class Claim:
         name: in reports and test ids.
         statement: what holds and why, with its source.
         applies: whether it speaks of this cell.
-        check: what the cell's records, trained or diverged, say of it; None if they are silent.
+        check: its finding on the cell's records, trained or diverged; None if they lack what it needs.
     """
 
     name: str

@@ -15,30 +15,16 @@ from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Flow, Record
 from bench.theory.claim import Claim, ClaimResult, Finding
+from bench.theory.rounding.formats import FLOAT32
 from bench.theory.signal.predicted import SIGMAS, prediction_row, silent
 
 #: A network has learned if it gets most test images right: more than four times what the largest
 #: class alone would give (.1135), and far from what a trained network reaches (above .9).
 LEARNED = 0.5
 
-#: Share of each class in MNIST's test images (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009).
-MNIST_TEST_SHARES = (
-    0.0980,
-    0.1135,
-    0.1032,
-    0.1010,
-    0.0982,
-    0.0892,
-    0.0958,
-    0.1028,
-    0.0974,
-    0.1009,
-)
-
-#: Unit roundoff of float32.
-_U = 2.0**-24
-
-__all__ = ["CLAIMS", "SIGMAS", "check_claims", "prediction_row"]
+#: MNIST's test images of each class.
+MNIST_TEST_COUNTS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+MNIST_TEST_SHARES = tuple(count / 10_000 for count in MNIST_TEST_COUNTS)
 
 
 def check_claims(cell: Cell, records: Sequence[Record]) -> list[ClaimResult]:
@@ -51,22 +37,40 @@ def check_claims(cell: Cell, records: Sequence[Record]) -> list[ClaimResult]:
 
 
 def _plain(cell: Cell) -> bool:
-    """A multilayer perceptron without skips and normalization."""
+    """Whether the cell is a multilayer perceptron without skips and normalization."""
     return cell.architecture == "mlp" and cell.normalization == "none"
 
 
+def _scaled_to_width(cell: Cell) -> bool:
+    return cell.initializer.partition("_")[0] in ("he", "glorot", "lecun")
+
+
 def _trained_as_usual(cell: Cell) -> bool:
-    """The recipe under which the statements about learning were established."""
+    """Whether a cell has the recipe under which the statements about learning were established."""
     return (
-        (cell.optimizer, cell.learning_rate, cell.loss) == ("sgd", 0.1, "crossentropy")
+        _scaled_to_width(cell)
+        and (cell.optimizer, cell.learning_rate, cell.loss) == ("sgd", 0.1, "crossentropy")
         and (cell.clipping, cell.bias, cell.input_scale) == ("none", 0.0, 1.0)
         and (cell.dropout, cell.batch, cell.steps) == (0.0, 100, 600)
         and (cell.width, cell.weight_decay) == (100, 0.0)
     )
 
 
-def _scaled_to_width(cell: Cell) -> bool:
-    return cell.initializer.partition("_")[0] in ("he", "glorot", "lecun")
+def _is(
+    cell: Cell,
+    activation: str,
+    depth: int,
+    *,
+    architecture: str = "mlp",
+    normalization: str = "batch",
+) -> bool:
+    """Whether a cell is this network, trained as usual."""
+    return (
+        (cell.architecture, cell.branch, cell.normalization)
+        == (architecture, "plain", normalization)
+        and (cell.activation, cell.depth) == (activation, depth)
+        and _trained_as_usual(cell)
+    )
 
 
 def weight_gain(cell: Cell) -> float:
@@ -81,14 +85,9 @@ def _flows(records: Sequence[Record]) -> list[Flow]:
     return [flow for record in records for flow in (record.start, record.end) if flow is not None]
 
 
-def _started(records: Sequence[Record]) -> list[Record]:
-    """The records whose gradient flow at step 0 was measured."""
-    return [record for record in records if record.start is not None]
-
-
 def _learns(_: Cell, records: Sequence[Record]) -> Finding:
-    """Under most seeds, and none diverges: one of five may end with moving statistics that do not
-    fit the test images (depth 50 with skips: .84, .85, .82, .31, .83)."""
+    """Whether a cell learns under most seeds and diverges under none: one of five may end with moving
+    statistics that do not fit the test images (depth 50 with skips: .84, .85, .82, .31, .83)."""
     accuracies = sorted(record.test_accuracy or 0.0 for record in records)
     median = accuracies[(len(accuracies) - 1) // 2]
     return (
@@ -109,28 +108,25 @@ def _does_not_learn(_: Cell, records: Sequence[Record]) -> Finding:
 
 
 def _dead(_: Cell, records: Sequence[Record]) -> Finding | None:
-    if not _flows(records):
+    peaks = [flow.kernel_gradient_peak for flow in _flows(records)]
+    if not peaks:
         return None
-    peak = max(flow.kernel_gradient_peak or 0.0 for flow in _flows(records))
-    finite = all(flow.kernel_gradient_peak is not None for flow in _flows(records))
+    peak = max(value or 0.0 for value in peaks)
     accuracies = {record.test_accuracy for record in records}
     known = all(record.data == MNIST_FINGERPRINT for record in records)
     at_share = not known or all(
         value is not None and round(value, 6) in MNIST_TEST_SHARES for value in accuracies
     )
     return (
-        finite and peak == 0.0 and at_share,
+        None not in peaks and peak == 0.0 and at_share,
         f"largest kernel gradient {peak:g}, must be exactly 0; test accuracies "
         f"{sorted(value or 0.0 for value in accuracies)}, must be the share of one class",
     )
 
 
-def _log_ratio(records: Sequence[Record]) -> float | None:
-    """Mean over seeds of the logarithm of the signal ratio at step 0; -inf where it is 0."""
-    ratios = [record.start.signal_ratio for record in records if record.start is not None]
-    if not ratios or any(ratio is None for ratio in ratios):
-        return None
-    return fmean(math.log(ratio) if ratio else -math.inf for ratio in ratios if ratio is not None)
+def _signal_ratios(records: Sequence[Record]) -> list[float | None]:
+    """Signal ratios at step 0, where gradient flow was measured; None where it is not finite."""
+    return [record.start.signal_ratio for record in records if record.start is not None]
 
 
 def finite_width_spread(cell: Cell, seeds: int) -> float:
@@ -156,22 +152,23 @@ def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
 
 
 def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding | None:
-    """The slope is at most 1/4, so chi <= sigma_w^2 / 16 per layer."""
-    records = _started(records)
-    if not records:
+    """Whether the ratio is as small as slopes up to 1/4 make it: chi <= sigma_w^2 / 16 per layer."""
+    ratios = _signal_ratios(records)
+    if not ratios:
         return None
-    measured = _log_ratio(records)
-    bound = (cell.depth - 1) * math.log(weight_gain(cell) / 16)
-    bound += SIGMAS * finite_width_spread(cell, len(records))
-    if measured is None:
+    finite = [ratio for ratio in ratios if ratio is not None]
+    if len(finite) < len(ratios):
         return False, "the signal ratio is not finite"
+    measured = fmean(math.log(ratio) if ratio else -math.inf for ratio in finite)
+    bound = (cell.depth - 1) * math.log(weight_gain(cell) / 16)
+    bound += SIGMAS * finite_width_spread(cell, len(ratios))
     return measured <= bound, f"ln(signal ratio) {measured:.3f}, must be at most {bound:.3f}"
 
 
 def _below_a_millionth(cell: Cell, records: Sequence[Record]) -> Finding | None:
-    if not _started(records):
+    ratios = _signal_ratios(records)
+    if not ratios:
         return None
-    ratios = [record.start.signal_ratio for record in records if record.start is not None]
     finite = [ratio for ratio in ratios if ratio is not None]
     holds, evidence = _does_not_learn(cell, records)
     largest = max(finite, default=math.inf)
@@ -191,14 +188,14 @@ def _rounding_of_norm(cell: Cell) -> float:
     inputs = 784
     entries = inputs * cell.width + max(cell.depth - 1, 0) * cell.width**2
     entries += (cell.depth + 10) * cell.width + 10
-    return 2 * math.sqrt(entries) * _U + 3 * _U
+    return (2 * math.sqrt(entries) + 3) * FLOAT32.roundoff
 
 
 def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding | None:
     rule, threshold = cell.clipping_rule
     assert threshold is not None
     rounding = 0.0 if rule == "value" else _rounding_of_norm(cell)
-    limit = threshold * (1 + _U) * (1 + rounding)  # the threshold itself is rounded to float32
+    limit = threshold * (1 + FLOAT32.roundoff) * (1 + rounding)  # the threshold is rounded too
     bounded = []
     for flow in _flows(records):
         after = {
@@ -213,7 +210,7 @@ def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding | None:
         bounded.append(after)
         if rule == "global_norm" and flow.gradient_norm is not None:
             kept = min(flow.gradient_norm, threshold)
-            if abs(after - kept) > kept * (rounding + _U):
+            if abs(after - kept) > kept * (rounding + FLOAT32.roundoff):
                 return False, f"global norm {after:.7g} after clipping, must be {kept:.7g}"
     if not bounded:
         return None
@@ -222,11 +219,11 @@ def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding | None:
 
 
 def _clip_passes(cell: Cell, records: Sequence[Record]) -> Finding | None:
-    """Below its threshold, clipping by value copies; by norm it multiplies by a quotient that is 1
-    but for its rounding: two operations, each off by at most u."""
+    """Whether gradients below the threshold pass: clipping by value copies them, by norm it multiplies
+    them by a quotient that is 1 but for its rounding, two operations that are each off by at most u."""
     rule, threshold = cell.clipping_rule
     assert threshold is not None
-    allowed = 0.0 if rule == "value" else 2 * _U * (1 + _U)
+    allowed = 0.0 if rule == "value" else 2 * FLOAT32.roundoff * (1 + FLOAT32.roundoff)
     below = [
         flow
         for flow in _flows(records)
@@ -276,57 +273,31 @@ SIGMOID_SIGNAL_RATIO = Claim(
 SIGMOID_VANISHES = Claim(
     "sigmoid-vanishes-at-depth-10",
     "Sigmoid at depth 10 and more: the signal ratio is below 1e-6 and the network does not learn.",
-    lambda cell: (
-        _plain(cell)
-        and cell.activation == "sigmoid"
-        and cell.depth >= 10
-        and _scaled_to_width(cell)
-        and _trained_as_usual(cell)
-    ),
+    lambda cell: _is(cell, "sigmoid", cell.depth, normalization="none") and cell.depth >= 10,
     _below_a_millionth,
 )
 BATCH_NORM_RESCUES_SIGMOID = Claim(
     "batch-norm-rescues-sigmoid",
     "Batch normalization makes the sigmoid network of depth 10 learn (Ioffe and Szegedy 2015).",
-    lambda cell: (
-        cell.architecture == "mlp"
-        and (cell.activation, cell.depth, cell.normalization) == ("sigmoid", 10, "batch")
-        and _scaled_to_width(cell)
-        and _trained_as_usual(cell)
-    ),
+    lambda cell: _is(cell, "sigmoid", 10),
     _learns,
 )
 PLAIN_RELU_50_DOES_NOT_LEARN = Claim(
     "plain-relu-50-does-not-learn",
     "A plain ReLU network of depth 50 does not learn.",
-    lambda cell: (
-        _plain(cell)
-        and (cell.activation, cell.depth) == ("relu", 50)
-        and _scaled_to_width(cell)
-        and _trained_as_usual(cell)
-    ),
+    lambda cell: _is(cell, "relu", 50, normalization="none"),
     _does_not_learn,
 )
 BATCH_NORM_REACHES_30 = Claim(
     "batch-norm-reaches-30",
     "Batch normalization and a right initialization make a plain ReLU network of depth 30 learn.",
-    lambda cell: (
-        cell.architecture == "mlp"
-        and (cell.activation, cell.depth, cell.normalization) == ("relu", 30, "batch")
-        and _scaled_to_width(cell)
-        and _trained_as_usual(cell)
-    ),
+    lambda cell: _is(cell, "relu", 30),
     _learns,
 )
 SKIPS_REACH_50 = Claim(
     "batch-norm-and-skips-reach-50",
     "Batch normalization and skip connections make a ReLU network of depth 50 learn (He et al. 2016).",
-    lambda cell: (
-        (cell.architecture, cell.branch) == ("residual", "plain")
-        and (cell.activation, cell.depth, cell.normalization) == ("relu", 50, "batch")
-        and _scaled_to_width(cell)
-        and _trained_as_usual(cell)
-    ),
+    lambda cell: _is(cell, "relu", 50, architecture="residual"),
     _learns,
 )
 CLIPPING_BOUNDS = Claim(

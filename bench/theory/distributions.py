@@ -1,4 +1,4 @@
-"""What an initializer promises of its values, and tests of samples with known false-alarm rates.
+"""Distributions that initializers promise, and tests of samples with known false-alarm rates.
 
 Every test's false-alarm probability is :data:`LEVEL` = 1e-9, so a thousand statistics together raise
 one false alarm in a million suites (Bonferroni). :func:`entries` is how large a sample must be for the
@@ -49,13 +49,13 @@ class Distribution:
     """A distribution of independent entries, symmetric about its mean.
 
     Args:
-        name: of the family.
+        name: family of the distribution.
         mean: the centre.
         std: standard deviation.
         kurtosis: fourth central moment over std^4.
-        reach: how far from the mean values go, at most.
-        cdf: of a float64 array of values.
-        density_at_edge: what the density of the last values below ``reach`` is at least.
+        reach: largest distance of a value from the mean.
+        cdf: cumulative distribution function of a float64 array of values.
+        density_at_edge: least density of the last values below ``reach``.
     """
 
     name: str
@@ -70,20 +70,26 @@ class Distribution:
 def normal(std: float, mean: float = 0.0) -> Distribution:
     """N(mean, std^2)."""
     return Distribution(
-        "normal", mean, std, 3.0, math.inf, lambda x: special.ndtr((x - mean) / std), 0.0
+        name="normal",
+        mean=mean,
+        std=std,
+        kurtosis=3.0,
+        reach=math.inf,
+        cdf=lambda x: special.ndtr((x - mean) / std),
+        density_at_edge=0.0,
     )
 
 
 def uniform(limit: float, mean: float = 0.0) -> Distribution:
     """U(mean - limit, mean + limit): std = limit / sqrt(3), kurtosis 9/5."""
     return Distribution(
-        "uniform",
-        mean,
-        limit / math.sqrt(3.0),
-        1.8,
-        limit,
-        lambda x: np.clip((x - mean + limit) / (2.0 * limit), 0.0, 1.0),
-        0.5 / limit,
+        name="uniform",
+        mean=mean,
+        std=limit / math.sqrt(3.0),
+        kurtosis=1.8,
+        reach=limit,
+        cdf=lambda x: np.clip((x - mean + limit) / (2.0 * limit), 0.0, 1.0),
+        density_at_edge=0.5 / limit,
     )
 
 
@@ -99,13 +105,13 @@ def truncated_normal(scale: float, mean: float = 0.0, cut: float = 2.0) -> Distr
     fourth = 3.0 * second - 2.0 * cut**3 * edge
     below = float(special.ndtr(-cut))
     return Distribution(
-        "truncated normal",
-        mean,
-        scale * math.sqrt(second),
-        fourth / second**2,
-        cut * scale,
-        lambda x: np.clip((special.ndtr((x - mean) / scale) - below) / inside, 0.0, 1.0),
-        edge / scale,
+        name="truncated normal",
+        mean=mean,
+        std=scale * math.sqrt(second),
+        kurtosis=fourth / second**2,
+        reach=cut * scale,
+        cdf=lambda x: np.clip((special.ndtr((x - mean) / scale) - below) / inside, 0.0, 1.0),
+        density_at_edge=edge / scale,
     )
 
 
@@ -175,8 +181,8 @@ def deviations(
     yield _gauss("variance", (relative - 1.0) / spread, f"variance {relative:.6f} of the promised")
     yield kolmogorov_smirnov(flat, distribution, form)
     for axis, neighbours in enumerate(("draws", "rows", "columns")):
-        left = z[tuple(slice(None, -1) if k == axis else slice(None) for k in range(3))]
-        right = z[tuple(slice(1, None) if k == axis else slice(None) for k in range(3))]
+        along = np.moveaxis(z, axis, 0)
+        left, right = (np.moveaxis(part, 0, axis) for part in (along[:-1], along[1:]))
         if left.size:
             correlation = float(np.einsum("ijk,ijk->", left, right)) / left.size
             yield _gauss(
@@ -187,28 +193,31 @@ def deviations(
 
 
 def _gauss(name: str, z: float, evidence: str) -> Deviation:
-    words = f"{evidence}: z = {z:.2f}, allowed {LARGEST_Z:.2f} (false alarms {LEVEL:g})"
-    return Deviation(tensor=name, excess=abs(z) / LARGEST_Z, evidence=words)
+    return Deviation(
+        tensor=name,
+        excess=abs(z) / LARGEST_Z,
+        evidence=f"{evidence}: z = {z:.2f}, allowed {LARGEST_Z:.2f} (false alarms {LEVEL:g})",
+    )
 
 
 def _support(flat: Array, distribution: Distribution, form: Format) -> Iterator[Deviation]:
-    """How far the outermost value is beyond the edge, over what rounding may do, and how far inside.
+    """The outermost value's distance beyond the edge, over what rounding may do, and inside it.
 
     Mean + scale * z takes a scale that is rounded up to four times (a quotient, a root, another
     quotient, the format's own), a product and a sum: six roundings of at most the largest value.
     """
     furthest = float(np.max(np.abs(flat.astype(np.float64) - distribution.mean)))
     allowed = 6.0 * form.roundoff * (distribution.reach + abs(distribution.mean))
-    words = f"furthest value {furthest:.9g} from the mean, edge {distribution.reach:.9g}"
+    evidence = f"furthest value {furthest:.9g} from the mean, edge {distribution.reach:.9g}"
     outside = max(furthest - distribution.reach, 0.0)
-    yield Deviation(tensor="support", excess=outside / allowed, evidence=words)
+    yield Deviation(tensor="support", excess=outside / allowed, evidence=evidence)
     # Both edges have such a strip; density is smallest at the edge.
     strip = -math.log(LEVEL) / flat.size / (2.0 * distribution.density_at_edge) + allowed
     missing = max(distribution.reach - furthest, 0.0)
     yield Deviation(
         tensor="support reached",
         excess=missing / strip,
-        evidence=f"{words}: strip {strip:.3g} (false alarms {LEVEL:g})",
+        evidence=f"{evidence}: strip {strip:.3g} (false alarms {LEVEL:g})",
     )
 
 

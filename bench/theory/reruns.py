@@ -2,11 +2,11 @@
 
 The second pass sees the batch in another order, in two halves, or with its loss multiplied. Then each
 tensor y = f(x) of the network differs by no more than f makes of the difference in x, as TensorFlow's
-own tensors show it, and the rounding of both. So with x1, y1 rearranged as the second batch is:
+tensors show it, and the rounding of both. So with x1, y1 rearranged as the second batch is:
 ``y2 - y1 = f(x2) - f(x1)`` within the two bounds that running error analysis
 (:class:`bench.theory.rounding.arrays.Bounded`) gives for f. No amplification through the depth of
-the network enters, because each layer starts from the tensors that are there. What TensorFlow's f
-has of its own (a constant that it rounds) is the same on both sides and cancels.
+the network enters, because each layer starts from the tensors that are there. A constant that
+TensorFlow rounds is the same on both sides and cancels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.results.check import Deviation
-from bench.theory.activations import ACTIVATION, SELU_BELOW, SELU_SCALE
+from bench.theory.activations import ACTIVATION
 from bench.theory.invariants import (
     Layer,
     Trace,
@@ -31,13 +31,12 @@ from bench.theory.invariants import (
     pulled_back,
 )
 from bench.theory.oracle import convolution, layers, losses
-from bench.theory.rounding.arrays import Bounded, decide
+from bench.theory.oracle.operations import activation_gradient
+from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation
 from bench.theory.rounding.formats import Format, sum_growth
 
 Array = npt.NDArray[np.float64]
-
-
 Lift = Callable[[Any, Format], Any]
 
 
@@ -55,7 +54,7 @@ class Step:
         value: what the framework computed.
         formula: ``formula(lift)``: ``lift(array, format)`` makes of each tensor that goes in an array
             of the kind that is wanted.
-        form: what the formula's result is rounded to in the end.
+        form: the format to which the formula's result is rounded in the end.
         terms: how many numbers an entry is the sum of.
         factors: tensors whose entries are multiplied in the formula.
     """
@@ -69,13 +68,13 @@ class Step:
 
     def expected(self) -> Bounded:
         """The formula's value and bound, the last rounding and what underflows included."""
-        found = self.formula(bounded)
-        last = self.form.roundoff * np.abs(found.value) + (self.terms + 1.0) * self.form.smallest
-        return Bounded(found.value, found.error + last, self.form)
+        result = self.formula(bounded)
+        last = self.form.roundoff * np.abs(result.value) + (self.terms + 1.0) * self.form.smallest
+        return Bounded(result.value, result.error + last, self.form)
 
     @property
     def smallest_term(self) -> float:
-        """No product that is not 0 is smaller, nor the result."""
+        """Smallest size of any product of the factors, or of the result, that is not 0."""
         reach = [np.min(np.abs(x[x != 0.0]), initial=1.0) for x in self.factors]
         least = np.min(np.abs(self.value[self.value != 0.0]), initial=1.0)
         return float(min(np.prod(reach), least))
@@ -89,11 +88,11 @@ _PER_EXAMPLE = ("inputs", "outputs", "z", "a")
 def permuted(trace: Trace, order: npt.NDArray[Any]) -> Trace:
     """The pass with its examples in another order: what sums over them stays."""
 
-    def moved(layer: Layer) -> Layer:
-        rows: dict[str, Any] = {name: _taken(layer, name, order) for name in _rows(layer)}
+    def reordered(layer: Layer) -> Layer:
+        rows: dict[str, Any] = {name: getattr(layer, name)[order] for name in _rows(layer)}
         return replace(layer, **rows)
 
-    return replace(trace, layers=[moved(layer) for layer in trace.layers])
+    return replace(trace, layers=[reordered(layer) for layer in trace.layers])
 
 
 def joined(first: Trace, second: Trace) -> Trace:
@@ -108,13 +107,11 @@ def joined(first: Trace, second: Trace) -> Trace:
             name: 0.5 * (getattr(a, name) + getattr(b, name))
             for name in ("kernel_gradient", "bias_gradient")
         }
-        norm = a.norm
-        if norm is not None and b.norm is not None:
-            norm = replace(
-                norm,
-                scale_gradient=0.5 * (norm.scale_gradient + b.norm.scale_gradient),
-                shift_gradient=0.5 * (norm.shift_gradient + b.norm.shift_gradient),
-            )
+        norm = a.norm and replace(
+            a.norm,
+            scale_gradient=0.5 * (a.norm.scale_gradient + normalization(b).scale_gradient),
+            shift_gradient=0.5 * (a.norm.shift_gradient + normalization(b).shift_gradient),
+        )
         return replace(a, norm=norm, **stacked, **sums)
 
     pairs = zip(first.layers, second.layers, strict=True)
@@ -146,11 +143,6 @@ def _rows(layer: Layer) -> list[str]:
     """The layer's tensors with an entry per example."""
     names = [*_PER_EXAMPLE, *(f"{name}_gradient" for name in _PER_EXAMPLE)]
     return [name for name in names if getattr(layer, name) is not None]
-
-
-def _taken(layer: Layer, name: str, order: npt.NDArray[Any]) -> Array:
-    taken: Array = getattr(layer, name)[order]
-    return taken
 
 
 # --- Comparing ---------------------------------------------------------------------------------
@@ -280,9 +272,9 @@ def _backward(trace: Trace, index: int) -> Iterator[Step]:
         return pulled_back(part, layer.inputs, layer.kernel, lift(upstream, form))
 
     def to_input(lift: Lift) -> Any:
-        found = back("inputs", lift)
+        through = back("inputs", lift)
         around = trace.layers[index + 1].inputs_gradient if layer.skip else None
-        return found if around is None else found + lift(around, form)
+        return through if around is None else through + lift(around, form)
 
     places = upstream.size / upstream.shape[-1]
     yield Step(
@@ -312,30 +304,6 @@ def _backward(trace: Trace, index: int) -> Iterator[Step]:
         )
 
 
-def _elu_slope(a: Any) -> Any:
-    return np.where(decide(a) < 0, a + 1.0, 1.0)
-
-
-def _selu_slope(a: Any) -> Any:
-    return np.where(decide(a) < 0, a + SELU_BELOW, SELU_SCALE)
-
-
-def _silu_slope(z: Any) -> Any:
-    """With s the sigmoid, s (1 + z (1 - s)): the form that rounds worst."""
-    s = ACTIVATION["sigmoid"].value(z)
-    return s * (1.0 + z * (1.0 - s))
-
-
-#: TensorFlow's registered gradients start from the activation's output, which has lost what 1 - a or
-#: a + 1 would need where the activation saturates.
-_SLOPE_OF_OUTPUT: dict[str, Callable[[Any], Any]] = {
-    "sigmoid": lambda a: a * (1.0 - a),
-    "tanh": lambda a: 1.0 - np.square(a),
-    "elu": _elu_slope,
-    "selu": _selu_slope,
-}
-
-
 def _through_activation(trace: Trace, index: int) -> Iterator[Step]:
     layer, above, name = trace.layers[index], trace.layers[index + 1], f"layer {index + 1}"
     form = layer.form
@@ -352,11 +320,8 @@ def _through_activation(trace: Trace, index: int) -> Iterator[Step]:
         return layer.branch_scale * signal if layer.branch_scale != 1.0 else signal
 
     def to_z(lift: Lift) -> Any:
-        slope = _SLOPE_OF_OUTPUT.get(trace.activation)
-        if slope is not None:
-            return slope(lift(a, form)) * lift(a_gradient, form)
-        slope = _silu_slope if trace.activation == "silu" else ACTIVATION[trace.activation].slope
-        return slope(lift(layer.z, form)) * lift(a_gradient, form)
+        tensors = (lift(array, form) for array in (layer.z, a, a_gradient))
+        return activation_gradient(trace.activation, *tensors)
 
     yield Step(f"{name}, activation's signal", a_gradient, to_branch, form)
     terms, factors = 1.0, [a_gradient]
@@ -370,7 +335,8 @@ def _through_activation(trace: Trace, index: int) -> Iterator[Step]:
 
 
 def _through_normalization(layer: Layer, name: str) -> Iterator[Step]:
-    """An entry is a sum over batch or units, of what is multiplied by up to 1 / sqrt(epsilon)^3."""
+    """Gradients of a normalization: sums over batch or units, of what is multiplied by up to
+    1 / sqrt(epsilon)^3."""
     norm, form = normalization(layer), layer.form
     reach = norm.epsilon**-1.5 * max(1.0, float(np.max(np.abs(layer.outputs))))
     tensors = (
@@ -379,17 +345,17 @@ def _through_normalization(layer: Layer, name: str) -> Iterator[Step]:
         ("shift gradient", norm.shift_gradient),
     )
     # All three come from one computation, done once per kind of array.
-    back = functools.lru_cache(maxsize=1)(functools.partial(normalization_back, layer))
+    back = functools.cache(functools.partial(normalization_back, layer))
+
+    def formula(part: int) -> Callable[[Lift], Any]:
+        return lambda lift: back(lift)[part]
+
     for part, (what, value) in enumerate(tensors):
         yield Step(
             f"{name}, {what}",
             value,
-            functools.partial(_part, back, part),
+            formula(part),
             form,
             layer.outputs.size * reach,
             () if layer.z_gradient is None else (layer.z_gradient / reach,),
         )
-
-
-def _part(back: Callable[[Lift], Sequence[Any]], part: int, lift: Lift) -> Any:
-    return back(lift)[part]

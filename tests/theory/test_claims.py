@@ -15,7 +15,6 @@ from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Record
-from bench.theory import claims
 from bench.theory.claim import Claim
 from bench.theory.claims import (
     BATCH_NORM_REACHES_30,
@@ -24,6 +23,7 @@ from bench.theory.claims import (
     CLIPPING_BOUNDS,
     CLIPPING_PASSES,
     MEAN_FIELD_SIGNAL_RATIO,
+    MNIST_TEST_COUNTS,
     MNIST_TEST_SHARES,
     PLAIN_RELU_50_DOES_NOT_LEARN,
     SIGMOID_SIGNAL_RATIO,
@@ -35,7 +35,7 @@ from bench.theory.claims import (
     weight_gain,
 )
 from bench.theory.signal.meanfield import predict
-from bench.theory.signal.predicted import PredictedRatio, prediction_row, silent
+from bench.theory.signal.predicted import SIGMAS, PredictedRatio, prediction_row, silent
 from support.builders import crashed, diverged, flow, trained
 from support.random_networks import signals
 
@@ -494,11 +494,9 @@ def test_other_data_than_mnist_may_have_other_classes() -> None:
     assert result.holds
 
 
-def test_shares_are_those_of_mnists_test_labels() -> None:
+def test_counts_are_those_of_mnists_test_labels() -> None:
     """Images of each digit 0..9 among the 10,000 (LeCun, Cortes, Burges)."""
-    counts = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
-    assert sum(counts) == 10_000
-    assert tuple(count / 10_000 for count in counts) == MNIST_TEST_SHARES
+    assert sum(MNIST_TEST_COUNTS) == 10_000
     assert math.fsum(MNIST_TEST_SHARES) == pytest.approx(1, abs=1e-15)
 
 
@@ -585,7 +583,7 @@ def test_a_row_states_both_ratios_and_their_quotient() -> None:
     assert row.measured == pytest.approx(row.predicted * row.quotient)
     layer = max(prediction.step_std)
     assert row.tolerance == pytest.approx(math.exp((4 + 2.5 * 1.5 * layer) * std + error))
-    assert claims.SIGMAS == 4.0
+    assert SIGMAS == 4.0
 
 
 def test_more_seeds_tell_more() -> None:

@@ -32,8 +32,7 @@ class Adadelta(Rule):
     Keras multiplies d by a learning rate, which E[d^2] does not see.
     """
 
-    def start(self, x: Any) -> Slots:
-        return {"accumulated_grad": full(0.0, x), "accumulated_delta_var": full(0.0, x)}
+    zero_slots = ("accumulated_grad", "accumulated_delta_var")
 
     def update(self, x: Any, g: Any, slots: Slots, _t: int) -> tuple[Any, Slots]:
         c, deltas = self.of(x), slots["accumulated_delta_var"]
@@ -56,12 +55,9 @@ class RMSprop(Rule):
     """
 
     def start(self, x: Any) -> Slots:
-        slots = {"velocity": full(0.0, x)}
-        if self.constants["momentum"]:
-            slots["momentum"] = full(0.0, x)
-        if self.constants["centered"]:
-            slots["average_gradient"] = full(0.0, x)
-        return slots
+        momentum = ("momentum",) if self.constants["momentum"] else ()
+        centred = ("average_gradient",) if self.constants["centered"] else ()
+        return {name: full(0.0, x) for name in ("velocity", *momentum, *centred)}
 
     def update(self, x: Any, g: Any, slots: Slots, _t: int) -> tuple[Any, Slots]:
         c = self.of(x)
@@ -88,11 +84,11 @@ class Adam(Rule):
     multiplies by the learning rate.
     """
 
+    zero_slots = ("momentum", "velocity")
+
     def start(self, x: Any) -> Slots:
-        slots = {"momentum": full(0.0, x), "velocity": full(0.0, x)}
-        if self.constants["amsgrad"]:
-            slots["velocity_hat"] = full(0.0, x)
-        return slots
+        largest = {"velocity_hat": full(0.0, x)} if self.constants["amsgrad"] else {}
+        return {**super().start(x), **largest}
 
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         c = self.of(x)
@@ -113,8 +109,7 @@ class Adamax(Rule):
     Keras adds epsilon to u in the denominator.
     """
 
-    def start(self, x: Any) -> Slots:
-        return {"momentum": full(0.0, x), "norm": full(0.0, x)}
+    zero_slots = ("momentum", "norm")
 
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         c = self.of(x)
@@ -135,8 +130,7 @@ class Nadam(Rule):
     t / 250 of the report's schedule.
     """
 
-    def start(self, x: Any) -> Slots:
-        return {"momentum": full(0.0, x), "velocity": full(0.0, x)}
+    zero_slots = ("momentum", "velocity")
 
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         c = self.of(x)

@@ -1,8 +1,7 @@
-"""What formulas of all kinds of arrays need beside arithmetic: constants and limits.
+"""Constants, powers and limits, as formulas of every kind of array need them beside arithmetic.
 
-A function of a :class:`bench.theory.rounding.arrays.Bounded` that branches must bound the error on
-both sides of the branch, wherever rounding may have taken the other one. Of any other kind of array
-these are NumPy's functions.
+Of a :class:`bench.theory.rounding.arrays.Bounded` array the error counts on both sides of a branch,
+wherever rounding may have taken the other one. Of any other kind these are NumPy's functions.
 """
 
 from __future__ import annotations

@@ -31,11 +31,15 @@ def by_value(gradients: Sequence[Any], threshold: float) -> list[Any]:
         >>> by_value([np.array([-2.0, 0.5, np.nan])], 1.0)
         [array([-1. ,  0.5,  nan])]
     """
-    return [_limited(gradient, constant(threshold, gradient)) for gradient in gradients]
+    limits = [constant(threshold, gradient) for gradient in gradients]
+    return [
+        np.minimum(limit, np.maximum(-limit, gradient))
+        for limit, gradient in zip(limits, gradients, strict=True)
+    ]
 
 
 def by_norm(gradients: Sequence[Any], threshold: float) -> list[Any]:
-    """Each gradient scaled by min(1, threshold / its own L2 norm).
+    """Each gradient scaled by min(1, threshold / its L2 norm).
 
     Example:
         >>> by_norm([np.array([3.0, 4.0]), np.array([0.5])], 1.0)
@@ -58,7 +62,7 @@ def by_global_norm(gradients: Sequence[Any], threshold: float) -> list[Any]:
 
 
 def clip(rule: str, gradients: Sequence[Any], threshold: float | None) -> list[Any]:
-    """By one of the rules of a cell; ``none`` needs no threshold and changes nothing.
+    """Gradients clipped by a rule of a cell; ``none`` needs no threshold and changes nothing.
 
     Raises:
         ValueError: no such rule.
@@ -81,10 +85,6 @@ def norm(gradients: Sequence[Any]) -> Any:
         for gradient in gradients:
             total = total + in_range(np.sum(in_range(np.square(gradient))))
         return np.sqrt(in_range(total))
-
-
-def _limited(gradient: Any, threshold: Any) -> Any:
-    return np.minimum(threshold, np.maximum(-threshold, gradient))
 
 
 def _scaled(gradient: Any, size: Any, threshold: float) -> Any:

@@ -1,4 +1,4 @@
-"""Convolution, max-pooling and flattening of images (batch, height, width, channels), with gradients.
+"""Convolution and max-pooling of images (batch, height, width, channels), with gradients.
 
 Written with operations that every kind of array in :mod:`bench.theory.rounding.arrays` knows: a
 convolution gathers patches by indexing and is then a matrix product.
@@ -15,8 +15,7 @@ from bench.theory.rounding.arrays import decide
 
 
 def conv2d(images: Any, kernel: Any, bias: Any) -> Any:
-    """Cross-correlation with stride 1 and padding ``same``, plus bias: convolution as frameworks have
-    it.
+    """Cross-correlation, stride 1, padding ``same``, plus bias: what frameworks call convolution.
 
     Args:
         images: (batch, height, width, inputs).
@@ -35,7 +34,7 @@ def conv2d(images: Any, kernel: Any, bias: Any) -> Any:
 def conv2d_backward(images: Any, kernel: Any, upstream: Any) -> tuple[Any, Any, Any]:
     """Gradients with respect to images, kernel and bias, from that of the output.
 
-    That of the images is the correlation of upstream with the kernel turned by 180 degrees.
+    The gradient of the images is the correlation of upstream with the kernel turned by 180 degrees.
     """
     rows, columns, inputs, outputs = kernel.shape
     turned = kernel[::-1, ::-1].transpose((0, 1, 3, 2))
@@ -110,13 +109,3 @@ def _windows(images: Any) -> list[Any]:
 
 def _first_largest(images: Any) -> Any:
     return np.argmax(np.stack([decide(window) for window in _windows(images)]), axis=0)
-
-
-def flatten(images: Any) -> Any:
-    """(batch, ..) -> (batch, rest)."""
-    return images.reshape((images.shape[0], -1))
-
-
-def flatten_backward(images: Any, upstream: Any) -> Any:
-    """Gradient with respect to the images."""
-    return upstream.reshape(images.shape)

@@ -53,14 +53,14 @@ def batch_moments(x: Any) -> tuple[Any, Any]:
 def batch_norm_inference(
     x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float = EPSILON
 ) -> Any:
-    """The same with a given mean and variance, (units,)."""
+    """:func:`batch_norm` with a given mean and variance, (units,)."""
     return _scaled(x, gamma, beta, mean, _inverse(variance, epsilon))
 
 
 def batch_norm_backward(
     x: Any, gamma: Any, upstream: Any, *, epsilon: float = EPSILON
 ) -> tuple[Any, Any, Any]:
-    """Gradients with respect to x, gamma and beta in training mode."""
+    """Gradients of :func:`batch_norm` with respect to x, gamma and beta."""
     return _normalize_backward(x, gamma, upstream, _all_but_last(x), epsilon)
 
 
@@ -95,7 +95,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, *, epsilon: float = EPSILON) -> An
 def layer_norm_backward(
     x: Any, gamma: Any, upstream: Any, *, epsilon: float = EPSILON
 ) -> tuple[Any, Any, Any]:
-    """Gradients with respect to x, gamma and beta."""
+    """Gradients of :func:`layer_norm` with respect to x, gamma and beta."""
     return _normalize_backward(x, gamma, upstream, (x.ndim - 1,), epsilon)
 
 
@@ -104,8 +104,8 @@ def _all_but_last(x: Any) -> Axes:
 
 
 def _moments(x: Any, axes: Axes) -> tuple[Any, Any]:
-    """In two passes, as TensorFlow's moments and its fused kernels do: not E[x^2] - E[x]^2, which
-    cancels."""
+    """Mean and variance in two passes, as TensorFlow's moments and its fused kernels take them;
+    E[x^2] - E[x]^2 would cancel."""
     mean = x.mean(axis=axes, keepdims=True)
     return mean, np.square(x - mean).mean(axis=axes, keepdims=True)
 
@@ -116,7 +116,7 @@ def _inverse(variance: Any, epsilon: float) -> Any:
 
 
 def _scaled(x: Any, gamma: Any, beta: Any, mean: Any, inverse: Any) -> Any:
-    """Keras writes x s + (beta - mean s), which rounds worse than (x - mean) s + beta."""
+    """x s + (beta - mean s), as Keras writes it, which rounds worse than (x - mean) s + beta."""
     scale = inverse * gamma
     return x * scale + (beta - mean * scale)
 

@@ -18,8 +18,7 @@ class Lamb(Rule):
     Keras' weight decay is not part of r, as in the paper, but decoupled.
     """
 
-    def start(self, x: Any) -> Slots:
-        return {"momentum": full(0.0, x), "velocity": full(0.0, x)}
+    zero_slots = ("momentum", "velocity")
 
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         c = self.of(x)
@@ -34,7 +33,7 @@ class Lamb(Rule):
 
 
 def _norm(x: Any) -> Any:
-    """Squares may be computed as powers with exponent 2."""
+    """L2 norm, whose squares may be computed as powers with exponent 2."""
     return np.sqrt(np.sum(either(np.square(x), power(np.abs(x), 2.0))))
 
 

@@ -55,7 +55,7 @@ def mean_squared_error(logits: Any, labels: Any) -> Any:
 
 
 def mean_squared_error_gradient(logits: Any, labels: Any) -> Any:
-    """Through the softmax p: p_i (d_i - sum of d_j p_j) with d = 2 (p - one-hot) / classes / batch."""
+    """p_i (d_i - sum of d_j p_j), with the softmax p and d = 2 (p - one-hot) / classes / batch."""
     batch, classes = logits.shape
     probabilities = softmax(logits)
     upstream = (probabilities - one_hot(labels, classes)) * (2.0 / classes) / float(batch)
@@ -63,7 +63,7 @@ def mean_squared_error_gradient(logits: Any, labels: Any) -> Any:
     return probabilities * (upstream - weighted)
 
 
-#: By the name that a cell calls them.
+#: Losses by the name that a cell calls them.
 LOSS: Mapping[str, Loss] = {
     "crossentropy": Loss(cross_entropy, cross_entropy_gradient),
     "mse": Loss(mean_squared_error, mean_squared_error_gradient),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,8 @@ def same(_: Operation | None, array: Any) -> Any:
 
 @dataclass(frozen=True)
 class Known:
-    """Another's results, from which every operation starts instead of the oracle's own, so that what
-    comes out is the work of that one operation.
+    """Tensors of a framework, from which every operation starts instead of from the oracle's, so that
+    what comes out is the work of that one operation.
 
     Args:
         tensors: outputs of the operations, by name.
@@ -60,7 +60,7 @@ class Oracle:
     :class:`bench.theory.rounding.arrays.Stochastic` arrays.
 
     Args:
-        cell: whose network; its optimizer and clipping do not matter here.
+        cell: the network's cell; its optimizer and clipping do not matter here.
 
     Raises:
         ValueError: mixed precision, average pooling, or dropout, whose mask the framework draws.
@@ -241,59 +241,47 @@ class Oracle:
     ) -> tuple[Any, list[Any]]:
         """The batch-mean loss and its gradient with respect to each parameter."""
         tensors = self.forward(parameters, inputs)
-        found = self.backward(parameters, inputs, tensors, labels)
-        return self.loss(tensors[LOGITS], labels), [found[name] for name in self.parameters]
+        gradients = self.backward(parameters, inputs, tensors, labels)
+        return self.loss(tensors[LOGITS], labels), [gradients[name] for name in self.parameters]
 
 
 def _wired(cell: Cell) -> list[Operation]:
     """The network's operations in order; a tensor's name says which layer made it."""
     steps: list[Operation] = []
     signal = INPUTS
-    if cell.architecture == "cnn":
-        for number in (1, 2):
-            signal = _hidden(steps, cell, number, signal, convolutional=True)
-            signal = _added(steps, operations.pooling(f"layer {number}, pooled", signal))
-        signal = _added(steps, operations.flattening("flattened", signal))
-        signal = _hidden(steps, cell, 3, signal)
-    else:
-        for number in range(1, cell.depth + 1):
-            branch = _hidden(steps, cell, number, signal)
-            if cell.architecture == "residual" and number > 1:
-                layer = f"layer {number}"
-                if cell.branch == "scaled":
-                    scale = 1 / math.sqrt(cell.depth)
-                    scaled = operations.rescaling(scale, f"{layer}, scaled branch", branch)
-                    branch = _added(steps, scaled)
-                branch = _added(steps, operations.addition(f"{layer}, sum", (signal, branch)))
-            signal = branch
-    steps.append(operations.kernel("output layer", LOGITS, signal))
-    return steps
+    for number in range(1, cell.depth + 1):
+        layer, skipped = f"layer {number}", signal
+        convolutional = cell.architecture == "cnn" and number < 3
+        steps += _hidden(cell, layer, signal, convolutional=convolutional)
+        if convolutional:
+            steps.append(operations.pooling(f"{layer}, pooled", steps[-1].output))
+            if number == 2:
+                steps.append(operations.flattening("flattened", steps[-1].output))
+        elif cell.architecture == "residual" and number > 1:
+            if cell.branch == "scaled":
+                scale = 1 / math.sqrt(cell.depth)
+                branch = operations.rescaling(scale, f"{layer}, scaled branch", steps[-1].output)
+                steps.append(branch)
+            steps.append(operations.addition(f"{layer}, sum", (skipped, steps[-1].output)))
+        signal = steps[-1].output
+    return [*steps, operations.kernel("output layer", LOGITS, signal)]
 
 
-def _added(steps: list[Operation], operation: Operation) -> str:
-    steps.append(operation)
-    return operation.output
-
-
-def _hidden(
-    steps: list[Operation], cell: Cell, number: int, signal: str, *, convolutional: bool = False
-) -> str:
-    """Kernel, normalization, activation; returns the name of the last one's output."""
-    layer = f"layer {number}"
-    signal = _added(
-        steps,
-        operations.kernel(layer, f"{layer}, kernel output", signal, convolutional=convolutional),
+def _hidden(cell: Cell, layer: str, inputs: str, *, convolutional: bool) -> Iterator[Operation]:
+    """Kernel, normalization and activation of a layer."""
+    kernel = operations.kernel(
+        layer, f"{layer}, kernel output", inputs, convolutional=convolutional
     )
+    yield kernel
+    signal = kernel.output
     if cell.normalization != "none":
-        signal = _added(
-            steps,
-            operations.normalization(cell.normalization, layer, f"{layer}, normalized", signal),
-        )
-    return _added(steps, operations.activation(cell.activation, f"{layer}, activation", signal))
+        signal = f"{layer}, normalized"
+        yield operations.normalization(cell.normalization, layer, signal, kernel.output)
+    yield operations.activation(cell.activation, f"{layer}, activation", signal)
 
 
 def _shapes(cell: Cell) -> list[tuple[int, ...]]:
-    """Of all parameters, in order."""
+    """Shapes of all parameters, in order."""
     if cell.architecture == "cnn":
         places, filters = (IMAGE[0] // 4) * (IMAGE[1] // 4), cell.filters
         kernels: list[tuple[int, ...]] = [
@@ -305,8 +293,9 @@ def _shapes(cell: Cell) -> list[tuple[int, ...]]:
     else:
         sizes = [math.prod(IMAGE), *[cell.width] * cell.depth, CLASSES]
         kernels = list(itertools.pairwise(sizes))
-    found: list[tuple[int, ...]] = []
-    for index, kernel in enumerate(kernels):
-        normalized = cell.normalization != "none" and index < len(kernels) - 1
-        found += [kernel, *[(kernel[-1],)] * (3 if normalized else 1)]
-    return found
+    vectors = [1 if cell.normalization == "none" else 3] * (len(kernels) - 1) + [1]
+    return [
+        shape
+        for kernel, count in zip(kernels, vectors, strict=True)
+        for shape in (kernel, *[(kernel[-1],)] * count)
+    ]

@@ -13,11 +13,12 @@ from bench.theory.oracle import convolution, layers
 from bench.theory.rounding.arrays import decide
 
 Values = Sequence[Any]
+Backward = Callable[[Values, Values, Any, Any], tuple[Values, Values]]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: what it is called, what goes in, and its formulas.
+    """Names of what goes into and comes out of an operation, and its formulas.
 
     Args:
         output: name of the tensor that it makes.
@@ -38,7 +39,7 @@ class Operation:
     output: str
     inputs: tuple[str, ...]
     forward: Callable[..., Any]
-    backward: Callable[[Values, Values, Any, Any], tuple[Values, Values]]
+    backward: Backward
     parameters: tuple[str, ...] = ()
     moving: tuple[str, ...] = ()
     moments: Callable[..., tuple[Any, Any]] | None = None
@@ -49,39 +50,34 @@ class Operation:
 
 def kernel(layer: str, output: str, inputs: str, *, convolutional: bool = False) -> Operation:
     """A dense or convolutional kernel and its bias."""
-    function = convolution.conv2d_backward if convolutional else layers.dense_backward
-
-    def backward(x: Values, parameters: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
-        dx, *rest = function(x[0], parameters[0], upstream)
-        return (dx,), rest
-
     return Operation(
         output=output,
         inputs=(inputs,),
         parameters=(f"{layer}, kernel", f"{layer}, bias"),
         forward=convolution.conv2d if convolutional else layers.dense,
-        backward=backward,
+        backward=_backward(convolution.conv2d_backward if convolutional else layers.dense_backward),
     )
+
+
+def _backward(function: Callable[[Any, Any, Any], Sequence[Any]]) -> Backward:
+    """Backward pass of an operation with two parameters, whose gradients the second does not enter."""
+
+    def backward(x: Values, parameters: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
+        dx, *to_parameters = function(x[0], parameters[0], upstream)
+        return (dx,), to_parameters
+
+    return backward
 
 
 def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
     """``batch`` or ``layer`` normalization with Keras' default epsilon."""
     batch = name == "batch"
-    function = layers.batch_norm_backward if batch else layers.layer_norm_backward
-
-    def backward(x: Values, parameters: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
-        dx, *rest = function(x[0], parameters[0], upstream)
-        return (dx,), rest
-
-    def forward(x: Any, gamma: Any, beta: Any) -> Any:
-        return layers.batch_norm(x, gamma, beta)[0]
-
     return Operation(
         output=output,
         inputs=(inputs,),
         parameters=(f"{layer}, gamma", f"{layer}, beta"),
-        forward=forward if batch else layers.layer_norm,
-        backward=backward,
+        forward=(lambda *arrays: layers.batch_norm(*arrays)[0]) if batch else layers.layer_norm,
+        backward=_backward(layers.batch_norm_backward if batch else layers.layer_norm_backward),
         moving=(f"{layer}, moving mean", f"{layer}, moving variance") if batch else (),
         moments=layers.batch_moments if batch else None,
         inference=layers.batch_norm_inference if batch else None,
@@ -90,21 +86,19 @@ def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
 
 def activation(name: str, output: str, inputs: str) -> Operation:
     """One of :data:`bench.theory.activations.ACTIVATION`."""
-    slope = _SLOPED.get(name)
-    formulas = ACTIVATION[name]
-    value = _VALUED.get(name, formulas.value)
-
-    def backward(x: Values, _: Values, y: Any, upstream: Any) -> tuple[Values, Values]:
-        gradient = slope(x[0], y, upstream) if slope else upstream * formulas.slope(x[0])
-        return (gradient,), ()
-
     return Operation(
         output=output,
         inputs=(inputs,),
-        forward=value,
-        backward=backward,
+        forward=_VALUES.get(name, ACTIVATION[name].value),
+        backward=lambda x, _, y, upstream: ((activation_gradient(name, x[0], y, upstream),), ()),
         constant=name in ("leaky_relu", "gelu"),
     )
+
+
+def activation_gradient(name: str, x: Any, y: Any, upstream: Any) -> Any:
+    """Gradient with respect to an activation's input ``x``, from that of its output ``y``."""
+    gradient = _GRADIENTS.get(name)
+    return gradient(x, y, upstream) if gradient else upstream * ACTIVATION[name].slope(x)
 
 
 def rescaling(scale: float, output: str, inputs: str) -> Operation:
@@ -144,8 +138,8 @@ def flattening(output: str, inputs: str) -> Operation:
     return Operation(
         output=output,
         inputs=(inputs,),
-        forward=convolution.flatten,
-        backward=lambda x, _p, _y, upstream: ((convolution.flatten_backward(x[0], upstream),), ()),
+        forward=lambda images: images.reshape((images.shape[0], -1)),
+        backward=lambda x, _p, _y, upstream: ((upstream.reshape(x[0].shape),), ()),
     )
 
 
@@ -176,7 +170,7 @@ def _softplus(x: Any) -> Any:
     return np.where(large, x + np.exp(np.where(large, -x, 0.0)), moderate)
 
 
-_VALUED: dict[str, Callable[[Any], Any]] = {"elu": _elu, "selu": _selu, "softplus": _softplus}
+_VALUES: dict[str, Callable[[Any], Any]] = {"elu": _elu, "selu": _selu, "softplus": _softplus}
 
 
 def _elu_gradient(_: Any, y: Any, upstream: Any) -> Any:
@@ -194,7 +188,7 @@ def _silu_gradient(x: Any, _: Any, upstream: Any) -> Any:
 
 #: ``f(x, y, upstream)``. From the output y, where TensorFlow starts from it (ReLU, ELU, SELU, tanh,
 #: sigmoid): from what y was rounded to, e^x = y + 1 cannot be had more exactly.
-_SLOPED: dict[str, Callable[[Any, Any, Any], Any]] = {
+_GRADIENTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "relu": lambda _, y, upstream: np.where(decide(y) > 0, upstream, 0.0),
     "leaky_relu": lambda x, _, upstream: np.where(decide(x) > 0, upstream, upstream * LEAKY_SLOPE),
     "elu": _elu_gradient,

@@ -8,52 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from bench.cells.cell import Cell
+from bench.cells.keras_arguments import optimizer_arguments
 from bench.theory.oracle.adaptive import Adadelta, Adagrad, Adam, Adamax, Nadam, RMSprop
 from bench.theory.oracle.choices import constant, either
 from bench.theory.oracle.clipping import clip
 from bench.theory.oracle.layerwise import Adafactor, Lamb
 from bench.theory.oracle.rules import SGD, Ftrl, Lion, Rule, average
 
-#: Names, as Keras' classes in lower case.
-RULES: Mapping[str, type[Rule]] = MappingProxyType(
-    {
-        "sgd": SGD,
-        "adam": Adam,
-        "adamw": Adam,
-        "adamax": Adamax,
-        "nadam": Nadam,
-        "rmsprop": RMSprop,
-        "adagrad": Adagrad,
-        "adadelta": Adadelta,
-        "ftrl": Ftrl,
-        "lion": Lion,
-        "lamb": Lamb,
-        "adafactor": Adafactor,
-    }
-)
+#: Rules by the name of Keras' class in lower case.
+RULES: Mapping[str, type[Rule]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": Adam,
+    "adamax": Adamax,
+    "nadam": Nadam,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adadelta": Adadelta,
+    "ftrl": Ftrl,
+    "lion": Lion,
+    "lamb": Lamb,
+    "adafactor": Adafactor,
+}
 
-_MOMENTS = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+_RATE, _EPSILON = {"learning_rate": 0.001}, {"epsilon": 1e-7}
+_MOMENTS = {**_RATE, "beta_1": 0.9, "beta_2": 0.999, **_EPSILON}
 _COMMON: Mapping[str, Mapping[str, Any]] = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
     "adam": {**_MOMENTS, "amsgrad": False},
     "adamw": {**_MOMENTS, "amsgrad": False, "weight_decay": 0.004},
     "adamax": _MOMENTS,
     "nadam": _MOMENTS,
-    "rmsprop": {
-        "learning_rate": 0.001,
-        "rho": 0.9,
-        "momentum": 0.0,
-        "epsilon": 1e-7,
-        "centered": False,
-    },
-    "adagrad": {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
-    "adadelta": {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
+    "rmsprop": {**_RATE, "rho": 0.9, "momentum": 0.0, **_EPSILON, "centered": False},
+    "adagrad": {**_RATE, "initial_accumulator_value": 0.1, **_EPSILON},
+    "adadelta": {**_RATE, "rho": 0.95, **_EPSILON},
     "ftrl": {
-        "learning_rate": 0.001,
+        **_RATE,
         "learning_rate_power": -0.5,
         "initial_accumulator_value": 0.1,
         "l1_regularization_strength": 0.0,
@@ -61,10 +54,10 @@ _COMMON: Mapping[str, Mapping[str, Any]] = {
         "l2_shrinkage_regularization_strength": 0.0,
         "beta": 0.0,
     },
-    "lion": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99},
+    "lion": {**_RATE, "beta_1": 0.9, "beta_2": 0.99},
     "lamb": _MOMENTS,
     "adafactor": {
-        "learning_rate": 0.001,
+        **_RATE,
         "beta_2_decay": -0.8,
         "epsilon_1": 1e-30,
         "epsilon_2": 1e-3,
@@ -74,24 +67,20 @@ _COMMON: Mapping[str, Mapping[str, Any]] = {
 }
 #: Keras' major version -> optimizer -> its constants, as Keras' reference pages give them. Lion's
 #: learning rate is 1e-4 in Keras 2 and 1e-3 in Keras 3; Keras 2 has no Lamb.
-DEFAULTS: Mapping[int, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        2: {name: c for name, c in _COMMON.items() if name != "lamb"}
-        | {"lion": {**_COMMON["lion"], "learning_rate": 1e-4}},
-        3: dict(_COMMON),
-    }
-)
-#: What all optimizers take, and its default.
-SHARED: Mapping[str, Any] = MappingProxyType(
-    {
-        "weight_decay": None,
-        "clipvalue": None,
-        "clipnorm": None,
-        "global_clipnorm": None,
-        "use_ema": False,
-        "ema_momentum": 0.99,
-    }
-)
+DEFAULTS: Mapping[int, Mapping[str, Mapping[str, Any]]] = {
+    2: {name: c for name, c in _COMMON.items() if name != "lamb"}
+    | {"lion": {**_COMMON["lion"], "learning_rate": 1e-4}},
+    3: _COMMON,
+}
+#: Arguments of every optimizer, and their defaults.
+SHARED: Mapping[str, Any] = {
+    "weight_decay": None,
+    "clipvalue": None,
+    "clipnorm": None,
+    "global_clipnorm": None,
+    "use_ema": False,
+    "ema_momentum": 0.99,
+}
 _CLIPPING = {"clipvalue": "value", "clipnorm": "norm", "global_clipnorm": "global_norm"}
 
 
@@ -116,16 +105,15 @@ class Optimizer:
 
     Args:
         name: one of :data:`RULES`.
-        constants: Keras' arguments; all that apply have a value.
+        constants: Keras' arguments, with a value for each that applies.
         keras: major version.
     """
 
     def __init__(self, name: str, constants: Mapping[str, Any], *, keras: int) -> None:
         self.name = name
-        self.constants = MappingProxyType(dict(constants))
+        self.constants = dict(constants)
         self.keras = keras
-        own = {key: value for key, value in constants.items() if key not in SHARED}
-        self._rule = RULES[name](own)
+        self._rule = RULES[name]({k: v for k, v in constants.items() if k not in SHARED})
 
     def start(self, variables: Sequence[Any]) -> State:
         """The state before the first step."""
@@ -142,19 +130,18 @@ class Optimizer:
         for argument, rule in _CLIPPING.items():
             if self.constants[argument] is not None:
                 clipped = clip(rule, clipped, self.constants[argument])
-        moved, remembered = [], []
+        new_variables, new_slots = [], []
         for x, g, slots in zip(variables, clipped, state.slots, strict=True):
-            now = self._decayed(x)
-            own = {name: slot for name, slot in slots.items() if name != "ema"}
-            now, own = self._rule.update(now, g, own, state.steps + 1)
+            of_rule = {name: slot for name, slot in slots.items() if name != "ema"}
+            moved, updated = self._rule.update(self._decayed(x), g, of_rule, state.steps + 1)
             if "ema" in slots:
-                own["ema"] = self._averaged(slots["ema"], now, state.steps)
-            moved.append(now)
-            remembered.append(own)
-        return moved, State(state.steps + 1, remembered)
+                updated["ema"] = self._averaged(slots["ema"], moved, state.steps)
+            new_variables.append(moved)
+            new_slots.append(updated)
+        return new_variables, State(state.steps + 1, new_slots)
 
     def scaled(self, constant_name: str, factor: float) -> Optimizer:
-        """The same with one constant multiplied: what a fault in it would make of the optimizer."""
+        """This optimizer with one constant multiplied, as a fault in that constant would have it."""
         value = self.constants[constant_name] * factor
         return Optimizer(self.name, {**self.constants, constant_name: value}, keras=self.keras)
 
@@ -172,11 +159,11 @@ class Optimizer:
 
 
 def optimizer(name: str, *, keras: int = 3, **constants: Any) -> Optimizer:
-    """An optimizer by its name; what is not given has Keras' default.
+    """An optimizer by its name; a constant that is not given has Keras' default.
 
     Args:
         name: Keras' class in lower case.
-        keras: Keras' major version, whose defaults and semantics are taken.
+        keras: major version, whose defaults and semantics are taken.
         constants: Keras' arguments.
 
     Raises:
@@ -199,13 +186,6 @@ def optimizer(name: str, *, keras: int = 3, **constants: Any) -> Optimizer:
 
 
 def for_cell(cell: Cell) -> Optimizer:
-    """The optimizer of a cell, clipping included; Keras 2 and 3 agree on all of them."""
-    constants: dict[str, Any] = {"learning_rate": cell.learning_rate}
-    rule, threshold = cell.clipping_rule
-    if threshold is not None:
-        argument = next(name for name, clips in _CLIPPING.items() if clips == rule)
-        constants[argument] = threshold
-    if cell.optimizer == "momentum":
-        constants["momentum"] = 0.9
-    name = "adam" if cell.optimizer == "adam" else "sgd"
-    return optimizer(name, **constants)
+    """The optimizer of a cell as Keras 3 has it, clipping and weight decay included."""
+    kind, arguments = optimizer_arguments(cell)
+    return optimizer(kind.lower(), **arguments)

@@ -1,10 +1,10 @@
-"""Rule: how one optimizer moves one variable. And the rules without adaptive denominators."""
+"""Rule: how an optimizer moves one variable; and the rules without adaptive denominators."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,15 +17,18 @@ class Rule:
     """What an optimizer remembers of a variable, and how it moves it.
 
     Args:
-        constants: the optimizer's own, by Keras' names; switches are booleans.
+        constants: arguments of this optimizer alone, by Keras' names; switches are booleans.
     """
+
+    #: Slots that are 0 before the first step.
+    zero_slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, constants: Mapping[str, Any]) -> None:
         self.constants = constants
 
     def start(self, x: Any) -> Slots:
         """The slots of a variable before the first step."""
-        raise NotImplementedError
+        return {name: full(0.0, x) for name in self.zero_slots}
 
     def update(self, x: Any, g: Any, slots: Slots, t: int) -> tuple[Any, Slots]:
         """The variable and its slots after step ``t`` = 1, 2, ... with gradient ``g``."""
@@ -70,8 +73,7 @@ class Lion(Rule):
     """Chen et al. 2023, program 1: w <- w - lr sign(beta1 m + (1 - beta1) g), then
     m <- beta2 m + (1 - beta2) g. Its weight decay is decoupled."""
 
-    def start(self, x: Any) -> Slots:
-        return {"momentum": full(0.0, x)}
+    zero_slots = ("momentum",)
 
     def update(self, x: Any, g: Any, slots: Slots, _t: int) -> tuple[Any, Slots]:
         c, m = self.of(x), slots["momentum"]

@@ -15,6 +15,7 @@ with zeros, ``np.concatenate``, ``np.stack``, and the methods ``sum``, ``mean``,
 
 from __future__ import annotations
 
+import abc
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -41,56 +42,63 @@ def erf(x: Any) -> Any:
 
 
 class Tracked(NDArrayOperatorsMixin):
-    """A float64 array that knows something of its rounding.
+    """A float64 array with a part that says something of its rounding.
 
-    Its subclasses say what an operation adds: ``_made(value, operation, inputs)`` wraps a result, and
-    ``_moved(take)`` applies to all parts what only moves entries about.
+    A subclass says what an operation does to that part.
     """
 
     value: Array
     form: Format
 
-    # --- What subclasses define
+    # --- Operations that a subclass defines
 
+    @abc.abstractmethod
     def _moved(self: Self, take: Callable[[Array], Array]) -> Self:
-        raise NotImplementedError
+        """All parts, rearranged by ``take``, which may only move entries about or change their sign."""
 
+    @abc.abstractmethod
+    def _signed(self: Self, signs: Array) -> Self:
+        """The array times +-1."""
+
+    @abc.abstractmethod
+    def _chosen(self: Self, condition: Array, left: Any, right: Any) -> Self:
+        """``np.where``."""
+
+    @abc.abstractmethod
+    def _joined(self: Self, join: Callable[[Sequence[Array]], Array], parts: Sequence[Any]) -> Self:
+        """``np.concatenate`` or ``np.stack``."""
+
+    @abc.abstractmethod
+    def _binary(self: Self, name: str, left: Any, right: Any) -> Self:
+        """``add``, ``subtract``, ``multiply``, ``divide`` or ``matmul``."""
+
+    @abc.abstractmethod
     def function(self: Self, name: str, compute: Callable[[Array], Array]) -> Self:
         """A monotone elementary function that a library computes."""
-        raise NotImplementedError
 
-    def _binary(self: Self, name: str, left: Any, right: Any) -> Self:
-        raise NotImplementedError
-
-    def _chosen(self: Self, condition: Array, left: Any, right: Any) -> Self:
-        raise NotImplementedError
-
+    @abc.abstractmethod
     def sum(self: Self, axis: Any = None, *, keepdims: bool = False) -> Self:
-        """As NumPy's."""
-        raise NotImplementedError
+        """NumPy's ``sum``."""
 
-    def _joined(self: Self, join: Callable[[Sequence[Array]], Array], parts: Sequence[Any]) -> Self:
-        raise NotImplementedError
-
-    # --- What follows
+    # --- Operations that follow
 
     def mean(self: Self, axis: Any = None, *, keepdims: bool = False) -> Self:
-        """As NumPy's."""
+        """NumPy's ``mean``."""
         total = self.sum(axis, keepdims=keepdims)
         return total / (self.value.size / max(total.value.size, 1))
 
     def max(self: Self, axis: int, *, keepdims: bool = False) -> Self:
-        """As NumPy's: rounds nothing."""
+        """NumPy's ``max``, which rounds nothing."""
         at = np.expand_dims(np.argmax(self.value, axis=axis), axis)
         taken = self._moved(lambda part: np.take_along_axis(part, at, axis=axis))
         return taken if keepdims else taken._moved(lambda part: np.squeeze(part, axis))
 
     def reshape(self: Self, *shape: Any) -> Self:
-        """As NumPy's."""
+        """NumPy's ``reshape``."""
         return self._moved(lambda part: part.reshape(*shape))
 
     def transpose(self: Self, *axes: Any) -> Self:
-        """As NumPy's."""
+        """NumPy's ``transpose``."""
         return self._moved(lambda part: part.transpose(*axes))
 
     @property
@@ -118,26 +126,25 @@ class Tracked(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
-        name = ufunc.__name__
-        if name in _COMPARISONS:
-            return ufunc(*(decide(x) for x in inputs))
-        if name in ("maximum", "minimum"):
-            return self._extreme(ufunc, *inputs)
-        if name == "negative":
-            return self._moved(np.negative)
-        if name in ("absolute", "fabs"):
-            return self._signed(np.where(self.value < 0, -1.0, 1.0))
-        if name == "sign":
-            return self._sign()
-        if name == "square":
-            return self._binary("multiply", self, self)
-        if name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh"):
-            return self.function(name, ufunc)
-        if name == "power" and not isinstance(inputs[1], Tracked):
-            exponent = inputs[1]
-            return self.function("power", lambda base: np.power(base, exponent))
-        if name in ("add", "subtract", "multiply", "divide", "matmul"):
-            return self._binary(name, *inputs)
+        match name := ufunc.__name__:
+            case "less" | "less_equal" | "greater" | "greater_equal" | "equal" | "not_equal":
+                return ufunc(*(decide(x) for x in inputs))
+            case "maximum" | "minimum":
+                return self._extreme(ufunc, *inputs)
+            case "negative":
+                return self._moved(np.negative)
+            case "absolute" | "fabs":
+                return self._signed(np.where(self.value < 0, -1.0, 1.0))
+            case "sign":
+                return self._sign()
+            case "square":
+                return self._binary("multiply", self, self)
+            case "exp" | "expm1" | "log" | "log1p" | "sqrt" | "tanh":
+                return self.function(name, ufunc)
+            case "power" if not isinstance(inputs[1], Tracked):
+                return self.function(name, lambda base: np.power(base, inputs[1]))
+            case "add" | "subtract" | "multiply" | "divide" | "matmul":
+                return self._binary(name, *inputs)
         return NotImplemented
 
     def _sign(self) -> Any:
@@ -145,9 +152,6 @@ class Tracked(NDArrayOperatorsMixin):
 
     def _extreme(self: Self, ufunc: Any, left: Any, right: Any) -> Self:
         return self._chosen(ufunc(decide(left), decide(right)) == decide(left), left, right)
-
-    def _signed(self: Self, signs: Array) -> Self:
-        raise NotImplementedError
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         name = function.__name__
@@ -165,9 +169,6 @@ class Tracked(NDArrayOperatorsMixin):
         return NotImplemented
 
 
-_COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
-
-
 class Bounded(Tracked):
     """A float64 value and a bound on how far the format's arithmetic may be from it.
 
@@ -181,9 +182,8 @@ class Bounded(Tracked):
 
     def __init__(self, value: Any, error: Any = 0.0, form: Format = FLOAT32) -> None:
         self.value = np.asarray(value, np.float64)
-        given = np.asarray(error, np.float64)
+        self._given = given = np.asarray(error, np.float64)
         shape = self.value.shape
-        self._given = given
         self.error = given if given.shape == shape else np.broadcast_to(given, shape)
         self.form = form
 
@@ -198,8 +198,8 @@ class Bounded(Tracked):
         return np.asarray(x, np.float64), _EXACT
 
     def _rounded(self, value: Array, error: Array) -> Bounded:
-        own = self.form.roundoff * np.abs(value) + self.form.smallest
-        return Bounded(value, error + own, self.form)
+        added = self.form.roundoff * np.abs(value) + self.form.smallest
+        return Bounded(value, error + added, self.form)
 
     def _moved(self, take: Callable[[Array], Array]) -> Bounded:
         error = _EXACT if _exact(self._given) else np.abs(take(self.error))
@@ -214,13 +214,13 @@ class Bounded(Tracked):
         return Bounded(value, np.where(condition, ea, eb), self.form)
 
     def _sign(self) -> Bounded:
-        """Off by 2 where the number may be on either side of 0. A bounded 0 is a sum of products that
-        each have a factor 0: it is 0 in any arithmetic."""
+        """The sign, off by 2 where the number may be on either side of 0. A bounded 0 is a sum of
+        products that each have a factor 0: it is 0 in any arithmetic."""
         unsure = (np.abs(self.value) <= self.error) & (self.value != 0.0)
         return Bounded(np.sign(self.value), np.where(unsure, 2.0, 0.0), self.form)
 
     def _extreme(self, ufunc: Any, left: Any, right: Any) -> Bounded:
-        """Where the two are so close that rounding may pick the other, the larger error counts."""
+        """Maximum or minimum; where rounding may pick the other operand, the larger error counts."""
         (a, ea), (b, eb) = self._parts(left), self._parts(right)
         value = ufunc(a, b)
         close = np.abs(a - b) <= ea + eb
@@ -234,18 +234,18 @@ class Bounded(Tracked):
         return Bounded(join([value for value, _ in pairs]), join(errors), self.form)
 
     def function(self, name: str, compute: Callable[[Array], Array]) -> Bounded:
-        """Monotone: an argument off by e gives a value between those at x - e and x + e."""
+        """A monotone function: an argument off by e gives a value between those at x - e and x + e."""
         value = compute(self.value)
-        own = 2.0 * ULPS[name] * self.form.roundoff * np.abs(value) + self.form.smallest
+        added = 2.0 * ULPS[name] * self.form.roundoff * np.abs(value) + self.form.smallest
         if _exact(self._given):
-            return Bounded(value, own, self.form)
+            return Bounded(value, added, self.form)
         lower = self.value - self.error
         if name in ("sqrt", "log", "power"):
             lower = np.maximum(lower, 0.0 if name != "log" else np.finfo(float).tiny)
         moved = np.maximum(
             np.abs(compute(self.value + self.error) - value), np.abs(value - compute(lower))
         )
-        return Bounded(value, moved + own, self.form)
+        return Bounded(value, moved + added, self.form)
 
     def _binary(self, name: str, left: Any, right: Any) -> Bounded:
         (a, ea), (b, eb) = self._parts(left), self._parts(right)
@@ -258,9 +258,9 @@ class Bounded(Tracked):
         if name == "divide":
             value = a / b
             nearest = np.maximum(np.abs(b) - eb, np.finfo(float).tiny)
-            own = 2.0 * ULPS["divide"] * self.form.roundoff * np.abs(value)
+            added = 2.0 * ULPS["divide"] * self.form.roundoff * np.abs(value)
             moved = (ea + np.abs(value) * eb) / nearest
-            return Bounded(value, moved + own + self.form.smallest, self.form)
+            return Bounded(value, moved + added + self.form.smallest, self.form)
         return self._product(a, ea, b, eb)
 
     def _product(self, a: Array, ea: Array, b: Array, eb: Array) -> Bounded:
@@ -278,7 +278,7 @@ class Bounded(Tracked):
         return self._rounded(value, error)
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Bounded:
-        """As NumPy's, in whatever order."""
+        """NumPy's ``sum``, added up in whatever order."""
         value = self.value.sum(axis=axis, keepdims=keepdims)
         terms = self.value.size // max(np.size(value), 1)
         sizes = np.abs(self.value).sum(axis=axis, keepdims=keepdims)
@@ -291,12 +291,12 @@ _EXACT: Array = np.asarray(0.0)
 
 
 def _exact(error: Array) -> bool:
-    """Whether it is a lone 0, of what is given exactly: there is nothing to pass on."""
+    """Whether an error is a lone 0, that of an exact array: there is nothing to pass on."""
     return not error.ndim and not error
 
 
 def _of_product(a: Array, ea: Array, b: Array, eb: Array) -> Array:
-    """What the errors of two factors make of their product."""
+    """Error of a product that stems from those of its factors."""
     if _exact(eb):
         return _EXACT if _exact(ea) else np.abs(b) * ea
     return np.abs(a) * eb if _exact(ea) else np.abs(a) * eb + np.abs(b) * ea + ea * eb
@@ -328,7 +328,7 @@ class Stochastic(Tracked):
         return Stochastic(value, self.draws, self.form)
 
     def _rounded(self, value: Array, size: Any = None, growth: float = 1.0) -> Stochastic:
-        """Off by an error uniform in +-u times ``size``, default the value's own."""
+        """The value, off by an error uniform in +-u times ``size``, by default its own."""
         error = self.draws.uniform(-1.0, 1.0, np.shape(value)) * self.form.roundoff
         return self._new(value + growth * error * (value if size is None else size))
 
@@ -345,34 +345,26 @@ class Stochastic(Tracked):
         return self._new(join([decide(part) for part in parts]))
 
     def function(self, name: str, compute: Callable[[Array], Array]) -> Stochastic:
-        """Off by up to what a library is granted."""
+        """A library's function, off by up to what :data:`ULPS` grants it."""
         return self._rounded(compute(self.value), growth=2.0 * ULPS[name])
 
     def _binary(self, name: str, left: Any, right: Any) -> Stochastic:
         a, b = decide(left), decide(right)
         if name != "matmul":
-            return self._rounded(_PLAIN[name](a, b))
+            return self._rounded(getattr(np, name)(a, b))
         return self._summed(a @ b, np.square(a) @ np.square(b), np.shape(a)[-1])
 
     def _summed(self, value: Array, squares: Array, terms: int) -> Stochastic:
-        """n additions, each off by up to u times its partial sum. The square of a partial sum is at
-        most about the sum of the terms' squares (a random walk) plus the square of the result (a
-        drift)."""
+        """The result of n additions, each off by up to u times its partial sum. The square of a partial
+        sum is at most about the sum of the terms' squares (a random walk) plus the square of the result
+        (a drift)."""
         reach = np.sqrt(squares + np.square(value))
         growth = float(np.sqrt(terms)) * self.form.sum_roundoff / self.form.roundoff
         return self._rounded(value, size=reach, growth=growth)
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Stochastic:
-        """As NumPy's, in whatever order."""
+        """NumPy's ``sum``, added up in whatever order."""
         value = self.value.sum(axis=axis, keepdims=keepdims)
         terms = self.value.size // max(np.size(value), 1)
         squares = np.square(self.value).sum(axis=axis, keepdims=keepdims)
         return self._summed(value, squares, terms)
-
-
-_PLAIN: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "divide": np.divide,
-}

@@ -1,4 +1,4 @@
-"""How far what TensorFlow computed lies from the truth: in units of its bound, and in ulps."""
+"""Distance of what TensorFlow computed from the truth, in units of its bound and in ulps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 
-#: float64 truth is itself off by as much as what it judges: both sides' errors count.
-_OWN_ERROR = {"float64": 2.0}
+#: Bounds to count. Truth in float64 is itself off by as much as what it judges.
+_BOUNDS = {"float64": 2.0}
 
 
 def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
@@ -26,21 +26,18 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
         got: what TensorFlow computed, of the expected shape.
         expected: the truth and its bound.
     """
-    found = np.asarray(got, np.float64)
+    actual = np.asarray(got, np.float64)
     form = expected.form
-    if found.shape != expected.shape:
-        return Deviation(
-            tensor=tensor,
-            excess=None,
-            evidence=f"shape {found.shape}, expected {expected.shape}",
-        )
-    if not found.size:
+    if actual.shape != expected.shape:
+        evidence = f"shape {actual.shape}, expected {expected.shape}"
+        return Deviation(tensor=tensor, excess=None, evidence=evidence)
+    if not actual.size:
         return Deviation(tensor=tensor, excess=0.0, evidence="no entries")
     truth = expected.value
     with np.errstate(invalid="ignore", over="ignore"):
-        bound = np.asarray(expected.error) * _OWN_ERROR.get(form.name, 1.0)
-        error = np.abs(found - truth)
-        ratio = _ratio(found, truth, error, bound, form.largest)
+        bound = np.asarray(expected.error) * _BOUNDS.get(form.name, 1.0)
+        error = np.abs(actual - truth)
+        ratio = _ratio(actual, truth, error, bound, form.largest)
     at = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     worst = float(ratio[at])
     ulps = float(error[at]) / form.spacing(float(truth[at])) if np.isfinite(truth[at]) else math.nan
@@ -49,30 +46,30 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
         tensor=tensor,
         excess=worst if math.isfinite(worst) else None,
         ulps=ulps if math.isfinite(ulps) else None,
-        evidence=f"got {found[at]:.9g}, expected {truth[at]:.9g} within {bound[at]:.3g}{where}",
+        evidence=f"got {actual[at]:.9g}, expected {truth[at]:.9g} within {bound[at]:.3g}{where}",
     )
 
 
-def _ratio(found: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:
+def _ratio(actual: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:
     """Each entry's error over its bound; infinite where none is allowed."""
     if np.isfinite(error).all() and bound.min() > 0.0 and np.isfinite(bound.max()):
         return error / bound  # nothing below can say otherwise
     bounded = (bound > 0.0) & np.isfinite(bound)
     ratio = np.where(error == 0.0, 0.0, error / np.where(bounded, bound, np.nan))
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
-    return np.where(_alike(found, truth, bound, largest), 0.0, ratio)
+    return np.where(_alike(actual, truth, bound, largest), 0.0, ratio)
 
 
-def _alike(found: Any, truth: Any, bound: Any, largest: float) -> Any:
-    """Entries that are not finite and as they should be."""
+def _alike(actual: Any, truth: Any, bound: Any, largest: float) -> Any:
+    """Whether an entry is not finite, and should not be."""
     overflow = np.isfinite(bound) & (np.abs(truth) + bound >= largest)
     return (
-        (np.isnan(found) & np.isnan(truth))
-        | ((found == truth) & np.isinf(truth))
-        | (np.isinf(found) & overflow & (np.sign(found) == np.sign(truth)))
+        (np.isnan(actual) & np.isnan(truth))
+        | ((actual == truth) & np.isinf(truth))
+        | (np.isinf(actual) & overflow & (np.sign(actual) == np.sign(truth)))
     )
 
 
 def exact(tensor: str, got: npt.ArrayLike, expected: npt.ArrayLike) -> Deviation:
-    """For what must agree in every bit: NaN with NaN, -0 with 0."""
+    """The worst entry of a tensor that must agree exactly, NaN with NaN, -0 with 0."""
     return deviation(tensor, got, Bounded(np.asarray(expected, np.float64)))

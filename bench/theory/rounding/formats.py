@@ -1,4 +1,4 @@
-"""What floating-point rounding may do: formats, and how errors of sums and of functions are bounded."""
+"""Floating-point formats, and bounds on the rounding errors of sums and of functions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Format:
     """A floating-point format and how sums are added up in it.
 
     Args:
-        name: as TensorFlow calls it.
+        name: TensorFlow's name.
         roundoff: unit roundoff u: half the distance from 1 to the next number.
-        smallest: smallest normal number; what is below may be flushed to 0.
+        smallest: smallest normal number; smaller ones may be flushed to 0.
         largest: largest finite number.
-        factor_roundoff: what the factors of a matrix product are rounded to before they are
-            multiplied; 0 where they are taken as they are.
+        factor_roundoff: u of the format to which the factors of a matrix product are rounded before
+            they are multiplied; 0 where they are not.
         sum_roundoff: u of the format in which products are added up.
     """
 
@@ -37,7 +37,7 @@ class Format:
         return 2.0 * self.roundoff * float(2.0 ** np.floor(np.log2(size)))
 
     def rounds(self, constant: float) -> float:
-        """How far a constant is from the nearest number of the format, at most."""
+        """Bound on the distance of a constant from the nearest number of the format."""
         scaled = constant / self.spacing(constant)
         return 0.0 if scaled == np.rint(scaled) else self.roundoff * abs(constant)
 
@@ -51,7 +51,7 @@ TF32 = Format("float32", 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max), 2
 BFLOAT16 = Format("bfloat16", 2.0**-8, 2.0**-126, 3.3895313892515355e38, 0.0, 2.0**-8)
 FLOAT16 = Format("float16", 2.0**-11, 2.0**-14, 65504.0, 0.0, 2.0**-11)
 
-#: How far a library's elementary function may be off, in units in the last place: what the OpenCL C
+#: Largest error of a library's elementary function, in units in the last place: what the OpenCL C
 #: specification (version 3.0, section 7.4, single precision, full profile) grants.
 ULPS = {
     "sqrt": 3.0,
@@ -67,7 +67,7 @@ ULPS = {
 
 
 def sum_growth(terms: int) -> float:
-    """How many roundoffs of sum|terms| a sum may be off, in whatever order it is added up.
+    """Largest error of a sum, in roundoffs of sum|terms|, in whatever order it is added up.
 
     n - 1 at worst (Higham 2002, eq. 4.4). Errors that are independent with mean 0 give LAMBDA sqrt(n),
     except with probability 2 exp(-LAMBDA^2 / 2) (Higham and Mary 2019, theorem 2.4).

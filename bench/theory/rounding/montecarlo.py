@@ -30,12 +30,12 @@ from scipy import stats
 
 from bench.results.check import Deviation
 
-#: Of any of a check's tensors being called out although only rounding differs.
+#: Chance that any of a check's tensors is called out although only rounding differs.
 FALSE_ALARM = 1e-6
 
 
 def reach(draws: int, level: float) -> float:
-    """How many root mean squares of the draws an error may have: the root of F(1, K)'s quantile.
+    """Largest error, in root mean squares of the draws: the root of F(1, K)'s quantile.
 
     Args:
         draws: K, at least 1.
@@ -74,13 +74,13 @@ def spread(
         raise ValueError("no draws: nothing to compare with")
     truth = np.asarray(truth, np.float64)
     centre = truth if exact is None else np.asarray(exact, np.float64)
-    found = np.asarray(got, np.float64)
-    if found.shape != truth.shape:
-        evidence = f"shape {found.shape}, expected {truth.shape}"
+    actual = np.asarray(got, np.float64)
+    if actual.shape != truth.shape:
+        evidence = f"shape {actual.shape}, expected {truth.shape}"
         return Deviation(tensor=tensor, excess=None, evidence=evidence)
     squares = [np.sum(np.square(np.asarray(draw, np.float64) - centre)) for draw in draws]
     scale = float(np.sqrt(np.mean(squares)))
-    error = float(np.sqrt(np.sum(np.square(found - truth))))
+    error = float(np.sqrt(np.sum(np.square(actual - truth))))
     allowed = reach(len(draws), level) * scale
     evidence = f"error {error:.3g}; rounding makes {scale:.3g}, at most {allowed:.3g}"
     if error == 0.0:

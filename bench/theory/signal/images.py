@@ -8,28 +8,14 @@ from __future__ import annotations
 
 #: |x|^2: means of 16 groups of equal size, by size. The mean of all is 87.81.
 MNIST_SQUARED_NORMS = (
-    36.22,
-    48.08,
-    55.53,
-    61.61,
-    67.09,
-    72.2,
-    77.2,
-    82.12,
-    87.21,
-    92.35,
-    97.97,
-    104.11,
-    111.25,
-    120.2,
-    132.31,
-    159.51,
-)
+    36.22, 48.08, 55.53, 61.61, 67.09, 72.2, 77.2, 82.12,
+    87.21, 92.35, 97.97, 104.11, 111.25, 120.2, 132.31, 159.51,
+)  # fmt: skip
 
-#: Mean cosine of the angle between two images of one digit, and of two digits.
+#: Mean cosine of the angle between two images of one digit, and between those of two digits.
 COSINE_SAME_CLASS = 0.5259
 COSINE_OTHER_CLASS = 0.3862
-#: Share of pairs with one digit.
+#: Share of the pairs of images that show one digit.
 SAME_CLASS = 0.1003
 
 #: The 40 largest eigenvalues of the images' covariance matrix, and its trace.

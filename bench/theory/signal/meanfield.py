@@ -8,9 +8,10 @@ Infinite width: :mod:`bench.theory.signal.wide` (none, layer normalization, skip
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from scipy import optimize
 from bench.cells.cell import Cell
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import MNIST_SQUARED_NORMS
-from bench.theory.signal.moments import Array, moments, second_moment, slope_moment
+from bench.theory.signal.moments import Array, moments, second_moment, slope_moment, to_last
 from bench.theory.signal.normalized import UNITS, batch_flow, batch_norm_ratio
 from bench.theory.signal.spread import spread
 from bench.theory.signal.wide import INPUTS, Layer, Net, backward, forward, output_errors
@@ -36,7 +37,7 @@ class Prediction:
     pre_activation: tuple[float, ...]
     """Mean square of the activation's input."""
     activation: tuple[float, ...]
-    """Second moment of its output."""
+    """Second moment of the activation's output."""
     signal: tuple[float, ...]
     """Mean square of the loss gradient at the activation's input, relative to the last hidden
     layer's; NaN where that is 0 too (zero weights)."""
@@ -45,20 +46,21 @@ class Prediction:
     chi: tuple[float, ...]
     """signal_l / signal_(l+1): depth - 1 entries."""
     log_bias: tuple[float, ...]
-    """Mean of ln(measured signal_l / signal_L) less ln(signal_l), at this width and batch."""
+    """Mean of ln(measured signal_l / signal_L), less ln(signal_l), at this width and batch."""
     log_std: tuple[float, ...]
     """Standard deviation of ln(measured signal_l / signal_L) for one seed."""
     log_error: tuple[float, ...]
-    """Bound on what log_bias may be off: what its derivation leaves out; see :func:`not_followed`."""
+    """Bound on the error of log_bias, on what its derivation leaves out; see :func:`not_followed`."""
     step_bias: tuple[float, ...]
-    """As log_bias, of ln(signal_l / signal_(l+1)); likewise the next two. depth - 1 entries."""
+    """log_bias of ln(signal_l / signal_(l+1)) in place of ln(signal_l / signal_L), depth - 1 entries;
+    likewise the next two."""
     step_std: tuple[float, ...]
     step_error: tuple[float, ...]
     scale: tuple[float, ...]
-    """Smallest and largest root mean square that float32 must hold: of any layer's signal or
+    """Smallest and largest number that float32 must hold: root mean squares of a layer's signal or
     activation, divided and multiplied by the root of its width."""
     fixed_point: float
-    """q* that q_l tends to as depth grows: 0, inf, or what F maps to itself; 1 if normalized."""
+    """q* to which q_l tends as depth grows: 0, inf, or what F maps to itself; 1 if normalized."""
     chi_fixed: float
     """chi at the fixed point."""
     phase: str
@@ -66,8 +68,12 @@ class Prediction:
 
     @property
     def signal_ratio(self) -> float | None:
-        """First over last hidden layer; None without a hidden layer and where it is 0/0."""
+        """First over last hidden layer's signal; None without a hidden layer and where it is 0/0."""
         return self.signal[0] if self.signal and not math.isnan(self.signal[0]) else None
+
+
+#: Fields of a prediction that are tuples.
+_ARRAYS = tuple(field.name for field in fields(Prediction))[:12]
 
 
 def why_not(cell: Cell) -> str:
@@ -136,43 +142,26 @@ def predict(
 def _predict(cell: Cell, squared_norms: tuple[float, ...]) -> Prediction:
     net = Net.of(cell)
     point, chi_fixed = fixed_point(cell)
-    phase = _phase(chi_fixed)
     if cell.depth == 0:
-        return _prediction([np.empty(0)] * 12, point, chi_fixed, phase)
+        return _prediction(dict.fromkeys(_ARRAYS, np.empty(0)), point, chi_fixed)
     if cell.normalization == "batch":
         flow = _behind_batch_norm(cell, net)
     else:
         flow = _by_example(cell, net, squared_norms)
     if not_followed(cell):
-        flow[7], flow[10] = (np.full(len(flow[i]), math.inf) for i in (7, 10))
-        flow[7][-1] = 0.0
-    return _prediction(flow, point, chi_fixed, phase)
+        unbounded = np.full(cell.depth - 1, math.inf)
+        flow |= {"log_error": np.append(unbounded, 0.0), "step_error": unbounded}
+    return _prediction(flow, point, chi_fixed)
 
 
-def _prediction(flow: Sequence[Array], point: float, chi_fixed: float, phase: str) -> Prediction:
-    """From the arrays of Prediction's fields, in their order."""
-    values = [tuple(float(x) for x in array) for array in flow]
-    return Prediction(
-        pre_activation=values[0],
-        activation=values[1],
-        signal=values[2],
-        kernel_gradient=values[3],
-        chi=values[4],
-        log_bias=values[5],
-        log_std=values[6],
-        log_error=values[7],
-        step_bias=values[8],
-        step_std=values[9],
-        step_error=values[10],
-        scale=values[11],
-        fixed_point=point,
-        chi_fixed=chi_fixed,
-        phase=phase,
-    )
+def _prediction(flow: Mapping[str, Array], point: float, chi_fixed: float) -> Prediction:
+    """Prediction of a gradient flow, arrays by the names of its fields."""
+    values: dict[str, Any] = {name: tuple(array.tolist()) for name, array in flow.items()}
+    return Prediction(**values, fixed_point=point, chi_fixed=chi_fixed, phase=_phase(chi_fixed))
 
 
-def _by_example(cell: Cell, net: Net, squared_norms: Sequence[float]) -> list[Array]:
-    """Averages over images what each one's layers say; see Prediction for the order."""
+def _by_example(cell: Cell, net: Net, squared_norms: Sequence[float]) -> dict[str, Array]:
+    """Gradient flow behind layers that see one example at a time: the mean over images."""
     if net.homogeneous:
         squared_norms = [float(np.mean(squared_norms))]
     images = forward(net, squared_norms)
@@ -191,27 +180,27 @@ def _by_example(cell: Cell, net: Net, squared_norms: Sequence[float]) -> list[Ar
     around = spread(net, typical, cell.batch, aligned)
     std, step_std = _with_composition(signals, around.std, around.step_std, cell.batch)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return [
-            q,
-            activation,
-            signal / signal[-1],
-            at_kernel / at_kernel[-1],
-            _chi(net, typical, signal),
-            around.bias,
-            std,
-            around.error,
-            around.step_bias,
-            step_std,
-            around.step_error,
-            _scale(net, typical, signal),
-        ]
+        return {
+            "pre_activation": q,
+            "activation": activation,
+            "signal": signal / signal[-1],
+            "kernel_gradient": at_kernel / at_kernel[-1],
+            "chi": _chi(net, typical, signal),
+            "log_bias": around.bias,
+            "log_std": std,
+            "log_error": around.error,
+            "step_bias": around.step_bias,
+            "step_std": step_std,
+            "step_error": around.step_error,
+            "scale": _scale(net, typical, signal),
+        }
 
 
 def _with_composition(
     signals: Array, std: Array, step_std: Array, batch: int
 ) -> tuple[Array, Array]:
-    """Adds that a batch is a draw of images: their ratios differ with |x|^2, in their mean over a batch
-    by 1/sqrt(batch) of that."""
+    """Standard deviations with that of a batch as a draw of images, whose ratios differ with |x|^2: the
+    mean over a batch varies by 1/sqrt(batch) of that."""
     if len(signals) == 1 or not np.all(signals > 0):
         return std, step_std
 
@@ -227,6 +216,7 @@ def _with_composition(
 
 
 def _chi(net: Net, layers: Sequence[Layer], signal: Array) -> Array:
+    """Ratios of neighbouring layers; where the signal is 0, each layer's factor at infinite width."""
     if signal[-1] > 0:
         return np.asarray(signal[:-1] / signal[1:])
     return np.array(
@@ -238,30 +228,33 @@ def _chi(net: Net, layers: Sequence[Layer], signal: Array) -> Array:
 
 
 def _scale(net: Net, layers: Sequence[Layer], signal: Array) -> Array:
-    """Products of a weight and a signal are smaller, and sums of n of them larger, by sqrt(n)."""
+    """Smallest and largest number on the way: products of a weight and a signal are smaller, and sums
+    of n of them larger, by sqrt(n)."""
     streams = [layer.second for layer in layers]
     inputs = [layer.q * layer.divisor + net.bias**2 for layer in layers]
     every = np.sqrt(np.array([*signal, *streams, *inputs]))
     return np.array([every.min() / math.sqrt(net.width), every.max() * math.sqrt(net.width)])
 
 
-def _behind_batch_norm(cell: Cell, net: Net) -> list[Array]:
-    """Plain layers by the batch's Gram matrix; skips at the symmetric fixed point.
+def _behind_batch_norm(cell: Cell, net: Net) -> dict[str, Array]:
+    """Gradient flow of plain layers by the batch's Gram matrix, of skips at the symmetric fixed point.
 
     Behind skips the l-th stream's variance over the batch is that of the first plus (l - 1) alpha^2 of
     one branch, so chi = 1 + alpha^2 (chi of a plain layer) / (1 + (l - 1) alpha^2).
     """
     depth, gain = cell.depth, net.gain
     if gain == 0.0:
-        zero = np.zeros(depth)
-        nothing = np.full(depth, math.nan)
-        flow = [zero, zero, nothing, nothing, zero[1:]]
-        return [*flow, *[zero] * 3, *[zero[1:]] * 3, np.zeros(2)]
+        zeros, undefined = np.zeros(depth), np.full(depth, math.nan)
+        return {
+            **dict.fromkeys(_ARRAYS, zeros),
+            **dict.fromkeys(("signal", "kernel_gradient"), undefined),
+            **dict.fromkeys(("chi", "step_bias", "step_std", "step_error"), zeros[1:]),
+            "scale": np.zeros(2),
+        }
     if net.branch is None:
         batch = batch_flow(cell.activation, depth, cell.batch, net.first, gain)
-        q, activation = np.array(batch.pre_activation), np.array(batch.activation)
-        signal = np.array(batch.signal)
-        per_step, noise = np.array(batch.spread), np.array(batch.noise)
+        q, activation, signal = batch.pre_activation, batch.activation, batch.signal
+        per_step, noise = batch.spread, batch.noise
     else:
         m = moments(cell.activation, 1.0)
         plain = batch_norm_ratio(cell.activation, cell.batch)
@@ -274,7 +267,7 @@ def _behind_batch_norm(cell: Cell, net: Net) -> list[Array]:
             chi[0] /= net.branch**2
         signal = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
         per_step, noise = np.zeros(depth - 1), np.zeros(depth)
-    v = np.append(np.cumsum(per_step[::-1])[::-1], 0.0) / cell.width
+    v = to_last(per_step) / cell.width
     # Of n units a Gram matrix has 1/n more inverse effective dimension than of many (Marchenko and
     # Pastur 1967). That of the signals raises E[1/s^2] by 2/n; both raise the parts along the mean and
     # along z that the backward pass takes out, (D - D' + X - X') / B, where both D and X count, by 2/n
@@ -286,20 +279,20 @@ def _behind_batch_norm(cell: Cell, net: Net) -> list[Array]:
         )
         chi = signal[:-1] / signal[1:]
     steps = per_step / cell.width
-    return [
-        q,
-        activation,
-        signal,
-        kernel / kernel[-1],
-        chi,
-        -0.5 * v,
-        np.sqrt(v),
-        left_out + 4 * noise,
-        -0.5 * steps,
-        np.sqrt(steps),
-        4 / cell.width + 4 * np.sqrt(per_step / UNITS),
-        np.array([1.0, 1.0]),
-    ]
+    return {
+        "pre_activation": q,
+        "activation": activation,
+        "signal": signal,
+        "kernel_gradient": kernel / kernel[-1],
+        "chi": chi,
+        "log_bias": -0.5 * v,
+        "log_std": np.sqrt(v),
+        "log_error": left_out + 4 * noise,
+        "step_bias": -0.5 * steps,
+        "step_std": np.sqrt(steps),
+        "step_error": 4 / cell.width + 4 * np.sqrt(per_step / UNITS),
+        "scale": np.array([1.0, 1.0]),
+    }
 
 
 # --- The fixed point ----------------------------------------------------------------------------

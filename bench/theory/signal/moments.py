@@ -62,6 +62,12 @@ class Moments:
     """d^2 ln D / (dln q)^2."""
 
 
+def to_last(steps: Array) -> Array:
+    """Sum of ``steps``, one per pair of neighbouring layers, from each layer to the last: one entry
+    more, the last 0."""
+    return np.append(np.cumsum(steps[::-1])[::-1], 0.0)
+
+
 @lru_cache(maxsize=100_000)
 def moments(activation: str, q: float, mean: float = 0.0) -> Moments:
     """All moments at variance ``q`` >= 0 around ``mean``, by :func:`expect`.
@@ -74,7 +80,7 @@ def moments(activation: str, q: float, mean: float = 0.0) -> Moments:
 
 
 def moments_of(activation: str, variances: Sequence[float], mean: float = 0.0) -> list[Moments]:
-    """:func:`moments` of several variances at once, which costs hardly more than of one."""
+    """:func:`moments` at several variances at once, which costs hardly more than at one."""
     q = np.asarray(variances, np.float64)
     phi = ACTIVATION[activation]
 
@@ -90,9 +96,10 @@ def moments_of(activation: str, variances: Sequence[float], mean: float = 0.0) -
         )
 
     e = expect(integrands, q, mean)
-    for index, variance in enumerate(q):
-        e[1, index] = _closed_second(activation, variance, mean, otherwise=e[1, index])
-        e[2, index] = _closed_slope(activation, variance, mean, otherwise=e[2, index])
+    for row, closed in ((1, _closed_second), (2, _closed_slope)):
+        for index, variance in enumerate(q):
+            exact = closed(activation, variance, mean)
+            e[row, index] = e[row, index] if exact is None else exact
     first, second = 0.5 * e[6:8], 0.25 * e[8:10] + 0.5 * e[6:8]
     # E[f h4] / 4 = q^2 f'' and E[f h2] / 2 = q f', so (q d/dq)^2 = q^2 d^2/dq^2 + q d/dq.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -169,25 +176,25 @@ def second_moment(activation: str, q: float, mean: float = 0.0) -> float:
     normal distribution function N. Small q, where the terms of ELU's cancel, and all other
     activations by quadrature.
     """
-    closed = _closed_second(activation, q, mean, otherwise=math.nan)
-    if not math.isnan(closed):
-        return closed
-    value = ACTIVATION[activation].value
-    squared = expect(lambda x: np.square(value(mean + math.sqrt(q) * x))[None], np.array([q]), mean)
-    return float(squared[0, 0])
+    closed = _closed_second(activation, q, mean)
+    return _mean_square(ACTIVATION[activation].value, q, mean) if closed is None else closed
 
 
 def slope_moment(activation: str, q: float, mean: float = 0.0) -> float:
     """D(q) = E[phi'(z)^2]: ReLU N(m / sqrt q), leaky ReLU likewise, ELU 1/2 + e^2q N(-2 sqrt q)."""
-    closed = _closed_slope(activation, q, mean, otherwise=math.nan)
-    if not math.isnan(closed):
-        return closed
-    slope = ACTIVATION[activation].slope
-    squared = expect(lambda x: np.square(slope(mean + math.sqrt(q) * x))[None], np.array([q]), mean)
-    return float(squared[0, 0])
+    closed = _closed_slope(activation, q, mean)
+    return _mean_square(ACTIVATION[activation].slope, q, mean) if closed is None else closed
 
 
-def _closed_second(activation: str, q: float, mean: float, *, otherwise: float) -> float:
+def _mean_square(function: Callable[[Any], Any], q: float, mean: float) -> float:
+    """E[f(z)^2] by quadrature."""
+    root = math.sqrt(q)
+    return float(
+        expect(lambda x: np.square(function(mean + root * x))[None], np.array([q]), mean)[0, 0]
+    )
+
+
+def _closed_second(activation: str, q: float, mean: float) -> float | None:
     if q == 0.0:
         return float(ACTIVATION[activation].value(np.float64(mean))) ** 2
     if activation in STRAIGHT:
@@ -195,10 +202,10 @@ def _closed_second(activation: str, q: float, mean: float, *, otherwise: float) 
     if activation == "elu" and mean == 0.0 and q > 0.1:
         far, near = special.erfcx(math.sqrt(2.0 * q)), special.erfcx(math.sqrt(q / 2))
         return float(q / 2 + 0.5 * far - near + 0.5)  # e^(y^2 / 2) N(-y) = erfcx(y / sqrt 2) / 2
-    return otherwise
+    return None
 
 
-def _closed_slope(activation: str, q: float, mean: float, *, otherwise: float) -> float:
+def _closed_slope(activation: str, q: float, mean: float) -> float | None:
     if q == 0.0:
         return float(ACTIVATION[activation].slope(np.float64(mean))) ** 2
     if activation in STRAIGHT:
@@ -206,7 +213,7 @@ def _closed_slope(activation: str, q: float, mean: float, *, otherwise: float) -
         return above + STRAIGHT[activation] ** 2 * (1.0 - above)
     if activation == "elu" and mean == 0.0:
         return float(0.5 + 0.5 * special.erfcx(math.sqrt(2.0 * q)))
-    return otherwise
+    return None
 
 
 def _rectified(q: float, mean: float) -> float:
@@ -260,25 +267,21 @@ def _pair(activation: str, q: float, c: float, mean: float) -> PairMoments:
     x, wx = (row[0] for row in _rule(np.array([q]), mean, count))
     kept = wx > 1e-12
     x, wx = x[kept], wx[kept]
-    # The second example is c x + sqrt(1 - c^2) y: Legendre nodes of its own, plain in y, averaged.
+    # The second example is c x + sqrt(1 - c^2) y, y with nodes of its own.
     y, wy = _plain_rule(count)
     z = mean + root * x
     other = mean + root * (c * x[:, None] + math.sqrt(1.0 - c * c) * y[None, :])
-    v, s = phi.value(z), phi.slope(z)
-    v_, s_ = phi.value(other), phi.slope(other)
-
-    def inner(rows: Any) -> Array:
-        return np.asarray(np.broadcast_to(rows, other.shape) @ wy)
-
-    v2, s2 = np.square(v), np.square(s)
-    v2_, s2_ = inner(np.square(v_)), inner(np.square(s_))
-    return PairMoments(
-        values=float(np.sum(wx * v * inner(v_))),
-        slopes=float(np.sum(wx * s * inner(s_))),
-        squares=float(np.sum(wx * v2 * v2_)),
-        slope_squares=float(np.sum(wx * s2 * s2_)),
-        cross=float(np.sum(wx * v2 * s2_)),
+    value, slope = phi.value(z), phi.slope(z)
+    other_value, other_slope = phi.value(other), phi.slope(other)
+    squares = np.square(value), np.square(slope)
+    pairs = (
+        (value, other_value),
+        (slope, other_slope),
+        (squares[0], np.square(other_value)),
+        (squares[1], np.square(other_slope)),
+        (squares[0], np.square(other_slope)),
     )
+    return PairMoments(*(float(np.sum(wx * at_x * (at_y @ wy))) for at_x, at_y in pairs))
 
 
 @lru_cache(maxsize=256)

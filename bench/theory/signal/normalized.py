@@ -9,17 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.theory.activations import ACTIVATION
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import COVARIANCE_EIGENVALUES, COVARIANCE_TRACE
-from bench.theory.signal.moments import legendre, moments
-
-Array = npt.NDArray[np.float64]
+from bench.theory.signal.moments import Array, legendre, moments, to_last
 
 #: Units that stand for infinitely many. The result is then as noisy as the mean over UNITS / width
 #: networks, which the claim's tolerance counts.
@@ -83,24 +79,25 @@ def _sphere_rule(dimensions: int) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class BatchFlow:
-    """Per hidden layer; ``spread[l]`` is n Var of ln(signal_l / signal_(l+1)) at width n: the relative
-    variances over units of a unit's share in the signal, in the gradient that it hands down, and in
-    the next layer's variance, as if all three were independent.
+    """Arrays with an entry per hidden layer; ``spread`` has one less."""
 
-    ``noise`` is the standard deviation of ln(signal), which is relative to the last layer's, for the
-    :data:`UNITS` that stand for infinitely many.
-    """
-
-    pre_activation: tuple[float, ...]
-    activation: tuple[float, ...]
-    signal: tuple[float, ...]
-    spread: tuple[float, ...]
-    noise: tuple[float, ...]
+    pre_activation: Array
+    """Mean square of the activation's input."""
+    activation: Array
+    """Second moment of its output."""
+    signal: Array
+    """Relative to the last layer's."""
+    spread: Array
+    """n Var of ln(signal_l / signal_(l+1)) at width n: the relative variances over units of a unit's
+    share in the signal, in the gradient that it hands down, and in the next layer's variance, as if all
+    three were independent."""
+    noise: Array
+    """Standard deviation of ln(signal) for the :data:`UNITS` that stand for infinitely many."""
 
 
 @lru_cache(maxsize=512)
 def batch_flow(activation: str, depth: int, batch: int, first: float, gain: float) -> BatchFlow:
-    """Signals of a batch of images behind batch normalization, layer by layer.
+    """Signals of a batch of images behind batch normalization, layer by layer. Cached: do not write.
 
     The images enter as normal vectors with the covariance of MNIST (batch normalization takes out
     their mean), the output errors as those of uniform labels before uniform predictions. Real images
@@ -121,44 +118,37 @@ def batch_flow(activation: str, depth: int, batch: int, first: float, gain: floa
     gram = first * images @ images.T
     inputs: list[Array] = []
     scales: list[Array] = []
-    activations, values = [], []
+    second_moments, values = [], []
     for _ in range(depth):
         h = _draw(random, gram)
         h -= h.mean(1, keepdims=True)
         scales.append(1 / np.sqrt(np.mean(h**2, 1, keepdims=True) + EPSILON))
         inputs.append(h * scales[-1])
         value = phi.value(inputs[-1])
-        activations.append(float(np.mean(value**2)))
+        second_moments.append(np.mean(value**2))
         values.append(np.var(value, 1))
         gram = gain * value.T @ value / UNITS
     errors = np.eye(10)[random.integers(0, 10, batch)] - 0.1
     back = _draw(random, errors @ errors.T)
-    signal: list[float] = []
-    spread: list[float] = []
-    for layer in range(depth - 1, -1, -1):
+    signal, spread = np.empty(depth), np.empty(depth)
+    for layer in reversed(range(depth)):
         z = inputs[layer]
         delta = phi.slope(z) * back
         per_unit = np.mean(delta**2, 1)
-        signal.append(float(per_unit.mean()))
+        signal[layer] = per_unit.mean()
         h = delta - delta.mean(1, keepdims=True) - z * np.mean(delta * z, 1, keepdims=True)
         h *= scales[layer]
         through = np.mean(h**2, 1)
-        spread.append(sum(_relative_variance(x) for x in (per_unit, through, values[layer])))
+        shares = (per_unit, through, values[layer])
+        spread[layer] = sum(float(np.var(x) / np.mean(x) ** 2) for x in shares)
         back = _draw(random, gain * h.T @ h / UNITS)
-    signal.reverse()
-    spread.reverse()
-    last = signal[-1]
     return BatchFlow(
-        pre_activation=tuple(float(np.mean(z**2)) for z in inputs),
-        activation=tuple(activations),
-        signal=tuple(value / last for value in signal),
-        spread=tuple(spread[:-1]),
-        noise=_tail_root(np.array(spread[:-1]) / UNITS),
+        pre_activation=np.array([np.mean(z**2) for z in inputs]),
+        activation=np.array(second_moments),
+        signal=signal / signal[-1],
+        spread=spread[:-1],
+        noise=np.sqrt(to_last(spread[:-1] / UNITS)),
     )
-
-
-def _relative_variance(values: Array) -> float:
-    return float(np.var(values) / np.mean(values) ** 2)
 
 
 def _draw(random: np.random.Generator, gram: Array) -> Array:
@@ -174,36 +164,22 @@ def _images(random: np.random.Generator, batch: int) -> Array:
     return np.asarray(random.standard_normal((batch, len(variances))) * np.sqrt(variances))
 
 
-def _tail_root(steps: Array) -> tuple[float, ...]:
-    """Roots of the sums of all steps from each layer on."""
-    return (*(float(x) for x in np.sqrt(np.cumsum(steps[::-1])[::-1])), 0.0)
-
-
 def _stretched(flow: BatchFlow, extra: int) -> BatchFlow:
-    """``extra`` settled layers put between head and tail: chi there is the mean of the head's last
-    eight."""
+    """Flow with ``extra`` settled layers between head and tail: chi there is the mean of the head's
+    last eight, whose error is the same in all layers put in."""
     logs = -np.diff(np.log(flow.signal))
-    settled = float(np.mean(logs[_HEAD - 8 : _HEAD]))
-    logs = np.concatenate([logs[:_HEAD], np.full(extra, settled), logs[_HEAD:]])
-    signal = np.exp(np.append(np.cumsum(logs[::-1])[::-1], 0.0))
 
-    def widened(values: Any) -> tuple[float, ...]:
-        middle = [values[_HEAD - 1]] * extra
-        return (*values[:_HEAD], *middle, *values[_HEAD:])
+    def with_layers(values: Array, settled: float) -> Array:
+        return np.insert(values, _HEAD, np.full(extra, settled))
 
-    return BatchFlow(
-        pre_activation=widened(flow.pre_activation),
-        activation=widened(flow.activation),
-        signal=tuple(float(value) for value in signal),
-        spread=widened(flow.spread),
-        noise=_stretched_noise(flow, extra),
-    )
-
-
-def _stretched_noise(flow: BatchFlow, extra: int) -> tuple[float, ...]:
-    """The settled chi's error, that of the mean of eight, is the same in all layers put in."""
     per_layer = math.sqrt(flow.spread[_HEAD - 1] / (8 * UNITS))
-    head = [math.hypot(noise, extra * per_layer) for noise in flow.noise[:_HEAD]]
-    tail = flow.noise[_HEAD]
-    middle = [math.hypot(tail, left * per_layer) for left in range(extra, 0, -1)]
-    return (*head, *middle, *flow.noise[_HEAD:])
+    layers_ahead = np.append(np.full(_HEAD, extra), np.arange(extra, 0, -1))
+    noise = with_layers(flow.noise, flow.noise[_HEAD])
+    noise[: _HEAD + extra] = np.hypot(noise[: _HEAD + extra], layers_ahead * per_layer)
+    return BatchFlow(
+        pre_activation=with_layers(flow.pre_activation, flow.pre_activation[_HEAD - 1]),
+        activation=with_layers(flow.activation, flow.activation[_HEAD - 1]),
+        signal=np.exp(to_last(with_layers(logs, float(np.mean(logs[_HEAD - 8 : _HEAD]))))),
+        spread=with_layers(flow.spread, flow.spread[_HEAD - 1]),
+        noise=noise,
+    )

@@ -35,7 +35,7 @@ SIGMAS = 4.0
 #: if entries 2^10 times smaller than x and 2^10 times larger are held: a normal variable is smaller
 #: than that in 1 of 1,300 cases and never larger, and those carry 2^-30 of the sum of squares.
 _MARGIN = 2.0**10
-#: Of float64 half the exponents: signals are squared in it.
+#: Least and greatest number; of float64 with half the exponents, as signals are squared in it.
 _RANGE = {
     "float32": (2.0**-126 * _MARGIN, 2.0**128 / _MARGIN),
     "float64": (2.0**-511 * _MARGIN, 2.0**511 / _MARGIN),
@@ -44,7 +44,7 @@ _RANGE = {
 
 @dataclass(frozen=True)
 class PredictedRatio:
-    """First over last hidden layer's signal at step 0."""
+    """Predicted and measured ratio of the first over the last hidden layer's signal at step 0."""
 
     predicted: float
     """Geometric mean that theory expects of seeds at this width and batch."""
@@ -60,6 +60,7 @@ class PredictedRatio:
     """The neighbouring layers whose ratio is furthest outside its own tolerance, if any is."""
 
 
+@lru_cache(maxsize=8192)
 def silent(cell: Cell) -> str:
     """Why no tolerance can be derived for a cell, though it may have a prediction; empty if one can."""
     if cell.depth < 2:
@@ -86,11 +87,6 @@ def _out_of_range(cell: Cell) -> str:
     return ""
 
 
-@lru_cache(maxsize=8192)
-def _spoken_of(cell: Cell) -> Prediction | None:
-    return None if silent(cell) else predict(cell)
-
-
 def prediction_row(cell: Cell, records: Sequence[Record]) -> PredictedRatio | None:
     """A cell's predicted and measured ratio; None where :func:`silent` says why, and where the
     records hold no gradient flow of MNIST."""
@@ -101,7 +97,7 @@ def prediction_row(cell: Cell, records: Sequence[Record]) -> PredictedRatio | No
         and record.data == MNIST_FINGERPRINT
         and len(record.start.signal) == cell.depth
     ]
-    prediction = _spoken_of(cell) if seen else None
+    prediction = predict(cell) if seen and not silent(cell) else None
     if prediction is None:
         return None
     logs = [[math.log(value) if value else math.nan for value in signal] for signal in seen]
@@ -132,16 +128,16 @@ def exp(x: float) -> float:
 
 
 def log_tolerance(sigmas: float, std: float, error: float, worst: float, seeds: int) -> float:
-    """Of the mean over seeds; ``worst`` is the largest standard deviation of one layer's factor."""
+    """Tolerance of the mean over seeds; ``worst`` is the largest of the layers' standard deviations."""
     skewness = 1.5 * worst / math.sqrt(seeds)
     return (sigmas + (sigmas**2 - 1) / 6 * skewness) * std / math.sqrt(seeds) + error
 
 
 def _neighbours(prediction: Prediction, means: Sequence[float], seeds: int) -> str:
-    """Names the pair of layers that is furthest outside its tolerance; empty if none is."""
+    """Name of the pair of layers that is furthest outside its tolerance; empty if none is."""
     pairs = len(prediction.chi)
     sigmas = float(-special.ndtri(special.ndtr(-SIGMAS) / pairs))
-    found, furthest = "", 1.0
+    worst, furthest = "", 1.0
     for index, chi in enumerate(prediction.chi):
         std, error = prediction.step_std[index], prediction.step_error[index]
         expected = math.log(chi) + prediction.step_bias[index]
@@ -149,8 +145,8 @@ def _neighbours(prediction: Prediction, means: Sequence[float], seeds: int) -> s
         allowed = log_tolerance(sigmas, std, error, std, seeds)
         if not abs(off) <= furthest * allowed:
             furthest = math.inf if math.isnan(off) else abs(off) / allowed
-            found = (
+            worst = (
                 f"layers {index + 1} and {index + 2}: quotient {exp(off):.3g}, "
                 f"tolerance {exp(allowed):.3g}"
             )
-    return found
+    return worst

@@ -54,7 +54,7 @@ import numpy as np
 
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import COSINE_OTHER_CLASS, COSINE_SAME_CLASS, SAME_CLASS
-from bench.theory.signal.moments import Array, PairMoments, pair_moments
+from bench.theory.signal.moments import Array, PairMoments, pair_moments, to_last
 from bench.theory.signal.wide import Layer, Net, coherent, output_errors
 
 #: Bound on the relative variance of (a . dC/da)^2 = (logits . errors)^2 averaged over classes: 2/9 of
@@ -65,7 +65,7 @@ _OF_LOGITS = 0.35
 
 @dataclass(frozen=True)
 class Spread:
-    """Of ln(S_l / S_L), and of ln(S_l / S_(l+1)) in the ``step_`` arrays; one seed, one batch.
+    """Moments of ln(S_l / S_L), and of ln(S_l / S_(l+1)) in the ``step_`` arrays; one seed, one batch.
 
     ``error`` bounds what leading order leaves out of ``bias``: a relative 1/n per layer (the
     correlation of a kernel with what it is multiplied by), and the next order of the logarithm: of a
@@ -83,17 +83,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class _Sources:
-    """Covariances per hidden layer of one kind of pair, times 1/n."""
+    """Covariances of eta and eps of one kind of pair, per hidden layer."""
 
     eta: Array
     eps: Array
     cross: Array
     ends: Array
-    """Of the layer's own slopes alone: (1 + 2 rho^2) (E[phi'^2 phi'^2'] / D^2 - 1)."""
+    """Covariance from the layer's slopes alone: (1 + 2 rho^2) (E[phi'^2 phi'^2'] / D^2 - 1)."""
 
 
 def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[float]) -> Spread:
-    """Of a network whose layers are ``layers`` for an image of average size.
+    """Spread of a network whose layers are ``layers`` for an image of average size.
 
     Args:
         aligned: per layer the share of E[(dC/da)^2] that stems from the part along a at the output; see
@@ -102,12 +102,12 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
     if net.gain == 0.0 or net.output == 0.0:
         none, steps = np.zeros(len(layers)), np.zeros(len(layers) - 1)
         return Spread(none, none, none, steps, steps, steps)
-    own = _sources(net, layers, 1.0, own=True)
+    itself = _sources(net, layers, 1.0, itself=True)
     same = _sources(net, layers, COSINE_SAME_CLASS, same=True)
     other = _sources(net, layers, COSINE_OTHER_CLASS)
     others = 1 - 1 / batch
     shares = np.array([[1 / batch], [others * SAME_CLASS], [others * (1 - SAME_CLASS)]])
-    kinds = (own, same, other)
+    kinds = (itself, same, other)
 
     direct, through = _responses(net, layers)
     ends = np.zeros_like(direct)
@@ -117,33 +117,29 @@ def spread(net: Net, layers: Sequence[Layer], batch: int, aligned: Sequence[floa
         ends[-1] = 0.0
 
     # At both ends the slopes' own fluctuation shifts the mean alike.
-    mean = _mean(net, layers, own, direct, through)
-    each = _of_pairs(kinds, direct, through, np.zeros_like(ends))
-    bias = mean + 0.5 * each[0] - 0.5 * np.log1p(_mean_over_pairs(shares, each))
-    each = _of_pairs(kinds, direct, through, ends)
-    all_ = np.log1p(_mean_over_pairs(shares, each))
-    weights = shares * np.exp(each[:, 1:])
+    mean = _mean(net, layers, itself, direct, through)
+    covariances = _of_pairs(kinds, direct, through, np.zeros_like(ends))
+    bias = mean + 0.5 * covariances[0] - 0.5 * np.log1p(_mean_over_pairs(shares, covariances))
+    covariances = _of_pairs(kinds, direct, through, ends)
+    variance = np.log1p(_mean_over_pairs(shares, covariances))
+    weights = shares * np.exp(covariances[:, 1:])
     of_step = _of_pairs(
         kinds, direct[:-1] - direct[1:], through[:-1] - through[1:], np.abs(ends[:-1] - ends[1:])
     )
-    step_all = np.log1p(_mean_over_pairs(weights, of_step))
+    step_variance = np.log1p(_mean_over_pairs(weights, of_step))
     share = np.asarray(aligned)
     if coherent(net):
         # |a_L|^2 / |a_l|^2 fluctuates as the forward pass does, a . dC/da as ten logits do.
-        rest = np.cumsum(own.eps[::-1])[::-1]
-        extra = share**2 * (_OF_LOGITS + rest)
-        all_ = all_ + extra
-        all_[-1] = 0.0
-        step_all = step_all + np.maximum(share[:-1], share[1:]) ** 2 * own.eps[1:]
-    scale = 1 / net.width
-    per_step = scale + np.square(step_all) + _along_signal(net, layers)
-    error = np.append(np.cumsum(per_step[::-1])[::-1], 0.0)
+        variance = variance + share**2 * (_OF_LOGITS + to_last(itself.eps)[:-1])
+        variance[-1] = 0.0
+        step_variance = step_variance + np.maximum(share[:-1], share[1:]) ** 2 * itself.eps[1:]
+    per_step = 1 / net.width + np.square(step_variance) + _along_signal(net, layers)
     return Spread(
         bias=bias,
-        std=np.sqrt(np.maximum(all_, 0.0)),
-        error=error,
+        std=np.sqrt(np.maximum(variance, 0.0)),
+        error=to_last(per_step),
         step_bias=bias[:-1] - bias[1:],
-        step_std=np.sqrt(np.maximum(step_all, 0.0)),
+        step_std=np.sqrt(np.maximum(step_variance, 0.0)),
         step_error=per_step,
     )
 
@@ -167,18 +163,24 @@ def _mean_over_pairs(weights: Array, covariances: Array) -> Array:
 
 
 def _sources(
-    net: Net, layers: Sequence[Layer], cosine: float, *, own: bool = False, same: bool = False
+    net: Net, layers: Sequence[Layer], cosine: float, *, itself: bool = False, same: bool = False
 ) -> _Sources:
-    """Follows the cosines of two images up and those of their errors down."""
+    """Covariances of two images, whose cosines are followed up and those of their errors down.
+
+    Args:
+        cosine: of the two images.
+        itself: whether both are one image.
+        same: whether both are of one class.
+    """
     pairs: list[PairMoments] = []
     cosines = []
     stream = cosine * layers[0].before
     for index, layer in enumerate(layers):
-        c = 1.0 if own else min(stream / layer.before, 1.0)
+        c = 1.0 if itself else min(stream / layer.before, 1.0)
         m = layer.moments
         pair = (
             PairMoments(m.second, m.slope, m.fourth, m.slope_fourth, m.both)
-            if own
+            if itself
             else pair_moments(net.activation, layer.q, c, net.bias)
         )
         skip = net.branch is not None and index > 0
@@ -188,11 +190,11 @@ def _sources(
         pairs.append(pair)
         cosines.append(c)
     errors = output_errors(net, layers, cosines[-1])
-    rho = 1.0 if own else errors.same if same else errors.other
+    rho = 1.0 if itself else errors.same if same else errors.other
     rhos = []
     for layer, pair in zip(reversed(layers), reversed(pairs), strict=True):
         rhos.append(rho)
-        rho = 1.0 if own else _turned(net, layer, pair, rho)
+        rho = 1.0 if itself else _turned(net, layer, pair, rho)
     return _covariances(net, layers, pairs, np.array(cosines), np.array(rhos[::-1]))
 
 
@@ -316,11 +318,8 @@ def _responses(net: Net, layers: Sequence[Layer]) -> tuple[Array, Array]:
             feeling[target, target] += lam[target] * (1 - share[target])
             feeling[target, -1] -= lam[-1] * (1 - share[-1])
     chain = np.zeros((count, count))  # of ln V_k for eps_j
-    for source in range(count):
-        value = 1.0
-        for k in range(source + 1, count):
-            chain[k, source] = value
-            value *= upward[k]
+    for source in range(count - 1):
+        chain[source + 1 :, source] = np.cumprod([1.0, *upward[source + 1 : -1]])
     return direct, feeling @ chain
 
 
@@ -357,7 +356,9 @@ def _along_signal(net: Net, layers: Sequence[Layer]) -> Array:
     return added
 
 
-def _mean(net: Net, layers: Sequence[Layer], own: _Sources, direct: Array, through: Array) -> Array:
+def _mean(
+    net: Net, layers: Sequence[Layer], itself: _Sources, direct: Array, through: Array
+) -> Array:
     """E ln of one example's ratio, less its logarithm at infinite width, to order 1/n.
 
     ln(1 + eta) has mean -Var(eta) / 2, likewise eps; a fluctuating q bends ln F and ln D; and a
@@ -365,7 +366,7 @@ def _mean(net: Net, layers: Sequence[Layer], own: _Sources, direct: Array, throu
     the energy (none behind layer normalization, which also takes out the mean and the part along z),
     weighted on by Y = E[phi^2 phi'^2] / (F D).
     """
-    mean = -0.5 * (direct @ own.eta + through @ own.eps)
+    mean = -0.5 * (direct @ itself.eta + through @ itself.eps)
     if net.branch is not None:
         return mean
     f, d, kappa, lam = _columns(layers)
@@ -384,6 +385,6 @@ def _mean(net: Net, layers: Sequence[Layer], own: _Sources, direct: Array, throu
         )
         varied = np.zeros(len(layers))  # Var(ln q_l)
         for index in range(1, len(layers)):
-            varied[index] = kappa[index - 1] ** 2 * varied[index - 1] + own.eps[index - 1]
+            varied[index] = kappa[index - 1] ** 2 * varied[index - 1] + itself.eps[index - 1]
         mean += 0.5 * (direct @ (bends[:, 1] * varied) + through @ (bends[:, 0] * varied))
     return mean

@@ -110,18 +110,23 @@ def forward(net: Net, squared_norms: Sequence[float]) -> list[list[Layer]]:
         spread = (INPUTS * net.first if index == 0 else net.gain) * second
         divisor = spread + EPSILON if net.layer_norm else np.ones_like(spread)
         q = spread / divisor
-        found = moments_of(net.activation, q.tolist(), net.bias)
+        layer_moments = moments_of(net.activation, q.tolist(), net.bias)
         skip = net.branch is not None and index > 0
         alpha = net.branch if net.branch is not None and skip else 1.0
-        values, means = (np.array([getattr(m, key) for m in found]) for key in ("second", "mean"))
-        after = alpha**2 * values
+        means = np.array([m.mean for m in layer_moments])
+        after = alpha**2 * np.array([m.second for m in layer_moments])
         if skip:
             after = after + second + 2 * alpha * mean * means
-        columns = zip(q, found, divisor, second, mean, after, strict=True)
-        for image, (own, m, n, before, mean_before, behind) in zip(images, columns, strict=True):
+        for i, image in enumerate(images):
             image.append(
                 Layer(
-                    float(own), m, float(n), alpha, float(before), float(mean_before), float(behind)
+                    q=float(q[i]),
+                    moments=layer_moments[i],
+                    divisor=float(divisor[i]),
+                    alpha=alpha,
+                    before=float(second[i]),
+                    mean_before=float(mean[i]),
+                    second=float(after[i]),
                 )
             )
         second, mean = after, alpha * means + (mean if skip else 0.0)
