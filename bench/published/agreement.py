@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -12,11 +13,11 @@ from bench.published.claim import BEYOND_CHANCE, BOTH, Claim, Runs, Verdict
 from bench.published.experiments import EXPERIMENTS
 from bench.results.trial import TrialResult
 
-#: Chance that sound forms are said to differ, for all variants of an experiment together. In truth it
-#: is far smaller: a seed's two forms have the same initial weights and examples.
+#: Chance that sound forms are called different, over all variants of an experiment. In truth it is far
+#: smaller: a seed's two forms have the same initial weights and examples.
 LEVEL = 0.01
 
-#: ``nan``: the training diverged.
+#: A trial's number: NaN if the training diverged, None if it was not measured.
 Measure = Callable[[TrialResult], float | None]
 
 
@@ -76,7 +77,7 @@ def _agree(runs: Runs, *, measure: Measure, what: str) -> Verdict:
 
 
 def _blind(results: Sequence[TrialResult]) -> bool:
-    """Nothing was learned in any trial: which class such a network names is decided by its last steps,
+    """Whether no trial learned anything: which class such a network names is decided by its last steps,
     and five seeds that all name the same one are no measure of its spread."""
     return all(
         "test" in result.trial.watched and (result.final("test accuracy") or 0.0) < BEYOND_CHANCE
@@ -85,7 +86,7 @@ def _blind(results: Sequence[TrialResult]) -> bool:
 
 
 def _test(forms: Sequence[Sequence[tuple[int, float]]]) -> tuple[float, str] | None:
-    """p-value of the mean difference d of m shared seeds, and its size in words; None if too few.
+    """p-value of the mean difference d of m shared seeds, and a text on d; None if seeds are too few.
 
     t = |d| / (s sqrt(2 / m)), s^2 the pooled variance of seeds within both forms: what two sets of m
     unrelated seeds differ by. Forms that share weights and examples differ by less, so that the p-value
@@ -105,38 +106,27 @@ def _test(forms: Sequence[Sequence[tuple[int, float]]]) -> tuple[float, str] | N
     return p, f"{distance:.3g}, where seeds differ by {math.sqrt(squares / freedom):.3g}"
 
 
-def _starts_alike(runs: Runs) -> Verdict:
-    return _agree(runs, measure=_first_loss, what="ln of the mean loss until the first look")
-
-
-def _ends_alike(runs: Runs) -> Verdict:
-    return _agree(runs, measure=_end, what="final test accuracy or ln of the last loss")
-
-
+_claim = partial(Claim, variants=(), accuracy=False, form=BOTH)
 AGREEMENT = tuple(
     claim
     for experiment in EXPERIMENTS
     for claim in (
-        Claim(
+        _claim(
             experiment,
             "forms-start-alike",
             "Today's API and the graph-and-session program train alike at first: under the same "
             "seed the mean loss until the first look differs by no more than seeds do.",
-            (),
-            _starts_alike,
+            judge=partial(
+                _agree, measure=_first_loss, what="ln of the mean loss until the first look"
+            ),
             binding=True,
-            accuracy=False,
-            form=BOTH,
         ),
-        Claim(
+        _claim(
             experiment,
             "forms-end-alike",
             "They end alike: under the same seed the final accuracy (P1 and P6: the last loss) "
             "differs by no more than seeds do.",
-            (),
-            _ends_alike,
-            accuracy=False,
-            form=BOTH,
+            judge=partial(_agree, measure=_end, what="final test accuracy or ln of the last loss"),
         ),
     )
 )

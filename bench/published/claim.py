@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from scipy import special
 from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
 from bench.results.trial import FORMS, Trial, TrialResult
-from bench.theory.claims import MNIST_TEST_SHARES
+from bench.theory.claims import MNIST_TEST_COUNTS
 
-#: Whether a claim holds; None: it cannot be said. And what was measured against what bound.
+#: Whether a claim holds (None: undecided), and what was measured against what bound.
 Verdict = tuple[bool | None, str]
 
 #: Trials by variant, in the order of seeds.
@@ -21,14 +22,12 @@ Runs = Mapping[str, Sequence[TrialResult]]
 
 _ACCURACY = "test accuracy"
 
-#: The form of a finding that compares both.
+#: Form of a finding that compares both forms.
 BOTH = "both"
 
-#: MNIST's test images, and those of each of its classes.
-TEST_IMAGES = 10_000
-CLASS_COUNTS = tuple(round(share * TEST_IMAGES) for share in MNIST_TEST_SHARES)
+TEST_IMAGES = sum(MNIST_TEST_COUNTS)
 
-#: Chance that a network which does not see its input is said to learn, for each trial.
+#: Chance per trial that a network which does not see its input is called learning.
 BLIND = 1e-6
 
 
@@ -40,7 +39,7 @@ def _beyond_chance() -> int:
     with no more than this is stochastically no larger than a binomial one.
     """
     counts = np.arange(TEST_IMAGES)
-    chances = special.bdtrc(counts - 1, TEST_IMAGES, max(CLASS_COUNTS) / TEST_IMAGES)
+    chances = special.bdtrc(counts - 1, TEST_IMAGES, max(MNIST_TEST_COUNTS) / TEST_IMAGES)
     return int(counts[(chances <= BLIND) & (counts > 0)][0])
 
 
@@ -54,15 +53,16 @@ class Claim:
 
     Args:
         experiment: ``P1`` to ``P7``.
-        name: in reports and test ids.
-        statement: what must hold, with its source.
-        variants: that it compares; none: all that are there.
-        judge: what trials, none of them crashed, say of it.
+        name: name in reports and test ids.
+        statement: statement that must hold, with its source.
+        variants: variants that it compares; all of the experiment if there are none.
+        judge: its verdict on trials, none of them crashed.
         binding: whether TensorFlow must fulfil it, so that a run fails that does not.
-        whole: it speaks of trainings of the published length alone.
-        accuracy: it speaks of accuracy on MNIST, not of gradients or of any images.
+        whole: whether it speaks of trainings of the published length alone.
+        accuracy: whether it speaks of accuracy on MNIST, not of gradients or of any images.
         form: ``both``, if it compares forms.
-        seeds: how many a form must be planned with; a single one stands for the comparison of forms.
+        seeds: least number of seeds that a form is planned with; a single one stands for the
+            comparison of forms.
     """
 
     experiment: str
@@ -77,31 +77,28 @@ class Claim:
     seeds: int = 1
 
     def forms(self, trials: Sequence[Trial]) -> list[str]:
-        """For which of them these trials have all that it compares."""
-        own = [trial for trial in trials if trial.experiment == self.experiment]
+        """Forms of which these trials have all that it compares."""
+        of_experiment = [trial for trial in trials if trial.experiment == self.experiment]
         if self.form == BOTH:
-            return [BOTH] if _in_both(own) else []
-        return [form for form in FORMS if self._planned([t for t in own if t.form == form])]
+            return [BOTH] if _in_both(of_experiment) else []
+        return [form for form in FORMS if self._planned(form, of_experiment)]
 
-    def _planned(self, trials: Sequence[Trial]) -> bool:
-        seeds: dict[str, set[int]] = {}
-        for trial in trials:
-            seeds.setdefault(trial.variant, set()).add(trial.seed)
-        return bool(seeds) and all(
-            len(seeds.get(variant, ())) >= self.seeds for variant in self.variants
-        )
+    def _planned(self, form: str, trials: Sequence[Trial]) -> bool:
+        runs = {(trial.variant, trial.seed) for trial in trials if trial.form == form}
+        seeds = collections.Counter(variant for variant, _ in runs)
+        return bool(seeds) and all(seeds[variant] >= self.seeds for variant in self.variants)
 
     def verdict(self, form: str, results: Sequence[TrialResult]) -> Verdict:
-        """What the results say of it in one of :meth:`forms`.
+        """Its verdict on the results, in one of :meth:`forms`.
 
         A trial that crashed leaves it undecided, unless the others contradict it already.
         """
-        own = self._own(form, results)
-        barred = self._barred(own)
-        if barred:
-            return None, barred
-        runs = by_variant([result for result in own if result.outcome != "crashed"])
-        crashed = [result.trial.id for result in own if result.outcome == "crashed"]
+        compared = self._compared(form, results)
+        obstacle = self._obstacle(compared)
+        if obstacle:
+            return None, obstacle
+        runs = _by_variant([result for result in compared if result.outcome != "crashed"])
+        crashed = [result.trial.id for result in compared if result.outcome == "crashed"]
         if not runs or any(variant not in runs for variant in self.variants):
             return None, _listed(crashed) or "no trial was measured"
         holds, evidence = self.judge(runs)
@@ -109,20 +106,21 @@ class Claim:
             return None, f"{_listed(crashed)}; of the others: {evidence}"
         return holds, evidence
 
-    def _own(self, form: str, results: Sequence[TrialResult]) -> list[TrialResult]:
-        own = [result for result in results if result.trial.experiment == self.experiment]
+    def _compared(self, form: str, results: Sequence[TrialResult]) -> list[TrialResult]:
+        trials = [result.trial for result in results if result.trial.experiment == self.experiment]
+        variants = set(self.variants) or {trial.variant for trial in trials}
         if form == BOTH:
-            shared = _in_both([result.trial for result in own])
-            return [result for result in own if result.trial.variant in shared]
+            variants = _in_both(trials)
         return [
             result
-            for result in own
-            if result.trial.form == form
-            and (not self.variants or result.trial.variant in self.variants)
+            for result in results
+            if result.trial.experiment == self.experiment
+            and form in (BOTH, result.trial.form)
+            and result.trial.variant in variants
         ]
 
-    def _barred(self, results: Sequence[TrialResult]) -> str:
-        """Why these trials cannot be held against it; empty if they can."""
+    def _obstacle(self, results: Sequence[TrialResult]) -> str:
+        """Reason why these trials cannot be held against it; empty if they can."""
         experiment = EXPERIMENTS[self.experiment]
         for result in results:
             trial = result.trial
@@ -145,13 +143,13 @@ def _listed(crashed: Sequence[str]) -> str:
 
 
 def _in_both(trials: Sequence[Trial]) -> set[str]:
-    """Variants that are there in both forms."""
-    found = ({trial.variant for trial in trials if trial.form == form} for form in FORMS)
-    return set.intersection(*found)
+    """Variants that have trials in both forms."""
+    of_forms = ({trial.variant for trial in trials if trial.form == form} for form in FORMS)
+    return set.intersection(*of_forms)
 
 
-def by_variant(results: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
-    """In the order of seeds."""
+def _by_variant(results: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
+    """Results of each variant in the order of seeds."""
     runs: dict[str, list[TrialResult]] = {}
     for result in sorted(results, key=lambda result: result.trial.seed):
         runs.setdefault(result.trial.variant, []).append(result)
@@ -159,12 +157,12 @@ def by_variant(results: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
 
 
 def accuracy(result: TrialResult) -> float:
-    """On the test images at the end; 0 if the training diverged or its outputs are not finite."""
+    """Final accuracy on the test images; 0 if training diverged or its outputs are not finite."""
     return result.final(_ACCURACY) or 0.0 if result.outcome == "trained" else 0.0
 
 
 def every_seed_learns(runs: Runs) -> Verdict:
-    """Each trial ends beyond what chance gives."""
+    """Whether each trial ends beyond what chance gives."""
     everything = [result for results in runs.values() for result in results]
     worst = min(everything, key=accuracy)
     diverged = sum(result.outcome == "diverged" for result in everything)
@@ -182,5 +180,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def missing(quantity: str, result: TrialResult) -> Verdict:
-    """A claim cannot be judged as a trial does not have what it speaks of."""
+    """Verdict on a claim that speaks of a quantity which a trial does not have."""
     return None, f"{result.trial.id} has no {quantity}"

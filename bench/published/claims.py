@@ -1,4 +1,4 @@
-"""What the originals say, held against trials.
+"""Claims of the originals, held against trials.
 
 A claim holds, is contradicted, or cannot be judged; then the evidence says why. What TensorFlow must
 fulfil whatever the original's author did is *binding*: zeros that stay zero, clipping, the gradients of
@@ -9,7 +9,7 @@ finding about the original and no failure of TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -29,21 +29,21 @@ CLAIMS: tuple[Claim, ...] = tuple(
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a claim in one form."""
+    """Result of a claim in one form."""
 
     experiment: str
     form: str
     """``keras``, ``session``, or ``both`` where the forms are compared."""
     name: str
-    """Such as ``zeros-stay-zero``; unique in its experiment."""
+    """Name such as ``zeros-stay-zero``, unique in its experiment."""
     statement: str
-    """What must hold, with its source."""
+    """Statement that must hold, with its source."""
     holds: bool | None
-    """None: it cannot be said."""
+    """Whether the statement holds; None if it cannot be judged."""
     binding: bool
-    """Whether a run fails in which it does not hold."""
+    """Whether a run in which it does not hold fails."""
     evidence: str
-    """What was measured against what bound; or why nothing can be said."""
+    """Measurement and its bound, or why it cannot be judged."""
 
     @property
     def fails(self) -> bool:
@@ -52,28 +52,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings(results: Sequence[TrialResult]) -> list[Finding]:
-    """Of everything that these results can speak of: one for each of :func:`names` of their trials."""
-    found = []
-    for claim, form in _offered([result.trial for result in results]):
-        holds, evidence = claim.verdict(form, results)
-        found.append(
-            Finding(
-                experiment=claim.experiment,
-                form=form,
-                name=claim.name,
-                statement=claim.statement,
-                holds=holds,
-                binding=claim.binding,
-                evidence=evidence,
-            )
+    """All findings that these results allow: one for each of :func:`names` of their trials."""
+    return [
+        Finding(
+            experiment=claim.experiment,
+            form=form,
+            name=claim.name,
+            statement=claim.statement,
+            holds=holds,
+            binding=claim.binding,
+            evidence=evidence,
         )
-    return found
+        for claim, form in _judged([result.trial for result in results])
+        for holds, evidence in [claim.verdict(form, results)]
+    ]
 
 
 def names(trials: Sequence[Trial]) -> list[FindingName]:
     """Experiment, form and name of each finding that these trials will give, known before they run."""
-    return [(claim.experiment, form, claim.name) for claim, form in _offered(trials)]
+    return [(claim.experiment, form, claim.name) for claim, form in _judged(trials)]
 
 
-def _offered(trials: Sequence[Trial]) -> Iterable[tuple[Claim, str]]:
+def _judged(trials: Sequence[Trial]) -> list[tuple[Claim, str]]:
+    """Claims, and the forms in which these trials let them be judged."""
     return [(claim, form) for claim in CLAIMS for form in claim.forms(trials)]

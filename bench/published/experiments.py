@@ -1,4 +1,4 @@
-"""The seven published experiments: what was asked, what was trained, what was found.
+"""The seven published experiments: questions, recipes, published numbers, what each tier runs.
 
 Recipes follow the originals, whose code is quoted in the sources; ``held_out`` is 5,000 where they
 read MNIST with ``tf.examples``, which keeps the first 5,000 training images for validation.
@@ -23,40 +23,40 @@ class Published:
 
     variant: str
     quantity: str
-    """Name of a curve, whose last value is meant, or of a number; see :mod:`bench.results.trial`."""
+    """Name of a number, or of a curve, for its last value; see :mod:`bench.results.trial`."""
     values: tuple[float, ...]
-    """One for each run that the original shows."""
+    """A value for each run that the original shows."""
     spread: float | None = None
     """Standard deviation over the original's revisions, where ``values`` has their mean alone."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How much of an experiment a tier runs."""
+    """Part of an experiment that a tier runs."""
 
     seeds: Mapping[Form, int]
     share: float = 1.0
-    """Of the recipe's steps."""
+    """Share of the recipe's steps."""
     session_variants: tuple[str, ...] | None = None
-    """Those that also run as a session; None: all."""
+    """Variants that also run as a session; None: all."""
     looks_every: int | None = None
-    """Steps between looks, where it is not the experiment's number."""
+    """Steps between looks; None: the experiment's number."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One published experiment."""
+    """A published experiment."""
 
     name: str
     title: str
     question: str
     source: str
     variants: Mapping[str, Recipe]
-    looks_every: Mapping[str, int]
-    """Steps between looks, by variant."""
+    looks_every: int | Mapping[str, int]
+    """Steps between looks; by variant where they differ."""
     watched: tuple[Watched, ...]
     extents: Mapping[str, Extent]
-    """By tier; a tier that is not there leaves the experiment out."""
+    """Extent by tier; a tier that is not there leaves the experiment out."""
     published: tuple[Published, ...] = ()
     early_looks: tuple[int, ...] = field(default=(0,))
 
@@ -65,7 +65,7 @@ class Experiment:
         return trial.recipe.steps == self.variants[trial.variant].steps
 
     def trials(self, tier: str) -> list[Trial]:
-        """Those of a tier, seed by seed."""
+        """Trials of a tier, seed by seed."""
         extent = self.extents.get(tier)
         if extent is None:
             return []
@@ -79,8 +79,16 @@ class Experiment:
             or variant in extent.session_variants
         ]
 
+    def steps_between_looks(self, variant: str) -> int:
+        """Steps between two looks at a variant."""
+        every = self.looks_every
+        return every if isinstance(every, int) else every[variant]
+
     def _trial(self, variant: str, form: Form, seed: int, extent: Extent) -> Trial:
-        whole, every = self.variants[variant], extent.looks_every or self.looks_every[variant]
+        whole, every = (
+            self.variants[variant],
+            extent.looks_every or self.steps_between_looks(variant),
+        )
         steps = max(1, round(whole.steps * extent.share))
         looks = {*self.early_looks, *range(0, steps, every), steps}
         return Trial(
@@ -91,7 +99,7 @@ class Experiment:
             recipe=msgspec.structs.replace(whole, steps=steps),
             looks=tuple(sorted(look for look in looks if look <= steps)),
             # Distributions of one seed fill a picture.
-            watched=tuple(what for what in self.watched if what != "histograms" or seed == 0),
+            watched=tuple(name for name in self.watched if name != "histograms" or seed == 0),
         )
 
 
@@ -120,9 +128,7 @@ P1 = Experiment(
         "two layers, Xavier": _identity((16,), "glorot_uniform", 0.1),
         "three layers, Xavier": _identity((16, 16), "glorot_uniform", 0.1),
     },
-    looks_every=dict.fromkeys(
-        ("two layers", "three layers", "two layers, Xavier", "three layers, Xavier"), 1000
-    ),
+    looks_every=1000,
     early_looks=tuple(range(0, 1000, 50)),
     watched=("norms", "histograms"),
     extents={
@@ -163,7 +169,7 @@ P2 = Experiment(
     question="Does the scale of the initial weights matter, and how much of it?",
     source="'Tensorflow weight initialization', question 43489697 on Stack Overflow, 2017",
     variants={f"w = {scale:g}": _tutorial(scale) for scale in SCALES},
-    looks_every={f"w = {scale:g}": 100 for scale in SCALES},
+    looks_every=100,
     watched=("test",),
     extents={
         # On a CPU a look at 10,000 test images takes as long as 70 steps.
@@ -194,7 +200,7 @@ P3 = Experiment(
             steps=20 * _EPOCH // 200,
         )
     },
-    looks_every={"batch norm": _EPOCH // 200},
+    looks_every=_EPOCH // 200,
     watched=("test",),
     extents={
         "quick": Extent({"keras": 3, "session": 1}, 0.1),
@@ -263,9 +269,7 @@ P5 = Experiment(
         "hidden layer, zeros": _zeros((100,), "zeros"),
         "hidden layer, uniform": _zeros((100,), "uniform_0.01"),
     },
-    looks_every=dict.fromkeys(
-        ("softmax regression, zeros", "hidden layer, zeros", "hidden layer, uniform"), 100
-    ),
+    looks_every=100,
     watched=("test", "norms"),
     extents={
         "quick": Extent({"keras": 3, "session": 1}),
@@ -296,7 +300,7 @@ P6 = Experiment(
             steps=30 * 469,
         )
     },
-    looks_every={"global norm 15": 100},
+    looks_every=100,
     watched=("norms",),
     extents={
         "quick": Extent({"keras": 3, "session": 1}, 0.1),
@@ -319,7 +323,7 @@ REMEDIES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-#: Those whose graphs are built in no time.
+#: Variants whose graphs are built in no time.
 _SHALLOW = tuple(f"{remedy}, depth {DEPTHS[0]}" for remedy in REMEDIES)
 
 
@@ -344,7 +348,7 @@ P7 = Experiment(
         for depth in DEPTHS
         for remedy, options in REMEDIES.items()
     },
-    looks_every={f"{remedy}, depth {depth}": 200 for depth in DEPTHS for remedy in REMEDIES},
+    looks_every=200,
     watched=("test", "dead"),
     extents={
         "standard": Extent({"keras": 5, "session": 1}, session_variants=_SHALLOW),
@@ -352,11 +356,13 @@ P7 = Experiment(
     },
 )
 
-EXPERIMENTS: Mapping[str, Experiment] = {each.name: each for each in (P1, P2, P3, P4, P5, P6, P7)}
+EXPERIMENTS: Mapping[str, Experiment] = {
+    experiment.name: experiment for experiment in (P1, P2, P3, P4, P5, P6, P7)
+}
 
 
 def trials(tier: str, names: Sequence[str] = ()) -> list[Trial]:
-    """What a tier runs of the experiments ``names``; of all if there is none.
+    """Trials of a tier, of the experiments ``names`` or of all if there are none.
 
     Raises:
         BenchError: no such experiment, or one that is not in this tier.
@@ -366,10 +372,10 @@ def trials(tier: str, names: Sequence[str] = ()) -> list[Trial]:
             raise BenchError(
                 f"no published experiment {name!r}", hint=f"one of {', '.join(EXPERIMENTS)}"
             )
-    found = {name: each.trials(tier) for name, each in EXPERIMENTS.items()}
-    lacking = [name for name in names if not found[name]]
-    if lacking:
+    of_tier = {name: experiment.trials(tier) for name, experiment in EXPERIMENTS.items()}
+    absent = [name for name in names if not of_tier[name]]
+    if absent:
         raise BenchError(
-            f"{', '.join(lacking)}: not in the {tier} tier", hint="--tier standard, or full for all"
+            f"{', '.join(absent)}: not in the {tier} tier", hint="--tier standard, or full for all"
         )
-    return [trial for name in found if not names or name in names for trial in found[name]]
+    return [trial for name in of_tier if not names or name in names for trial in of_tier[name]]

@@ -1,7 +1,8 @@
-"""Claims on what is learned: P2's scales, P3's and P4's accuracies, P7's reach of remedies."""
+"""Claims on learning: P2's scales, P3's and P4's accuracies, P7's reach of remedies."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -24,14 +25,14 @@ from bench.statistics.ranks import concordance, lower, majority, welch_lower
 from bench.statistics.shares import holm
 from bench.theory.claims import LEARNED
 
-#: Chance that a statement on ranks or counts is said to hold, or not to hold, where neither is so. It
-#: is the level at which three repetitions a side can decide: all of one below all of the other has
+#: Chance that a statement on ranks or counts is called true, or false, where neither is so. It is the
+#: level at which three repetitions a side can decide: all of one below all of the other has
 #: p = 1/20.
 LEVEL = 0.05
 
 
 def _learns(experiment: str, variants: Sequence[str]) -> Claim:
-    """The least that TensorFlow must do, whatever else becomes of an experiment."""
+    """Claim that TensorFlow must fulfil whatever else an experiment shows."""
     return Claim(
         experiment,
         "learns",
@@ -58,7 +59,8 @@ _REST = tuple(name for name in _SCALES if name not in (*_LARGE, *_FAST))
 
 
 def _early(result: TrialResult) -> list[float] | None:
-    """Test accuracies after every EARLY_EVERY of the first EARLY batches; None if not looked at."""
+    """Test accuracies after every EARLY_EVERY of the first EARLY batches; None if they were not looked
+    at."""
     curve = result.curves.get("test accuracy")
     if result.outcome == "diverged":
         return [0.0]
@@ -67,10 +69,19 @@ def _early(result: TrialResult) -> list[float] | None:
     return [seen[look] or 0.0 for look in looks] if seen.keys() >= set(looks) else None
 
 
-_LOOKS = f"looks at every {EARLY_EVERY} of its first {EARLY:,} steps"
+def _early_by_scale(runs: Runs) -> dict[str, list[list[float]]] | Verdict:
+    """:func:`_early` of every trial; the verdict if one lacks it."""
+    early: dict[str, list[list[float]]] = {}
+    for name in _SCALES:
+        for result in runs[name]:
+            accuracies = _early(result)
+            if accuracies is None:
+                return missing(f"looks at every {EARLY_EVERY} of its first {EARLY:,} steps", result)
+            early.setdefault(name, []).append(accuracies)
+    return early
 
 
-def _each(values: Mapping[str, Sequence[float]]) -> str:
+def _by_scale(values: Mapping[str, Sequence[float]]) -> str:
     return ", ".join(f"{name.removeprefix('w = ')} {np.mean(values[name]):.4f}" for name in _SCALES)
 
 
@@ -79,7 +90,7 @@ def _ends_in_figure(runs: Runs) -> Verdict:
     means = {name: float(np.mean(values)) for name, values in ends.items()}
     return (
         min(means.values()) >= AXIS,
-        f"mean final test accuracy by w: {_each(ends)}; the figure begins at {AXIS:g}",
+        f"mean final test accuracy by w: {_by_scale(ends)}; the figure begins at {AXIS:g}",
     )
 
 
@@ -87,43 +98,42 @@ def _end_lower(runs: Runs) -> Verdict:
     ends = {name: [accuracy(result) for result in runs[name]] for name in _SCALES}
     others = [name for name in _SCALES if name not in _LARGE]
     holds, evidence = ordered({n: ends[n] for n in _LARGE}, {n: ends[n] for n in others})
-    return holds, f"final test accuracy by w: {_each(ends)}; {evidence}"
+    return holds, f"final test accuracy by w: {_by_scale(ends)}; {evidence}"
 
 
 def _fastest(runs: Runs) -> Verdict:
-    """The area under the curve of the first batches: every curve has one, and no level is chosen."""
-    speeds: dict[str, list[float]] = {}
-    for name in _SCALES:
-        for result in runs[name]:
-            early = _early(result)
-            if early is None:
-                return missing(_LOOKS, result)
-            speeds.setdefault(name, []).append(float(np.mean(early)))
+    """Whether areas under the curve of the first batches are in order: every curve has one, and no
+    level is chosen."""
+    early = _early_by_scale(runs)
+    if isinstance(early, tuple):
+        return early
+    speeds = {name: [float(np.mean(trial)) for trial in trials] for name, trials in early.items()}
     others = [name for name in _SCALES if name not in _FAST]
     holds, evidence = ordered({n: speeds[n] for n in others}, {n: speeds[n] for n in _FAST})
     return (
         holds,
         f"mean test accuracy after every {EARLY_EVERY} of the first {EARLY:,} batches by w: "
-        f"{_each(speeds)}; {evidence}",
+        f"{_by_scale(speeds)}; {evidence}",
     )
 
 
 def _ranking(runs: Runs) -> Verdict:
-    reached: dict[str, list[float]] = {}
-    for name in _SCALES:
-        for result in runs[name]:
-            early = _early(result)
-            if early is None:
-                return missing(_LOOKS, result)
-            reached.setdefault(name, []).append(early[-1])
-    means = {name: float(np.mean(values)) for name, values in reached.items()}
+    early = _early_by_scale(runs)
+    if isinstance(early, tuple):
+        return early
+    ends = {name: [trial[-1] for trial in trials] for name, trials in early.items()}
+    means = {name: float(np.mean(values)) for name, values in ends.items()}
     rises, descends = concordance(means, (_LARGE, _REST, _FAST))
-    holds = True if rises <= LEVEL else False if descends <= LEVEL else None
     return (
-        holds,
-        f"test accuracy after {EARLY:,} batches by w: {_each(reached)}; exact p of the "
+        _decided(rises, descends),
+        f"test accuracy after {EARLY:,} batches by w: {_by_scale(ends)}; exact p of the "
         f"published order {rises:.2g}, of its reverse {descends:.2g}",
     )
+
+
+def _decided(stated: float, reverse: float) -> bool | None:
+    """Whether a stated order holds, given exact p-values of it and of its reverse."""
+    return True if stated <= LEVEL else False if reverse <= LEVEL else None
 
 
 def ordered(low: Mapping[str, Sequence[float]], high: Mapping[str, Sequence[float]]) -> Verdict:
@@ -133,8 +143,8 @@ def ordered(low: Mapping[str, Sequence[float]], high: Mapping[str, Sequence[floa
     needs a correction (Berger 1982). It is contradicted if any pair is the other way round, by Welch's
     t-tests at LEVEL for all pairs together (Holm 1979): ranks of few seeds cannot succeed among many.
     """
-    pairs = [(one, other) for one in low for other in high]
-    ranks = [lower(low[one], high[other]) for one, other in pairs]
+    pairs = list(itertools.product(low, high))
+    ranks = [lower(low[below], high[above]) for below, above in pairs]
     apart = sum(p <= LEVEL for p in ranks)
     evidence = f"{apart} of {len(pairs)} pairs are in the stated order (rank tests, p <= {LEVEL:g})"
     if apart == len(pairs):
@@ -142,69 +152,54 @@ def ordered(low: Mapping[str, Sequence[float]], high: Mapping[str, Sequence[floa
     fewest = min(len(sample) for sample in (*low.values(), *high.values()))
     if fewest < 2:
         return None, f"{evidence}; one repetition decides nothing"
-    reverse = holm(np.array([welch_lower(high[other], low[one]) for one, other in pairs]))
+    reverse = holm(np.array([welch_lower(high[above], low[below]) for below, above in pairs]))
     worst = int(np.argmin(reverse))
-    one, other = pairs[worst]
+    below, above = pairs[worst]
     if reverse[worst] <= LEVEL:
-        return False, f"{evidence}; {one} is above {other} (Welch, adjusted p {reverse[worst]:.2g})"
+        return (
+            False,
+            f"{evidence}; {below} is above {above} (Welch, adjusted p {reverse[worst]:.2g})",
+        )
     return None, evidence
 
 
+_p2_claim = partial(Claim, "P2", variants=_SCALES, seeds=2)
 _P2 = (
     _learns("P2", ("w = 0.1",)),
-    Claim(
-        "P2",
+    _p2_claim(
         "every-scale-learns",
         f"Every scale of the initial weights learns: every trial ends beyond {BEYOND_CHANCE:.4f} "
         "(Stack Overflow 43489697).",
-        _SCALES,
-        every_seed_learns,
+        judge=every_seed_learns,
         whole=True,  # w = .0001 has not always begun to after 1,000 batches
-        seeds=2,
     ),
-    Claim(
-        "P2",
+    _p2_claim(
         "every-scale-passes-90",
         "The mean curve of every scale ends above .9, where the original's figure begins.",
-        _SCALES,
-        _ends_in_figure,
+        judge=_ends_in_figure,
         whole=True,
-        seeds=2,
     ),
-    Claim(
-        "P2",
+    _p2_claim(
         "large-scales-end-lower",
         "w = .3 and 1 end lower than every other scale.",
-        _SCALES,
-        _end_lower,
+        judge=_end_lower,
         whole=True,
-        seeds=2,
     ),
-    Claim(
-        "P2",
+    _p2_claim(
         "middle-scales-are-fastest",
         "w = .03 and .1 are faster than every other scale: their mean accuracy over the first "
         f"{EARLY:,} batches is higher.",
-        _SCALES,
-        _fastest,
-        seeds=2,
+        judge=_fastest,
     ),
-    Claim(
-        "P2",
+    _p2_claim(
         "early-ranking-leans-to-published",
         f"After {EARLY:,} batches the scales lean towards the published order, .03 and .1, then the "
         "smaller ones, then .3 and 1, more than chance has it.",
-        _SCALES,
-        _ranking,
-        seeds=2,
+        judge=_ranking,
     ),
 )
 
 # --- P3, P4 -------------------------------------------------------------------------------------
-
-
-def _as_published(runs: Runs, published: Published) -> Verdict:
-    return compared(published, runs[published.variant])
 
 
 def _final(name: str, experiment: str, published: Published) -> Claim:
@@ -214,7 +209,7 @@ def _final(name: str, experiment: str, published: Published) -> Claim:
         f"The final {published.quantity} of '{published.variant}' is the published one, within the "
         "spread of the original's revisions and of our seeds (Geron 2017, chapter 11).",
         (published.variant,),
-        partial(_as_published, published=published),
+        lambda runs: compared(published, runs[published.variant]),
         whole=True,
     )
 
@@ -249,29 +244,28 @@ def reached(results: Sequence[TrialResult]) -> bool | None:
 
 def _reach(runs: Runs, *, do: Sequence[str] = (), do_not: Sequence[str] = ()) -> Verdict:
     """Whether all of ``do`` are reached and none of ``do_not``."""
-    found = [(name, reached(runs[name]), True) for name in do]
-    found += [(name, reached(runs[name]), False) for name in do_not]
-    evidence = "; ".join(f"{name}: {_accuracies(runs[name])}" for name, _, _ in found)
+    variants = (*do, *do_not)
+    evidence = "; ".join(f"{name}: {_accuracies(runs[name])}" for name in variants)
     evidence += f" (test accuracy; learned is above {LEARNED:g} in most seeds)"
-    if any(is_ is not None and is_ is not should for _, is_, should in found):
+    fulfilled = [None if (is_ := reached(runs[n])) is None else is_ == (n in do) for n in variants]
+    if False in fulfilled:
         return False, evidence
-    if all(is_ is should for _, is_, should in found):
+    if None not in fulfilled:
         return True, evidence
-    fewest = min(len(runs[name]) for name, _, _ in found)
-    few = (
-        f"; {counted(fewest, 'seed')} a variant: too few"
-        if majority(fewest, fewest) > LEVEL
-        else ""
-    )
-    return None, evidence + few
+    fewest = min(len(runs[name]) for name in variants)
+    if majority(fewest, fewest) > LEVEL:
+        evidence += f"; {counted(fewest, 'seed')} a variant: too few"
+    return None, evidence
 
 
 def _accuracies(results: Sequence[TrialResult]) -> str:
     ends = sorted(accuracy(result) for result in results if result.outcome != "diverged")
     learned = sum(end > LEARNED for end in ends)
     diverged = len(results) - len(ends)
-    told = f"{ends[0]:.3f} to {ends[-1]:.3f}, {learned} of {len(results)} learned" if ends else ""
-    return ", ".join(filter(None, [told, f"{diverged} diverged" if diverged else ""]))
+    parts = (
+        [f"{ends[0]:.3f} to {ends[-1]:.3f}, {learned} of {len(results)} learned"] if ends else []
+    )
+    return ", ".join([*parts, *([f"{diverged} diverged"] if diverged else [])])
 
 
 def _he_above_xavier(runs: Runs) -> Verdict:
@@ -283,7 +277,8 @@ def _he_above_xavier(runs: Runs) -> Verdict:
 
 
 def _fewer_dead(runs: Runs) -> Verdict:
-    """Each seed's share, the mean over depths; where a training diverged, at its last look before."""
+    """Whether seeds' shares of dead units, means over depths, are lower with leaky ReLU; where training
+    diverged, the last look before counts."""
     shares = {
         remedy: _dead_shares([runs[_variant(remedy, depth)] for depth in DEPTHS])
         for remedy in ("leaky ReLU, He", "ReLU, He")
@@ -301,38 +296,35 @@ def _fewer_dead(runs: Runs) -> Verdict:
 
 
 def _dead_shares(depths: Sequence[Sequence[TrialResult]]) -> list[float]:
-    """By seed; seeds that lack a depth are left out."""
-    found: dict[int, list[float]] = {}
+    """Mean over depths of the last share of dead units, for each seed that has one at every depth."""
+    by_seed: dict[int, list[float]] = {}
     for result in (result for results in depths for result in results):
         curve = result.curves.get("dead share")
         known = [share for share in curve.values if share is not None] if curve else []
         if known:
-            found.setdefault(result.trial.seed, []).append(known[-1])
-    return [float(np.mean(shares)) for shares in found.values() if len(shares) == len(depths)]
+            by_seed.setdefault(result.trial.seed, []).append(known[-1])
+    return [float(np.mean(shares)) for shares in by_seed.values() if len(shares) == len(depths)]
 
 
-def _one_sided(low: Sequence[float], high: Sequence[float], one: str, other: str) -> Verdict:
-    below, above = lower(low, high), lower(high, low)
-    holds = True if below <= LEVEL else False if above <= LEVEL else None
+def _one_sided(
+    low: Sequence[float], high: Sequence[float], low_name: str, high_name: str
+) -> Verdict:
+    stated, reverse = lower(low, high), lower(high, low)
     return (
-        holds,
-        f"{one} {np.mean(low):.4f}, {other} {np.mean(high):.4f} ({len(low)} and {len(high)} seeds; "
-        f"exact p of the stated order {below:.2g}, of its reverse {above:.2g})",
+        _decided(stated, reverse),
+        f"{low_name} {np.mean(low):.4f}, {high_name} {np.mean(high):.4f} "
+        f"({len(low)} and {len(high)} seeds; "
+        f"exact p of the stated order {stated:.2g}, of its reverse {reverse:.2g})",
     )
+
+
+_p7_claim = partial(Claim, "P7", whole=True, seeds=2)
 
 
 def _reach_claim(
     name: str, statement: str, *, do: Sequence[str] = (), do_not: Sequence[str] = ()
 ) -> Claim:
-    return Claim(
-        "P7",
-        name,
-        statement,
-        (*do, *do_not),
-        partial(_reach, do=do, do_not=do_not),
-        whole=True,
-        seeds=2,
-    )
+    return _p7_claim(name, statement, (*do, *do_not), partial(_reach, do=do, do_not=do_not))
 
 
 _SKIPS = "ReLU, He, batch norm, skips"
@@ -375,24 +367,18 @@ _P7 = (
         do=(_variant("tanh, Xavier", 10),),
         do_not=(_variant("sigmoid, Xavier", 10),),
     ),
-    Claim(
-        "P7",
+    _p7_claim(
         "relu-needs-he",
         "At depth 30, ReLU ends higher with He's variance than with Xavier's (He et al. 2015, eq. 10).",
         (_variant("ReLU, Xavier", 30), _variant("ReLU, He", 30)),
         _he_above_xavier,
-        whole=True,
-        seeds=2,
     ),
-    Claim(
-        "P7",
+    _p7_claim(
         "leaky-units-recover",
         "A ReLU that gives 0 for every image gets no gradient and stays dead; a leaky one recovers. At "
         "the end, fewer units are at most 0 for all images with leaky ReLU.",
         tuple(_variant(name, depth) for name in ("ReLU, He", "leaky ReLU, He") for depth in DEPTHS),
         _fewer_dead,
-        whole=True,
-        seeds=2,
     ),
 )
 assert set(P7.variants) >= {name for claim in _P7 for name in claim.variants}

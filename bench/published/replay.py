@@ -36,12 +36,12 @@ SEEDS = 1000
 
 @dataclass(frozen=True)
 class Replay:
-    """What was seen; each of shape (seeds,)."""
+    """Measurements of a replay, each of shape (seeds,)."""
 
     variance: Array
-    """Of the entries of the first kernel's gradient, before clipping, over all steps."""
+    """Variance of the entries of the first kernel's gradient, before clipping, over all steps."""
     loss: Array
-    """Mean over the last WINDOW steps."""
+    """Mean loss of the last WINDOW steps."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -49,10 +49,10 @@ def replay(recipe: Recipe, *, seeds: int = SEEDS, steps: int = STEPS, first: int
     """Trains a recipe of P1 under many seeds.
 
     Args:
-        recipe: of the task ``identity``, with ``value`` clipping and gradient descent.
-        seeds: how many.
-        steps: how long.
-        first: another number gives other seeds.
+        recipe: one of the task ``identity``, with ``value`` clipping and gradient descent.
+        seeds: number of seeds.
+        steps: number of steps.
+        first: seed of the streams from which all seeds are drawn.
 
     Raises:
         ValueError: a recipe of another kind.
@@ -126,7 +126,7 @@ def _gradients(
 
 
 def predicted(logs: Array, *, trials: int, level: float) -> tuple[float, float]:
-    """Where the mean of new seeds' logarithms lies, but for a probability of ``level``.
+    """Interval of the mean of new seeds' logarithms, which it misses with a probability of ``level``.
 
     m + z s sqrt(1/n + 1/R) with z a quantile of Student's t on R - 1 degrees of freedom is the
     prediction interval for the mean of n further draws from one normal distribution (Hahn and Meeker
@@ -137,9 +137,9 @@ def predicted(logs: Array, *, trials: int, level: float) -> tuple[float, float]:
         z + (z^2 - 1) g / 6 + (z^3 - 3 z) k / 24 - (2 z^3 - 5 z) g^2 / 36
 
     Args:
-        logs: of R replayed seeds.
+        logs: logarithms of R replayed seeds.
         trials: n.
-        level: of both sides together.
+        level: probability of both sides together.
     """
     scaled = (logs - logs.mean()) / logs.std()
     g = float((scaled**3).mean()) / math.sqrt(trials)

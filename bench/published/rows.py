@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,22 +19,22 @@ from bench.results.trial import FORMS, TrialResult
 #: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
 LEVEL = 0.01
 
-#: With fewer degrees of freedom an interval is so wide that it says nothing: Student's t reaches to
-#: 64 with one, to 9.9 with two, to 5.8 with three.
+#: Least degrees of freedom. With fewer an interval is so wide that it says nothing: Student's t reaches
+#: to 64 with one, to 9.9 with two, to 5.8 with three.
 LEAST_FREEDOM = 3
 
 #: An original that gives a standard deviation had at least so many revisions.
 FEWEST_REVISIONS = 2
 
-#: What a replay in NumPy stands for: the answer to P1's question shows histograms.
+#: Quantity for which a replay in NumPy stands: the answer to P1's question shows histograms.
 REPLAYED = "variance w1"
 
-#: In words, where a number's name does not say it.
-_QUANTITIES = {REPLAYED: "variance of w1's gradient, first 1,000 steps"}
+#: Descriptions of numbers whose name does not say what they are.
+_DESCRIPTIONS = {REPLAYED: "variance of w1's gradient, first 1,000 steps"}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One published number and ours."""
+    """A published number and ours."""
 
     experiment: str
     variant: str
@@ -48,20 +49,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(results: Sequence[TrialResult]) -> list[Row]:
-    """One for each published number and form, of every experiment that was run whole."""
-    found = []
-    for name, experiment in EXPERIMENTS.items():
-        for published in experiment.published:
-            for form in FORMS:
-                own = [
-                    result
-                    for result in results
-                    if (result.trial.experiment, result.trial.variant, result.trial.form)
-                    == (name, published.variant, form)
-                ]
-                if own and all(experiment.whole(result.trial) for result in own):
-                    found.append(_row(experiment, published, form, own))
-    return found
+    """A row for each published number and form, of every experiment that was run whole."""
+    table = []
+    for experiment in EXPERIMENTS.values():
+        for published, form in itertools.product(experiment.published, FORMS):
+            key = (experiment.name, published.variant, form)
+            ours = [
+                result
+                for result in results
+                if (result.trial.experiment, result.trial.variant, result.trial.form) == key
+            ]
+            if ours and all(experiment.whole(result.trial) for result in ours):
+                table.append(_row(experiment, published, form, ours))
+    return table
 
 
 def _row(
@@ -73,7 +73,7 @@ def _row(
         experiment=experiment.name,
         variant=published.variant,
         form=form,
-        quantity=_QUANTITIES.get(published.quantity, published.quantity),
+        quantity=_DESCRIPTIONS.get(published.quantity, published.quantity),
         published=_published(published),
         ours=_ours(published, ours),
         within=within,
@@ -82,7 +82,7 @@ def _row(
 
 
 def unmeasured(results: Sequence[TrialResult]) -> tuple[None, str] | None:
-    """Why trials have no number to compare: crashed, or of a form that TensorFlow does not have."""
+    """Reason why trials have no number: crashed, or of a form that TensorFlow does not have."""
     for result in results:
         if result.outcome == "absent":
             return None, result.absent
@@ -92,7 +92,7 @@ def unmeasured(results: Sequence[TrialResult]) -> tuple[None, str] | None:
 
 
 def quantity(published: Published, result: TrialResult) -> float | None:
-    """What a trial has where the original has a number; None if it diverged or did not measure it."""
+    """A trial's value of a published number; None if it diverged or did not measure it."""
     if result.outcome != "trained":
         return None
     if published.quantity in result.numbers:
@@ -136,8 +136,10 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     distance = float(known.mean() - theirs.mean())
     # Equal numbers are within, whatever a mean's last bit says.
     within = abs(distance) <= allowed * (1 + 1e-12) + 1e-15
-    freedom_told = f"{100 * (1 - LEVEL):g} %, {freedom} degrees of freedom"
-    return within, f"difference {distance:+.4f}, allowed {allowed:.4f} ({freedom_told})"
+    return within, (
+        f"difference {distance:+.4f}, allowed {allowed:.4f} "
+        f"({100 * (1 - LEVEL):g} %, {freedom} degrees of freedom)"
+    )
 
 
 def _as_replayed(published: Published, ours: np.ndarray) -> tuple[bool, str]:

@@ -111,7 +111,7 @@ def _learning(experiment: str, published: Published, results: Sequence[TrialResu
     """All of it, and the second half if the trials are whole."""
     known = EXPERIMENTS[experiment]
     variant, curve = published.variant, published.quantity
-    epoch = known.looks_every[variant]
+    epoch = known.steps_between_looks(variant)
     traces: list[Trace] = []
     whole = True
     for colour, form in enumerate(FORMS):
