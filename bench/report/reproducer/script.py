@@ -28,10 +28,10 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
     """The source of a script that trains the judged cell and prints numbers to compare.
 
     Args:
-        judgement: what was found; its cell is what the script trains.
-        seed: of the first run; whoever runs the script may set another SEED in it.
-        steps: that are trained, at least :data:`FEWEST_STEPS`.
-        versions: of TensorFlow, the older and the newer side, as they are to be named.
+        judgement: judgement on the cell that the script trains.
+        seed: seed of the first run; whoever runs the script may set another SEED in it.
+        steps: training steps; at least :data:`FEWEST_STEPS` are run.
+        versions: versions of TensorFlow on the older and the newer side.
 
     Raises:
         BenchError: two runs of a script cannot show what was found.
@@ -40,31 +40,31 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
         >>> from bench.cells.cell import Cell
         >>> from bench.results.plan import Item
         >>> cell = Cell(optimizer="nadam")
-        >>> found = Judgement(
+        >>> judgement = Judgement(
         ...     item=Item(grid="optimizer", id=cell.id(), cell=cell),
         ...     verdict=Verdict.CHANGED,
         ...     reason="losses leave the rounding envelope at step 1",
         ...     rung="envelope",
         ... )
-        >>> print(script(found, seed=0, steps=20, versions=("2.12.1", "2.21.0"))[:51])
+        >>> print(script(judgement, seed=0, steps=20, versions=("2.12.1", "2.21.0"))[:51])
         # TensorFlow 2.12.1 and 2.21.0: they train a networ
     """
     _refuse(judgement)
     cell, steps = judgement.item.cell, max(steps, FEWEST_STEPS)
     # Where all axes ask for lines at once, fewer numbers are printed, then blank lines go, and then
-    # the line that says what was found.
+    # the reason.
     sacrifices = itertools.product((True, False), (True, False), range(WATCHED, 0, -1))
-    for told, spaced, most in sacrifices:
+    for reasoned, spaced, most in sacrifices:
         lines = body(cell, seed=seed, steps=steps, names=watched(judgement, most))
         lines = [line for line in lines if line or spaced]
-        head = _head(judgement, versions, most=LINES - len(lines), told=told)
+        head = _head(judgement, versions, most=LINES - len(lines), reasoned=reasoned)
         if head:
             return "\n".join([*head, *lines, ""])
     raise AssertionError(f"{judgement.item.id}: {len(lines)} lines without a head")
 
 
 def _refuse(judgement: Judgement) -> None:
-    """Raises :class:`BenchError` where two versions' runs of a script would say nothing."""
+    """Raises :class:`BenchError` where two versions' runs of a script would show nothing."""
     verdict, cell = judgement.verdict, judgement.item.cell
     trouble = {
         Verdict.IDENTICAL: ("both versions train it bit for bit alike", _NOTHING),
@@ -127,20 +127,22 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     return {place: name for name, place in places.items() if name in {*start, *known[:most]}}
 
 
-def _head(judgement: Judgement, versions: tuple[str, str], *, most: int, told: bool) -> list[str]:
-    """What was found, if it is to be ``told``, how to run the script and what to compare, in at most
-    ``most`` lines; none if these are too few."""
+def _head(
+    judgement: Judgement, versions: tuple[str, str], *, most: int, reasoned: bool
+) -> list[str]:
+    """Comment lines, at most ``most``: the verdict, its reason if it is ``reasoned``, how to run the
+    script and what to compare. Empty if ``most`` is too few."""
     crashed = judgement.verdict is Verdict.CRASHED
-    found = "training fails in one of them" if crashed else "they train a network differently"
-    title = f"TensorFlow {versions[0]} and {versions[1]}: {found}."
+    verdict = "training fails in one of them" if crashed else "they train a network differently"
+    title = f"TensorFlow {versions[0]} and {versions[1]}: {verdict}."
     # A reason may hold what a crashed process printed: its control characters stay out.
     reason = " ".join("".join(c if c.isprintable() else " " for c in judgement.reason).split())
     width = COLUMNS - 2
     last = textwrap.wrap(_COMPARE, width)
     left = most - 1 - len(last)
-    if left < told:
+    if left < reasoned:
         return []
-    kept = textwrap.wrap(reason, width, max_lines=left, placeholder=" ...") if told else []
+    kept = textwrap.wrap(reason, width, max_lines=left, placeholder=" ...") if reasoned else []
     return [f"# {line}" for line in [f"{title} There:" if kept else title, *kept, *last]]
 
 
