@@ -1,4 +1,4 @@
-"""The level of a run, 5 %, and what each kind of error may spend of it.
+"""The level of a run, 5 %, and the part of it that each kind of error may spend.
 
 =============  =======  =============================================================================
 part           of .05   what it bounds

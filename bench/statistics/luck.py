@@ -45,10 +45,10 @@ from bench.statistics.shares import Array, moments
 #: a change of 5 v is significant, and 2 of 1,000 leave .6 of that empty, 7 leave half.
 WIDE = 0.6
 
-#: States are told where the interval between them is at least this many deviations of the seeds in
-#: either. Ordinary cells, whatever their spread, leave as much in 2 cases of 100 with five seeds a side
-#: and in 11 with three; of mixed cells with states 8 v apart 80 and 87 in 100 leave both, and of those
-#: with 10 v more than 95.
+#: Two states are accepted where the interval between them is at least this many deviations of the seeds
+#: in either. Ordinary cells, whatever their spread, leave as much in 2 cases of 100 with five seeds a
+#: side and in 11 with three; of mixed cells with states 8 v apart 80 and 87 in 100 leave both, and of
+#: those with 10 v more than 95.
 CLEAR = 4.0
 
 
@@ -69,10 +69,10 @@ def chance(baseline: int, run: int) -> float:
 
 
 def apart(baseline: Array, run: Array) -> Array:
-    """How far the two states of each cell lie apart, if it is mixed; else 0.
+    """Distance of each cell's two states, if it is mixed; else 0.
 
-    States are told at the widest interval that is empty of seeds, if it is at least CLEAR times as wide
-    as the seeds of one state vary; mixed is a side with seeds below and above it.
+    States are divided at the widest interval that is empty of seeds, if it is at least CLEAR times as
+    wide as the seeds of one state vary; mixed is a side with seeds below and above it.
 
     Args:
         baseline: values, shape (cells, seeds); NaN where there is none.
@@ -102,9 +102,9 @@ def lucky(sizes: Array, states: Array, seeds: tuple[Array, Array]) -> tuple[Arra
     not counted.
 
     Args:
-        sizes: of each cell's change; infinite where no states can be nearer.
-        states: how far those of each cell lie apart, if it is mixed; else 0.
-        seeds: of each cell on both sides.
+        sizes: size of each cell's change; infinite where no states can be nearer.
+        states: distance of each cell's states, if it is mixed; else 0.
+        seeds: number of seeds of each cell on both sides.
     """
     chances = np.array([chance(int(n), int(m)) for n, m in zip(*seeds, strict=True)], float)
     mixed = (states >= WIDE * sizes[:, None]) & (states > 0) & (chances <= LUCK)

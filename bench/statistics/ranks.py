@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,10 +30,10 @@ def lower(low: Sequence[float], high: Sequence[float]) -> float:
     """
     if not low or not high:
         raise ValueError("an empty sample has no ranks")
-    everything = np.array([*low, *high])
+    pooled = np.array([*low, *high])
     # Twice the mean rank is an integer.
-    below = (everything[:, None] > everything).sum(axis=1)
-    doubled = below + (everything[:, None] >= everything).sum(axis=1) + 1
+    below = (pooled[:, None] > pooled).sum(axis=1)
+    doubled = below + (pooled[:, None] >= pooled).sum(axis=1) + 1
     size = len(low)
     ways = np.zeros((size + 1, int(doubled.sum()) + 1))
     ways[0, 0] = 1.0
@@ -73,7 +73,7 @@ def _inversions(size: int) -> Array:
 
 
 def majority(hits: int, of: int) -> float:
-    """P(at least ``hits`` of so many fair coins): the sign test that most seeds are hits.
+    """P(at least ``hits`` of ``of`` fair coins): p-value of the sign test that most seeds are hits.
 
     Example:
         >>> majority(5, 5)
@@ -92,11 +92,11 @@ def concordance(values: Mapping[str, float], tiers: Sequence[Sequence[str]]) -> 
         values: one for each name.
         tiers: names, lowest tier first.
     """
-    numbers = [values[name] for tier in tiers for name in tier]
-    seen = _concordant(numbers, [len(tier) for tier in tiers])
+    seen = _concordant([[values[name] for name in tier] for tier in tiers])
+    names = tuple(name for tier in tiers for name in tier)
     dealt = [
-        _concordant([numbers[index] for index in deal], [len(tier) for tier in tiers])
-        for deal in _deals(tuple(range(len(numbers))), tuple(len(tier) for tier in tiers))
+        _concordant([[values[name] for name in tier] for tier in deal])
+        for deal in _deals(names, [len(tier) for tier in tiers])
     ]
     return (
         sum(count >= seen for count in dealt) / len(dealt),
@@ -104,9 +104,8 @@ def concordance(values: Mapping[str, float], tiers: Sequence[Sequence[str]]) -> 
     )
 
 
-def _concordant(numbers: Sequence[float], sizes: Sequence[int]) -> float:
-    ends = list(itertools.accumulate(sizes))
-    tiers = [numbers[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+def _concordant(tiers: Sequence[Sequence[float]]) -> float:
+    """Number of pairs from two tiers in their tiers' order, a tie for one half."""
     return sum(
         (first < second) + 0.5 * (first == second)
         for below, above in itertools.combinations(tiers, 2)
@@ -115,14 +114,14 @@ def _concordant(numbers: Sequence[float], sizes: Sequence[int]) -> float:
     )
 
 
-def _deals(left: tuple[int, ...], sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _deals(names: Sequence[str], sizes: Sequence[int]) -> Iterator[list[Sequence[str]]]:
+    """All ways to deal names to tiers of these sizes."""
     if not sizes:
-        return [()]
-    return [
-        (*chosen, *rest)
-        for chosen in itertools.combinations(left, sizes[0])
-        for rest in _deals(tuple(index for index in left if index not in chosen), sizes[1:])
-    ]
+        yield []
+        return
+    for tier in itertools.combinations(names, sizes[0]):
+        for rest in _deals([name for name in names if name not in tier], sizes[1:]):
+            yield [tier, *rest]
 
 
 def welch_lower(low: Sequence[float], high: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Deciding in several looks: seeds are added to inconclusive cells only, and every look is a test.
+"""Decisions in several looks: seeds are added to inconclusive cells only, and every look is a test.
 
 A cell that is tested again and again until something is found is found in the end. So the level is
 spent: each look gets a part of it, the parts add up to the whole, and the chance of an error at any

@@ -67,12 +67,12 @@ def chance_of_decision(
 
     Args:
         seeds: numbers n to judge.
-        change: c, what was seen.
+        change: c, the change that was seen.
         known: e^2, its squared standard error.
-        variance: of one seed, or of one pair's difference; as the test for a difference and as that for
-            equivalence takes it, like all pairs here.
+        variance: variance of one seed, or of one pair's difference, in the test for a difference and in
+            that for equivalence; likewise ``sides`` and ``tails``.
         sides: 2 for two samples, 1 for pairs.
-        margin: what matters.
+        margin: smallest change that matters.
         tails: one-sided levels.
     """
     chance = np.zeros(np.shape(seeds))
@@ -95,14 +95,15 @@ def share_seeds(first: float, second: float, tail: float) -> float:
     times (1 + sqrt(1 + 4/(n d)))^2 / 4 for the exact test (Casagrande, Pike and Smith 1978).
 
     Args:
-        first: share, not 0 and not 1, on one side.
-        second: on the other.
+        first: share on one side, not 0 and not 1.
+        second: share on the other side.
         tail: one-sided level.
     """
     mean, distance = (first + second) / 2, abs(first - second)
-    own = first * (1 - first) + second * (1 - second)
-    both = -special.ndtri(tail) * np.sqrt(2 * mean * (1 - mean))
-    number = ((both + special.ndtri(PROMISED) * np.sqrt(own)) / distance) ** 2
+    under_null = np.sqrt(2 * mean * (1 - mean))
+    under_change = np.sqrt(first * (1 - first) + second * (1 - second))
+    quantiles = -special.ndtri(tail), special.ndtri(PROMISED)
+    number = ((quantiles[0] * under_null + quantiles[1] * under_change) / distance) ** 2
     return float(np.ceil(number / 4 * (1 + np.sqrt(1 + 4 / (number * distance))) ** 2))
 
 

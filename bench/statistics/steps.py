@@ -82,18 +82,18 @@ def find_steps(
         return None
     variance, freedom = noise
     draws = _Draws(points, variance=max(variance, floor), freedom=freedom)
-    found: dict[int, float] = {}
+    p_values: dict[int, float] = {}
     stretches = [(0, len(points))]
     while stretches:
         start, stop = stretches.pop()
         place, p_value = draws.largest(start, stop)
         if place and p_value <= alpha:
-            found[place] = p_value
+            p_values[place] = p_value
             stretches += [(start, place), (place, stop)]
-    edges = [0, *sorted(found), len(points)]
+    edges = [0, *sorted(p_values), len(points)]
     means = [float(np.mean(draws.means[a:b])) for a, b in itertools.pairwise(edges)]
     return [
-        Step(place, after - before, found[place])
+        Step(place, after - before, p_values[place])
         for place, before, after in zip(edges[1:-1], means[:-1], means[1:], strict=True)
     ]
 
@@ -114,7 +114,7 @@ class _Draws:
         self._variance, self._freedom = variance, freedom
 
     def largest(self, start: int, stop: int) -> tuple[int, float]:
-        """Where the two sides of a stretch differ most, and the p-value; 0 if nowhere."""
+        """Place where the two sides of a stretch differ most, and its p-value; 0 if there is none."""
         weights = self._weights[start:stop]
         size = stop - start
         after = np.arange(size) >= np.arange(1, size)[:, None]  # (size - 1, size)
@@ -145,7 +145,7 @@ def _null(contrasts: bytes, draws: int, freedom: int) -> Array:
 
     Args:
         contrasts: float64 (places, draws), rows of length 1.
-        draws: how many.
+        draws: number of draws.
         freedom: degrees of freedom of the variance.
     """
     rows = np.frombuffer(contrasts).reshape(-1, draws)
@@ -156,7 +156,7 @@ def _null(contrasts: bytes, draws: int, freedom: int) -> Array:
 
 
 def _shared(series: Sequence[Measured]) -> list[Measured]:
-    """The points with the seeds alone that all of them have; empty if there is none."""
+    """The points, each with the seeds that all of them have; empty if there is none."""
     common = set.intersection(*(set(point) for point in series)) if series else set()
     return [{seed: point[seed] for seed in sorted(common)} for point in series] if common else []
 

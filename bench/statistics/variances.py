@@ -1,4 +1,4 @@
-"""What a cell's few seeds say of its variance, given the variances of all cells of the run.
+"""Posterior of a cell's variance from its few seeds, given the variances of all cells of the run.
 
 Three seeds that agree by luck have a variance of zero, and a t-test on it believes anything; three
 seeds alone have so few degrees of freedom that no test over a thousand comparisons can succeed. So
@@ -53,7 +53,7 @@ class Variances:
 
         Args:
             distance: one per cell; may be negative or NaN, which stays NaN.
-            scale: variance of what is judged in units of one seed's (one pair's): 1/n + 1/m.
+            scale: variance of the difference in units of one seed's (or one pair's): 1/n + 1/m.
         """
         deviation = np.sqrt(np.multiply.outer(self.floors * scale, self.support))
         with np.errstate(over="ignore"):
@@ -62,7 +62,7 @@ class Variances:
 
 
 def posteriors(squares: Array, df: Array, floors: Array) -> Variances:
-    """Each cell's posterior under a prior that all other cells give.
+    """Posterior of each cell under a prior that all other cells give.
 
     The prior is the nonparametric maximum likelihood estimate (Kiefer and Wolfowitz 1956) of a
     distribution on a grid of variances, s^2 | sigma^2 ~ sigma^2 chi^2_d / d, by expectation
@@ -74,7 +74,7 @@ def posteriors(squares: Array, df: Array, floors: Array) -> Variances:
     Args:
         squares: sums of squared deviations, shape (cells,).
         df: their degrees of freedom.
-        floors: the least variances that are believed.
+        floors: least variances that are believed.
     """
     ratios = squares / floors
     largest = float(
