@@ -1,1 +1,1 @@
-"""What is trained: cells, and grids of them."""
+"""Cells, which are trained, and grids of them."""

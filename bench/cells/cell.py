@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-#: How a cell is trained and measured. To be raised when this package, not TensorFlow, makes another
-#: result of the same cell: other initial weights, another batch order, another meaning of a number
-#: in the record. Results of different recipes are not compared.
+#: Version of how a cell is trained and measured. To be raised when this package, not TensorFlow, makes
+#: another result of the same cell: other initial weights, another batch order, another meaning of a
+#: number in the record. Results of different recipes are not compared.
 RECIPE = 1
 
 ARCHITECTURES = ("mlp", "residual", "cnn")
@@ -87,7 +87,7 @@ def split_number(text: str) -> tuple[str, float | None]:
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One network configuration. Frozen, hashable and ordered as its axes are.
+    """Network configuration. Frozen, hashable and ordered as its axes are.
 
     Raises:
         ValueError: a value that no network can be built from; the message lists what there is.
@@ -107,8 +107,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Units of every hidden dense layer of an MLP; those of a ``cnn`` follow from ``filters``."""
     activation: str = "relu"
     initializer: str = "he_normal"
-    """What draws every kernel: a name, or a name and its scale, as ``normal_0.01`` (standard deviation)
-    and ``uniform_0.05`` (limit)."""
+    """Initializer of every kernel: a name, or a name and its scale, as ``normal_0.01`` (standard
+    deviation) and ``uniform_0.05`` (limit)."""
     bias: float = 0.0
     """Initial value of every bias."""
     normalization: str = "none"
@@ -130,7 +130,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Training steps; 600 batches of 100 are one pass over MNIST's training images."""
     precision: str = "float32"
     engine: str = "in_graph"
-    """How steps are executed; see :mod:`bench.nets.engines`."""
+    """Execution of the steps; see :mod:`bench.nets.engines`."""
     pooling: str = "max"
     """``cnn`` only: what follows each convolution, over windows of 2 x 2."""
     filters: int = 32
@@ -272,7 +272,7 @@ def pairs(id_: str) -> dict[str, str]:
 
 
 def known_values(axis: str) -> tuple[str, ...]:
-    """What an axis may be, ``RULE_NUMBER`` where a number follows; empty where it is a number."""
+    """Values of an axis, ``RULE_NUMBER`` where a number follows; empty where it is a number."""
     scaled = {
         "init": (FIXED_INITIALIZERS, SCALED_INITIALIZERS),
         "clip": (("none",), CLIPPING_RULES),

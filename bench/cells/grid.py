@@ -13,7 +13,7 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True)
 class Tier:
-    """How much is run."""
+    """Extent of a run."""
 
     name: str
     seeds: int
@@ -34,12 +34,12 @@ TIERS: Mapping[str, Tier] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """One question, asked of many cells.
+    """A question, asked of many cells.
 
     Args:
         name: prefix of its cells in baselines and reports.
         title: heading of its table.
-        question: what the table answers, one sentence.
+        question: the question that the table answers, one sentence.
         axes: the axes that define the grid; they appear in every id.
         added: the cells that each tier adds to those of the tiers below it.
     """

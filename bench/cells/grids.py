@@ -15,7 +15,7 @@ from bench.cells.cell import (
 )
 from bench.cells.grid import Grid, product
 
-#: For each activation an initialization that keeps the signal and one that was made for another.
+#: Initializations for each activation, one that keeps the signal and one that was made for another.
 #: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and
 #: Bengio 2010; He's larger weights saturate them.
 FITTING = {"relu": "he_normal", "tanh": "glorot_normal", "sigmoid": "glorot_normal"}

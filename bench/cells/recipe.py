@@ -11,7 +11,7 @@ Task = Literal["digits", "identity"]
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one program trains. Initial values and the order of examples come from NumPy, as everywhere.
+    """Training of one program. Initial values and the order of examples come from NumPy, as everywhere.
 
     A hidden layer is kernel, bias, batch normalization (if any), activation; convolutions come before
     dense layers.
@@ -36,7 +36,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Momentum of batch normalization's moving statistics."""
     normalized_logits: bool = False
     skips: bool = False
-    """Each dense hidden layer but the first adds its output to its input."""
+    """Whether each dense hidden layer but the first adds its output to its input."""
     dropout: float = 0.0
     """Share of the last hidden layer's outputs that training sets to 0."""
     pixel_scale: float = 1 / 255

@@ -1,1 +1,1 @@
-"""What must hold for any TensorFlow version. NumPy and SciPy only."""
+"""Truth that holds for any TensorFlow version, by NumPy and SciPy alone."""

@@ -76,7 +76,7 @@ def _selu_slope(x: Any) -> Any:
 
 
 def _sigmoid(x: Any) -> Any:
-    """Through exp(-|x|), which cannot overflow."""
+    """1 / (1 + e^-x) through exp(-|x|), which cannot overflow."""
     positive = decide(x) >= 0
     small = np.exp(np.where(positive, -x, x))
     return np.where(positive, 1.0, small) / (1.0 + small)

@@ -20,10 +20,10 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
     claim: str
     """Its name, such as ``sigmoid-signal-ratio``."""
     statement: str
-    """What must hold, with the source."""
+    """Statement that must hold, with its source."""
     holds: bool
     evidence: str
-    """What was measured, against what bound."""
+    """Measurement, and the bound against which it is held."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Claim:
     """A statement about all cells that satisfy ``applies``.
 
     Args:
-        name: in reports and test ids.
-        statement: what holds and why, with its source.
+        name: name in reports and test ids.
+        statement: statement and its reason, with its source.
         applies: whether it speaks of this cell.
         check: its finding on the cell's records, trained or diverged; None if they lack what it needs.
     """

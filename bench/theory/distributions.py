@@ -120,7 +120,7 @@ def scaled(distribution: str, variance: float) -> Distribution:
 
     Args:
         distribution: ``normal``, ``untruncated_normal`` or ``uniform``.
-        variance: of the values.
+        variance: variance of the values.
     """
     std = math.sqrt(variance)
     if distribution == "normal":
@@ -162,7 +162,7 @@ def deviations(
 
     Args:
         sample: shape (draws, rows, columns): several matrices that are drawn alike.
-        distribution: what each entry is promised to follow, independently of the others.
+        distribution: promised distribution of each entry, independent of the others.
         form: the format the entries were computed in.
     """
     matrices = np.asarray(sample)
@@ -268,8 +268,8 @@ def normals_of(matrices: Array, gain: float, bits: np.random.Philox) -> Array:
 
     Args:
         matrices: shape (draws, rows, columns); wide ones are turned to have orthonormal columns.
-        gain: what orthonormal matrices were multiplied by.
-        bits: where R is drawn from.
+        gain: factor on the orthonormal matrices.
+        bits: generator of R.
 
     Returns:
         float64, of shape (draws, the longer side, the shorter side).

@@ -1,4 +1,4 @@
-"""What must stay the same between two passes through one network, tensor by tensor.
+"""Comparison of two passes through one network that should be equal, tensor by tensor.
 
 The second pass sees the batch in another order, in two halves, or with its loss multiplied. Then each
 tensor y = f(x) of the network differs by no more than f makes of the difference in x, as TensorFlow's
@@ -51,11 +51,11 @@ class Step:
 
     Args:
         name: for people.
-        value: what the framework computed.
+        value: the framework's result.
         formula: ``formula(lift)``: ``lift(array, format)`` makes of each tensor that goes in an array
             of the kind that is wanted.
         form: the format to which the formula's result is rounded in the end.
-        terms: how many numbers an entry is the sum of.
+        terms: number of terms of which an entry is the sum.
         factors: tensors whose entries are multiplied in the formula.
     """
 
@@ -151,13 +151,13 @@ def _rows(layer: Layer) -> list[str]:
 def compared(
     name: str, first: Sequence[Step], second: Sequence[Step], *, ratio: float = 1.0
 ) -> Iterator[Deviation]:
-    """One deviation per tensor of two passes that should be equal.
+    """Deviations of two passes that should be equal, one per tensor.
 
     Args:
-        name: of the comparison, for people.
-        first: of the pass that was rearranged as the second one is.
-        second: of the other pass.
-        ratio: what the gradients of the first pass were multiplied by afterwards. By a power of two
+        name: the comparison's name, for people.
+        first: steps of the pass that was rearranged as the second one is.
+        second: steps of the other pass.
+        ratio: factor on the gradients of the first pass, applied afterwards. By a power of two
             above 1 nothing is rounded otherwise: only what underflowed in either may make a difference.
     """
     exact = ratio != 1.0 and math.frexp(ratio)[0] == 0.5
@@ -204,9 +204,9 @@ def steps(trace: Trace, labels: npt.NDArray[Any], factor: float = 1.0) -> list[S
     """All tensors of a pass in the order of its computation.
 
     Args:
-        trace: of cross-entropy.
+        trace: pass with the cross-entropy as its loss.
         labels: integers (batch,), in the trace's order.
-        factor: what multiplies the loss.
+        factor: factor on the loss.
     """
     count = len(trace.layers)
     forward = [_forward(trace, index) for index in range(count)]
@@ -262,7 +262,7 @@ def _merged(trace: Trace, index: int, lift: Lift) -> Any:
 
 
 def _backward(trace: Trace, index: int) -> Iterator[Step]:
-    """From the signal at the activation's output to the signal at the layer's input."""
+    """Steps from the signal at the activation's output to that at the layer's input."""
     layer, name, form = trace.layers[index], f"layer {index + 1}", trace.layers[index].form
     upstream = layer.outputs_gradient
     if layer.z_gradient is not None:

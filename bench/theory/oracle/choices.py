@@ -33,10 +33,10 @@ def full(value: float, like: Any, shape: tuple[int, ...] | None = None) -> Any:
 
 
 def either(left: Any, right: Any) -> Any:
-    """One value written in two ways that are equal but for rounding; the bound admits both.
+    """A value written in two ways that are equal but for rounding; the bound admits both.
 
     Args:
-        left: what is returned; of a bounded one with an error that reaches the other as well.
+        left: the value that is returned; if bounded, with an error that reaches the other as well.
         right: the same value, computed in another order.
     """
     if isinstance(left, Bounded) and isinstance(right, Bounded):

@@ -24,7 +24,7 @@ from bench.theory.rounding.arrays import decide
 
 
 def by_value(gradients: Sequence[Any], threshold: float) -> list[Any]:
-    """Each entry brought into [-threshold, threshold].
+    """Gradients with each entry brought into [-threshold, threshold].
 
     Example:
         >>> import numpy as np
@@ -39,7 +39,7 @@ def by_value(gradients: Sequence[Any], threshold: float) -> list[Any]:
 
 
 def by_norm(gradients: Sequence[Any], threshold: float) -> list[Any]:
-    """Each gradient scaled by min(1, threshold / its L2 norm).
+    """Gradients, each scaled by min(1, threshold / its L2 norm).
 
     Example:
         >>> by_norm([np.array([3.0, 4.0]), np.array([0.5])], 1.0)

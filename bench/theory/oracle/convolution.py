@@ -56,7 +56,7 @@ def _correlated(images: Any, kernel: Any) -> Any:
 
 
 def _patches(images: Any, rows: int, columns: int) -> Any:
-    """What the kernel sees at each place: (batch * height * width, rows * columns * inputs)."""
+    """Patch under the kernel at each place: (batch * height * width, rows * columns * inputs)."""
     batch, height, width, inputs = images.shape
     around = ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0))
     padded = np.pad(images, around)
@@ -84,7 +84,7 @@ def max_pool_backward(images: Any, upstream: Any) -> Any:
 
 
 def max_pool_ties(images: npt.NDArray[Any], upstream: npt.NDArray[Any]) -> Any:
-    """How far another choice among equal entries may be from :func:`max_pool_backward`: the size of
+    """Distance of another choice among equal entries from :func:`max_pool_backward`: the size of
     upstream at each of a window's several largest entries, 0 elsewhere. Plain arrays only."""
     windows = np.stack(_windows(images))
     largest = windows == windows.max(axis=0)

@@ -41,7 +41,7 @@ class Known:
 
     Args:
         tensors: outputs of the operations, by name.
-        gradients: of the loss with respect to them, by name; for a backward pass.
+        gradients: gradients of the loss with respect to them, by name; for a backward pass.
         lift: ``lift(operation, array)`` makes of an array what the operation is given; the operation is
             None for the loss.
     """

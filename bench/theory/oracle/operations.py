@@ -28,7 +28,7 @@ class Operation:
         backward: ``backward(inputs, parameters, output, upstream)`` -> a gradient per input and one per
             parameter.
         moving: names of moving mean and variance; empty but for batch normalization.
-        moments: of the input, as they enter the moving statistics.
+        moments: mean and variance of the input, as they enter the moving statistics.
         inference: ``inference(*inputs, *parameters, *moving)`` -> output; None where ``forward`` is it.
         constant: it holds a constant that is no float32 number, which TensorFlow rounds to float32 even
             where it computes in float64.
@@ -85,7 +85,7 @@ def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
 
 
 def activation(name: str, output: str, inputs: str) -> Operation:
-    """One of :data:`bench.theory.activations.ACTIVATION`."""
+    """An activation of :data:`bench.theory.activations.ACTIVATION`."""
     return Operation(
         output=output,
         inputs=(inputs,),
@@ -146,8 +146,9 @@ def flattening(output: str, inputs: str) -> Operation:
 # --- Activations in the order of operations that TensorFlow takes. It rounds worse than the formulas of
 # --- bench.theory.activations: e^x - 1 near x = 0, ln(1 + e^x) for large x, 1 - sigmoid(x).
 
-#: Above, softplus(x) is taken as x + e^-x. TensorFlow takes x alone, from 13.9 on in float32 and 34.0
-#: in float64, where that is off by e^-x < 15 u, within ln(1 + e^x)'s bound of 4 u x; u: unit roundoff.
+#: Number above which softplus(x) is taken as x + e^-x. TensorFlow takes x alone, from 13.9 on in
+#: float32 and 34.0 in float64, where that is off by e^-x < 15 u, within ln(1 + e^x)'s bound of 4 u x;
+#: u: unit roundoff.
 _LARGE = 40.0
 
 

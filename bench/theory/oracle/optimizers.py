@@ -86,7 +86,7 @@ _CLIPPING = {"clipvalue": "value", "clipnorm": "norm", "global_clipnorm": "globa
 
 @dataclass(frozen=True)
 class State:
-    """What an optimizer remembers: steps taken, and of each variable the slots by name.
+    """State of an optimizer: steps taken, and the slots of each variable by name.
 
     With an average of weights (``use_ema``) each variable has a slot ``ema``.
     """

@@ -14,7 +14,7 @@ Slots = dict[str, Any]
 
 
 class Rule:
-    """What an optimizer remembers of a variable, and how it moves it.
+    """Rule by which an optimizer moves a variable, and the slots that it keeps for it.
 
     Args:
         constants: arguments of this optimizer alone, by Keras' names; switches are booleans.

@@ -1,1 +1,1 @@
-"""What rounding explains: formats, bounds, Monte Carlo arithmetic."""
+"""Rounding: formats, bounds, Monte Carlo arithmetic."""

@@ -32,7 +32,7 @@ Self = TypeVar("Self", bound="Tracked")
 
 
 def decide(x: Any) -> Array:
-    """What a branch looks at: the real value, whatever kind of array ``x`` is."""
+    """The real value that decides a branch, whatever kind of array ``x`` is."""
     return x.value if isinstance(x, Tracked) else np.real(x)
 
 
@@ -312,7 +312,7 @@ class Stochastic(Tracked):
 
     Args:
         value: float64.
-        draws: where the roundings come from.
+        draws: generator of the roundings.
         form: the format whose unit roundoff they have.
     """
 

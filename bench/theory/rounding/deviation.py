@@ -23,7 +23,7 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
 
     Args:
         tensor: its name, for people.
-        got: what TensorFlow computed, of the expected shape.
+        got: TensorFlow's result, of the expected shape.
         expected: the truth and its bound.
     """
     actual = np.asarray(got, np.float64)
@@ -51,7 +51,7 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
 
 
 def _ratio(actual: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:
-    """Each entry's error over its bound; infinite where none is allowed."""
+    """Error of each entry over its bound; infinite where none is allowed."""
     if np.isfinite(error).all() and bound.min() > 0.0 and np.isfinite(bound.max()):
         return error / bound  # nothing below can say otherwise
     bounded = (bound > 0.0) & np.isfinite(bound)

@@ -32,7 +32,7 @@ class Format:
     sum_roundoff: float
 
     def spacing(self, value: float) -> float:
-        """One unit in the last place of ``value``."""
+        """Unit in the last place of ``value``."""
         size = max(abs(value), self.smallest)
         return 2.0 * self.roundoff * float(2.0 ** np.floor(np.log2(size)))
 

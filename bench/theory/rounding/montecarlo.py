@@ -61,11 +61,11 @@ def spread(
 
     Args:
         tensor: its name, for people.
-        got: what was computed in the format.
+        got: result computed in the format.
         truth: without rounding, of the same shape.
-        draws: what Monte Carlo arithmetic made of it, K times.
+        draws: K results of Monte Carlo arithmetic.
         level: probability that rounding alone is called out.
-        exact: what the draws scatter about, if that is not the truth.
+        exact: centre of the draws, if that is not the truth.
 
     Raises:
         ValueError: no draws.

@@ -1,1 +1,1 @@
-"""How a signal and its gradient go through a network, by mean-field theory."""
+"""Mean-field theory of a signal's way through a network, and of its gradient's way back."""

@@ -1,4 +1,4 @@
-"""What mean-field theory must know of MNIST's 60,000 training images, pixels brought to 0..1.
+"""Statistics of MNIST's 60,000 training images, pixels brought to 0..1, for mean-field theory.
 
 Weights that are drawn isotropically see of the images only lengths and angles. Recomputed from the
 images by ``tests/theory/signal/test_meanfield.py`` where MNIST is at hand.

@@ -77,7 +77,7 @@ _ARRAYS = tuple(field.name for field in fields(Prediction))[:12]
 
 
 def why_not(cell: Cell) -> str:
-    """Why there is no prediction; empty if there is one."""
+    """Reason why there is no prediction; empty if there is one."""
     if cell.architecture == "cnn":
         return "max pooling takes the largest of correlated inputs, for which there is no closed theory"
     if cell.dropout:
@@ -88,7 +88,7 @@ def why_not(cell: Cell) -> str:
 
 
 def not_followed(cell: Cell) -> str:
-    """Why a prediction has no bound on its error (``log_error`` is infinite); empty if it has.
+    """Reason why a prediction's error has no bound (``log_error`` is infinite); empty if it has one.
 
     The part of dC/da along a starts as 1/width of the whole, and behind skips it outgrows the rest
     where E[z phi'] is not 0. It is followed behind activations of degree 1 without bias (see

@@ -117,7 +117,7 @@ def expect(integrands: Callable[[Array], Array], q: Array, mean: float = 0.0) ->
     :data:`REACH`. Their number is doubled until nothing moves by more than :data:`SETTLED`.
 
     Args:
-        integrands: from nodes (variances, nodes) to values (functions, variances, nodes).
+        integrands: function of nodes (variances, nodes), with values (functions, variances, nodes).
         q: variances.
 
     Returns:

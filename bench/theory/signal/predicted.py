@@ -27,7 +27,7 @@ from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Record
 from bench.theory.signal.meanfield import Prediction, not_followed, predict, why_not
 
-#: How many standard deviations a measured ratio may lie from theory: under normality 1 false alarm
+#: Standard deviations that a measured ratio may lie from theory: under normality 1 false alarm
 #: in 16,000 cells.
 SIGMAS = 4.0
 
@@ -53,7 +53,7 @@ class PredictedRatio:
     quotient: float
     """measured / predicted."""
     tolerance: float
-    """At least 1: the quotient must lie within [1 / tolerance, tolerance]."""
+    """Number of at least 1: the quotient must lie within [1 / tolerance, tolerance]."""
     holds: bool
     """Whether it does, and so do the ratios of all neighbouring layers."""
     layers: str = ""
@@ -62,7 +62,7 @@ class PredictedRatio:
 
 @lru_cache(maxsize=8192)
 def silent(cell: Cell) -> str:
-    """Why no tolerance can be derived for a cell, though it may have a prediction; empty if one can."""
+    """Reason why a cell, though it may have a prediction, has no tolerance; empty if it has one."""
     if cell.depth < 2:
         return "one hidden layer has no ratio"
     if reason := why_not(cell):

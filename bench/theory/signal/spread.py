@@ -1,4 +1,4 @@
-"""How far a network of finite width strays from mean-field theory: to leading order in 1/width.
+"""Spread of networks of finite width around mean-field theory, to leading order in 1/width.
 
 Let S_l be the signal of layer l, the mean over a batch and n units of (dC/dz_l)^2, and L the last
 hidden layer. Given the layers above it, dC/da_l = W^T dC/dz is a normal vector, so the mean over
@@ -168,7 +168,7 @@ def _sources(
     """Covariances of two images, whose cosines are followed up and those of their errors down.
 
     Args:
-        cosine: of the two images.
+        cosine: cosine of the angle between the two images.
         itself: whether both are one image.
         same: whether both are of one class.
     """
@@ -289,7 +289,7 @@ def _behind_skips(
 
 
 def _responses(net: Net, layers: Sequence[Layer]) -> tuple[Array, Array]:
-    """What eta_j (first) and eps_j (second) of layer j add to ln(S_l / S_L): matrices (l, j)."""
+    """Derivatives of ln(S_l / S_L) by eta_j (first) and eps_j (second): matrices (l, j)."""
     count = len(layers)
     _, _, kappa, lam = _columns(layers)
     share = (

@@ -38,7 +38,7 @@ INPUTS, CLASSES = 784, 10
 
 @dataclass(frozen=True)
 class Net:
-    """What mean-field theory sees of a cell.
+    """Properties of a cell that mean-field theory depends on.
 
     Args:
         first: Var(W) of the first kernel times the square of the inputs' scale.
@@ -61,7 +61,7 @@ class Net:
 
     @classmethod
     def of(cls, cell: Cell) -> Net:
-        """Of an MLP or residual network."""
+        """The net of a cell, an MLP or a residual network."""
         width = cell.width
         branch = 1 / math.sqrt(max(cell.depth, 1)) if cell.branch == "scaled" else 1.0
         return cls(
@@ -102,7 +102,7 @@ class Layer:
 
 
 def forward(net: Net, squared_norms: Sequence[float]) -> list[list[Layer]]:
-    """For each image of these squared norms (pixels 0..1) all hidden layers."""
+    """All hidden layers, for each image of these squared norms (pixels 0..1)."""
     images: list[list[Layer]] = [[] for _ in squared_norms]
     second = np.asarray(squared_norms, np.float64) / INPUTS
     mean = np.zeros_like(second)
@@ -200,7 +200,7 @@ class Errors:
     same: float
     """Root mean square cosine of the errors of two images of one class."""
     other: float
-    """Of two classes."""
+    """Root mean square cosine of the errors of two images of two classes."""
 
 
 def output_errors(net: Net, layers: Sequence[Layer], cosine: float = 1.0) -> Errors:
