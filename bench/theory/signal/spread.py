@@ -298,29 +298,28 @@ def _responses(net: Net, layers: Sequence[Layer]) -> tuple[Array, Array]:
         else np.zeros(count)
     )
     upward = kappa * (1 - share)
-    if net.branch is not None:
+    square = (count, count)
+    at_slope = lam * (1 - share)
+    # sensitivity: derivatives of ln(S_l / S_L) by ln V_k
+    if net.branch is None:
+        direct = np.triu(np.ones(square))
+        sensitivity = np.triu(np.broadcast_to(at_slope, square))
+        direct[:, -1] = sensitivity[:, -1] = 0.0
+        sensitivity -= np.triu(np.broadcast_to(share, square), 1)
+    else:
         upward = np.array(
             [_through_skip(net, layer, k) for layer, k in zip(layers, upward, strict=True)]
         )
-    feeling = np.zeros((count, count))  # of ln(S_l / S_L) for ln V_k
-    direct = np.zeros((count, count))
-    for target in range(count - 1):
-        if net.branch is None:
-            direct[target, target : count - 1] = 1.0
-            feeling[target, target : count - 1] += (lam * (1 - share))[target : count - 1]
-            feeling[target, target + 1 :] -= share[target + 1 :]
-        else:
-            r = np.array([_branch_share(net, layer) for layer in layers])
-            direct[target, target + 1 :] = 1.0
-            feeling[target, target + 1 :] = (r / (1 + r) * (lam * (1 - share) - share))[
-                target + 1 :
-            ]
-            feeling[target, target] += lam[target] * (1 - share[target])
-            feeling[target, -1] -= lam[-1] * (1 - share[-1])
-    chain = np.zeros((count, count))  # of ln V_k for eps_j
+        r = np.array([_branch_share(net, layer) for layer in layers])
+        direct = np.triu(np.ones(square), 1)
+        passed = r / (1 + r) * (at_slope - share)
+        sensitivity = np.triu(np.broadcast_to(passed, square), 1)
+        np.fill_diagonal(sensitivity, [*at_slope[:-1], 0.0])
+        sensitivity[:-1, -1] -= at_slope[-1]
+    chain = np.zeros(square)  # derivatives of ln V_k by eps_j
     for source in range(count - 1):
         chain[source + 1 :, source] = np.cumprod([1.0, *upward[source + 1 : -1]])
-    return direct, feeling @ chain
+    return direct, sensitivity @ chain
 
 
 def _through_skip(net: Net, layer: Layer, kappa: float) -> float:
