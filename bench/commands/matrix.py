@@ -6,15 +6,12 @@ import argparse
 import dataclasses
 import itertools
 import sys
-from collections.abc import Sequence
 
 from bench import mnist
 from bench.commands.reproduce import slug
 from bench.commands.upgrade import options_of, printer, tell
-from bench.environments.interpreters import Interpreter, choose, find
 from bench.environments.prepare import prepare
-from bench.environments.requirements import Side as Requested
-from bench.environments.requirements import parse_side, pythons
+from bench.environments.requirements import parse_side
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError, allowed
 from bench.jobs.upgrade import UpgradeRun
 from bench.results.files import write_atomically
@@ -38,11 +35,7 @@ def matrix(arguments: argparse.Namespace) -> int:
     )
     say = printer()
     cache = arguments.cache or mnist.cache_directory()
-    python = _common_python(sides, arguments.python)
-    built = [
-        prepare(side, cache=cache, python=python, refresh=arguments.refresh, say=say)
-        for side in sides
-    ]
+    built = prepare(sides, cache=cache, python=arguments.python, refresh=arguments.refresh, say=say)
     chain = []
     for (one, old), (other, new) in itertools.pairwise(zip(labels, built, strict=True)):
         say(f"from {one} to {other}")
@@ -61,16 +54,3 @@ def matrix(arguments: argparse.Namespace) -> int:
     codes = {found.exit_code for found in chain}
     worst = next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)
     return allowed(worst, undecided=arguments.allow_undecided)
-
-
-def _common_python(sides: Sequence[Requested], asked: str) -> Interpreter | None:
-    """An interpreter on which every version of a chain runs, so that it is no difference between them;
-    None if there is none here.
-
-    Raises:
-        BenchError: the one that was asked for cannot be had, or is not for every version.
-    """
-    minors = frozenset.intersection(*(pythons(side) for side in sides))
-    if asked:
-        return choose(sides[0], sides[-1], python=asked)[0]
-    return next(filter(None, map(find, sorted(minors, reverse=True))), None)

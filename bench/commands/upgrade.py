@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import mnist
 from bench.commands.reproduce import script_path, write_reproducers
-from bench.environments.prepare import prepare_pair
+from bench.environments.prepare import prepare
 from bench.environments.requirements import Side as Requested
 from bench.environments.requirements import parse_side
 from bench.errors import BenchError, allowed
@@ -87,22 +87,18 @@ def _measured(
     say: Callable[[str], None],
 ) -> Measured:
     """Builds both environments and measures in them."""
-    built = dict(
-        zip(
-            SIDES,
-            prepare_pair(
-                asked["old"],
-                asked["new"],
-                cache=cache,
-                python=arguments.python,
-                refresh=arguments.refresh,
-                say=say,
-            ),
-            strict=True,
-        )
+    environments = prepare(
+        [asked[side] for side in SIDES],
+        cache=cache,
+        python=arguments.python,
+        refresh=arguments.refresh,
+        say=say,
     )
-    old, new = (built[side].python for side in SIDES)
-    if old == new and options.variables["old"] == options.variables["new"]:
+    built = dict(zip(SIDES, environments, strict=True))
+    if (
+        built["old"].python == built["new"].python
+        and options.variables["old"] == options.variables["new"]
+    ):
         say("both sides are the same: what is found is noise")
     return UpgradeRun(options, built, stream=sys.stdout).measure()
 

@@ -1,4 +1,4 @@
-"""How an environment is resolved, installed and found again, in the layout of the cache:
+"""How an environment is resolved, installed and kept, in the layout of the cache:
 
     <cache>/copies/<hash>/bench         the running bench, which all environments share
     <cache>/environments/<key>/         one environment: venv/, and environment.json with its lock
@@ -7,10 +7,10 @@
     <cache>/requests/<hash>.lock        held by whoever resolves them
     <cache>/requests/<key>.lock         held by whoever installs this environment
 
-An environment holds what its lock names and nothing else: training processes find bench by PYTHONPATH,
-so an edited bench needs no new environment. It appears under its key by one rename, complete and looked
-through, and is not changed afterwards. What was not used for long is removed: :mod:`.keeping`. The
-process that builds needs no TensorFlow.
+An environment holds what its lock names and nothing else: training processes import bench by
+PYTHONPATH, so an edited bench needs no new environment. It appears under its key by one rename,
+complete and looked through, and is not changed afterwards. What was not used for long is removed:
+:mod:`.cache`. The process that builds needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from bench.environments import installers
+from bench.environments import installer
 from bench.environments.cache import use
 from bench.environments.inspection import inspect, training_variables
 from bench.environments.interpreters import Interpreter
@@ -41,10 +41,9 @@ from bench.environments.requirements import (
     LEGACY_KERAS,
     TENSORFLOWS,
     Side,
+    lock_of,
     lock_versions,
     numpy_bound,
-    pythons,
-    refusal,
 )
 from bench.errors import BenchError
 
@@ -60,7 +59,7 @@ def hash_of(*parts: str) -> str:
 
 
 class StoppedError(BenchError):
-    """It was told to stop."""
+    """The other side cannot be had, so this one is not built."""
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,45 +68,37 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     lock: str
     python: str
-    built_with: str
     resolved: str
 
 
 class Build:
-    """Finds or builds the environment of one side.
+    """Looks an environment of one side up, or builds it.
 
     Args:
         side: what is wanted.
         python: what it is built with.
-        own: bench itself, for its training processes.
+        copy: bench itself, for its training processes.
         cache: where it is kept.
-        say: told in a line what takes time.
+        say: receives a line about each step that takes time.
         stop: once set, nothing more is begun or waited for.
-
-    Raises:
-        BenchError: there are no wheels for this.
     """
 
     def __init__(
         self,
         side: Side,
         python: Interpreter,
-        own: OwnCopy,
+        copy: OwnCopy,
         *,
         cache: Path,
         say: Callable[[str], None],
         stop: threading.Event,
     ) -> None:
-        if reason := refusal(side):
-            raise BenchError(reason)
-        if python.minor not in pythons(side):
-            raise BenchError(f"{side.label} has no wheels for Python {python.version}")
         self._side = side
         self._python = python
         self._environments = cache / "environments"
         self._requests = cache / "requests"
         #: Of the side's training processes.
-        self.variables = training_variables(side, str(own.folder))
+        self.variables = training_variables(side, str(copy.folder))
         self._say = say
         self._stop = stop
         bound = numpy_bound(side)
@@ -117,7 +108,7 @@ class Build:
         self._request = hash_of(*self._wanted, legacy, python.version)
 
     def run(self, *, refresh: bool) -> Stored:
-        """The environment, found or built.
+        """The environment, kept or built.
 
         Raises:
             BenchError: it cannot be built.
@@ -131,7 +122,7 @@ class Build:
 
     def python(self, stored: Stored) -> Path:
         """Its interpreter."""
-        return installers.python_of(self._environments / stored.key / "venv").absolute()
+        return _python(self._environments / stored.key).absolute()
 
     @contextlib.contextmanager
     def _alone(self, name: str) -> Iterator[None]:
@@ -183,13 +174,12 @@ class Build:
 
     def _check(self, folder: Path, lock: str) -> None:
         """Raises :class:`BenchError` unless all that the lock names is there and can be imported."""
-        python = str(installers.python_of(folder / "venv"))
-        seen = inspect(python, self.variables, ("tensorflow", *NEEDED))
-        found = lock_versions(seen.lock)
+        seen = inspect(str(_python(folder)), self.variables, ("tensorflow", *NEEDED))
+        installed = lock_versions(seen.lock)
         absent = [
             f"{name}=={version}"
             for name, version in lock_versions(lock).items()
-            if found.get(name) != version
+            if installed.get(name) != version
         ] + seen.missing
         if absent:
             raise BenchError(f"{folder}: not there: {', '.join(absent)}")
@@ -198,49 +188,37 @@ class Build:
         """Resolves, and builds what is not there."""
         for left in self._environments.glob(f"building-{self._request}-*"):
             shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
-        scratch = Path(
-            tempfile.mkdtemp(prefix=f"building-{self._request}-", dir=self._environments)
-        )
+        prefix = f"building-{self._request}-"
+        scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=self._environments))
         try:
-            return self._make_in(scratch)
+            version = self._python.version
+            self._say(f"{self._side.label}: uv resolves it for Python {version}")
+            lock = self._resolve(scratch)
+            key = hash_of(lock, version)
+            with self._alone(key):
+                stored = self._whole(key) or self._install(lock, key, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-    def _make_in(self, scratch: Path) -> Stored:
-        tool = installers.installer()
-        version = self._python.version
-        self._say(f"{self._side.label}: {tool.name} resolves it for Python {version}")
-        venv = scratch / "venv"
-        tool.create(self._python.path, venv)
-        lock = self._resolve(tool, venv)
-        key = hash_of(lock, version)
-        with self._alone(key):
-            stored = self._whole(key) or self._install(tool, lock, key, scratch)
         _write(self._requests / f"{self._request}.json", json.dumps({"key": key}))
         return stored
 
-    def _install(self, tool: installers.Installer, lock: str, key: str, scratch: Path) -> Stored:
+    def _install(self, lock: str, key: str, scratch: Path) -> Stored:
         """Makes the environment of a lock."""
         self._go_on()
-        self._say(f"{self._side.label}: {tool.name} installs {len(lock.splitlines())} packages")
-        tool.install(lock, scratch / "venv")
-        stored = Stored(
-            key=key,
-            lock=lock,
-            python=self._python.version,
-            built_with=tool.name,
-            resolved=_now(),
-        )
+        self._say(f"{self._side.label}: uv installs {len(lock.splitlines())} packages")
         finished = scratch / "finished"
         finished.mkdir()
-        (scratch / "venv").rename(finished / "venv")
+        installer.create(self._python.path, finished / "venv")
+        installer.install(lock, _python(finished), folder=scratch)
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        stored = Stored(key=key, lock=lock, python=self._python.version, resolved=now)
         (finished / "environment.json").write_bytes(msgspec.json.encode(stored))
         self._check(finished, lock)
         shutil.rmtree(self._environments / key, ignore_errors=True)  # damaged, see _whole
         appear(finished, self._environments / key)
         return stored
 
-    def _resolve(self, tool: installers.Installer, venv: Path) -> str:
+    def _resolve(self, scratch: Path) -> str:
         """The complete lock of the side.
 
         Keras 2 for newer TensorFlow is resolved alone: it requires the distribution ``tensorflow``,
@@ -249,27 +227,29 @@ class Build:
         Raises:
             BenchError: there is none; two distributions of TensorFlow.
         """
+        python = self._python.path
         legacy = [
             one for one in self._wanted if canonicalize_name(Requirement(one).name) == LEGACY_KERAS
         ]
         main = [one for one in self._wanted if one not in legacy]
-        versions = dict(lock_versions(tool.resolve(main, venv, dependencies=True)))
-        found = [name for name in TENSORFLOWS if name in versions]
-        if len(found) != 1:
+        versions = installer.resolve(main, python, dependencies=True, folder=scratch)
+        names = [name for name in TENSORFLOWS if name in versions]
+        if len(names) != 1:
             raise BenchError(
-                f"{self._side.label}: {' and '.join(found) or 'no TensorFlow'} would be installed",
+                f"{self._side.label}: {' and '.join(names) or 'no TensorFlow'} would be installed",
                 hint="name one distribution of TensorFlow, and nothing that brings another one",
             )
-        major, minor, *_ = versions[found[0]].split(".")
+        major, minor, *_ = versions[names[0]].split(".")
         if self._side.legacy_keras and not legacy and int(minor) >= 16:
             legacy = [f"{LEGACY_KERAS}=={major}.{minor}.*"]
         if legacy:
-            versions |= lock_versions(tool.resolve(legacy, venv, dependencies=False))
-        return installers.lock_of(versions)
+            versions |= installer.resolve(legacy, python, dependencies=False, folder=scratch)
+        return lock_of(versions)
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+def _python(folder: Path) -> Path:
+    """The interpreter of an environment."""
+    return folder / "venv" / "bin" / "python"
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,9 +12,14 @@ import msgspec
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from bench.environments import installers
 from bench.environments.own_copy import needed
-from bench.environments.requirements import FIRST_TENSORFLOW, TENSORFLOWS, Side, lock_versions
+from bench.environments.requirements import (
+    FIRST_TENSORFLOW,
+    TENSORFLOWS,
+    Side,
+    lock_of,
+    lock_versions,
+)
 from bench.errors import BenchError
 
 _INSPECT_TIMEOUT_SEC = 300.0
@@ -39,7 +44,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def lock(self) -> str:
-        return installers.lock_of(self.found)
+        return lock_of(self.found)
 
 
 def training_variables(side: Side, path: str) -> dict[str, str]:

@@ -335,3 +335,9 @@ def lock_versions(lock: str) -> Mapping[str, str]:
     """
     pairs = (line.partition("==") for line in lock.splitlines())
     return {name: version for name, _, version in pairs}
+
+
+def lock_of(versions: Mapping[str, str]) -> str:
+    """A lock: one line ``name==version`` for each distribution, sorted, names normalized."""
+    lines = sorted(f"{canonicalize_name(name)}=={version}" for name, version in versions.items())
+    return "".join(f"{line}\n" for line in lines)

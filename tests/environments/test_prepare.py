@@ -1,9 +1,10 @@
-"""Tests of environments: really built, found again, killed halfway, from a folder of tiny wheels."""
+"""Tests of environments: built by uv from a folder of tiny wheels, kept, killed halfway."""
 
 from __future__ import annotations
 
 import ast
 import os
+import platform
 import re
 import shutil
 import signal
@@ -16,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.environments import installers, own_copy
-from bench.environments.prepare import Built, describe, prepare, prepare_pair
+from bench.environments import installer, own_copy
+from bench.environments.prepare import Built, prepare
 from bench.environments.requirements import Side, lock_versions, parse_side
 from bench.errors import BenchError
 from bench.results.check import FAMILIES
@@ -28,7 +29,7 @@ TIMEOUT_SEC = 60.0
 
 
 class Place:
-    """A package index, a fake uv on PATH, and a cache."""
+    """A package index, a uv whose calls are noted, and a cache."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,6 +37,11 @@ class Place:
         self.index = make_index(folder / "index")
         self.log = folder / "log"
         self.log.touch()
+        self.uv = folder / "uv"
+        self.uv.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake" / "noting_uv.py"}" "$@"\n'
+        )
+        self.uv.chmod(0o755)
 
     def fill(self, template: Path) -> Built:
         """The environment of 2.20, as if it had been built here."""
@@ -45,7 +51,9 @@ class Place:
         return built
 
     def prepare(self, text: str, *variables: str, refresh: bool = False) -> Built:
-        return prepare(parse_side(text, variables=variables), cache=self.cache, refresh=refresh)
+        side = parse_side(text, variables=variables)
+        (built,) = prepare([side], cache=self.cache, refresh=refresh)
+        return built
 
     def calls(self, words: str) -> int:
         """How often uv was called so."""
@@ -57,7 +65,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: Path) -> Place:
-    """Nothing but the fake uv and the system's own commands can be reached; no network."""
+    """No network, and an index of which pip's settings alone tell."""
     return make_place(tmp_path, monkeypatch, frozen)
 
 
@@ -84,30 +92,23 @@ def make_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: Path) ->
     made = Place(tmp_path)
     monkeypatch.setattr(bench, "__file__", str(frozen / "bench" / "__init__.py"))
     monkeypatch.setenv("PYTHONPATH", str(frozen))  # for processes that prepare environments
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    uv = commands / "uv"
-    fake = HERE / "fake" / "uv.py"
-    uv.write_text(f'#!/bin/sh\n[ "$1" = --version ] || exec "{sys.executable}" "{fake}" "$@"\n')
-    uv.chmod(0o755)
+    monkeypatch.setattr(installer, "find_uv_bin", lambda: str(made.uv))
+    installer.pip_settings.cache_clear()
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")):
+            monkeypatch.delenv(name)
     settings = {
-        "PATH": f"{commands}{os.pathsep}/usr/bin{os.pathsep}/bin",
-        "PYENV_ROOT": str(tmp_path),
         "HOME": str(tmp_path),
-        "FAKE_INDEX": str(made.index),
         "FAKE_LOG": str(made.log),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(made.index),
-        "UV_CONFIG_FILE": str(tmp_path / "uv.toml"),
-        "UV_OFFLINE": "1",
         "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
     }
-    (tmp_path / "uv.toml").write_text(f'no-index = true\nfind-links = ["{made.index}"]\n')
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"):
-        monkeypatch.delenv(name, raising=False)
     return made
 
 
@@ -128,7 +129,7 @@ def run_in(built: Built, code: str) -> str:
 def preparing(place: Place, text: str, **variables: str) -> subprocess.Popen[str]:
     """Another process, with a group of its own, that prepares an environment and prints its path."""
     return subprocess.Popen(
-        [sys.executable, str(HERE / "fake" / "prepare.py"), str(place.cache), text],
+        [sys.executable, str(HERE / "fake" / "prepare.py"), str(place.uv), str(place.cache), text],
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         text=True,
@@ -169,13 +170,9 @@ def test_an_environment_holds_what_was_asked_for_and_what_bench_needs(place: Pla
         *own_copy.NEEDED,
     }
     assert built.label == "tensorflow-cpu==2.20.* keras==3.10.*"
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    assert describe(built) == {
-        "python": version,
-        "tensorflow": "2.20.0",
-        "keras": "3.10.0",
-        "numpy": "2.2.0",
-    }
+    assert run_in(built, "import platform; print(platform.python_version())") == (
+        platform.python_version()
+    )
 
 
 def test_a_finished_environment_needs_no_installer_and_no_index(
@@ -261,10 +258,10 @@ def test_a_damaged_environment_is_built_again(place: Place, template: Path, what
 
 def test_a_conflict_is_shown_as_the_resolver_tells_it(place: Place) -> None:
     """Its own words, the requirements, and what to do; nothing is left behind."""
-    words = "No solution found: you require keras==3.5.*"
-    with pytest.raises(BenchError, match=re.escape(words)) as caught:
+    with pytest.raises(BenchError, match="No solution found") as caught:
         place.prepare("2.20 keras==3.5.*")
     assert "tensorflow-cpu==2.20.* keras==3.5.*" in caught.value.message
+    assert "you require keras==3.5.*" in " ".join(caught.value.message.split())
     assert "change a requirement" in caught.value.hint
     assert list((place.cache / "environments").iterdir()) == []
 
@@ -282,7 +279,7 @@ def test_keras_2_comes_without_the_tensorflow_that_it_requires(place: Place, tex
     names = [line.partition("==")[0] for line in built.lock.splitlines()]
     assert "tf-keras" in names
     assert "tensorflow" not in names
-    assert describe(built)["tf-keras"] == "2.20.1"
+    assert lock_versions(built.lock)["tf-keras"] == "2.20.1"
 
 
 def test_numpy_is_held_to_what_tensorflow_was_compiled_for(place: Place) -> None:
@@ -299,11 +296,11 @@ def test_both_sides_of_a_pair_are_built_at_the_same_time(
     the other one has begun."""
     (place.folder / "meeting").mkdir()
     monkeypatch.setenv("FAKE_MEETING", str(place.folder / "meeting"))
-    old, new = prepare_pair(parse_side("2.20"), parse_side("2.21"), cache=place.cache)
+    old, new = prepare([parse_side("2.20"), parse_side("2.21")], cache=place.cache)
     assert old.key != new.key
-    described = [describe(one) for one in (old, new)]
-    assert [one["tensorflow"] for one in described] == ["2.20.0", "2.21.0"]
-    assert described[0]["python"] == described[1]["python"]
+    versions = [lock_versions(built.lock)["tensorflow-cpu"] for built in (old, new)]
+    assert versions == ["2.20.0", "2.21.0"]
+    assert len({run_in(one, "import sys; print(sys.version)") for one in (old, new)}) == 1
     assert old.variables == new.variables
     assert len(list((place.cache / "copies").iterdir())) == 1
 
@@ -313,7 +310,7 @@ def test_one_environment_under_two_settings(place: Place, template: Path) -> Non
     place.fill(template)
     said: list[str] = []
     old, new = parse_side("2.20"), parse_side("2.20", variables=["TF_ENABLE_ONEDNN_OPTS=0"])
-    first, second = prepare_pair(old, new, cache=place.cache, say=said.append)
+    first, second = prepare([old, new], cache=place.cache, say=said.append)
     assert first.python == second.python
     assert first.variables | {"TF_ENABLE_ONEDNN_OPTS": "0"} == second.variables
     assert said == []
@@ -328,9 +325,7 @@ def test_a_side_that_cannot_be_had_ends_the_waiting_of_the_other(place: Place, o
         sides = [parse_side("2.20 keras==3.5.*"), parse_side("2.21")]
         said: list[str] = []
         with pytest.raises(BenchError, match="No solution found"):
-            prepare_pair(
-                *(sides if order == "old" else sides[::-1]), cache=place.cache, say=said.append
-            )
+            prepare(sides if order == "old" else sides[::-1], cache=place.cache, say=said.append)
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
     assert any("is being built already" in line for line in said)
@@ -382,7 +377,7 @@ def test_what_was_not_used_for_long_is_removed(place: Place, template: Path) -> 
     check_is_complete(used)
     for one in (place.cache / "environments").iterdir():
         os.utime(one, (0, 0))
-    prepare_pair(*[parse_side(python=str(used.python))] * 2, cache=place.cache)
+    prepare([parse_side(python=str(used.python))] * 2, cache=place.cache)
     assert list((place.cache / "environments").iterdir()) == []
 
 
@@ -401,44 +396,8 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """The folder is named, with a way out."""
     (tmp_path / "file").touch()
     with pytest.raises(BenchError, match="cannot be kept in") as caught:
-        prepare(parse_side("2.20"), cache=tmp_path / "file" / "cache")
+        prepare([parse_side("2.20")], cache=tmp_path / "file" / "cache")
     assert "choose a folder" in caught.value.hint
-
-
-def test_pip_does_the_same(place: Place, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without uv: the same lock, an environment as complete, the conflict in pip's words."""
-    with_uv = place.fill(template)
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("PIP_TARGET", str(place.folder / "elsewhere"))
-    monkeypatch.setattr(installers.importlib.util, "find_spec", lambda name: None)
-    assert installers.installer().name == "pip"
-    place.cache = place.folder / "other"
-    built = place.prepare("2.20", "TF_USE_LEGACY_KERAS=1")
-    assert built.lock == installers.lock_of({**lock_versions(with_uv.lock), "tf-keras": "2.20.1"})
-    check_is_complete(built)
-    assert place.scratch() == []
-    venv = built.python.parents[1]
-    with pytest.raises(BenchError, match="No matching distribution found for keras"):
-        installers.Pip().resolve(["keras==3.5.*"], venv, dependencies=True)
-
-
-#: The uv of this machine, if there is one that runs.
-REAL_UV = installers.uv_command()
-
-
-@pytest.mark.skipif(not REAL_UV, reason="no uv on this machine")
-def test_the_real_uv_does_the_same(
-    place: Place, template: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The fake is not all that works: the same lock, and the conflict in uv's words."""
-    with_fake = place.fill(template)
-    place.cache = place.folder / "other"
-    monkeypatch.setattr(installers, "uv_command", lambda: REAL_UV)
-    built = place.prepare("2.20")
-    assert (built.lock, built.key) == (with_fake.lock, with_fake.key)
-    check_is_complete(built)
-    with pytest.raises(BenchError, match="No solution found"):
-        place.prepare("2.20 keras==3.5.*")
 
 
 @pytest.fixture
@@ -454,14 +413,14 @@ def tree(folder: Path) -> dict[str, int]:
 def test_an_existing_interpreter_is_used_and_not_changed(place: Place, existing: Path) -> None:
     """bench reaches it by a folder that holds nothing else."""
     before = tree(existing.parents[1])
-    built = prepare(parse_side(python=str(existing)), cache=place.cache)
+    (built,) = prepare([parse_side(python=str(existing))], cache=place.cache)
     assert tree(existing.parents[1]) == before
     assert built.python == existing
     folder = Path(built.variables["PYTHONPATH"])
     assert [one.name for one in folder.iterdir()] == ["bench"]
     assert run_in(built, "import bench; print(bench.__file__)").startswith(str(folder))
     assert "tensorflow-cpu==2.20.0" in built.lock.splitlines()
-    assert describe(built)["keras"] == "3.12.0"
+    assert lock_versions(built.lock)["keras"] == "3.12.0"
 
 
 def test_what_a_training_process_may_import_is_what_is_installed() -> None:
@@ -529,7 +488,7 @@ def test_what_an_existing_interpreter_lacks_is_said_with_the_remedy(
     metadata.write_text(metadata.read_text().replace("Version: 1.8", "Version: 1.2"))
     (site / "tensorflow.py").unlink()
     with pytest.raises(BenchError) as caught:
-        prepare(parse_side(python=str(existing)), cache=place.cache)
+        prepare([parse_side(python=str(existing))], cache=place.cache)
     assert caught.value.message == (
         f"{existing} lacks msgspec>=0.18.6 (there is none), pooch>=1.8 (there is 1.2), tensorflow"
     )
@@ -544,10 +503,10 @@ def test_an_existing_tensorflow_that_is_too_old_is_said(place: Place, existing: 
     metadata = next(site.glob("tensorflow_cpu-*")) / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 2.20.0", "Version: 2.11.0"))
     with pytest.raises(BenchError, match=re.escape("TensorFlow 2.11.0")):
-        prepare(parse_side(python=str(existing)), cache=place.cache)
+        prepare([parse_side(python=str(existing))], cache=place.cache)
 
 
 def test_a_path_that_is_no_interpreter_is_said(tmp_path: Path) -> None:
     """It is named, with what it said."""
     with pytest.raises(BenchError, match="nowhere: no Python interpreter"):
-        prepare(Side(python=str(tmp_path / "nowhere")), cache=tmp_path)
+        prepare([Side(python=str(tmp_path / "nowhere"))], cache=tmp_path)

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from bench.environments import interpreters, requirements
-from bench.environments.interpreters import Interpreter, choose, impossible
+from bench.environments import requirements
 from bench.environments.requirements import (
     NUMPY,
     OWN_PYTHONS,
     TENSORFLOW,
-    Side,
     numpy_bound,
     parse_side,
     pythons,
@@ -228,130 +226,6 @@ def test_the_tables_hold_what_bench_runs_on() -> None:
             range(release.pythons[0], release.pythons[1] + 1)
         )
         assert str(SpecifierSet(release.numpy))
-
-
-class Machine:
-    """A machine with some Pythons, with or without uv."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.minors: set[int] = set()
-        self.uv: list[str] = []
-        self.offline = False
-        self.said: list[str] = []
-        self.brought: list[int] = []
-        monkeypatch.setattr(interpreters, "find", self.find)
-        monkeypatch.setattr(interpreters, "_download", self.download)
-        monkeypatch.setattr(interpreters.installers, "uv_command", lambda: self.uv)
-
-    def find(self, minor: int) -> Interpreter | None:
-        return Interpreter(f"/python3.{minor}", f"3.{minor}.1") if minor in self.minors else None
-
-    def download(self, minor: int, say: object) -> Interpreter:
-        if self.offline:
-            raise BenchError("uv could not download it")
-        self.brought.append(minor)
-        return Interpreter(f"/uv/python3.{minor}", f"3.{minor}.1")
-
-    def choose(self, old: str, new: str, python: str = "") -> list[int]:
-        pair = choose(parse_side(old), parse_side(new), python=python, say=self.said.append)
-        return [one.minor for one in pair]
-
-    def impossible(self, old: str, new: str, python: str = "") -> str:
-        return impossible(parse_side(old), parse_side(new), python=python)
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    monkeypatch.setattr(interpreters, "RUNNING", 12)
-    return Machine(monkeypatch)
-
-
-def test_one_python_for_both_sides(machine: Machine) -> None:
-    """This process' own if it fits both, else the newest that is here, else one that uv brings."""
-    machine.minors = {10, 11, 12, 13}
-    assert machine.choose("2.20", "2.21") == [12, 12]
-    assert machine.choose("2.15", "2.21") == [11, 11]
-    assert machine.choose("2.20", "2.21", "3.13") == [13, 13]
-    assert machine.said == machine.brought == []
-    machine.minors, machine.uv = {12}, ["uv"]
-    assert machine.choose("2.15", "2.21") == [11, 11]
-    assert machine.brought == [11]
-
-
-def test_two_pythons_where_there_is_none_for_both(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is said, since the Python may show in speeds."""
-    machine.minors = {11, 13}
-    monkeypatch.setattr(interpreters, "RUNNING", 13)
-    assert machine.choose("2.15", "2.20 numpy==2.1.0") == [11, 11]
-    machine.minors = {10, 13}
-    assert machine.choose("2.15", "2.21 numpy>=2.3") == [10, 13]
-    assert "no Python for both sides" in machine.said[-1]
-    machine.uv, machine.offline = ["uv"], True
-    assert machine.choose("2.15", "2.21 numpy>=2.3") == [10, 13]
-
-
-def test_what_is_impossible_is_said_before_anything_is_downloaded(machine: Machine) -> None:
-    """Per side, with the reason: TensorFlow, NumPy, the Python asked for, none on this machine."""
-    machine.minors = {12, 13}
-    assert machine.impossible("2.16", "2.21") == ""
-    assert machine.impossible("2.11", "2.15 numpy>=2").splitlines() == [
-        refusal(parse_side("2.11")),
-        refusal(parse_side("2.15 numpy>=2")),
-    ]
-    missing = (
-        "tensorflow-cpu==2.15.* has wheels for Python 3.10 or 3.11; none of them is on this "
-        "machine, and without uv none can be downloaded"
-    )
-    assert machine.impossible("2.15", "2.21") == missing
-    with pytest.raises(BenchError, match=re.escape(missing)):
-        machine.choose("2.15", "2.21")
-    assert machine.impossible("2.15", "2.15") == missing  # once
-    machine.uv = ["uv"]
-    assert machine.impossible("2.15", "2.21") == ""
-    assert machine.brought == []
-    assert machine.impossible("2.16", "2.21", "3.13") == (
-        "tensorflow-cpu==2.16.* has wheels for Python 3.10 to 3.12, not for 3.13.1"
-    )
-    assert machine.impossible("2.20", "2.21", "3.11") == "no Python 3.11 on this machine"
-
-
-def test_an_existing_interpreter_decides_the_python_of_the_other_side(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both sides run on one, to the patch release; one that bench does not run on is refused."""
-    machine.minors = {10, 11, 12}
-    old = Side(python="/venv/bin/python")
-    monkeypatch.setattr(interpreters, "probe", lambda path: Interpreter(path, "3.10.9"))
-    assert [one.path for one in choose(old, parse_side("2.21"))] == [old.python] * 2
-    two = Side(python="/another/bin/python")
-    assert [one.path for one in choose(old, two)] == [old.python, two.python]
-    monkeypatch.setattr(interpreters, "probe", lambda path: Interpreter(path, "3.9.1"))
-    assert impossible(old, parse_side("2.21")) == (
-        "/venv/bin/python is Python 3.9.1, and bench runs on 3.10 to 3.13"
-    )
-
-
-def test_find_meets_pythons_that_do_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A command on PATH may be a stand-in, or another Python than its name says."""
-    running = sys.version_info.minor
-    other = 10 if running != 10 else 11
-    for folder, text in (("one", "exit 127"), ("two", f'exec {sys.executable} "$@"')):
-        (tmp_path / folder).mkdir()
-        command = tmp_path / folder / f"python3.{other}"
-        command.write_text(f"#!/bin/sh\n{text}\n")
-        command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'one'}:{tmp_path / 'two'}")
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(interpreters.installers, "uv_command", list)
-    assert interpreters.find(other) is None
-    found = interpreters.find(running)
-    assert found is not None
-    assert found.path == sys.executable
 
 
 @pytest.mark.parametrize(

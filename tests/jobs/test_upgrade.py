@@ -158,7 +158,7 @@ def test_wrong_options_are_told_before_environments_are_built(
         pytest.fail("an environment was built")
 
     monkeypatch.setattr(matrix, "prepare", built)
-    monkeypatch.setattr(upgrade_commands, "prepare_pair", built)
+    monkeypatch.setattr(upgrade_commands, "prepare", built)
     arguments = [command, "2.20", "2.21", "--results", str(tmp_path), *words]
     assert cli.main(arguments) == EXIT_TROUBLE
     assert message in capsys.readouterr().err
@@ -181,7 +181,7 @@ def test_the_folder_is_looked_at_before_environments_are_built(
     message: str,
 ) -> None:
     """A mistyped name never starts a new measurement, and no option is taken for a longer one."""
-    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(upgrade_commands, "prepare", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / UPGRADE).write_text("{}")
     try:
@@ -295,7 +295,7 @@ def test_a_folder_in_use_is_told_before_environments_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another process goes on with this upgrade."""
-    monkeypatch.setattr(upgrade_commands, "prepare_pair", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(upgrade_commands, "prepare", lambda *_, **__: pytest.fail("built"))
     with claimed(tmp_path / "u", description(), resume=False):
         words = ["--results", str(tmp_path), "--run", "u", "--resume"]
         assert cli.main(["upgrade", "2.20", "2.21", *words]) == EXIT_TROUBLE

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from packaging.utils import canonicalize_name
 
+from bench.environments.requirements import LEGACY_KERAS, TENSORFLOWS
 from bench.report.text import NOTHING, code, count, folded, more, plain, table
 from bench.report.upgrade.words import MOST_ROWS, named
 from bench.results.plan import Item
@@ -15,19 +16,7 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
 
 #: Distributions that a pin names, where the sides differ in them: what users ask for by name.
-_PINNED = frozenset(
-    (
-        *(
-            "tensorflow",
-            "tensorflow-cpu",
-            "tensorflow-cpu-aws",
-            "tensorflow-gpu",
-            "tensorflow-intel",
-        ),
-        *("tensorflow-macos", "tensorflow-rocm", "tf-nightly", "tf-nightly-cpu"),
-        *("keras", "keras-nightly", "tf-keras"),
-    )
-)
+_PINNED = {*TENSORFLOWS, LEGACY_KERAS, "keras", "keras-nightly"}
 
 #: Scripts that are named.
 MOST_SCRIPTS = 5

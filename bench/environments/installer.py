@@ -1,0 +1,210 @@
+"""uv: it finds Pythons, makes virtual environments, resolves requirements and installs them.
+
+uv does not read pip's configuration, and many machines reach a package index by that alone. So pip's
+settings of how packages are reached are handed on to uv, unless uv has variables of its own for it.
+
+Nothing is built from source: that would run code of packages while resolving, and take minutes where a
+wheel takes seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from bench.environments.requirements import lock_versions
+from bench.errors import BenchError
+
+#: Variables that would lead uv, or the interpreter it starts, to another environment.
+_ASTRAY = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+)
+#: Variables by which users tell uv where packages are; where one is set, pip's settings are not for uv.
+_UV_INDEXES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "UV_FIND_LINKS",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+)
+#: pip's settings of a connection, and the variables by which uv takes them.
+_CONNECTION = {
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+}
+_RESOLVE_HINT = (
+    "relax or change a requirement that is named above; if it is the package index that did not "
+    "answer, try again, or set pip's or uv's own index options"
+)
+_WHEELS_ONLY = ("--only-binary", ":all:")
+
+
+def run(
+    *arguments: str, what: str, hint: str = "", stdin: str = "", folder: Path | None = None
+) -> str:
+    """Calls uv.
+
+    Args:
+        arguments: uv's own.
+        what: what is not done if uv fails, for the message.
+        hint: the way out.
+        stdin: what uv reads.
+        folder: where it runs; None: nowhere in particular, away from the settings of any project.
+
+    Returns:
+        what uv prints.
+
+    Raises:
+        BenchError: uv failed; the message has its own explanation.
+    """
+    variables = {name: value for name, value in os.environ.items() if name not in _ASTRAY}
+    try:
+        done = subprocess.run(
+            [find_uv_bin(), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=_variables_of_pip() | variables | {"NO_COLOR": "1", "PATH": _search_path()},
+            cwd=folder or tempfile.gettempdir(),
+        )
+    except OSError as error:
+        raise BenchError(f"{what}: uv does not start: {error}", hint="install uv again") from None
+    if done.returncode:
+        reason = done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}"
+        raise BenchError(f"{what}:\n{reason}", hint=hint)
+    return done.stdout
+
+
+def create(python: str, folder: Path) -> None:
+    """Makes an empty virtual environment of an interpreter.
+
+    Raises:
+        BenchError: it cannot be made.
+    """
+    what = f"no virtual environment of {python}"
+    run("venv", "--quiet", "--relocatable", "--python", python, str(folder), what=what)
+
+
+def resolve(
+    requirements: Sequence[str], python: str, *, dependencies: bool, folder: Path
+) -> dict[str, str]:
+    """Versions, by distribution, that fulfil some requirements on an interpreter.
+
+    Args:
+        requirements: name and versions of each.
+        python: the interpreter.
+        dependencies: whether what they require is resolved, too.
+        folder: where uv runs.
+
+    Raises:
+        BenchError: there are none, with uv's explanation of the conflict.
+    """
+    printed = run(
+        *("pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", python),
+        *([] if dependencies else ["--no-deps"]),
+        *(*_WHEELS_ONLY, *_index_arguments(), "-"),
+        what=f"uv finds no versions for {' '.join(requirements)}",
+        hint=_RESOLVE_HINT,
+        stdin="\n".join(requirements),
+        folder=folder,
+    )
+    return dict(lock_versions(printed))
+
+
+def install(lock: str, python: Path, *, folder: Path) -> None:
+    """Installs exactly what a lock names into the virtual environment of ``python``.
+
+    Raises:
+        BenchError: it cannot be installed, with uv's explanation.
+    """
+    run(
+        *("pip", "install", "--quiet", "--no-deps", "--python", str(python)),
+        *(*_WHEELS_ONLY, *_index_arguments(), "-r", "-"),
+        what="uv could not install",
+        hint="see whether the package index answers and the disk has room",
+        stdin=lock,
+        folder=folder,
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def pip_settings() -> dict[str, str]:
+    """pip's settings by name, such as ``index-url``: of its files, and before these of its variables.
+
+    Raises:
+        BenchError: pip's configuration cannot be read.
+    """
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tempfile.gettempdir())
+    if done.returncode:
+        raise BenchError(
+            f"pip's settings, by which packages are reached, cannot be read:\n{done.stderr.strip()}",
+            hint="mend what is named above; `python -m pip config debug` lists pip's files",
+        )
+    settings = {}
+    for section in ("global", "install", ":env:"):  # later ones win, as for `pip install`
+        for line in done.stdout.splitlines():
+            name, _, value = line.partition("=")
+            if name.startswith(f"{section}."):
+                settings[name.removeprefix(f"{section}.")] = ast.literal_eval(value)
+    return settings
+
+
+def _variables_of_pip() -> dict[str, str]:
+    """uv's variables for how pip reaches packages."""
+    pip = pip_settings()
+    variables = {name: pip[setting] for setting, name in _CONNECTION.items() if setting in pip}
+    if "trusted-host" in pip:
+        variables["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
+    if _uv_knows_indexes():
+        return variables
+    if "index-url" in pip:
+        variables["UV_DEFAULT_INDEX"] = pip["index-url"]
+    if "extra-index-url" in pip:
+        variables["UV_INDEX"] = " ".join(pip["extra-index-url"].split())
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # the best version of all, as pip does
+    if "find-links" in pip:
+        places = [_absolute(place) for place in pip["find-links"].split()]
+        variables["UV_FIND_LINKS"] = ",".join(filter(None, places))
+    return variables
+
+
+def _index_arguments() -> list[str]:
+    """What only an argument tells uv."""
+    no_index = pip_settings().get("no-index", "").lower() in ("1", "true", "yes", "y", "on", "t")
+    return ["--no-index"] if no_index and not _uv_knows_indexes() else []
+
+
+def _uv_knows_indexes() -> bool:
+    return any(os.environ.get(name) for name in _UV_INDEXES)
+
+
+def _absolute(place: str) -> str:
+    """A place of ``find-links``; empty for a folder that is not there, which pip passes over."""
+    if "://" in place:
+        return place
+    path = Path(place).expanduser().absolute()
+    return str(path) if path.exists() else ""
+
+
+def _search_path() -> str:
+    """PATH, then pyenv's Pythons: of its commands on PATH only those start that are switched on."""
+    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    pythons = sorted(root.glob("versions/3.*/bin"), reverse=True)
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, pythons)])
