@@ -32,21 +32,25 @@ _ASTRAY = (
     "UV_PYTHON",
     "UV_SYSTEM_PYTHON",
 )
-#: Variables by which users tell uv where packages are; where one is set, pip's settings are not for uv.
-_UV_INDEXES = (
+#: pip's settings of how packages are reached, uv's variables for the same, and what joins their values.
+_FROM_PIP = (
+    ("index-url", "UV_DEFAULT_INDEX", " "),
+    ("extra-index-url", "UV_INDEX", " "),
+    ("find-links", "UV_FIND_LINKS", ","),
+    ("trusted-host", "UV_INSECURE_HOST", " "),
+    ("cert", "SSL_CERT_FILE", " "),
+    ("client-cert", "SSL_CLIENT_CERT", " "),
+    ("proxy", "ALL_PROXY", " "),
+    ("default-timeout", "UV_HTTP_TIMEOUT", " "),
+    ("timeout", "UV_HTTP_TIMEOUT", " "),
+)
+#: Variables of uv that say where packages are; if one is set, pip's settings of that are not for uv.
+_INDEXES = {
     "UV_DEFAULT_INDEX",
     "UV_INDEX",
     "UV_FIND_LINKS",
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
-)
-#: pip's settings of a connection, and the variables by which uv takes them.
-_CONNECTION = {
-    "cert": "SSL_CERT_FILE",
-    "client-cert": "SSL_CLIENT_CERT",
-    "proxy": "ALL_PROXY",
-    "default-timeout": "UV_HTTP_TIMEOUT",
-    "timeout": "UV_HTTP_TIMEOUT",
 }
 _RESOLVE_HINT = (
     "relax or change a requirement that is named above; if it is the package index that did not "
@@ -169,38 +173,31 @@ def pip_settings() -> dict[str, str]:
 def _variables_of_pip() -> dict[str, str]:
     """uv's variables for how pip reaches packages."""
     pip = pip_settings()
-    variables = {name: pip[setting] for setting, name in _CONNECTION.items() if setting in pip}
-    if "trusted-host" in pip:
-        variables["UV_INSECURE_HOST"] = " ".join(pip["trusted-host"].split())
-    if _uv_knows_indexes():
-        return variables
-    if "index-url" in pip:
-        variables["UV_DEFAULT_INDEX"] = pip["index-url"]
-    if "extra-index-url" in pip:
-        variables["UV_INDEX"] = " ".join(pip["extra-index-url"].split())
+    variables = {}
+    for setting, name, joint in _FROM_PIP:
+        values = pip.get(setting, "").split()
+        if setting == "find-links":  # pip passes over folders that are not there
+            values = [_absolute(value) for value in values]
+            values = [value for value in values if "://" in value or os.path.exists(value)]
+        if values and not (name in _INDEXES and _uv_knows_indexes()):
+            variables[name] = joint.join(values)
+    if "UV_INDEX" in variables:
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # the best version of all, as pip does
-    if "find-links" in pip:
-        places = [_absolute(place) for place in pip["find-links"].split()]
-        variables["UV_FIND_LINKS"] = ",".join(filter(None, places))
     return variables
 
 
 def _index_arguments() -> list[str]:
-    """What only an argument tells uv."""
+    """What uv takes by no variable."""
     no_index = pip_settings().get("no-index", "").lower() in ("1", "true", "yes", "y", "on", "t")
     return ["--no-index"] if no_index and not _uv_knows_indexes() else []
 
 
 def _uv_knows_indexes() -> bool:
-    return any(os.environ.get(name) for name in _UV_INDEXES)
+    return any(os.environ.get(name) for name in _INDEXES)
 
 
 def _absolute(place: str) -> str:
-    """A place of ``find-links``; empty for a folder that is not there, which pip passes over."""
-    if "://" in place:
-        return place
-    path = Path(place).expanduser().absolute()
-    return str(path) if path.exists() else ""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _search_path() -> str:

@@ -1,10 +1,10 @@
-"""MNIST: getting it, verifying it, and serving it to many processes as one memory map.
+"""MNIST: getting it, verifying it, and serving it to many processes as memory maps.
 
 The images stay uint8; scaling belongs to the graph that trains on them. Nothing here imports
 TensorFlow, and importing this package reads no file and opens no connection.
 
 Sources are tried in the order of :data:`SOURCES`. Whatever they yield is checked against the
-published digests, written to the cache in one atomic step, and served from there::
+published digests, written to the cache by renames, and served from there::
 
     data = mnist.load()                             # verified by hash
     again = mnist.open_cached(data.fingerprint)     # in a worker process: the same memory
@@ -16,7 +16,7 @@ References:
 
 from __future__ import annotations
 
-from bench.mnist._api import (
+from bench.mnist.data import (
     CACHE_DIR_VARIABLE,
     DIRECTORY_VARIABLE,
     MNIST_FINGERPRINT,

