@@ -33,10 +33,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bench.environments import installer
+from bench.environments.bench_copy import NEEDED, appear, needed
 from bench.environments.cache import use
 from bench.environments.inspection import inspect, training_variables
 from bench.environments.interpreters import Interpreter
-from bench.environments.own_copy import NEEDED, OwnCopy, appear, needed
 from bench.environments.requirements import (
     LEGACY_KERAS,
     TENSORFLOWS,
@@ -77,7 +77,7 @@ class Build:
     Args:
         side: what is wanted.
         python: what it is built with.
-        copy: bench itself, for its training processes.
+        copy: the folder of the copy of bench that its training processes import.
         cache: where it is kept.
         say: receives a line about each step that takes time.
         stop: once set, nothing more is begun or waited for.
@@ -87,7 +87,7 @@ class Build:
         self,
         side: Side,
         python: Interpreter,
-        copy: OwnCopy,
+        copy: Path,
         *,
         cache: Path,
         say: Callable[[str], None],
@@ -97,8 +97,8 @@ class Build:
         self._python = python
         self._environments = cache / "environments"
         self._requests = cache / "requests"
-        #: Of the side's training processes.
-        self.variables = training_variables(side, str(copy.folder))
+        #: Environment variables of the side's training processes.
+        self.variables = training_variables(side, copy)
         self._say = say
         self._stop = stop
         bound = numpy_bound(side)
@@ -121,7 +121,7 @@ class Build:
             return stored or self._make()
 
     def python(self, stored: Stored) -> Path:
-        """Its interpreter."""
+        """The interpreter of an environment."""
         return _python(self._environments / stored.key).absolute()
 
     @contextlib.contextmanager
@@ -152,7 +152,7 @@ class Build:
             raise StoppedError(f"{self._side.label}: not built, as the other side cannot be had")
 
     def _stored(self) -> Stored | None:
-        """What these requirements were resolved to, if it is still whole."""
+        """The environment that these requirements were resolved to, if it is still whole."""
         try:
             key = json.loads((self._requests / f"{self._request}.json").read_text())["key"]
         except (OSError, ValueError, KeyError):
@@ -174,13 +174,13 @@ class Build:
 
     def _check(self, folder: Path, lock: str) -> None:
         """Raises :class:`BenchError` unless all that the lock names is there and can be imported."""
-        seen = inspect(str(_python(folder)), self.variables, ("tensorflow", *NEEDED))
-        installed = lock_versions(seen.lock)
+        installed = inspect(str(_python(folder)), self.variables, ("tensorflow", *NEEDED))
+        versions = lock_versions(installed.lock)
         absent = [
             f"{name}=={version}"
             for name, version in lock_versions(lock).items()
-            if installed.get(name) != version
-        ] + seen.missing
+            if versions.get(name) != version
+        ] + installed.missing
         if absent:
             raise BenchError(f"{folder}: not there: {', '.join(absent)}")
 
@@ -248,12 +248,12 @@ class Build:
 
 
 def _python(folder: Path) -> Path:
-    """The interpreter of an environment."""
+    """The interpreter of an environment by its folder."""
     return folder / "venv" / "bin" / "python"
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a file, whole or not at all."""
     scratch = path.with_suffix(f".{os.getpid()}")
     scratch.write_text(text)
     os.replace(scratch, path)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from bench.environments.bench_copy import NEEDED, copy_bench
 from bench.environments.build import Build, StoppedError, hash_of
 from bench.environments.cache import remove_unused
 from bench.environments.inspection import check_existing, inspect, training_variables
 from bench.environments.interpreters import Interpreter, choose
-from bench.environments.own_copy import NEEDED, OwnCopy, bench_copy
 from bench.environments.requirements import Side
 from bench.errors import BenchError
 
@@ -69,9 +69,7 @@ def prepare(
     """
     chosen = choose(sides, python=python, say=say)
     try:
-        copy = bench_copy(
-            cache
-        )  # one: the files may be edited meanwhile, and all sides run the same
+        copy = copy_bench(cache)  # one for all: the files may be edited meanwhile
     except OSError as error:
         raise _unusable(cache, error) from error
     # Equal requirements are one environment: whoever came second would only wait for the first.
@@ -116,7 +114,7 @@ def _unusable(cache: Path, error: OSError) -> BenchError:
 def _prepare(
     side: Side,
     python: Interpreter,
-    copy: OwnCopy,
+    copy: Path,
     *,
     cache: Path,
     refresh: bool,
@@ -141,19 +139,19 @@ def _prepare(
     )
 
 
-def _existing(side: Side, copy: OwnCopy) -> Built:
+def _existing(side: Side, copy: Path) -> Built:
     """An interpreter that the user made: read, never changed.
 
     Raises:
         BenchError: it lacks something.
     """
-    variables = training_variables(side, str(copy.folder))
-    seen = inspect(side.python, variables, (*NEEDED, "tensorflow", "keras"))
-    check_existing(side.python, seen)
+    variables = training_variables(side, copy)
+    installed = inspect(side.python, variables, (*NEEDED, "tensorflow", "keras"))
+    check_existing(side.python, installed)
     return Built(
         python=Path(side.python),
-        lock=seen.lock,
-        key=hash_of(seen.lock, seen.python),
+        lock=installed.lock,
+        key=hash_of(installed.lock, installed.python),
         variables=variables,
         label=side.label,
     )

@@ -79,7 +79,7 @@ NUMPY = {
 }
 #: A release that the tables do not know is left to the installer.
 _UNKNOWN = Release(OWN_PYTHONS)
-#: More patch releases than any minor has had; that some do not exist changes no answer.
+#: Patch releases, more than any minor has had; that some do not exist changes no answer.
 _PATCHES = range(10)
 _MINORS = range(100)
 
@@ -87,7 +87,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*")
 #: No name that is of use here begins with a digit.
 _BARE_VERSION = re.compile(r"\d.*|v\d+(\.\d+)*", re.IGNORECASE)
-#: Set by bench for every training process, so not for a user to set.
+#: Variables that bench sets for every training process, so that users may not.
 _OWN_VARIABLES = {
     "PYTHONPATH": "bench is found by it",
     "PYTHONHOME": "it belongs to the environment's own interpreter",
@@ -120,9 +120,9 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
     def requirement(self, name: str) -> SpecifierSet | None:
         """Versions allowed of a distribution, or None if the side does not name it."""
-        named = [Requirement(text) for text in self.requirements]
-        found = [one.specifier for one in named if canonicalize_name(one.name) == name]
-        return SpecifierSet(",".join(str(one) for one in found)) if found else None
+        parsed = [Requirement(text) for text in self.requirements]
+        named = [one.specifier for one in parsed if canonicalize_name(one.name) == name]
+        return SpecifierSet(",".join(str(one) for one in named)) if named else None
 
     @property
     def tensorflow(self) -> str:
@@ -138,7 +138,7 @@ def parse_side(
     variables: Iterable[str] = (),
     package: str = "tensorflow-cpu",
 ) -> Side:
-    """What a person wrote, checked.
+    """Reads and checks what a person wrote.
 
     Args:
         text: requirements, separated by white space: ``"tensorflow-cpu==2.21.0 keras>=3.5,<3.7"``. A
@@ -161,13 +161,13 @@ def parse_side(
                 hint="leave out the requirements, or the interpreter",
             )
         return Side(python=_interpreter(python), variables=settings)
-    words = _OPERATOR.sub(r"\1", text).split()
-    if not words:
+    texts = _OPERATOR.sub(r"\1", text).split()
+    if not texts:
         raise BenchError(
             "no requirements",
             hint="give a version such as 2.20, or requirements such as 'tensorflow-cpu==2.20.0'",
         )
-    requirements = tuple(_requirement(word, package) for word in words)
+    requirements = tuple(_requirement(one, package) for one in texts)
     side = Side(requirements=requirements, variables=settings)
     _check_tensorflow(side)
     return side
@@ -198,7 +198,7 @@ def _requirement(word: str, package: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """``2.20.*`` for ``2.20``; what names a patch or a pre-release stays.
+    """The specifier ``2.20.*`` for ``2.20``; what names a patch or a pre-release stays.
 
     Raises:
         BenchError: it is no version, or only a major one.
@@ -214,16 +214,16 @@ def _bare(word: str) -> str:
 
 
 def _check_tensorflow(side: Side) -> None:
-    names = [canonicalize_name(Requirement(text).name) for text in side.requirements]
-    found = sorted({name for name in names if name in TENSORFLOWS})
-    if not found:
+    names = {canonicalize_name(Requirement(text).name) for text in side.requirements}
+    tensorflows = sorted(names.intersection(TENSORFLOWS))
+    if not tensorflows:
         raise BenchError(
             f"{side.label!r} has no TensorFlow",
             hint=f"add a version such as 2.20, or one of {', '.join(TENSORFLOWS)}",
         )
-    if len(found) > 1:
+    if len(tensorflows) > 1:
         raise BenchError(
-            f"{side.label!r} has {' and '.join(found)}, which overwrite each other",
+            f"{side.label!r} has {' and '.join(tensorflows)}, which overwrite each other",
             hint="name one of them",
         )
 
@@ -242,7 +242,7 @@ def _variable(text: str) -> tuple[str, str]:
 
 
 def _interpreter(python: str) -> str:
-    """Absolute, links kept: a virtual environment's interpreter is a link that must not be followed."""
+    """The absolute path; a virtual environment's interpreter is a link that must not be followed."""
     path = Path(python).expanduser().absolute()
     inside = path / "bin" / "python"
     return str(inside if path.is_dir() and inside.exists() else path)
@@ -320,7 +320,7 @@ def _numpy_pythons(side: Side, release: Release) -> frozenset[int]:
 
 
 def span(minors: Iterable[int]) -> str:
-    """``3.10 to 3.12``, in words for messages."""
+    """Pythons for messages: ``3.10 to 3.12``."""
     ordered = sorted(minors)
     if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
         return f"3.{ordered[0]} to 3.{ordered[-1]}"

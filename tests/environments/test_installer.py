@@ -11,7 +11,7 @@ import pytest
 
 from bench.environments import installer
 from bench.errors import BenchError
-from wheels import make_wheel
+from support.wheels import make_wheel
 
 CONFIGURATION = """
 [global]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.environments import installer, own_copy
+from bench.environments import bench_copy, installer
 from bench.environments.prepare import Built, prepare
 from bench.environments.requirements import Side, lock_versions, parse_side
 from bench.errors import BenchError
@@ -148,7 +148,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 def check_is_complete(built: Built) -> None:
     """TensorFlow and what bench needs come from the environment itself, and bench from its copy."""
-    names = ["tensorflow", *own_copy.NEEDED, "bench"]
+    names = ["tensorflow", *bench_copy.NEEDED, "bench"]
     code = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)})"
     *paths, copied = run_in(built, code).split()
     folder = str(built.python.parents[1])
@@ -167,7 +167,7 @@ def test_an_environment_holds_what_was_asked_for_and_what_bench_needs(place: Pla
     assert {line.partition("==")[0] for line in lines} == {
         "tensorflow-cpu",
         "keras",
-        *own_copy.NEEDED,
+        *bench_copy.NEEDED,
     }
     assert built.label == "tensorflow-cpu==2.20.* keras==3.10.*"
     assert run_in(built, "import platform; print(platform.python_version())") == (
@@ -427,8 +427,8 @@ def test_what_a_training_process_may_import_is_what_is_installed() -> None:
     """Each module that is reached from its entry point, also later than at its start, is listed, and
     nothing else: a missing one would crash cells, an idle one would narrow what users can install."""
     reached = third_party_imports(["bench.execution.trainer", *FAMILY_MODULES])
-    assert reached - {"tensorflow", "keras"} == set(own_copy.NEEDED)
-    assert set(own_copy.needed()) == set(own_copy.NEEDED)
+    assert reached - {"tensorflow", "keras"} == set(bench_copy.NEEDED)
+    assert set(bench_copy.needed()) == set(bench_copy.NEEDED)
 
 
 #: The examiner imports them by name.
@@ -462,13 +462,15 @@ def source_of(module: str) -> Path | None:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """All that a module imports, wherever, but for the type checker."""
+    """All that a module imports, wherever, but for the type checker and for notebooks."""
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             todo += node.orelse
             continue
+        if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            continue  # what the package offers to notebooks
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.environments.own_copy import NEEDED, needed
+from bench.environments.bench_copy import NEEDED, needed
 
 
 def make_wheel(

@@ -1,4 +1,4 @@
-"""What bench itself brings to a training process: a copy of its files, and what these import."""
+"""What bench brings to a training process: a copy of its own files, and what these import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import importlib.metadata
 import shutil
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -55,17 +54,10 @@ def needed() -> dict[str, str]:
     }
 
 
-class OwnCopy(NamedTuple):
-    """The running bench, copied."""
+def copy_bench(cache: Path) -> Path:
+    """A folder below ``cache`` that holds a copy of the running package ``bench`` and nothing else.
 
-    folder: Path
-    """Holds the package ``bench`` and nothing else."""
-    hash: str
-    """Of its files' names and contents."""
-
-
-def bench_copy(cache: Path) -> OwnCopy:
-    """A copy of the running bench below ``cache``, be it a checkout or installed, noted as used.
+    It is named by the files' hash and noted as used; bench may be a checkout or installed.
 
     Raises:
         OSError: the cache cannot be written.
@@ -73,27 +65,25 @@ def bench_copy(cache: Path) -> OwnCopy:
     copies = (cache / "copies").absolute()
     copies.mkdir(parents=True, exist_ok=True)
     source = Path(bench.__file__).parent
-    found = _whole(copies / hash_files(source))
-    if found:
-        return found
+    folder = copies / hash_files(source)
+    if _is_whole(folder):
+        return folder
     with tempfile.TemporaryDirectory(prefix="copying-", dir=copies) as scratch:
         new = Path(scratch, "new")
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, new / "bench", ignore=ignore)
-        name = hash_files(new / "bench")  # not the source's: somebody may be editing that
-        folder = copies / name
-        if not _whole(folder):
+        shutil.copytree(source, new / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+        folder = copies / hash_files(
+            new / "bench"
+        )  # not the source's: somebody may be editing that
+        if not _is_whole(folder):
             with contextlib.suppress(FileNotFoundError):  # a damaged copy goes with the scratch
                 folder.rename(Path(scratch, "damaged"))
             appear(new, folder)
-    return OwnCopy(folder, name)
+    return folder
 
 
-def _whole(folder: Path) -> OwnCopy | None:
-    """A copy that holds what its name says; noted as used."""
-    if use(folder) and hash_files(folder / "bench") == folder.name:
-        return OwnCopy(folder, folder.name)
-    return None
+def _is_whole(folder: Path) -> bool:
+    """Whether a copy holds what its name says; it is noted as used."""
+    return use(folder) and hash_files(folder / "bench") == folder.name
 
 
 def hash_files(folder: Path) -> str:
