@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ settings.load_profile("bench")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors here; users' runs of the suites decide for themselves."""
+    """Warnings are errors here; users' runs of the suites decide for themselves. Reports that tests write
+    are no part of the summary of the job that runs them."""
     config.addinivalue_line("filterwarnings", "error")
+    os.environ.pop("GITHUB_STEP_SUMMARY", None)
 
 
 @pytest.fixture
