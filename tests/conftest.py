@@ -18,8 +18,8 @@ settings.load_profile("bench")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors here; users' runs of the suites decide for themselves. Reports that tests write
-    are no part of the summary of the job that runs them."""
+    """Warnings are errors here; users' runs of the suites decide for themselves. What tests report is
+    no part of the summary of the job that runs them."""
     config.addinivalue_line("filterwarnings", "error")
     os.environ.pop("GITHUB_STEP_SUMMARY", None)
 

@@ -6,9 +6,10 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import allowed
-from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.conclusion import Answer, Conclusion, against_baseline
 from bench.verdict.judgement import Judgement, Verdict
-from support.builders import items, plan, stored, trained
+from support.builders import items, plan, replaced, stored, trained
+from support.upgraded import checked
 
 (ITEM,) = items("depth", [Cell(depth=3, steps=200)], ("depth",))
 
@@ -41,6 +42,14 @@ def test_exit_codes(verdicts: list[Verdict], code: int) -> None:
     compared, which may be allowed, else 0."""
     assert concluded(*verdicts).exit_code == code
     assert allowed(concluded(*verdicts).exit_code, undecided=True) == (0 if code == 3 else code)
+
+
+def test_a_run_of_checks_alone_has_measured_something() -> None:
+    """0 if they hold, 1 if one does not, 2 if one did not run."""
+    held, failed = checked(), checked(out=True)
+    for results, code in (({held.check: held}, 0), ({held.check: failed}, 1), ({}, 2)):
+        run = replaced(stored(plan([], checks=[held.check]), []), checks=results)
+        assert against_baseline(run, None).exit_code == code
 
 
 @pytest.mark.parametrize(

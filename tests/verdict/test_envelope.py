@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -225,6 +226,13 @@ def test_steps_beyond_a_blunt_envelope_are_not_called_sharp() -> None:
         assert examine(CELL, seeds).sharp_steps == sharp
 
 
+def test_seeds_lie_apart_at_one_step_and_not_between_steps() -> None:
+    """All losses fall from 2 to 1, the seeds' .125 apart throughout."""
+    falling = np.linspace(2, 1, STEPS)
+    spread = of([seed(falling, falling, falling, level=level) for level in (0.0, 0.125)]).spread
+    np.testing.assert_allclose(spread, 0.125, rtol=1e-5)
+
+
 def test_one_seed_is_sharp_against_how_far_its_loss_has_moved() -> None:
     """There is no other seed to compare with: 2 down to 1 is as wide as 1."""
     falling = np.linspace(2, 1, STEPS)
@@ -294,6 +302,33 @@ def test_the_shortest_trajectory_counts(which: str) -> None:
     assert (test.steps, test.inside, test.starts) == (30, True, None)
     assert describe(test).startswith("no loss differs")
     assert of(seeds).envelope.shape == (30,)
+
+
+# Metrics at the end
+
+
+def ended(run: float, baseline: float, copy: float) -> Seed:
+    """One seed whose losses are equal, by the test accuracy of both sides and of a copy of the run."""
+    sides = [
+        dataclasses.replace(trace(flat()), metrics={"test_accuracy": a})
+        for a in (run, baseline, copy)
+    ]
+    return Seed(sides[0], sides[1], [sides[2]])
+
+
+def test_accuracy_may_differ_as_copies_do_up_to_how_far_seeds_lie_apart() -> None:
+    """Copies are a point off their replicas. Times the factor of 11.4 that is 11 points; the run's two
+    seeds lie two points apart, so three points are beyond, and one and a half are not."""
+    for by, beyond in ((0.03, ("test_accuracy",)), (0.015, ())):
+        test = examine(CELL, [ended(own, own - by, own - 0.01) for own in (0.92, 0.94)])
+        assert test.seen == ("test_accuracy",)
+        assert (test.beyond, test.inside) == (beyond, not beyond)
+
+
+def test_one_seed_has_no_other_to_lie_apart_from() -> None:
+    """So what copies do counts with the whole factor: 11 points of accuracy."""
+    for by, beyond in ((0.03, ()), (0.12, ("test_accuracy",))):
+        assert examine(CELL, [ended(0.94, 0.94 - by, 0.93)]).beyond == beyond
 
 
 # How often rounding alone leaves it
@@ -426,6 +461,7 @@ def test_leave_one_out_counts_copies_inside_the_others_envelope() -> None:
     ]
     assert of(seeds).leave_one_out() == (5, 6)
     assert of([seed(flat(), flat(), *small, small[0], small[1])]).leave_one_out() == (4, 4)
+    assert of([seed(flat(), flat(), *small)]).leave_one_out() == (2, 2)
     assert of([seed(flat(), flat(), flat())]).leave_one_out() == (1, 1)
 
 
@@ -541,8 +577,8 @@ def test_tensors_of_the_first_steps_decide_and_later_ones_that_losses_do_not_see
     test = examine(CELL, [traced(SAME, tensors(since(step, name)))])
     unseen = name in ("moving mean", "logits in inference")
     assert test.inside is not (step <= 1 or unseen)
-    if not test.inside:
-        assert test.departure is not None
+    assert (test.departure is None) is test.inside
+    if test.departure is not None:
         assert (test.departure.tensor, test.departure.step) == (name, step)
         assert test.first_step is None
         assert "losses stay within rounding (envelope of 1 copies" in describe(test)

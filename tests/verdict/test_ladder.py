@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from bench.results.plan import Item
@@ -107,7 +108,7 @@ def test_without_a_baseline_cell_it_is_new() -> None:
     assert chosen(made(), None).reason == "no baseline: nothing to compare with"
     cells = {k: v for k, v in BASELINE.grids["depth"].items() if k != CHOSEN.id}
     judgement = chosen(made(), msgspec.structs.replace(BASELINE, grids={"depth": cells}))
-    assert judgement.verdict is Verdict.NEW
+    assert (judgement.verdict, judgement.rung) == (Verdict.NEW, "none")
     assert "has no such cell" in judgement.reason
 
 
@@ -129,7 +130,7 @@ def test_what_cannot_be_compared_says_why(name: str) -> None:
     """Other images, a changed default: not comparable, even with equal digests."""
     baseline, reason = NOT_COMPARABLE[name]
     judgement = chosen(made(), baseline)
-    assert judgement.verdict is Verdict.NOT_COMPARABLE
+    assert (judgement.verdict, judgement.rung) == (Verdict.NOT_COMPARABLE, "none")
     assert judgement.reason.startswith(reason)
 
 
@@ -178,6 +179,17 @@ def test_more_dead_units_are_regressed() -> None:
     judgement = chosen(run)
     assert judgement.verdict is Verdict.REGRESSED
     assert "dead units" in judgement.reason
+
+
+def test_three_reasons_are_given_and_further_ones_counted() -> None:
+    """Accuracy, loss and dead units are worse; then the steps to half the loss, too."""
+    worse = {"test_accuracy": 0.5, "test_loss": 9.0, "end": flow(CHOSEN.cell, dead=0.5)}
+    slow = {**worse, "trajectory": np.full(20, 2.3, "<f4").tobytes()}
+    for changes, more in ((worse, ""), (slow, "; and 1 more")):
+        judgement = chosen(made(_edit(**changes), salt="x"))
+        assert judgement.verdict is Verdict.REGRESSED
+        assert [c.verdict for c in judgement.comparisons].count(Verdict.REGRESSED) == 3 + bool(more)
+        assert re.findall("; and [0-9]+ more", judgement.reason) == ([more] if more else [])
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.525, "changed"), (0.504, "equivalent")])

@@ -19,9 +19,10 @@ from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.bits import ALONE
 from bench.verdict.envelope import FEWEST, MOST, copies_needed, risk, seeds_for
-from bench.verdict.judgement import Verdict
+from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import judge, still_wanted
 from bench.verdict.metrics import METRICS
+from bench.verdict.weighing import Weighing
 from support.builders import (
     copied,
     crashed,
@@ -128,6 +129,14 @@ def test_most_seeds_of_a_cell_may_jump_and_those_of_every_cell_may_not(
         )
 
 
+def test_cells_most_of_whose_seeds_leave_get_more_copies() -> None:
+    """They may show that rounding reaches as far. Two of five seeds that leave are left to luck."""
+    needed = copies_needed(24, 5, ALONE)
+    for strays, each in ((3, needed), (2, FEWEST)):
+        change = lambda r, n=strays: moved(r, CHANGE if r.seed < n else ROUNDING)  # noqa: E731
+        assert len(_copied(made(change, everywhere=True)).copies) == 24 * 5 * each
+
+
 @pytest.mark.parametrize("drop", [0.02, -0.02])
 def test_a_change_that_is_shown_to_be_worse_is_regressed(drop: float) -> None:
     """The reason holds both; one that is shown to be better stays a change, and says so."""
@@ -139,6 +148,42 @@ def test_a_change_that_is_shown_to_be_worse_is_regressed(drop: float) -> None:
     assert (judgement.verdict, judgement.rung) == (verdict, "envelope")
     assert judgement.reason.startswith("losses leave the rounding envelope at step 5")
     assert re.search(r"test accuracy 0\.9\d+ -> 0\.9\d+ \([+-][12]\.\d+ pp", judgement.reason)
+
+
+def _weighed(found: Judgement, **changes: Any) -> Judgement:
+    """The verdict where the envelope of a cell inside is another one."""
+    run = _copied(made(_moved(ROUNDING)))
+    envelope = chosen(run).envelope
+    assert envelope is not None
+    tested = msgspec.structs.replace(envelope, **changes)
+    return Weighing(run, BASELINE, CHOSEN, ALONE, None).of(found, tested)
+
+
+@pytest.mark.parametrize("since", [0, 7])
+def test_two_sharp_steps_are_enough(since: int) -> None:
+    """A forward pass, a backward pass and an update from where the bits part; one step has not seen all
+    three, unless a tensor decides."""
+    found = chosen(made(_moved(ROUNDING)))
+    blunt = {"equal_until": since, "sharp_steps": since + 1, "decisive": False}
+    assert _weighed(found, **blunt).verdict is Verdict.INCONCLUSIVE
+    assert "too blunt" in _weighed(found, **blunt).reason
+    assert _weighed(found, **blunt | {"decisive": True}).verdict is Verdict.ROUNDING
+    assert _weighed(found, **blunt | {"sharp_steps": since + 2}).verdict is Verdict.ROUNDING
+
+
+def test_metrics_of_the_first_step_are_covered_by_tensors_that_decide() -> None:
+    """And by nothing else: an undecided signal ratio stays undecided without them."""
+    found = chosen(made(_moved(ROUNDING)))
+    open_ = [
+        msgspec.structs.replace(c, verdict=Verdict.INCONCLUSIVE)
+        for c in found.comparisons
+        if c.metric == "signal_ratio_start"
+    ]
+    found = msgspec.structs.replace(found, verdict=Verdict.INCONCLUSIVE, comparisons=open_)
+    assert _weighed(found, decisive=True).verdict is Verdict.ROUNDING
+    judgement = _weighed(found, decisive=False)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "no copy shows what rounding does to signal ratio, first step" in judgement.reason
 
 
 def test_a_metric_that_changed_outweighs_losses_within_the_envelope() -> None:
