@@ -69,11 +69,12 @@ def departed(cell: Cell, seeds: Sequence[Seed]) -> Departure | None:
 
 def test_the_factor_is_that_of_the_longest_sum() -> None:
     """sqrt(N / 6): 784 pixels, or as many units or examples as there are more; a convolution's kernel
-    gradient sums 28 x 28 places of each example."""
+    gradient sums 28 x 28 places of each example, and its dense layer 7 x 7 x 64 units."""
     assert pytest.approx(math.sqrt(784 / 6)) == FACTOR == rounding_factor(Cell(width=100))
     assert rounding_factor(Cell(width=2400)) == pytest.approx(20)
     assert rounding_factor(Cell(batch=5400)) == pytest.approx(30)
     assert rounding_factor(Cell(architecture="cnn", batch=54)) == pytest.approx(84)
+    assert rounding_factor(Cell(architecture="cnn", batch=1)) == pytest.approx(56 / math.sqrt(6))
 
 
 def test_sums_in_another_order_stay_within_the_factor() -> None:

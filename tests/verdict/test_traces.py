@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
-from bench.verdict.traces import Trace, trained_apart
+from bench.measure.tensors import fingerprints
+from bench.verdict.traces import Trace, equal_until, trained_apart
 from support.builders import copied, trained
 
 LOSSES = np.linspace(2, 1, 20)
@@ -36,3 +37,17 @@ def test_hashes_of_one_side_alone_show_no_difference(
     sides = Trace(LOSSES, states=first), Trace(LOSSES, states=second)
     assert trained_apart(*sides) is trained_apart(*reversed(sides)) is apart
     assert trained_apart(sides[0], Trace(LOSSES + 1e-6))
+
+
+def test_where_one_side_has_no_hashes_fingerprints_say_since_when_bits_differ() -> None:
+    """They are taken before steps 0, 1, 10 and 100, and the last differ."""
+    looks = (
+        fingerprints(
+            {step: {"kernel": np.full(5, 1.0 + by * (step > 10))} for step in (0, 1, 10, 100)}
+        )
+        for by in (0.0, 0.1)
+    )
+    old, new = (Trace(np.ones(200), tensors) for tensors in looks)
+    hashed = Trace(new.losses, new.tensors, states=b"abcd" * 30)
+    for first, second in ((old, new), (old, hashed), (hashed, old)):
+        assert equal_until(Cell(steps=200), first, second) == 10
