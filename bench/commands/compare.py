@@ -12,7 +12,7 @@ from bench.results.find import find_run
 def compare(arguments: argparse.Namespace) -> int:
     """Judges run B with run A in the place of the baseline."""
     from bench.report.comparison import compare_runs
-    from bench.report.upgrade.sides import said
+    from bench.report.upgrade.words import because_text
     from bench.verdict.conclusion import between
     from bench.verdict.judgement import Verdict
 
@@ -31,7 +31,7 @@ def compare(arguments: argparse.Namespace) -> int:
         before,
         after,
         judgements,
-        conclusion=f"{found.answer.value.capitalize()}: {said(found.because)}",
+        conclusion=f"{found.answer.value.capitalize()}: {because_text(found.because)}",
         everything=arguments.all,
         form=arguments.format,
     )

@@ -25,6 +25,7 @@ def picture_form(path: Path) -> str:
 def history(arguments: argparse.Namespace) -> int:
     """Prints a metric of a cell over acceptances and stored runs; draws it if asked to."""
     from bench.report.figures.draw import draw
+    from bench.report.figures.series import series_picture
     from bench.report.history import history_series, history_text
     from bench.verdict.baselines.history import find_history
     from bench.verdict.metrics import BY_NAME
@@ -41,7 +42,7 @@ def history(arguments: argparse.Namespace) -> int:
         environment_class=arguments.environment_class,
     )
     if form:
-        write_atomically(arguments.plot, draw(history_series(found, metric), form))
+        write_atomically(arguments.plot, draw(series_picture(history_series(found, metric)), form))
     print(history_text(found, metric, form=arguments.format, warnings=warnings), end="")
     if arguments.format == "csv":
         for warning in (*warnings, *filter(None, [found.untested])):

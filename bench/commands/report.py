@@ -20,6 +20,7 @@ def report(arguments: argparse.Namespace) -> int:
 
         code = report_upgrade(folder, arguments.output)
         return allowed(code, undecided=arguments.allow_undecided)
+    from bench.report.markdown import markdown
     from bench.report.run.files import write_reports
     from bench.report.run.full import full_report
     from bench.report.run.terminal import summary_lines
@@ -34,7 +35,8 @@ def report(arguments: argparse.Namespace) -> int:
     seconds = run.environment.run.get("total_sec")
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
     if arguments.output:  # away from the run's folder, and so without its figures
-        text = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+        document = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+        text = markdown(document, figures=False)
         if arguments.output == "-":
             print(text, end="")
             return code

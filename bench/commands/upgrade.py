@@ -28,7 +28,6 @@ from bench.results.upgrade import Measured, read_upgrade
 from bench.results.writer import claim, new_run_name
 from bench.verdict.conclusion import Conclusion, of_upgrade
 
-HTML = "report.html"
 JSON = "upgrade-report.json"
 
 
@@ -146,13 +145,14 @@ def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
 def report(folder: Path, output: str | None) -> int:
     """Judges a stored upgrade again and writes its reports, or one of them to ``output`` (``-``:
     standard output); gives the exit code. Scripts are those that there are."""
+    from bench.report.markdown import markdown
     from bench.report.upgrade.report import upgrade_lines, upgrade_report
 
     found = of_upgrade(read_upgrade(folder))
     paths = {judgement.item: script_path(found, judgement) for judgement in found.failing}
     scripts = {item: str(path) for item, path in paths.items() if path.exists()}
     if output:
-        text = upgrade_report(found, reproducers=scripts)
+        text = markdown(upgrade_report(found, reproducers=scripts), figures=False)
         if output == "-":
             print(text, end="")
             return found.exit_code
@@ -165,14 +165,12 @@ def report(folder: Path, output: str | None) -> int:
 
 
 def _write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
-    from bench.report.html import page
+    from bench.report.files import write_document
     from bench.report.upgrade.report import upgrade_json, upgrade_report
 
     folder = found.folder
-    text = upgrade_report(found, total_sec=total_sec, reproducers=scripts)
+    write_document(upgrade_report(found, total_sec=total_sec, reproducers=scripts), folder)
     data = upgrade_json(found, total_sec=total_sec, reproducers=scripts)
-    write_atomically(folder / REPORT, text.encode())
-    write_atomically(folder / HTML, page(text, title=f"Upgrade: {found.answer.value}").encode())
     write_atomically(folder / JSON, data.encode())
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from bench.report.comparison import warning_quotes
+from bench.report.document import Block, Bullets, Section, Table
+from bench.report.markdown import markdown
+from bench.report.markup import code
+from bench.report.run.evidence import metric_title
 from bench.report.run.rows import spread
-from bench.report.text import NOTHING, code, count, more, plain, points, significant, table
+from bench.report.text import NOTHING, clipped, count, more, points, significant
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import Change
@@ -43,15 +48,15 @@ def preview_text(
     kinds = [count(changed_cells, "changed cell")] if changed_cells else []
     kinds += [count(len(new), "new cell")] if new else []
     stored = "" if baseline is not None else ", which is not stored yet"
-    remarks = "\n".join(f"> **Note**: {plain(note)}." for note in notes)
+    remarks = warning_quotes([f"{note}." for note in notes], "Note")
     if not kinds:
         text = f"{run.path} holds no result that the baseline {name} does not{stored}."
-        return "\n\n".join(filter(None, [text, remarks]))
-    parts = [f"{run.path} against the baseline {name}{stored}: {', '.join(kinds)}."]
+        return _text([text, *remarks])
+    blocks: list[Block] = [f"{run.path} against the baseline {name}{stored}: {', '.join(kinds)}."]
     if changed:
         rows = [
             [
-                _name(change.item),
+                code(change.item.name),
                 _metric(change.metric),
                 significant(change.baseline_mean, 4),
                 significant(change.mean, 4),
@@ -60,14 +65,20 @@ def preview_text(
             for change in changed
         ]
         headers = ("changed cell", "metric, mean over seeds", "baseline", "run", "change")
-        parts.append(table(headers, rows, "llrrr"))
+        blocks.append(Table(headers, rows, "llrrr"))
     if new:
         listed = list(new.items())[:most_new]
-        rows = [[_name(item), points(change.mean if change else None)] for item, change in listed]
-        parts.append(table(("new cell", "test accuracy (%)"), rows, "lr"))
+        rows = [
+            [code(item.name), points(change.mean if change else None)] for item, change in listed
+        ]
+        blocks.append(Table(("new cell", "test accuracy (%)"), rows, "lr"))
         if len(listed) < len(new):
-            parts.append(f"And {more(len(new) - len(listed), 'new cell')}.")
-    return "\n\n".join(filter(None, [*parts, remarks]))
+            blocks.append(f"And {more(len(new) - len(listed), 'new cell')}.")
+    return _text([*blocks, *remarks])
+
+
+def _text(blocks: Sequence[Block | None]) -> str:
+    return markdown(blocks).rstrip("\n")
 
 
 def classes_text(baselines: Sequence[Baseline]) -> str:
@@ -79,14 +90,15 @@ def classes_text(baselines: Sequence[Baseline]) -> str:
             [
                 code(baseline.environment_class),
                 str(sum(map(len, baseline.grids.values()))),
-                plain(baseline.data.get("name", "")),
+                clipped(baseline.data.get("name", "")),
                 last.date if last else NOTHING,
-                ", ".join(dict.fromkeys(taken.tensorflow for taken in baseline.sources)) or NOTHING,
-                plain(last.reason) if last else NOTHING,
+                ", ".join(dict.fromkeys(source.tensorflow for source in baseline.sources))
+                or NOTHING,
+                clipped(last.reason) if last else NOTHING,
             ]
         )
     headers = ("class", "cells", "images", "last accepted", "TensorFlow", "reason")
-    return table(headers, rows, "lrllll")
+    return _text([Table(headers, rows, "lrllll")])
 
 
 def cells_text(baseline: Baseline, part: str) -> str:
@@ -99,16 +111,17 @@ def cells_text(baseline: Baseline, part: str) -> str:
     ]
     if part and not rows:
         return ""
-    accepted = [_acceptance(n, taken) for n, taken in enumerate(baseline.acceptances, start=1)]
+    accepted = Bullets([_acceptance(each) for each in baseline.acceptances], numbered=True)
     headers = ("cell", "seeds", "test accuracy (%)", "signal ratio", "diverged")
-    parts = [f"## {code(baseline.environment_class)}", "\n".join(accepted)]
-    return "\n\n".join(filter(None, [*parts, table(headers, rows, "lrrrr")]))
+    blocks: list[Block] = [accepted, Table(headers, rows, "lrrrr")]
+    return _text([Section(code(baseline.environment_class), blocks)])
 
 
-def _acceptance(number: int, taken: Acceptance) -> str:
-    by = f" ({plain(taken.reviewer)})" if taken.reviewer else ""
-    what = f"{plain(taken.run)}, {count(taken.cells, 'cell')}, TensorFlow {taken.tensorflow}"
-    return f"{number}. {taken.date} {what}: {plain(taken.reason)}{by}"
+def _acceptance(acceptance: Acceptance) -> str:
+    by = f" ({clipped(acceptance.reviewer)})" if acceptance.reviewer else ""
+    cells = f"{count(acceptance.cells, 'cell')}, TensorFlow {acceptance.tensorflow}"
+    run, reason = clipped(acceptance.run), clipped(acceptance.reason)
+    return f"{acceptance.date} {run}, {cells}: {reason}{by}"
 
 
 def _cell(cell: BaselineCell) -> list[str]:
@@ -130,14 +143,8 @@ def _values(cell: BaselineCell, metric: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _name(item: Item) -> str:
-    return code(f"{item.grid}/{item.id}")
-
-
 def _metric(name: str) -> str:
-    if name == "diverged":
-        return "share of seeds that diverged"
-    return BY_NAME[name].title if name in BY_NAME else name
+    return "share of seeds that diverged" if name == "diverged" else metric_title(name)
 
 
 def _difference(change: Change) -> str:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from bench.report.document import Block, Quote, Table
+from bench.report.markdown import markdown
+from bench.report.markup import code, strong
 from bench.report.run.checks import compared_checks
 from bench.report.run.rounding import origins
 from bench.report.run.rows import Row, Rows
-from bench.report.run.words import by_verdict
-from bench.report.text import change_points, code, count, plain, rate, significant, table
+from bench.report.text import (
+    MOST_REASON,
+    NOTHING,
+    as_csv,
+    as_json,
+    change_points,
+    clipped,
+    count,
+    rate,
+    significant,
+)
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
-
-FORMATS = ("markdown", "csv", "json")
+from bench.verdict.ladder import counts
 
 _HEADERS = (
     "cell",
@@ -45,9 +52,6 @@ _ENVELOPE = ("first_step", "ratio", "worst_step", "sharp_steps", "copies")
 #: Of :class:`bench.verdict.judgement.Departure`; the distance may be infinite, too.
 _DEPARTURE = ("tensor", "step", "distance")
 
-#: Characters of a reason: one that tells where a difference begins has about 400.
-MOST_REASON = 700
-
 
 def compare_runs(
     before: StoredRun,
@@ -66,7 +70,7 @@ def compare_runs(
         judgements: of B's cells against A.
         conclusion: what they amount to, in one line.
         everything: list identical cells too.
-        form: one of :data:`FORMATS`. Numbers in CSV and JSON are raw: shares, not percent.
+        form: ``markdown``, ``csv`` or ``json``. Numbers in CSV and JSON are raw: shares, not percent.
 
     Returns:
         the text, ending in one newline, and the warnings. Markdown and JSON contain the warnings;
@@ -131,37 +135,44 @@ def _markdown(
         a, b = (side[judgement.item.cell] for side in rows)
         lines.append(
             [
-                code(f"{judgement.item.grid}/{judgement.item.id}"),
+                code(judgement.item.name),
                 a.accuracy_text,
                 b.accuracy_text,
                 change_points(_change(judgement, a, b)),
                 significant(a.signal_ratio),
                 significant(b.signal_ratio),
                 judgement.verdict.value,
-                plain(judgement.reason, MOST_REASON),
+                clipped(judgement.reason, MOST_REASON),
             ]
         )
-    counted = by_verdict(judgements)
-    counts = [[verdict.value, str(cells)] for verdict, cells in counted.items()]
+    counted = [[verdict.value, str(cells)] for verdict, cells in counts(judgements).items()]
     hidden = len(judgements) - len(listed)
-    notes = [f"{count(hidden, 'identical cell')} not listed: `--all` lists them."] if hidden else []
+    notes = []
+    if hidden:
+        notes.append(f"{count(hidden, 'identical cell')} not listed: {code('--all')} lists them.")
     if lines:
         notes.append(
             "Accuracy: mean ± standard deviation over seeds. Signal ratio: gradient variance in "
             "the first over that in the last hidden layer, at initialization, median over seeds. "
             + _speeds(before, after, listed, rows)
         )
-    parts = [
-        f"**{plain(conclusion, MOST_REASON)}.** B compared with {against}.",
-        "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
+    answer = strong(f"{clipped(conclusion, MOST_REASON)}.")
+    blocks: list[Block | None] = [
+        f"{answer} B compared with {against}.",
+        *warning_quotes(warnings),
         _environments(before, after),
-        table(("verdict", "cells"), counts, "lr"),
+        Table(("verdict", "cells"), counted, "lr"),
         origins(judgements),
-        table(_HEADERS, lines, "lrrrrrll") if lines else "",
+        Table(_HEADERS, lines, "lrrrrrll") if lines else None,
         " ".join(notes),
-        *compared_checks(before, after),
+        compared_checks(before, after),
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return markdown(blocks)
+
+
+def warning_quotes(warnings: Sequence[str], word: str = "Warning") -> list[Block]:
+    """Warnings, or notes, each set apart."""
+    return [Quote(f"{strong(word)}: {clipped(warning)}") for warning in warnings]
 
 
 def _speeds(
@@ -182,7 +193,7 @@ def _speeds(
     )
 
 
-def _environments(before: StoredRun, after: StoredRun) -> str:
+def _environments(before: StoredRun, after: StoredRun) -> Table:
     """What differs between the environments, and TensorFlow's version in any case."""
     sides: list[dict[str, str]] = []
     for run in (before, after):
@@ -199,10 +210,10 @@ def _environments(before: StoredRun, after: StoredRun) -> str:
         )
     rows = []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
-        a, b = (side.get(key, "–") for side in sides)
+        a, b = (side.get(key, NOTHING) for side in sides)
         if key in ("run", "TensorFlow") or (a != b and key != "tensorflow"):
-            rows.append([key, plain(a), plain(b)])
-    return table(("", "A", "B"), rows, "lll")
+            rows.append([key, clipped(a), clipped(b)])
+    return Table(("", "A", "B"), rows, "lll")
 
 
 def _change(judgement: Judgement, a: Row, b: Row) -> float | None:
@@ -245,13 +256,8 @@ def _csv(listed: Sequence[Judgement], before: Rows, after: Rows) -> str:
     names += [f"{number}_{side}" for number in _NUMBERS for side in "ab"]
     names += [*_ENVELOPE, *(f"departs_{name}" for name in _DEPARTURE)]
     names += ["failures_a", "failures_b", "reason"]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    for judgement in listed:
-        cell = judgement.item.cell
-        writer.writerow(_flat(judgement, before[cell], after[cell]))
-    return stream.getvalue()
+    cells = ((judgement, judgement.item.cell) for judgement in listed)
+    return as_csv(names, (_flat(judgement, before[c], after[c]) for judgement, c in cells))
 
 
 def _json(
@@ -265,7 +271,7 @@ def _json(
     content = {
         "a": {"run": str(before.path), "environment": before.environment},
         "b": {"run": str(after.path), "environment": after.environment},
-        "counts": {verdict.value: cells for verdict, cells in by_verdict(judgements).items()},
+        "counts": {verdict.value: cells for verdict, cells in counts(judgements).items()},
         "warnings": list(warnings),
         "cells": [
             _flat(judgement, rows[0][judgement.item.cell], rows[1][judgement.item.cell])
@@ -282,4 +288,4 @@ def _json(
             if check in before.checks
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return as_json(content)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from bench.report.comparison import warning_quotes
+from bench.report.document import Section, Table
 from bench.report.figures.series import Dot, Series
+from bench.report.markdown import markdown
+from bench.report.markup import code, strong
 from bench.report.run.rows import spread
-from bench.report.text import NOTHING, code, count, plain, points, significant, table
-from bench.statistics.steps import ALPHA, Step
+from bench.report.text import (
+    NOTHING,
+    as_csv,
+    as_json,
+    capital,
+    clipped,
+    count,
+    points,
+    significant,
+)
+from bench.statistics.steps import ALPHA
 from bench.verdict.baselines.history import History, Point, same_digests
 from bench.verdict.metrics import Metric
-
-FORMATS = ("markdown", "csv", "json")
 
 _NAMES = (
     *("grid", "cell", "class", "metric", "time", "acceptance", "run", "tensorflow", "keras"),
@@ -35,39 +42,36 @@ def history_text(
     Args:
         history: of one cell.
         metric: that of ``history.metric``.
-        form: one of :data:`FORMATS`. Numbers in CSV and JSON are raw: shares, not percent; mean and
-            standard deviation are on the metric's scale, natural logarithms for a logarithmic one,
-            as is a step.
+        form: ``markdown``, ``csv`` or ``json``. Numbers in CSV and JSON are raw: shares, not percent;
+            mean and standard deviation are on the metric's scale, natural logarithms for a logarithmic
+            one, as is a step.
         warnings: printed in Markdown and JSON; who prints CSV prints them elsewhere.
     """
     if form == "csv":
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, _NAMES, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(_flat(history, metric))
-        return stream.getvalue()
+        return as_csv(_NAMES, _flat(history, metric))
     if form == "json":
-        content = {
-            "points": _flat(history, metric),
-            "untested": history.untested,
-            "level": ALPHA,
-            "warnings": list(warnings),
-        }
-        return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+        return as_json(
+            {
+                "points": _flat(history, metric),
+                "untested": history.untested,
+                "level": ALPHA,
+                "warnings": list(warnings),
+            }
+        )
     percent = " (%)" if _is_share(metric) else ""
     headers = (
         *("time (UTC)", "from", "TensorFlow", "Keras", "commit", "seeds"),
         *(f"{metric.title}{percent}", "digests", "note"),
     )
     rows = [_row(history, number, metric) for number in range(len(history.points))]
-    parts = [
-        f"## {code('/'.join(history.place))}",
-        f"**{_answer(history, metric)}.** Environment class {code(history.environment_class)}.",
-        "\n".join(f"> **Warning**: {plain(warning)}" for warning in warnings),
-        table(headers, rows, "lllllrrll"),
+    answer = f"{strong(f'{_answer(history, metric)}.')} "
+    blocks = [
+        f"{answer}Environment class {code(history.environment_class)}.",
+        *warning_quotes(warnings),
+        Table(headers, rows, "lllllrrll"),
         _legend(history, metric),
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return markdown([Section(code("/".join(history.place)), blocks)])
 
 
 def history_series(history: History, metric: Metric) -> Series:
@@ -109,14 +113,14 @@ def _legend(history: History, metric: Metric) -> str:
     around = "standard deviation over seeds"
     if metric.scale == "log":
         around = "standard deviation over seeds as a factor, around the geometric mean"
-    said = (
-        f"{metric.title[0].upper()}{metric.title[1:]}: mean and {around}; diverged and crashed seeds "
+    text = (
+        f"{capital(metric.title)}: mean and {around}; diverged and crashed seeds "
         "have none. Digests: seeds whose bits equal those of the row above. Step: the mean changes "
         "here; found by binary segmentation with the noise among seeds, rows with equal digests "
         f"counting once. A series that never changes shows a step with a chance of {ALPHA:g} at most, "
         "if seeds vary normally."
     )
-    return f"{said} {history.untested}." if history.untested else said
+    return f"{text} {history.untested}." if history.untested else text
 
 
 def _row(history: History, number: int, metric: Metric) -> list[str]:
@@ -125,8 +129,8 @@ def _row(history: History, number: int, metric: Metric) -> list[str]:
     return [
         point.time.replace("T", " ")[:16],
         _origin(point),
-        plain(point.tensorflow) or NOTHING,
-        plain(point.keras) or NOTHING,
+        clipped(point.tensorflow) or NOTHING,
+        clipped(point.keras) or NOTHING,
         code(point.commit[:9]) if point.commit else NOTHING,
         str(len(point.stored.samples)),
         _centre(values, metric),
@@ -136,7 +140,7 @@ def _row(history: History, number: int, metric: Metric) -> list[str]:
 
 
 def _origin(point: Point) -> str:
-    return (f"acceptance {point.acceptance}: " if point.acceptance else "") + plain(point.run)
+    return (f"acceptance {point.acceptance}: " if point.acceptance else "") + clipped(point.run)
 
 
 def _centre(values: Sequence[float], metric: Metric) -> str:
@@ -165,10 +169,10 @@ def _mean(point: Point, metric: Metric) -> float | None:
 
 
 def _digests(history: History, number: int) -> str:
-    found = same_digests(*history.points[number - 1 : number + 1]) if number else None
-    if found is None:
+    digests = same_digests(*history.points[number - 1 : number + 1]) if number else None
+    if digests is None:
         return NOTHING
-    same, shared = found
+    same, shared = digests
     return "equal" if same == shared else "differ" if not same else f"{same} of {shared} equal"
 
 
@@ -179,22 +183,17 @@ def _failures(point: Point) -> str:
 
 def _notes(history: History, number: int, metric: Metric) -> list[str]:
     point, step = history.points[number], history.steps.get(number)
-    found = [f"**step {_change(step, metric)}** (p = {step.p_value:.2g})"] if step else []
-    failures = _failures(point)[2:]
-    found += [failures] if failures else []
-    found += [_other_terms(point, history.points[-1])]
-    return [note for note in found if note]
-
-
-def _change(step: Step, metric: Metric) -> str:
-    return metric.describe_change(step.change)
+    notes = [_failures(point)[2:], _other_terms(point, history.points[-1])]
+    if step:
+        change = strong(f"step {metric.describe_change(step.change)}")
+        notes.insert(0, f"{change} (p = {step.p_value:.2g})")
+    return [note for note in notes if note]
 
 
 def _other_terms(point: Point, last: Point) -> str:
     """In what a point differs from the last one, so that it is not compared with it."""
-    own, theirs = point.terms, last.terms
     names = ("another cell under this id", "another recipe", "other images")
-    different = [name for name, a, b in zip(names, own, theirs, strict=True) if a != b]
+    different = [name for name, a, b in zip(names, point.terms, last.terms, strict=True) if a != b]
     return f"not comparable with the last row: {', '.join(different)}" if different else ""
 
 

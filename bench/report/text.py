@@ -1,15 +1,34 @@
-"""Numbers and words as reports write them."""
+"""Numbers and words as reports write them, and how much of each they show."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from tabulate import tabulate
+import msgspec
+
+from bench.report.markup import code, plain
 
 #: Stands where a value does not exist.
 NOTHING = "–"
+
+#: Rows of a table and lines of a list that are shown at once; the others are folded away or counted.
+MOST_ROWS = 15
+#: Things that one sentence names, and groups that a terminal shows; the others are counted.
+MOST_NAMED = 5
+#: Characters of a reason: one that tells where a difference begins has about 400.
+MOST_REASON = 700
+#: Characters of other text that comes from a run.
+MOST_TEXT = 300
+#: Characters of a line in the terminal.
+WIDTH = 100
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 def points(mean: float | None, std: float | None = None) -> str:
@@ -53,6 +72,12 @@ def rate(per_sec: float | None) -> str:
     return f"{round(per_sec, decimals):,.{max(decimals, 0)}f}"
 
 
+def span(values: Sequence[int]) -> str:
+    """``3``, or ``3 to 5``, of at least one number."""
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def duration(seconds: float) -> str:
     """``48 s``, ``3 min 07 s``, ``2 h 05 min``."""
     whole = round(seconds)
@@ -70,49 +95,78 @@ def count(number: int, noun: str) -> str:
 
 def more(number: int, noun: str) -> str:
     """``1 more cell``, ``2 more cells``."""
-    return f"{number} more {noun}{'' if number == 1 else 's'}"
+    return count(number, f"more {noun}")
 
 
-def clipped(text: str, length: int = 300) -> str:
-    """One line of at most ``length`` characters; says so where something was cut."""
-    line = " ".join(text.split())
+def verb(number: int, singular: str, plural: str) -> str:
+    """The form of a verb that goes with so many."""
+    return singular if number == 1 else plural
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Code of the first name, and how many others there are: ``a and 2 more``."""
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return code(names[0]) + others
+
+
+def some_of(names: Sequence[str], noun: str = "", most: int = MOST_NAMED) -> str:
+    """Code of the first names, and how many others there are: ``a, b and 2 more cells``."""
+    listed, hidden = ", ".join(map(code, names[:most])), len(names) - most
+    if hidden <= 0:
+        return listed
+    return f"{listed} and {more(hidden, noun) if noun else f'{hidden} more'}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def clipped(text: str, length: int = MOST_TEXT) -> str:
+    """One line, without markup, of at most ``length`` characters; ends in ``…`` where something was
+    cut. What comes from a run goes through here."""
+    line = plain(text)
     return line if len(line) <= length else f"{line[: length - 2]} …"
 
 
-def plain(text: str, length: int = 300) -> str:
-    """Foreign text for Markdown, in a table or out: what it says, not what Markdown makes of it."""
-    escaped = clipped(text, length).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*|\[\]]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9]))", r"\\\1", escaped)
-
-
-def code(text: str) -> str:
-    """In code font."""
-    return f"`{text}`"
-
-
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> str:
-    """A Markdown table.
+def wrapped(text: str, indent: str = "    ", first: str = "") -> list[str]:
+    """Lines for a terminal, without markup.
 
     Args:
-        headers: with units.
-        rows: texts, already escaped; they appear as given.
-        align: one letter a column, ``l`` or ``r``.
+        text: inline text.
+        indent: before every line but the first.
+        first: before the first one.
     """
-    names = {"l": "left", "r": "right"}
-    return str(
-        tabulate(
-            rows,
-            headers=headers,
-            tablefmt="pipe",
-            colalign=[names[letter] for letter in align] if rows else None,
-            disable_numparse=True,
-        )
+    return textwrap.wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
-def folded(title: str, content: str) -> str:
-    """Behind a title that opens it."""
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """Values by key, both in the order in which they come."""
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
+
+
+def as_csv(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Comma-separated values below a line of names."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def as_json(content: Any) -> str:
+    """Indented JSON that ends in one newline; null stands for what is not finite."""
+    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
 
 
 def _short(value: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from typing import Any
 
@@ -11,8 +9,12 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.report.figures.curves import CRITICAL, Curve, Panel, Picture, predicted_lines
-from bench.report.text import NOTHING, code, significant, table
+from bench.report.document import Table
+from bench.report.figures.curves import CRITICAL, Curve, curves_picture, predicted_lines
+from bench.report.figures.picture import Picture
+from bench.report.markdown import markdown
+from bench.report.markup import code, strong
+from bench.report.text import NOTHING, as_csv, as_json, significant
 from bench.theory.signal.meanfield import Prediction, predict, why_not
 from bench.theory.signal.predicted import exp, silent
 
@@ -27,17 +29,17 @@ _PHASES = {
 _HEADERS = (
     "layer",
     "q",
-    "E[phi^2]",
+    code("E[phi^2]"),
     "chi",
     "signal, layer/last",
     "kernel gradient, layer/last",
     "one seed, measured/predicted",
 )
 _LEGEND = (
-    "q: mean square of the activation's input. E[phi^2]: second moment of its output. chi: signal of "
-    "this layer over the next layer's. Signal: variance of the loss gradient at the activation's "
-    "input; kernel gradient: variance of one example's gradient of the weights. One seed: how finite "
-    "width moves its signal ratio: typical factor, ×÷ one standard deviation."
+    f"q: mean square of the activation's input. {code('E[phi^2]')}: second moment of its output. "
+    "chi: signal of this layer over the next layer's. Signal: variance of the loss gradient at the "
+    "activation's input; kernel gradient: variance of one example's gradient of the weights. One seed: "
+    "how finite width moves its signal ratio: typical factor, ×÷ one standard deviation."
 )
 
 
@@ -69,18 +71,31 @@ def theory_text(cell: Cell, *, form: str = "markdown", all_layers: bool = False)
         BenchError: there is no prediction for this cell.
     """
     prediction = prediction_of(cell)
+    layers = [_values(prediction, layer) for layer in range(len(prediction.signal))]
     if form == "csv":
-        return _csv(prediction)
+        return as_csv(list(layers[0]), layers)
     if form == "json":
-        return _json(cell, prediction)
-    parts = [
-        f"**{headline(cell, prediction)}.**",
-        f"{code(_called(cell))}. {_fixed_point(prediction)}",
-        table(_HEADERS, _rows(prediction, all_layers=all_layers), "rrrrrrr"),
-        _LEGEND,
-        *([f"Measurements are not held against this: {why}."] if (why := silent(cell)) else []),
-    ]
-    return "\n\n".join(parts) + "\n"
+        return as_json(
+            {
+                "cell": msgspec.to_builtins(cell),
+                "headline": headline(cell, prediction),
+                "signal_ratio": prediction.signal_ratio,
+                "fixed_point": prediction.fixed_point,
+                "chi_fixed": prediction.chi_fixed,
+                "phase": prediction.phase,
+                "layers": layers,
+            }
+        )
+    why = silent(cell)
+    return markdown(
+        [
+            strong(f"{headline(cell, prediction)}."),
+            f"{code(_called(cell))}. {_fixed_point(prediction)}",
+            Table(_HEADERS, _rows(prediction, all_layers=all_layers), "rrrrrrr"),
+            _LEGEND,
+            f"Measurements are not held against this: {why}." if why else None,
+        ]
+    )
 
 
 def headline(cell: Cell, prediction: Prediction) -> str:
@@ -101,8 +116,8 @@ def headline(cell: Cell, prediction: Prediction) -> str:
     else:
         word = "Critical" if prediction.phase == "critical" else "Nearly kept"
     per_layer = significant(ratio ** (1 / steps))
-    said = f"{word}: on its way back the signal is multiplied by {per_layer} per layer"
-    return f"{said}, from layer {cell.depth} to layer 1 by {significant(ratio)}"
+    text = f"{word}: on its way back the signal is multiplied by {per_layer} per layer"
+    return f"{text}, from layer {cell.depth} to layer 1 by {significant(ratio)}"
 
 
 def _called(cell: Cell) -> str:
@@ -111,7 +126,7 @@ def _called(cell: Cell) -> str:
 
 def _fixed_point(prediction: Prediction) -> str:
     chi, phase = prediction.chi_fixed, prediction.phase
-    where = f"Fixed point q* = {significant(prediction.fixed_point)}"
+    where = f"Fixed point {code('q*')} = {significant(prediction.fixed_point)}"
     if prediction.fixed_point == math.inf:
         where = "No fixed point, q grows without bound"
     text = f"{where}; chi tends to {significant(chi, 4)} per layer, {_PHASES[phase]}"
@@ -155,29 +170,6 @@ def _values(prediction: Prediction, layer: int) -> dict[str, Any]:
     }
 
 
-def _csv(prediction: Prediction) -> str:
-    rows = [_values(prediction, layer) for layer in range(len(prediction.signal))]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
-
-
-def _json(cell: Cell, prediction: Prediction) -> str:
-    """``null`` stands for what is not finite, as in records."""
-    content = {
-        "cell": msgspec.to_builtins(cell),
-        "headline": headline(cell, prediction),
-        "signal_ratio": prediction.signal_ratio,
-        "fixed_point": prediction.fixed_point,
-        "chi_fixed": prediction.chi_fixed,
-        "phase": prediction.phase,
-        "layers": [_values(prediction, layer) for layer in range(len(prediction.signal))],
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
-
-
 def theory_picture(cell: Cell) -> Picture:
     """The prediction as a figure of one panel, its band that of one seed.
 
@@ -188,5 +180,5 @@ def theory_picture(cell: Cell) -> Picture:
     if cell.depth < 2:
         raise BenchError("--plot: one hidden layer is one point", hint="draw --depth 2 or more")
     curve = Curve(cell, predicted_lines(cell, seeds=1), ())
-    panel = Panel(_called(cell).replace("-", " "), (curve,))
-    return Picture("theory", "Predicted gradient signal at step 0; band: one seed", (panel,), ())
+    heading = "Predicted gradient signal at step 0; band: one seed"
+    return curves_picture("theory", heading, {_called(cell).replace("-", " "): [curve]})

@@ -18,6 +18,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     id: str
     cell: Cell
 
+    @property
+    def name(self) -> str:
+        """``<grid>/<id>``."""
+        return f"{self.grid}/{self.id}"
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run set out to measure: every item under every seed, every check, every trial."""

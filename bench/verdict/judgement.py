@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -35,6 +35,30 @@ class Verdict(str, enum.Enum):
 
 _FAILING = frozenset({Verdict.CRASHED, Verdict.CLAIM_VIOLATED, Verdict.REGRESSED, Verdict.CHANGED})
 ATTENTION = tuple(Verdict)
+
+#: Neither a pass nor a failure: nothing is concluded of these cells.
+UNDECIDED = frozenset({Verdict.MISSING, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE})
+#: Trains to something else than what it is compared with.
+CHANGED = frozenset({Verdict.REGRESSED, Verdict.CHANGED})
+#: Trains to the same, or to something better.
+PASSED = frozenset({Verdict.IMPROVED, Verdict.EQUIVALENT, Verdict.ROUNDING, Verdict.IDENTICAL})
+
+#: What each verdict means, in one line.
+MEANING: Mapping[Verdict, str] = {
+    Verdict.CRASHED: "a process died or raised; fails",
+    Verdict.CLAIM_VIOLATED: "against theory or publication, for any TensorFlow; fails",
+    Verdict.REGRESSED: "worse by more than matters and than luck; fails",
+    Verdict.CHANGED: "losses differ by more than rounding explains, or a metric that has no better "
+    "direction by more than luck; fails",
+    Verdict.MISSING: "was to be measured and was not",
+    Verdict.INCONCLUSIVE: "undecided; the reason says what would decide, such as more seeds",
+    Verdict.NOT_COMPARABLE: "measured on other terms, or a side has no result",
+    Verdict.NEW: "nothing to compare with yet",
+    Verdict.IMPROVED: "better by more than luck",
+    Verdict.EQUIVALENT: "shown to differ by less than matters",
+    Verdict.ROUNDING: "bits differ, by no more than rounding explains to the end of training",
+    Verdict.IDENTICAL: "bit for bit: the digests of all that was computed are equal",
+}
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

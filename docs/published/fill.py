@@ -9,6 +9,7 @@ written by hand.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,11 @@ from pathlib import Path
 from bench.published.claims import findings
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import rows
+from bench.report.document import Block, Figure
 from bench.report.figures.draw import draw
-from bench.report.published import PublishedPicture, figures, pictures, tables
+from bench.report.figures.picture import Picture
+from bench.report.markdown import markdown
+from bench.report.published import pictures, tables
 from bench.results.run import read_run
 from bench.results.trial import TrialResult
 
@@ -26,22 +30,23 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "published.md"
 
 
-def filled(text: str, results: Sequence[TrialResult]) -> tuple[str, Mapping[str, PublishedPicture]]:
+def filled(text: str, results: Sequence[TrialResult]) -> tuple[str, Mapping[str, Picture]]:
     """The page with the experiments of these results, and its figures by their links."""
-    drawn = {
-        f"{FOLDER.name}/{Path(path).name.removeprefix('published-')}": picture
-        for path, picture in pictures(results).items()
-    }
+    drawn = {}
+    for path, picture in pictures(results).items():
+        link = f"{FOLDER.name}/{Path(path).name.removeprefix('published-')}"
+        drawn[link] = dataclasses.replace(picture, path=link)
     found, numbers = findings(results), rows(results)
     for name in EXPERIMENTS:
         if any(result.trial.experiment == name for result in results):
-            text = _between(text, f"figure {name}", figures(name, drawn))
+            figures = [Figure(picture) for picture in drawn.values() if picture.group == name]
+            text = _between(text, f"figure {name}", figures)
             text = _between(text, f"table {name}", tables(name, numbers, found))
     return text, drawn
 
 
-def _between(text: str, mark: str, paragraphs: Sequence[str]) -> str:
-    body = "\n\n".join([f"<!-- {mark} -->", *paragraphs, "<!-- end -->"])
+def _between(text: str, mark: str, blocks: Sequence[Block]) -> str:
+    body = f"<!-- {mark} -->\n\n{markdown(blocks)}\n<!-- end -->"
     changed, times = re.subn(
         rf"<!-- {mark} -->.*?<!-- end -->", lambda _: body, text, flags=re.DOTALL
     )

@@ -15,9 +15,11 @@ from bench.commands.common_arguments import build_parser
 from bench.published.claims import CLAIMS, Finding
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import Row
+from bench.report.document import Document
 from bench.report.figures.draw import draw
-from bench.report.html import page as html_page
-from bench.report.published import page, pictures
+from bench.report.html import html
+from bench.report.markdown import markdown
+from bench.report.published import pictures, published_section
 from bench.results.trial import TrialResult
 from support.trials import crashed, result, trial, variant_results
 
@@ -61,7 +63,7 @@ OF = "of published experiments"
 )
 def test_the_answer_first(found: list[Finding], answer: str) -> None:
     """One paragraph says whether everything holds, and what does not, what fails the run first."""
-    assert page(P5_RUN, found, []).split("\n\n")[1] == answer
+    assert markdown([published_section(P5_RUN, found, [])]).split("\n\n")[1] == answer
 
 
 def test_page_of_an_experiment() -> None:
@@ -77,7 +79,7 @@ def test_page_of_an_experiment() -> None:
         why="a | reason",
     )
     violated = finding(holds=False, name="other", evidence="norm 2")
-    text = page(P5_RUN, [finding(), violated], [row])
+    text = markdown([published_section(P5_RUN, [finding(), violated], [row])])
     wanted = [
         "### P5: Zero initialization",
         "*Why may softmax regression start from zeros, and a network not?*",
@@ -101,15 +103,15 @@ def test_page_of_an_experiment() -> None:
 
 def test_what_did_not_train_is_told() -> None:
     """Crashed and diverged trials by name, absent forms by reason, the rest counted."""
-    results = [crashed(trial("P5", "hidden layer, zeros", seed=seed)) for seed in range(12)]
+    results = [crashed(trial("P5", "hidden layer, zeros", seed=seed)) for seed in range(17)]
     of = trial("P5", "hidden layer, uniform")
     results.append(result(of, outcome="diverged"))
     session = [trial("P5", "hidden layer, zeros", seed=seed, form="session") for seed in (0, 1)]
     results += [TrialResult(trial=t, outcome="absent", absent="no Session") for t in session]
-    text = page(results, [], [])
-    assert "**12 trials crashed:**" in text
+    text = markdown([published_section(results, [], [])])
+    assert "**17 trials crashed:**" in text
     assert "- `P5/hidden layer, zeros/keras/seed 0`: killed by SIGSEGV" in text
-    assert text.count("SIGSEGV") == 10 and "- and 2 more" in text
+    assert text.count("SIGSEGV") == 15 and "- and 2 more trials" in text
     assert "- `P5/hidden layer, uniform/keras/seed 0`: the loss was no longer finite" in text
     assert text.count("- session form: no Session") == 1
     assert "](figures/" not in text
@@ -118,14 +120,16 @@ def test_what_did_not_train_is_told() -> None:
 @pytest.mark.parametrize(("tier", "option"), [("quick", ""), ("standard", " --tier standard")])
 def test_the_command_runs_what_was_run(tier: str, option: str) -> None:
     """The smallest tier that has all of the trials; a shortened training is said to be one."""
-    text = page(variant_results("P3", {"batch norm": (0.9, 0.9)}, tier=tier), [], [])
+    text = markdown(
+        [published_section(variant_results("P3", {"batch norm": (0.9, 0.9)}, tier=tier), [], [])]
+    )
     assert f"`bench published P3{option}`" in text
     assert ("All were cut short: 550 of 5,500 steps." in text) is (tier == "quick")
 
 
 def test_nothing_to_tell() -> None:
     """Without results there is no section."""
-    assert page([], [], []) == ""
+    assert published_section([], [], []) is None
 
 
 def test_html_shows_the_figures(tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_html_shows_the_figures(tmp_path: Path) -> None:
     for path, picture in found.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(draw(picture))
-    text = html_page(page(P5_RUN, [], []), "report", folder=tmp_path)
+    text = html(Document("report", [published_section(P5_RUN, [], [])]), folder=tmp_path)
     assert text.count("data:image/svg+xml") == len(found) == 1
 
 

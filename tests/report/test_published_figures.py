@@ -19,8 +19,10 @@ from bench.published.claims import findings
 from bench.published.experiments import DEPTHS, EXPERIMENTS, REMEDIES, SCALES
 from bench.published.rows import rows
 from bench.report.figures.draw import draw
-from bench.report.published import page, pictures
-from bench.report.published.panels import Heat, Panel, PublishedPicture, spread
+from bench.report.figures.picture import Heat, Panel, Picture
+from bench.report.markdown import markdown
+from bench.report.published import pictures, published_section
+from bench.report.published.panels import spread
 from bench.results.histogram import Histogram
 from bench.results.trial import Curve, TrialResult
 from support.trials import crashed, ended, result, trial, variant_results
@@ -28,12 +30,12 @@ from support.trials import crashed, ended, result, trial, variant_results
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def only(results: Sequence[TrialResult]) -> PublishedPicture:
+def only(results: Sequence[TrialResult]) -> Picture:
     (picture,) = pictures(results).values()
     return picture
 
 
-def panels(picture: PublishedPicture) -> list[Panel]:
+def panels(picture: Picture) -> list[Panel]:
     return [panel for panel in picture.panels if isinstance(panel, Panel)]
 
 
@@ -310,7 +312,7 @@ def test_words_on_the_heat_map_can_be_read() -> None:
     """Contrast of at least 4.5 to 1 (WCAG 2.2, criterion 1.4.3) at every accuracy."""
     from matplotlib import colormaps
 
-    from bench.report.published.drawing import legible, luminance
+    from bench.report.figures.panels import legible, luminance
 
     for value in np.linspace(0, 1, 256):
         red, green, blue, _ = colormaps["cividis"](value)
@@ -325,7 +327,7 @@ def test_words_on_the_heat_map_can_be_read() -> None:
 def test_real_findings_and_rows() -> None:
     """What is said of synthetic results becomes Markdown; it links the figures that are stored."""
     results = everything()
-    text = page(results, findings(results), rows(results))
+    text = markdown([published_section(results, findings(results), rows(results))])
     assert set(re.findall(r"\]\((figures/[^)]+)\)", text)) == set(pictures(results))
     assert len(re.findall(r"^### P\d: ", text, re.M)) == len(EXPERIMENTS)
     for name in (found.name for found in findings(results)):

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import given
 
 from bench.report.text import (
     change_points,
     clipped,
-    code,
     count,
     duration,
     more,
     percent,
-    plain,
     points,
     rate,
     significant,
-    table,
+    some_of,
+    wrapped,
 )
 
 
@@ -72,22 +69,6 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_plain() -> None:
-    """Markdown and HTML in foreign text are shown, not obeyed; names keep their underscores."""
-    assert plain("a|b <c> *d* `e` he_normal [f](g)") == (
-        r"a\|b &lt;c> \*d\* \`e\` he_normal \[f\](g)"
-    )
-    assert plain("_x_\ny") == r"\_x\_ y"
-
-
-@given(st.text(max_size=400))
-def test_plain_cannot_break_a_table(text: str) -> None:
-    """Whatever a worker printed stays within its cell and its line."""
-    line = table(("a", "b"), [[plain(text), code("x")]], "ll").splitlines()
-    assert len(line) == 3
-    assert line[2].replace("\\\\", "").replace("\\|", "").count("|") == 3
-
-
 def test_clipped() -> None:
     """Long text says that something is missing."""
     assert clipped("a  b\nc") == "a b c"
@@ -95,9 +76,8 @@ def test_clipped() -> None:
     assert clipped("x" * 300) == "x" * 300
 
 
-def test_table_keeps_texts() -> None:
-    """No column is taken for numbers and rewritten; an empty table has its header."""
-    text = table(("a", "b"), [["2.10e-08", "100,000"], ["1", "007"]], "lr")
-    assert "2.10e-08" in text
-    assert "007" in text
-    assert len(table(("a", "b"), [], "lr").splitlines()) == 2
+def test_names() -> None:
+    """All of a few in code font, some of many; a terminal shows them without the font."""
+    assert wrapped(some_of(["a", "b"])) == ["a, b"]
+    assert wrapped(some_of(["a", "b", "c", "d"], most=2)) == ["a, b and 2 more"]
+    assert wrapped(some_of(["a", "b", "c"], "check", most=2)) == ["a, b and 1 more check"]

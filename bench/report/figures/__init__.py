@@ -1,1 +1,1 @@
-"""Figures of runs. Only what :mod:`bench.report.figures.draw` calls imports matplotlib."""
+"""Figures: what they show, as data; only ``draw`` and ``panels`` import matplotlib."""

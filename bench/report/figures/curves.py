@@ -1,4 +1,4 @@
-"""What a figure shows, as data: each cell's gradient signal layer by layer, arranged in panels.
+"""Figures of predicted and measured gradient signal: each cell's, layer by layer, arranged in panels.
 
 Everything here is about step 0 and relative to the last hidden layer: g_l / g_L with
 g_l = E[(dC/dz_l)^2]. Below 1 the signal vanishes on its way back, above 1 it explodes.
@@ -7,13 +7,24 @@ g_l = E[(dC/dz_l)^2]. Below 1 the signal vanishes on its way back, above 1 it ex
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from bench.cells.cell import AXES, SCALED_INITIALIZERS, Cell, split_number
 from bench.cells.grids import GRIDS
-from bench.report.text import count
+from bench.report.figures.picture import (
+    MOST_COLOURS,
+    Band,
+    Panel,
+    Picture,
+    Points,
+    Ranges,
+    Region,
+    Ticks,
+    Trace,
+)
+from bench.report.text import count, grouped
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.run import StoredRun
@@ -30,8 +41,15 @@ CRITICAL = math.e
 
 #: Panels in one figure: six rows of four still fit a page.
 MOST_PANELS = 24
-#: Initializers in one panel: more colours cannot be told apart.
-MOST_COLOURS = 8
+#: Decades that a panel shows at least, around 1.
+_LEAST = (-1.0, 1.0)
+#: Values beyond are not drawn: a logarithmic axis has no place for 0 and infinity.
+_TINY, _HUGE = 1e-300, 1e300
+_TINTS = {
+    "vanishing": ("#e8effa", "#2b5797"),
+    "critical": ("#eef6ea", "#3d7a2a"),
+    "exploding": ("#fbe9e4", "#a03a1c"),
+}
 
 #: The family of the initializers that have no number behind their name.
 NAMED = "named"
@@ -44,7 +62,7 @@ _DEFAULT = Cell()
 
 
 @dataclass(frozen=True)
-class Points:
+class Measured:
     """Measured g_l / g_L of one layer over the seeds: geometric mean, smallest and largest."""
 
     mean: float
@@ -71,50 +89,15 @@ class Curve:
     cell: Cell
     predicted: tuple[Line, ...]
     """Empty where theory has no prediction."""
-    measured: tuple[Points | None, ...]
+    measured: tuple[Measured | None, ...]
     """None for a layer where any seed's value is not finite or is 0. Empty if nothing was
     measured."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """The curves of all cells that differ in depth and initializer alone."""
-
-    title: str
-    curves: tuple[Curve, ...]
-
-    @property
-    def initializers(self) -> tuple[str, ...]:
-        """Those of its cells, in their order."""
-        return tuple(dict.fromkeys(curve.cell.initializer for curve in self.curves))
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One grid's figure."""
-
-    grid: str
-    heading: str
-    panels: tuple[Panel, ...]
-    remarks: tuple[str, ...]
-    """What is not shown, counted: its caption."""
-
-    @property
-    def path(self) -> str:
-        """Where it is stored, from the run's folder."""
-        return f"figures/{self.grid}.svg"
-
-    @property
-    def alternative(self) -> str:
-        """For those who cannot see it."""
-        cells = sum(len(panel.curves) for panel in self.panels)
-        return f"{self.heading}, layer by layer: {count(cells, 'cell')}"
-
-
 def pictures(run: StoredRun) -> dict[str, Picture]:
     """One figure per grid of :data:`SHOWN` of which there is something to draw, by grid."""
-    found = (_picture(run, grid, items) for grid, items in run.plan.grids().items())
-    return {picture.grid: picture for picture in found if picture is not None}
+    drawn = {grid: _picture(run, grid, items) for grid, items in run.plan.grids().items()}
+    return {grid: picture for grid, picture in drawn.items() if picture is not None}
 
 
 def _picture(run: StoredRun, grid: str, items: Sequence[Item]) -> Picture | None:
@@ -141,11 +124,12 @@ def _picture(run: StoredRun, grid: str, items: Sequence[Item]) -> Picture | None
             "with layers left out: the signal there is 0 or not finite",
         ),
         _remark(
-            sum(len(panel.curves) for panel in panels[MOST_PANELS:]),
+            sum(map(len, list(panels.values())[MOST_PANELS:])),
             f"not drawn: a figure has at most {MOST_PANELS} panels",
         ),
     ]
-    return Picture(grid, heading, tuple(panels[:MOST_PANELS]), tuple(filter(None, remarks)))
+    shown = dict(list(panels.items())[:MOST_PANELS])
+    return curves_picture(grid, heading, shown, caption=" ".join(filter(None, remarks)))
 
 
 def _remark(cells: int, what: str) -> str:
@@ -189,7 +173,7 @@ def _relative(signal: Sequence[float | None]) -> list[float | None]:
     return [None if value is None or not last else value / last for value in signal]
 
 
-def _points(seeds: Iterable[float | None]) -> Points | None:
+def _points(seeds: Iterable[float | None]) -> Measured | None:
     """A logarithmic axis has no place for 0, and a mean over the other seeds would mislead."""
     values = []
     for value in seeds:
@@ -197,14 +181,17 @@ def _points(seeds: Iterable[float | None]) -> Points | None:
             return None
         values.append(value)
     mean = math.exp(fmean(map(math.log, values)))
-    return Points(mean, min(values), max(values))
+    return Measured(mean, min(values), max(values))
 
 
 # --- Panels -------------------------------------------------------------------------------------
 
+Panels = Mapping[str, Sequence[Curve]]
 
-def _panels(grid: str, curves: Sequence[Curve]) -> list[Panel]:
-    """Small multiples: a panel per combination of the axes that vary, depth and initializer aside.
+
+def _panels(grid: str, curves: Sequence[Curve]) -> Panels:
+    """Small multiples: curves by title, a panel per combination of the axes that vary, depth and
+    initializer aside.
 
     Where that leaves more initializers than colours, the named ones and each scaled family get
     panels of their own.
@@ -214,32 +201,170 @@ def _panels(grid: str, curves: Sequence[Curve]) -> list[Panel]:
         for axis in AXES
         if axis not in _NOT_PANELS and len({curve.cell.value(axis) for curve in curves}) > 1
     ]
-    own = GRIDS[grid].axes
-    groups: dict[str, list[Curve]] = {}
-    for curve in curves:
-        title = " ".join(
+
+    def title(curve: Curve) -> str:
+        return " ".join(
             f"{axis}:{curve.cell.value(axis)}"
             for axis in varying
-            if axis in own or curve.cell.value(axis) != _DEFAULT.value(axis)
+            if axis in GRIDS[grid].axes or curve.cell.value(axis) != _DEFAULT.value(axis)
         )
-        groups.setdefault(title, []).append(curve)
-    panels = [Panel(title, tuple(group)) for title, group in groups.items()]
-    if all(len(panel.initializers) <= MOST_COLOURS for panel in panels):
+
+    panels = grouped((title(curve), curve) for curve in curves)
+    if all(len(_initializers(panel)) <= MOST_COLOURS for panel in panels.values()):
         return panels
-    return [part for panel in panels for part in _by_family(panel)]
+    return grouped(
+        (f"{title} init:{family(curve.cell.initializer)}".strip(), curve)
+        for title, panel in panels.items()
+        for curve in panel
+    )
 
 
-def _by_family(panel: Panel) -> list[Panel]:
-    families: dict[str, list[Curve]] = {}
-    for curve in panel.curves:
-        families.setdefault(family(curve.cell.initializer), []).append(curve)
-    return [
-        Panel(f"{panel.title} init:{name}".strip(), tuple(curves))
-        for name, curves in families.items()
-    ]
+def _initializers(curves: Iterable[Curve]) -> list[str]:
+    return list(dict.fromkeys(curve.cell.initializer for curve in curves))
 
 
 def family(initializer: str) -> str:
     """``normal``, ``truncated_normal``, ``uniform``, or :data:`NAMED` for one without a number."""
     name, scale = split_number(initializer)
     return name if scale is not None and name in SCALED_INITIALIZERS else NAMED
+
+
+# --- The picture --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How the curves of an initializer are shown."""
+
+    name: str
+    colour: int = 0
+    shade: float | None = None
+
+
+def curves_picture(name: str, heading: str, panels: Panels, *, caption: str = "") -> Picture:
+    """Lines with bands for what is predicted, points with bars for what was measured.
+
+    Args:
+        name: of its file.
+        heading: of the figure.
+        panels: curves by title; at least one panel.
+        caption: what is not shown.
+    """
+    looks = _looks(_initializers(curve for curves in panels.values() for curve in curves))
+    drawn = [
+        _panel(title, curves, looks or _looks(_initializers(curves)), legend=not looks)
+        for title, curves in panels.items()
+    ]
+    cells = sum(map(len, panels.values()))
+    number = len(drawn)
+    return Picture(
+        path=f"figures/{name}.svg",
+        heading=heading,
+        alternative=f"{heading}, layer by layer: {count(cells, 'cell')}",
+        caption=caption,
+        panels=tuple(drawn),
+        columns=number if number < 4 else min((4, 3), key=lambda columns: -number % columns),
+        size=(6.6 if number == 1 else 3.3, 2.5),
+    )
+
+
+def _looks(names: Sequence[str]) -> dict[str, _Look]:
+    """Of each initializer; scales of one family by size, from dark to pale.
+
+    Empty where there are more than can be told apart: each panel then has looks of its own, and a
+    scaled family's numbers suffice as names.
+    """
+    families = {family(name) for name in names}
+    if len(families) == 1 and families != {NAMED} and len(names) > 1:
+        ordered = sorted(names, key=_scale)
+        return {
+            name: _Look(f"{_scale(name):g}", shade=place / (len(names) - 1))
+            for place, name in enumerate(ordered)
+        }
+    if len(names) > MOST_COLOURS:
+        return {}
+    return {name: _Look(name, colour) for colour, name in enumerate(names)}
+
+
+def _scale(initializer: str) -> float:
+    return split_number(initializer)[1] or 0.0
+
+
+def _panel(
+    title: str, curves: Sequence[Curve], looks: Mapping[str, _Look], *, legend: bool
+) -> Panel:
+    low, high = _decades(curves)
+    depth = max(curve.cell.depth for curve in curves)
+    names = _initializers(curves)
+    traces: list[Trace] = []
+    bands: list[Band] = []
+    for curve in curves:
+        # Curves that lie on one another are drawn side by side, each with its points.
+        place = names.index(curve.cell.initializer) - (len(names) - 1) / 2
+        look = looks[curve.cell.initializer]
+        lines, tints = _drawn(curve, look, shift=place * min(0.1, 0.6 / len(names)))
+        traces += lines
+        bands += tints
+    inner = math.log10(CRITICAL)
+    edges = {"vanishing": (low, -inner), "critical": (-inner, inner), "exploding": (inner, high)}
+    return Panel(
+        title,
+        "hidden layer l",
+        "signal, layer l / last",
+        tuple(traces),
+        scale="log",
+        limits=(10**low, 10**high),
+        bands=tuple(bands),
+        regions=tuple(
+            Region(name, 10**bottom, 10**top, *_TINTS[name])
+            for name, (bottom, top) in edges.items()
+        ),
+        x_limits=(0.4, depth + 0.6),
+        x_ticks=_layers(depth),
+        legend=legend,
+    )
+
+
+def _drawn(curve: Curve, look: _Look, *, shift: float) -> tuple[list[Trace], list[Band]]:
+    """What can be drawn of a curve: a logarithmic axis has no place for 0 and infinity."""
+    colour, shade = look.colour, look.shade
+    lines: Points = tuple(
+        (layer + shift, line.mean if _TINY < line.mean < _HUGE else None)
+        for layer, line in enumerate(curve.predicted, start=1)
+    )
+    band: Ranges = tuple(
+        (layer + shift, max(line.low, _TINY), min(line.high, _HUGE))
+        for layer, line in enumerate(curve.predicted, start=1)
+        if _TINY < line.mean < _HUGE
+    )
+    tolerated = all(line.high < math.inf for line in curve.predicted if _TINY < line.mean < _HUGE)
+    measured = [(n + shift, p) for n, p in enumerate(curve.measured, start=1) if p is not None]
+    traces, bands = [], []
+    if lines:
+        traces.append(Trace(look.name, lines, colour, shade, width=1.1))
+    if band and tolerated:
+        bands.append(Band("", band, colour, shade))
+    if measured:
+        points: Points = tuple((x, p.mean) for x, p in measured)
+        bars: Ranges = tuple((x, p.low, p.high) for x, p in measured)
+        traces.append(Trace(look.name, points, colour, shade, line=False, marker="o"))
+        bands.append(Band("", bars, colour, shade, bars=True))
+    return traces, bands
+
+
+def _layers(depth: int) -> Ticks:
+    """The first layer, the last one and round numbers between."""
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, depth) if depth / step <= 6)
+    between = (n for n in range(step, depth, step) if depth - n > step / 2 and n > 1)
+    return tuple((layer, str(layer)) for layer in sorted({1, depth, *between}))
+
+
+def _decades(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Exponents of the panel's lower and upper edge."""
+    values = [line.mean for curve in curves for line in curve.predicted]
+    for curve in curves:
+        values += [edge for p in curve.measured if p is not None for edge in (p.low, p.high)]
+    logs = [math.log10(value) for value in values if _TINY < value < _HUGE]
+    low, high = min([*logs, _LEAST[0]]), max([*logs, _LEAST[1]])
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin

@@ -1,11 +1,25 @@
-"""What the figure of rounding envelopes shows, as data: differences of losses, step by step."""
+"""The figure of rounding envelopes: differences of losses, step by step."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from bench.report.text import count
+import numpy as np
+import numpy.typing as npt
+
+from bench.report.figures.picture import (
+    BLACK,
+    GREY,
+    VERMILION,
+    Band,
+    Panel,
+    Picture,
+    Points,
+    Trace,
+    Upright,
+)
+from bench.report.text import count, grouped
 from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline
 from bench.verdict.bits import traced_seeds
@@ -16,31 +30,18 @@ from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
 MOST_STRIPS = 6
 
 
-@dataclass(frozen=True)
-class Strip:
-    """One cell: how far seeds and copies part, and the envelope."""
+#: Colours of seeds, without the black of the envelope and the vermilion of the mark.
+_SEEDS = (0, 2, 3, 4, 5)
+#: Steps that are named on the axis, where a trajectory is that long.
+_STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
+_CAPTION = (
+    "Coloured lines: |difference of the loss| between the two sides, one per seed; grey band: "
+    "copies, smallest to largest; black line: the envelope; red mark: the first step outside under "
+    "every seed; dotted line: from there on the envelope is blunt. Differences of 0 are not drawn. "
+    "The most severe cells are shown, then the most chaotic."
+)
 
-    title: str
-    test: EnvelopeTest
-    shown: Differences
-
-
-@dataclass(frozen=True)
-class EnvelopePicture:
-    """The run's figure; has at least one strip."""
-
-    heading: str
-    strips: tuple[Strip, ...]
-
-    @property
-    def path(self) -> str:
-        """Where it is stored, from the run's folder."""
-        return "figures/rounding.svg"
-
-    @property
-    def alternative(self) -> str:
-        """For those who cannot see it."""
-        return f"{self.heading}, step by step: {count(len(self.strips), 'cell')}"
+Losses = npt.NDArray[np.float64]
 
 
 def cells_tested(judgements: Sequence[Judgement]) -> list[tuple[Judgement, tuple[str, ...]]]:
@@ -50,21 +51,16 @@ def cells_tested(judgements: Sequence[Judgement]) -> list[tuple[Judgement, tuple
     Returns:
         one judgement per cell and verdict, and ``<grid>/<id>`` of every item that it speaks for.
     """
-    found: dict[object, list[Judgement]] = {}
-    for judgement in judgements:
-        if judgement.envelope is not None:
-            key = judgement.item.cell, judgement.verdict, judgement.envelope
-            found.setdefault(key, []).append(judgement)
-    ordered = sorted(found.values(), key=lambda group: _severity(group[0]))
-    return [
-        (group[0], tuple(f"{other.item.grid}/{other.item.id}" for other in group))
-        for group in ordered
-    ]
+    groups = grouped(
+        ((j.item.cell, j.verdict, j.envelope), j) for j in judgements if j.envelope is not None
+    )
+    ordered = sorted(groups.values(), key=lambda group: _severity(group[0]))
+    return [(group[0], tuple(judgement.item.name for judgement in group)) for group in ordered]
 
 
 def envelope_picture(
     run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline | None
-) -> EnvelopePicture | None:
+) -> Picture | None:
     """The figure of the most severe cells, then of the most chaotic; None without any.
 
     Args:
@@ -78,16 +74,25 @@ def envelope_picture(
     # A stable sort: those that fail stay in order, the others are ordered by how soon their
     # envelope is blunt.
     tested.sort(key=lambda pair: _sharpness(pair[0]))
-    strips = []
+    panels = []
     for judgement, name in tested[:MOST_STRIPS]:
         seeds = traced_seeds(run, baseline, judgement.item)
         if seeds and judgement.envelope is not None:
-            cell = judgement.item.cell
-            shown = Differences.of(cell, seeds)
-            strips.append(Strip(f"{name}: {judgement.verdict.value}", judgement.envelope, shown))
-    if not strips:
+            apart = Differences.of(judgement.item.cell, seeds)
+            title = f"{name}: {judgement.verdict.value}"
+            panels.append(strip(title, judgement.envelope, apart))
+    if not panels:
         return None
-    return EnvelopePicture("Differences of the loss against the rounding envelope", tuple(strips))
+    heading = "Differences of the loss against the rounding envelope"
+    return Picture(
+        path="figures/rounding.svg",
+        heading=heading,
+        alternative=f"{heading}, step by step: {count(len(panels), 'cell')}",
+        caption=_CAPTION,
+        panels=tuple(panels),
+        columns=min(len(panels), 3),
+        size=(7.2 if len(panels) == 1 else 3.6, 2.7),
+    )
 
 
 def _severity(judgement: Judgement) -> tuple[int, float]:
@@ -99,3 +104,72 @@ def _sharpness(judgement: Judgement) -> int:
     """-1 where a difference is outside, else the steps over which the envelope was sharp."""
     test = judgement.envelope
     return test.sharp_steps if test is not None and test.inside else -1
+
+
+def strip(title: str, test: EnvelopeTest, apart: Differences) -> Panel:
+    """A cell: how far seeds and copies part, and the envelope, against the step, both logarithmic."""
+    low, high = _limits(apart)
+    steps = apart.envelope.size
+    copies = [np.clip(end(apart.copies, axis=0), low, high) for end in (np.min, np.max)]
+    traces: list[Trace] = []
+    for number, seed in enumerate(apart.seeds):
+        colour, points = _SEEDS[number % len(_SEEDS)], _points(seed)
+        name = "" if number else "a seed"
+        traces.append(Trace(name, points, colour, width=0.8))
+        traces.append(Trace("", _alone(points), colour, line=False, marker=".", size=1.8))
+    traces.append(Trace("envelope", _points(apart.envelope), BLACK, width=1.3))
+    uprights = []
+    if test.sharp_steps < test.steps:
+        uprights.append(Upright("blunt from here", test.sharp_steps + 1))
+    if test.first_step is not None:
+        beyond = apart.seeds[:, test.first_step]
+        beyond = beyond[np.isfinite(beyond) & (beyond > apart.envelope[test.first_step])]
+        dot = float(beyond.min()) if beyond.size else None
+        place = test.first_step + 1
+        uprights.append(Upright("first step outside", place, VERMILION, dashes=0, dot=dot))
+    places = np.arange(steps) + 1.0  # a logarithmic axis has no place for step 0
+    return Panel(
+        title,
+        "step",
+        "|difference of the loss|",
+        tuple(traces),
+        scale="log",
+        limits=(low, high),
+        bands=(
+            Band("copies", tuple(zip(*(x.tolist() for x in (places, *copies)), strict=True)), GREY),
+        ),
+        uprights=tuple(uprights),
+        x_scale="log",
+        x_limits=(0.9, steps * 1.1),
+        x_ticks=tuple((step + 1.0, str(step)) for step in _STEPS if step < steps),
+    )
+
+
+def _limits(apart: Differences) -> tuple[float, float]:
+    """Whole decades that hold the envelope and every difference that can be drawn."""
+    known = np.concatenate([a.ravel() for a in (apart.seeds, apart.copies, apart.envelope)])
+    known = known[np.isfinite(known) & (known > 0)]
+    if not known.size:
+        return 0.1, 10.0
+    return (
+        float(10.0 ** math.floor(math.log10(known.min()))),
+        float(10.0 ** math.ceil(math.log10(known.max()) + 1e-9)),
+    )
+
+
+def _points(values: Losses) -> Points:
+    """By step, from 1; a gap where a logarithmic axis has no place for the value."""
+    return tuple(
+        (step, value if 0 < value < math.inf else None)
+        for step, value in enumerate(values.tolist(), start=1)
+    )
+
+
+def _alone(points: Points) -> Points:
+    """Values between two that are not drawn: a line does not show them."""
+    gaps = [True, *(value is None for _, value in points), True]
+    return tuple(
+        point
+        for place, point in enumerate(points)
+        if gaps[place] and not gaps[place + 1] and gaps[place + 2]
+    )

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from bench.published.experiments import EXPERIMENTS
-from bench.report.published.panels import (
-    Level,
-    Panel,
-    PublishedPicture,
-    Spread,
-    Trace,
-    spread,
-)
+from bench.report.figures.picture import Level, Panel, Picture, Spread, Trace
+from bench.report.published.panels import published_picture, spread
 from bench.report.published.seeds import (
     FORM_NAMES,
     geometric,
@@ -29,7 +23,7 @@ from bench.report.text import count
 from bench.results.trial import TrialResult
 
 
-def weights(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+def weights(results: Sequence[TrialResult]) -> list[Picture | None]:
     """P1: distributions of the first layer's weights and of their gradient, over steps."""
     seen = {
         result.trial.variant: result
@@ -45,7 +39,7 @@ def weights(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
     ]
     first = shown[0].trial
     return [
-        PublishedPicture(
+        published_picture(
             "P1",
             "weights",
             "P1: weights of the first layer (above) and their gradient (below) over the training",
@@ -58,7 +52,7 @@ def weights(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
             "deviation over the first 1,000 steps. Expected: with small weights the third layer makes "
             "the gradient hundreds of times smaller, and the weights stay where they began; with "
             "Xavier weights both networks have gradients of one size.",
-            tuple(panels),
+            panels,
             columns=len(shown),
             size=(3.3, 2.9),
         )
@@ -85,6 +79,7 @@ def _distributions(
             "gradient of w1" if gradient else "w1",
             spreads=spreads,
             scale="symmetric",
+            x_scale="symmetric",
             threshold=threshold,
             limits=(-reach, reach),
             note=_deviation(numbers, result.trial.variant) if gradient else "",
@@ -161,7 +156,7 @@ def _quotient(above: float | None, below: float | None) -> float | None:
     return above / below if above is not None and below else None
 
 
-def norms(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+def norms(results: Sequence[TrialResult]) -> list[Picture | None]:
     """P6: norms of the gradients before and after clipping, and those of w1 against w3."""
     own = of_one_form(having(results, "norm w1"))
     if not own:
@@ -171,21 +166,22 @@ def norms(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
     before, after, ratio = norms.lines("norm"), norms.lines("clipped norm"), norms.ratio()
     positive = [value for value in values_of([*before, *after]) if value > 0]
     limits = (min(positive) / 1.5, max(*positive, 15.0) * 1.5) if positive else None
-    limit = (Level("the limit for all together", 15.0),)
+    level = Level("the limit for all together", 15.0)
 
-    def panel(title: str, y_label: str, traces: Sequence[Trace], **more: object) -> Panel:
-        given = {"scale": "log", **more}
-        return Panel(title, "epochs", y_label, tuple(traces), **given)  # type: ignore[arg-type]
+    def panel(title: str, y_label: str, traces: Sequence[Trace]) -> Panel:
+        return Panel(title, "epochs", y_label, tuple(traces), scale="log")
 
     pair = [trace for trace in before if trace.name in ("w1", "w3")]
     panels = [
-        panel("before clipping", "norm of the gradient", before, limits=limits, levels=limit),
-        panel("after clipping", "norm of the gradient", after, limits=limits, levels=limit),
+        *(
+            replace(panel(title, "norm of the gradient", traces), limits=limits, levels=(level,))
+            for title, traces in (("before clipping", before), ("after clipping", after))
+        ),
         panel("w1 against w3, before clipping", "norm of the gradient", pair),
         panel("w1 / w3, before clipping", "ratio of the norms", ratio),
     ]
     return [
-        PublishedPicture(
+        published_picture(
             "P6",
             "norms",
             "P6: norms of the six gradients over the training",
@@ -195,7 +191,7 @@ def norms(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
             "multiplies all six by one factor, so that they keep their distances; only the first few "
             "steps are beyond the limit (compare the leftmost points). Below: w1's gradient shrinks "
             "against w3's where the ratio falls.",
-            tuple(panel for panel in panels if panel.traces),
+            [panel for panel in panels if panel.traces],
             columns=2,
         )
     ]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.published.experiments import EXPERIMENTS, SCALES, Published
-from bench.report.published.panels import Mark, Panel, PublishedPicture, Trace
+from bench.report.figures.picture import Mark, Panel, Picture, Trace
+from bench.report.published.panels import published_picture
 from bench.report.published.seeds import (
     FORM_NAMES,
     enclosing,
@@ -30,7 +31,7 @@ FIRST_EPOCH: Mapping[tuple[str, str], tuple[Mark, ...]] = {
 _FULL = (0.0, 1.0)
 
 
-def scales(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+def scales(results: Sequence[TrialResult]) -> list[Picture | None]:
     """P2: mean learning curves by initial scale."""
     traces: list[Trace] = []
     for place, scale in enumerate(SCALES):
@@ -41,10 +42,11 @@ def scales(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
                 points = mean([points_of(result, "test accuracy") for result in own])
                 # Neighbours differ in dashes, too, for those who cannot tell their colours.
                 dashes = 3 if form == "session" else place % 3
-                traces.append(Trace(name, points, place, dashes=dashes))
+                shade = place / (len(SCALES) - 1)
+                traces.append(Trace(name, points, shade=shade, dashes=dashes))
     if not traces:
         return []
-    shown = len({trace.colour for trace in traces})
+    shown = len({trace.shade for trace in traces})
     repetitions = max(
         sum(r.trial.variant == v for r in of_one_form(results)) for v in _variants("P2")
     )
@@ -53,16 +55,15 @@ def scales(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
     if any(value < 0.9 for value in values_of(traces)):
         panels.append(replace(panel, title="all of it", limits=_FULL))
     return [
-        PublishedPicture(
+        published_picture(
             "P2",
             "scales",
             f"P2: test accuracy, mean of {count(repetitions, 'repetition')}, by the initial scale w",
             f"Mean learning curves of P2 for {count(shown, 'initial scale')}",
             "Dark: small scales, pale: large ones. In the original every scale learns, .03 and .1 rise "
             "first, and .3 and 1 end below the others.",
-            tuple(panels),
+            panels,
             columns=len(panels),
-            ordered=True,
             size=(5.2, 3.9),
         )
     ]
@@ -72,10 +73,10 @@ def _variants(experiment: str) -> tuple[str, ...]:
     return tuple(EXPERIMENTS[experiment].variants)
 
 
-def notebook(experiment: str) -> Callable[[Sequence[TrialResult]], list[PublishedPicture | None]]:
+def notebook(experiment: str) -> Callable[[Sequence[TrialResult]], list[Picture | None]]:
     """P3 and P4: learning curves and published values; what makes the figures of one of them."""
 
-    def build(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+    def build(results: Sequence[TrialResult]) -> list[Picture | None]:
         panels: list[Panel] = []
         for published in EXPERIMENTS[experiment].published:
             panels += _learning(experiment, published, results)
@@ -89,14 +90,14 @@ def notebook(experiment: str) -> Callable[[Sequence[TrialResult]], list[Publishe
             else " The training was cut short, so the published final values are not shown."
         )
         return [
-            PublishedPicture(
+            published_picture(
                 experiment,
                 "curves",
                 f"{experiment}: learning curves of all seeds and their mean",
                 f"Learning curves of {experiment} with the published values",
                 "Thin lines: seeds; thick lines: their mean; diamonds: published values, a bar where "
                 "their range or spread is known." + end,
-                tuple(panels),
+                panels,
                 columns=2 if whole else len(panels),
             )
         ]
@@ -156,7 +157,7 @@ def _from(trace: Trace, least: float) -> Trace:
     return replace(trace, points=tuple(point for point in trace.points if point[0] >= least))
 
 
-def zeros(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+def zeros(results: Sequence[TrialResult]) -> list[Picture | None]:
     """P5: learning curves from zeros and from small random weights."""
     known = EXPERIMENTS["P5"]
     traces: list[Trace] = []
@@ -180,7 +181,7 @@ def zeros(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
         "", "step", "test accuracy", tuple(traces), tuple(dict.fromkeys(marks)), limits=_FULL
     )
     return [
-        PublishedPicture(
+        published_picture(
             "P5",
             "zeros",
             "P5: test accuracy over the training, from zeros and from small random weights",

@@ -1,85 +1,66 @@
-"""The page of the published experiments: published against ours, what holds, what crashed."""
+"""The section on the published experiments: published against ours, what holds, what crashed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bench.published.claims import Finding
 from bench.published.experiments import EXPERIMENTS, Experiment
 from bench.published.rows import Row
-from bench.report.published.panels import PublishedPicture
+from bench.report.document import Block, Figure, Folded, Section, Table, limited_list
+from bench.report.markup import code, emphasis, strong
 from bench.report.published.pictures import pictures
 from bench.report.published.seeds import FORM_NAMES
-from bench.report.text import NOTHING, clipped, code, count, folded, plain, table
+from bench.report.text import MOST_REASON, NOTHING, clipped, count, verb
 from bench.results.trial import TrialResult
 
-#: Trials that ended early which are listed; the others are counted.
-MOST_TRIALS = 10
-#: Characters of a finding's evidence.
-MOST_EVIDENCE = 700
-
-_WITHIN = {True: "yes", False: "**no**", None: "cannot be said"}
+_WITHIN = {True: "yes", False: strong("no"), None: "cannot be said"}
 
 
-def page(results: Sequence[TrialResult], findings: Sequence[Finding], rows: Sequence[Row]) -> str:
-    """A section for a report: each experiment's question, numbers, findings and figures.
+def published_section(
+    results: Sequence[TrialResult], findings: Sequence[Finding], rows: Sequence[Row]
+) -> Section | None:
+    """Each experiment's question, numbers, findings and figures; None without results.
 
     Args:
         results: of all trials, whatever became of them.
         findings: what they say of the originals' claims.
         rows: what the originals report, beside ours.
-
-    Returns:
-        Markdown from a heading of the second level on, without a newline at its end; empty if there are
-        no results. Figures are linked where :func:`bench.report.published.pictures` stores them.
     """
-    drawn = pictures(results)
-    parts = []
+    drawn = list(pictures(results).values())
+    sections = []
     for name, experiment in EXPERIMENTS.items():
-        own = [result for result in results if result.trial.experiment == name]
-        if own:
-            parts += [
-                *_introduction(experiment, own),
-                *_endings(own),
+        trials = [result for result in results if result.trial.experiment == name]
+        if trials:
+            blocks = [
+                *_introduction(experiment, trials),
+                *_endings(trials),
                 *tables(name, rows, findings),
-                *figures(name, drawn),
+                *(Figure(picture) for picture in drawn if picture.group == name),
             ]
-    if not parts:
-        return ""
-    return "\n\n".join(["## Published experiments", answer(findings), *parts])
+            sections.append(Section(f"{name}: {experiment.title}", blocks))
+    return Section("Published experiments", [answer(findings), *sections]) if sections else None
 
 
-def answer(findings: Sequence[Finding], *, emphasis: str = "**") -> str:
-    """All findings in one paragraph.
-
-    Args:
-        findings: of a run.
-        emphasis: put around the answer proper.
-    """
-
-    def told(text: str) -> str:
-        return f"{emphasis}{text}{emphasis}"
-
+def answer(findings: Sequence[Finding]) -> str:
+    """All findings of a run in one paragraph."""
     if not findings:
-        return told("No statement of an original could be held against these trials.")
+        return strong("No statement of an original could be held against these trials.")
     violated = [finding for finding in findings if finding.holds is False]
     silent = sum(finding.holds is None for finding in findings)
     total = count(len(findings), "statement") + " of published experiments"
     end = f"; {silent} cannot be said." if silent else "."
     if not violated:
         held = len(findings) - silent
-        return told(f"{held} of {total} {_hold(held)}" if silent else f"All {total} hold") + end
-    verb = "does" if len(violated) == 1 else "do"
+        text = f"{held} of {total} {verb(held, 'holds', 'hold')}" if silent else f"All {total} hold"
+        return strong(text) + end
+    does = verb(len(violated), "does", "do")
     listed = ", ".join(
         f"{finding.experiment} {code(finding.name)} ({_form(finding.form)}"
         f"{', fails the run' if finding.fails else ''})"
         for finding in sorted(violated, key=_urgency)
     )
-    return f"{told(f'{len(violated)} of {total} {verb} not hold')}: {listed}{end}"
-
-
-def _hold(number: int) -> str:
-    return "holds" if number == 1 else "hold"
+    return f"{strong(f'{len(violated)} of {total} {does} not hold')}: {listed}{end}"
 
 
 def _form(form: str) -> str:
@@ -103,8 +84,7 @@ def _introduction(experiment: Experiment, results: Sequence[TrialResult]) -> lis
             f"{trial.recipe.steps:,} of {steps:,} steps."
         )
     return [
-        f"### {experiment.name}: {plain(experiment.title)}",
-        f"*{plain(experiment.question)}* From: {plain(experiment.source)}.",
+        f"{emphasis(experiment.question)} From: {experiment.source}.",
         f"{count(len(results), 'trial')}: {forms}.{shortened} "
         f"Once more: {code(_command(experiment, results))}",
     ]
@@ -119,10 +99,10 @@ def _command(experiment: Experiment, results: Sequence[TrialResult]) -> str:
     return f"bench published {experiment.name}" + (f" --tier {tier}" if tier != "quick" else "")
 
 
-def _endings(results: Sequence[TrialResult]) -> list[str]:
+def _endings(results: Sequence[TrialResult]) -> list[Block]:
     """Trials that were not trained to their end, and why."""
     crashed = [
-        f"{code(result.trial.id)}: {plain(result.crash.message if result.crash else 'unknown')}"
+        f"{code(result.trial.id)}: {clipped(result.crash.message if result.crash else 'unknown')}"
         for result in results
         if result.outcome == "crashed"
     ]
@@ -132,89 +112,75 @@ def _endings(results: Sequence[TrialResult]) -> list[str]:
         if result.outcome == "diverged"
     ]
     absent = dict.fromkeys(
-        f"{_form(result.trial.form)} form: {plain(result.absent)}"
+        f"{_form(result.trial.form)} form: {clipped(result.absent)}"
         for result in results
         if result.outcome == "absent"
     )
     return [
-        *_listed(f"**{count(len(crashed), 'trial')} crashed:**", crashed),
+        *_listed(strong(f"{count(len(crashed), 'trial')} crashed:"), crashed),
         *_listed(f"{count(len(diverged), 'trial')} diverged:", diverged),
         *_listed("Not in this TensorFlow:", list(absent)),
     ]
 
 
-def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return []
-    shown = [f"- {line}" for line in lines[:MOST_TRIALS]]
-    hidden = len(lines) - len(shown)
-    return ["\n".join([title, "", *shown, *([f"- and {hidden} more"] if hidden else [])])]
+def _listed(title: str, lines: Sequence[str]) -> list[Block]:
+    return [title, *limited_list(lines, "trial")] if lines else []
 
 
-def tables(name: str, rows: Sequence[Row], findings: Sequence[Finding]) -> list[str]:
-    """Paragraphs with the numbers and the statements of one experiment."""
+def tables(name: str, rows: Sequence[Row], findings: Sequence[Finding]) -> list[Block]:
+    """The numbers and the statements of one experiment."""
     return [
         *_rows([row for row in rows if row.experiment == name]),
         *_findings([finding for finding in findings if finding.experiment == name]),
     ]
 
 
-def figures(name: str, drawn: Mapping[str, PublishedPicture]) -> list[str]:
-    """Paragraphs with the figures of one experiment and their captions, linked by their keys."""
-    return [
-        part
-        for path, picture in drawn.items()
-        if picture.experiment == name
-        for part in (f"![{clipped(picture.alternative)}]({path})", picture.caption)
-    ]
-
-
-def _rows(rows: Sequence[Row]) -> list[str]:
+def _rows(rows: Sequence[Row]) -> list[Block]:
     if not rows:
         return []
     headers = ("variant", "form", "quantity", "published", "ours", "within its noise?", "why")
     cells = [
         [
-            plain(row.variant),
+            row.variant,
             _form(row.form),
-            plain(row.quantity),
-            plain(row.published),
-            plain(row.ours) or NOTHING,
+            row.quantity,
+            row.published,
+            row.ours or NOTHING,
             _WITHIN[row.within],
-            plain(row.why, MOST_EVIDENCE),
+            clipped(row.why, MOST_REASON),
         ]
         for row in rows
     ]
-    return [table(headers, cells, "lllrrll")]
+    return [Table(headers, cells, "lllrrll")]
 
 
-def _findings(findings: Sequence[Finding]) -> list[str]:
+def _findings(findings: Sequence[Finding]) -> list[Block]:
     """What does not hold first, then what cannot be said; what holds is folded away below."""
     urgent = sorted((f for f in findings if f.holds is not True), key=_urgency)
     held = [finding for finding in findings if finding.holds]
-    parts = [_table(urgent)] if urgent else []
+    blocks: list[Block] = [_table(urgent)] if urgent else []
     if held:
-        title = f"{len(held)} of {count(len(findings), 'statement')} {_hold(len(held))}"
-        parts.append(folded(title, _table(held)))
-    return parts
+        of_all = f"{len(held)} of {count(len(findings), 'statement')}"
+        blocks.append(Folded(f"{of_all} {verb(len(held), 'holds', 'hold')}", [_table(held)]))
+    return blocks
 
 
 def _urgency(finding: Finding) -> tuple[bool, bool]:
     return finding.holds is None, not finding.binding
 
 
-def _table(findings: Sequence[Finding]) -> str:
+def _table(findings: Sequence[Finding]) -> Table:
     cells = [
         [
             _held(finding),
             code(finding.name),
             _form(finding.form),
-            plain(finding.statement, MOST_EVIDENCE),
-            plain(finding.evidence, MOST_EVIDENCE),
+            clipped(finding.statement, MOST_REASON),
+            clipped(finding.evidence, MOST_REASON),
         ]
         for finding in findings
     ]
-    return table(("verdict", "claim", "form", "what must hold", "evidence"), cells, "lllll")
+    return Table(("verdict", "claim", "form", "what must hold", "evidence"), cells, "lllll")
 
 
 def _held(finding: Finding) -> str:
@@ -222,4 +188,4 @@ def _held(finding: Finding) -> str:
         return "cannot be said"
     if finding.holds:
         return "holds"
-    return "**does not hold; fails the run**" if finding.fails else "**does not hold**"
+    return strong("does not hold; fails the run" if finding.fails else "does not hold")

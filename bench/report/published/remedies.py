@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.published.experiments import DEPTHS, REMEDIES
-from bench.report.published.panels import Heat, Panel, PublishedPicture, Trace
+from bench.report.figures.picture import Heat, Panel, Picture, Trace
+from bench.report.published.panels import published_picture
 from bench.report.published.seeds import having, mean, of_one_form, points_of
 from bench.report.text import count
 from bench.results.trial import TrialResult
 
 
-def reach_and_dead(results: Sequence[TrialResult]) -> list[PublishedPicture | None]:
+def reach_and_dead(results: Sequence[TrialResult]) -> list[Picture | None]:
     """P7: final accuracy by remedy and depth, and the share of dead units over steps."""
     own = of_one_form(results)
     return [_reach(own), _dead(own)]
 
 
-def _reach(results: Sequence[TrialResult]) -> PublishedPicture | None:
+def _reach(results: Sequence[TrialResult]) -> Picture | None:
     table = [[_finals(results, remedy, depth) for depth in DEPTHS] for remedy in REMEDIES]
     shown = [(remedy, row) for remedy, row in zip(REMEDIES, table, strict=True) if any(row)]
     if not shown:
@@ -33,7 +34,7 @@ def _reach(results: Sequence[TrialResult]) -> PublishedPicture | None:
         tuple(tuple(_told(finals) for finals in row) for _, row in shown),
         "test accuracy, mean over seeds",
     )
-    return PublishedPicture(
+    return published_picture(
         "P7",
         "accuracy",
         "P7: final test accuracy by remedy and depth",
@@ -72,7 +73,7 @@ def _told(finals: Sequence[float | None]) -> str:
     return "\n".join(lines) or "not measured"
 
 
-def _dead(results: Sequence[TrialResult]) -> PublishedPicture | None:
+def _dead(results: Sequence[TrialResult]) -> Picture | None:
     remedies = [name for name, options in REMEDIES.items() if "relu" in str(options["activation"])]
     panels = []
     for depth in DEPTHS:
@@ -90,7 +91,7 @@ def _dead(results: Sequence[TrialResult]) -> PublishedPicture | None:
             )
     if not panels:
         return None
-    return PublishedPicture(
+    return published_picture(
         "P7",
         "dead",
         "P7: share of hidden units that are dead, by remedy and depth",
@@ -99,7 +100,7 @@ def _dead(results: Sequence[TrialResult]) -> PublishedPicture | None:
         "Thin lines: seeds, each to where its training diverges; thick lines: their mean. A dead ReLU "
         "has no gradient and seldom comes back; a leaky one keeps a slope of .01, counts by the same "
         "rule, and may recover.",
-        tuple(panels),
+        panels,
         columns=len(panels),
         size=(3.7, 3.0),
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
-from bench.report.published.panels import Points, Trace
+from bench.report.figures.picture import Points, Trace
 from bench.results.trial import FORMS, Form, TrialResult
 
 FORM_NAMES: Mapping[Form, str] = {"keras": "Keras", "session": "session"}

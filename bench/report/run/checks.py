@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report.text import NOTHING, code, count, more, plain, significant, table
+from bench.report.document import Block, Bullets, Section, Table, limited_list
+from bench.report.markup import code, strong
+from bench.report.text import (
+    MOST_ROWS,
+    NOTHING,
+    clipped,
+    count,
+    grouped,
+    significant,
+    some_of,
+    verb,
+)
 from bench.results.check import FAMILIES, CheckResult
 from bench.results.run import StoredRun
 
-#: Failing checks that are listed; the others are counted.
-MOST_CHECKS = 20
-
+TITLE = "TensorFlow's arithmetic"
 _HEADERS = (
     "family",
     "checks",
@@ -29,66 +38,51 @@ _NOTE = (
 )
 
 
-def checks_answer(run: StoredRun, *, emphasis: str = "") -> str:
-    """All checks in one line; empty if none was planned.
-
-    Args:
-        run: what was measured.
-        emphasis: put around the answer proper, ``**`` for Markdown.
-    """
+def checks_answer(run: StoredRun) -> str:
+    """All checks in one line of inline text; empty if none was planned."""
     planned, results = run.plan.checks, run.results
     if not planned:
         return ""
     failing = sum(result.fails for result in results)
     absent = sum(bool(result.absent) for result in results)
-    tensors = sum(result.compared for result in results)
-    compared = f"{count(tensors, 'tensor')} compared"
+    compared = f"{count(sum(result.compared for result in results), 'tensor')} compared"
     if absent:
         compared += f", {count(absent, 'check')} with nothing to compare here"
+    checks = count(len(planned), "check")
     if failing:
-        verb = "fails" if failing == 1 else "fail"
-        text = f"{failing} of {count(len(planned), 'check')} against independent truth {verb}"
+        fail = verb(failing, "fails", "fail")
+        text = f"{failing} of {checks} against independent truth {fail}"
     elif len(results) < len(planned):
-        gone = len(planned) - len(results)
-        text = f"Incomplete: {gone} of {count(len(planned), 'check')} did not run"
+        text = f"Incomplete: {len(planned) - len(results)} of {checks} did not run"
     else:
         held = len(planned) - absent
-        text = (
-            f"{count(held, 'check')} against independent truth {'hold' if held != 1 else 'holds'}"
-        )
-    return f"{emphasis}{text}{emphasis}: {compared}."
+        hold = verb(held, "holds", "hold")
+        text = f"{count(held, 'check')} against independent truth {hold}"
+    return f"{strong(text)}: {compared}."
 
 
-def failing_lines(run: StoredRun) -> list[str]:
-    """``id: reason`` of each failing check."""
-    return [f"{result.check.id}: {result.reason}" for result in run.results if result.fails]
-
-
-def checks_section(run: StoredRun) -> list[str]:
-    """Paragraphs of Markdown; none if no check was planned."""
+def checks_section(run: StoredRun) -> Section | None:
+    """Checks by family, and those that fail; None if no check was planned."""
     if not run.plan.checks:
-        return []
-    failing = [result for result in run.results if result.fails]
-    lines = [f"- {code(result.check.id)}: {plain(result.reason)}" for result in failing]
-    if len(lines) > MOST_CHECKS:
-        lines[MOST_CHECKS:] = [f"- and {more(len(lines) - MOST_CHECKS, 'check')}"]
-    absent: dict[str, list[str]] = {}
-    for result in run.results:
-        if result.absent:
-            absent.setdefault(result.absent, []).append(code(result.check.id))
-    return [
-        "## TensorFlow's arithmetic",
-        _NOTE,
-        checks_answer(run, emphasis="**"),
-        "\n".join(lines),
-        table(_HEADERS, [_family(run, family) for family in _families(run)], "lrrrrrrl"),
-        "\n".join(f"- {plain(why)}: {', '.join(ids)}" for why, ids in absent.items()),
+        return None
+    failing = [
+        f"{code(result.check.id)}: {clipped(result.reason)}"
+        for result in run.results
+        if result.fails
     ]
-
-
-def _families(run: StoredRun) -> list[str]:
+    absent = grouped((r.absent, code(r.check.id)) for r in run.results if r.absent)
     present = {check.family for check in run.plan.checks}
-    return [family for family in FAMILIES if family in present]
+    rows = [_family(run, family) for family in FAMILIES if family in present]
+    return Section(
+        TITLE,
+        [
+            _NOTE,
+            checks_answer(run),
+            *limited_list(failing, "check"),
+            Table(_HEADERS, rows, "lrrrrrrl"),
+            Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
+        ],
+    )
 
 
 def _family(run: StoredRun, family: str) -> list[str]:
@@ -100,7 +94,7 @@ def _family(run: StoredRun, family: str) -> list[str]:
         family,
         str(len(planned)),
         str(len(results) - failing - absent),
-        f"**{failing}**" if failing else "0",
+        strong(str(failing)) if failing else "0",
         str(absent),
         str(len(planned) - len(results)),
         f"{sum(result.compared for result in results):,}",
@@ -109,24 +103,24 @@ def _family(run: StoredRun, family: str) -> list[str]:
 
 
 def _closest(results: Sequence[CheckResult]) -> str:
-    found = [(result.closest, result) for result in results if result.closest is not None]
-    if not found:
+    known = [(result.closest, result) for result in results if result.closest is not None]
+    if not known:
         return NOTHING
-    closest, result = max(found, key=lambda pair: pair[0].used)
+    closest, result = max(known, key=lambda pair: pair[0].used)
     used = "out" if closest.excess is None else significant(closest.excess, 3)
-    return f"{used}: {code(result.check.subject)}, {plain(closest.tensor, 100)}"
+    return f"{used}: {code(result.check.subject)}, {clipped(closest.tensor, 100)}"
 
 
-def compared_checks(before: StoredRun, after: StoredRun) -> list[str]:
-    """Two runs' checks side by side, as paragraphs of Markdown: counts, then those whose outcome
-    differs, then those whose bits differ. None if no check ran in both."""
+def compared_checks(before: StoredRun, after: StoredRun) -> Section | None:
+    """Two runs' checks side by side: counts, then those whose outcome differs, then those whose bits
+    differ. None if no check ran in both."""
     pairs = [
         (before.checks[check], result)
         for check, result in after.checks.items()
         if check in before.checks
     ]
     if not pairs:
-        return []
+        return None
     same = sum(a.digest == b.digest and b.compared > 0 for a, b in pairs)
     rows = [
         [code(b.check.id), _outcome(a), _outcome(b)]
@@ -136,18 +130,15 @@ def compared_checks(before: StoredRun, after: StoredRun) -> list[str]:
     other_bits = [
         b.check.id for a, b in pairs if a.digest != b.digest and not (a.absent or b.absent)
     ]
-    listed = ", ".join(code(id_) for id_ in other_bits[:MOST_CHECKS])
-    if len(other_bits) > MOST_CHECKS:
-        listed += f" and {more(len(other_bits) - MOST_CHECKS, 'check')}"
-    return [
-        "## TensorFlow's arithmetic",
+    blocks: list[Block | None] = [
         f"Of {count(len(pairs), 'check')} that ran in both, {same} gave the same bits.",
-        table(("check", "A", "B"), rows, "lll") if rows else "",
-        f"Other bits: {listed}." if other_bits else "",
+        Table(("check", "A", "B"), rows, "lll") if rows else None,
+        f"Other bits: {some_of(other_bits, 'check', MOST_ROWS)}." if other_bits else None,
     ]
+    return Section(TITLE, blocks)
 
 
 def _outcome(result: CheckResult) -> str:
     if result.absent:
-        return f"absent: {plain(result.absent)}"
-    return f"**fails**: {plain(result.reason)}" if result.fails else "holds"
+        return f"absent: {clipped(result.absent)}"
+    return f"{strong('fails')}: {clipped(result.reason)}" if result.fails else "holds"

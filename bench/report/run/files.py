@@ -1,18 +1,14 @@
-"""Where reports go: ``report.md`` and its figures in the run's folder, a CI job's step summary."""
+"""Where the reports of a run go: its folder, and a CI job's step summary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench.report.figures.curves import pictures
-from bench.report.figures.draw import draw
-from bench.report.figures.envelope import envelope_picture
+from bench.report.files import write_document
 from bench.report.github import append_step_summary
-from bench.report.published import pictures as published_pictures
+from bench.report.markdown import markdown
 from bench.report.run.full import full_report, short_report
-from bench.results.files import write_atomically
-from bench.results.run import REPORT, StoredRun
+from bench.results.run import StoredRun
 from bench.verdict.baselines.folder import Baseline
 from bench.verdict.judgement import Judgement
 
@@ -30,46 +26,9 @@ def write_reports(
         A warning for the terminal if the step summary could not be written, else None.
 
     Raises:
-        BenchError: as :func:`write_full_report` does.
+        BenchError: as :func:`bench.report.files.write_document` does.
     """
-    write_full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+    full = full_report(run, judgements, baseline=baseline, total_sec=total_sec)
+    write_document(full, run.path)
     short = short_report(run, judgements, baseline=baseline, total_sec=total_sec)
-    return append_step_summary(short)
-
-
-def write_full_report(
-    run: StoredRun,
-    judgements: Sequence[Judgement],
-    *,
-    baseline: Baseline | None,
-    total_sec: float | None = None,
-) -> Path:
-    """Writes ``report.md`` and then its figures, ``figures/<grid>.svg``, ``rounding.svg`` and those of
-    published experiments, into the run's folder.
-
-    Returns:
-        the report's path.
-
-    Raises:
-        BenchError: the run's folder cannot be written to, or matplotlib is broken; the report, which
-            does not need it, is there all the same.
-    """
-    shown = pictures(run)
-    rounding = envelope_picture(run, judgements, baseline)
-    text = full_report(
-        run,
-        judgements,
-        baseline=baseline,
-        total_sec=total_sec,
-        pictures=shown,
-        rounding=rounding,
-    )
-    path = run.path / REPORT
-    write_atomically(path, text.encode())
-    for picture in shown.values():
-        write_atomically(run.path / picture.path, draw(picture))
-    if rounding is not None:
-        write_atomically(run.path / rounding.path, draw(rounding))
-    for where, published in published_pictures(list(run.trials.values())).items():
-        write_atomically(run.path / where, draw(published))
-    return path
+    return append_step_summary(markdown(short))

@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report.run.words import by_verdict, versions_of
-from bench.report.text import code
+from bench.report.document import Bullets, Section
+from bench.report.markup import code
+from bench.report.run.words import versions_of
 from bench.results.run import StoredRun
 from bench.verdict.baselines.folder import Baseline
 from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import counts
 
 #: A run is found by its name below this folder, by its path elsewhere.
 _RESULTS = Path("results")
@@ -23,23 +25,22 @@ def bench_command(words: str) -> str:
 
 def next_steps(
     run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline | None
-) -> list[str]:
-    """Paragraphs of Markdown: a line for each kind of finding that asks for something; none if
-    nothing does.
+) -> Section | None:
+    """A line for each kind of finding that asks for something; None if nothing does.
 
     Args:
         run: what was measured.
         judgements: of all cells.
         baseline: what they were judged against.
     """
-    counted = by_verdict(judgements)
+    counted = counts(judgements)
     name = run.path.name if run.path.parent == _RESULTS else str(run.path)
     named = shlex.quote(name)
     lines = []
     if Verdict.CRASHED in counted or Verdict.MISSING in counted:
         lines.append(
             "Crashed or missing: the reason names the cause. What was not measured is measured by "
-            "the same command with `--resume`."
+            f"the same command with {code('--resume')}."
         )
     if Verdict.CHANGED in counted or Verdict.REGRESSED in counted:
         lines.append(
@@ -49,8 +50,8 @@ def next_steps(
     if Verdict.INCONCLUSIVE in counted:
         tier = run.plan.tier
         lines.append(
-            "Inconclusive: the reason says what would decide. Where that is more seeds, `--decide` "
-            "gives them to these cells alone, on the run's side: "
+            "Inconclusive: the reason says what would decide. Where that is more seeds, "
+            f"{code('--decide')} gives them to these cells alone, on the run's side: "
             f"{code(f'pytest suites --tier {tier} --benchmark-skip --decide')} (with tox: "
             f"{code(f'python -m tox run -e {tier} -- --decide')}). On both sides, and with the same "
             f"kernels: {_upgrade(run, baseline)}."
@@ -62,14 +63,14 @@ def next_steps(
         )
         lines.append(
             f"No baseline is stored for {code(run.environment.environment_class)}{undecided}. Once the "
-            f"results of a run with `--all-seeds` are reviewed: {_accept(named)}."
+            f"results of a run with {code('--all-seeds')} are reviewed: {_accept(named)}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
         lines.append(
             "New or not comparable: once the results of these cells are reviewed, "
             f"{_accept(named, ' -k WORDS')}."
         )
-    return ["### What to do next", "\n".join(f"- {line}" for line in lines)] if lines else []
+    return Section("What to do next", [Bullets(lines)]) if lines else None
 
 
 def _upgrade(run: StoredRun, baseline: Baseline | None) -> str:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report.run.checks import failing_lines
+from bench.report.groups import Group, attention
+from bench.report.markup import plain
 from bench.report.run.headlines import headlines
 from bench.report.run.rounding import briefly, origins
-from bench.report.run.words import Group, attention, by_verdict
-from bench.report.text import clipped, duration, more
+from bench.report.text import MOST_NAMED, MOST_REASON, MOST_ROWS, clipped, duration, more, wrapped
 from bench.results.run import StoredRun
 from bench.verdict.baselines.folder import Baseline
 from bench.verdict.judgement import Judgement
-
-#: Groups of cells that are listed; the others are counted.
-MOST_GROUPS = 5
-#: Failing cells beyond these whose departure is told in one line each; the others are counted.
-MOST_BRIEF = 15
-#: Characters of a reason, and of one of its lines.
-MOST_REASON, WIDTH = 700, 100
+from bench.verdict.ladder import counts
 
 
 def summary_lines(
@@ -43,52 +36,53 @@ def summary_lines(
     Returns:
         Lines without line ends.
     """
-    counted = by_verdict(judgements)
-    width = max((len(verdict.value) for verdict in counted), default=0)
-    lines = [f"{verdict.value:<{width}}  {cells:>5}" for verdict, cells in counted.items()]
+    lines = count_lines(judgements)
     groups = attention(judgements)
     if groups:
         lines.append("")
-    for group in groups[:MOST_GROUPS]:
-        others = f" and {len(group.items) - 1} more" if len(group.items) > 1 else ""
-        lines.append(f"{group.verdict.value.upper()} {group.items[0]}{others}")
-        lines += _wrapped(group.reason)
-    lines += _others(groups[MOST_GROUPS:])
+    for group in groups[:MOST_NAMED]:
+        others = f" and {len(group.names) - 1} more" if len(group.names) > 1 else ""
+        lines.append(f"{group.verdict.value.upper()} {group.names[0]}{others}")
+        lines += wrapped(clipped(group.reason, MOST_REASON), first="    ")
+    lines += _others(groups[MOST_NAMED:])
     begins = origins(judgements)
     if begins:
         lines += ["", begins]
-    failing = failing_lines(run)
-    lines += [f"CHECK FAILS {clipped(line, 300)}" for line in failing[:MOST_GROUPS]]
-    if len(failing) > MOST_GROUPS:
-        lines.append(f"... and {more(len(failing) - MOST_GROUPS, 'check')}, all in the report")
-    lines += ["", *headlines(run, judgements, baseline)]
-    if report is not None:
-        lines.append(f"report: {report}")
-    if total_sec is not None:
-        lines.append(f"time: {duration(total_sec)}")
-    return lines
+    failing = [result for result in run.results if result.fails]
+    lines += [
+        clipped(f"CHECK FAILS {result.check.id}: {result.reason}")
+        for result in failing[:MOST_NAMED]
+    ]
+    lines += all_in_the_report(len(failing) - MOST_NAMED, "check")
+    lines += ["", *map(plain, headlines(run, judgements, baseline))]
+    return [*lines, *last_lines(report, total_sec)]
 
 
-def _wrapped(reason: str) -> list[str]:
-    text = clipped(reason, MOST_REASON)
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent="    ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def count_lines(judgements: Sequence[Judgement]) -> list[str]:
+    """A line per verdict: how many cells have it."""
+    counted = counts(judgements)
+    width = max((len(verdict.value) for verdict in counted), default=0)
+    return [f"{verdict.value:<{width}}  {cells:>5}" for verdict, cells in counted.items()]
+
+
+def all_in_the_report(hidden: int, noun: str) -> list[str]:
+    """How many are not shown; nothing if all are."""
+    return [f"... and {more(hidden, noun)}, all in the report"] if hidden > 0 else []
+
+
+def last_lines(report: Path | None, total_sec: float | None) -> list[str]:
+    """Where the report is and how long it all took, as far as that is known."""
+    lines = [f"report: {report}"] if report is not None else []
+    return [*lines, f"time: {duration(total_sec)}"] if total_sec is not None else lines
 
 
 def _others(groups: Sequence[Group]) -> list[str]:
     """Cells that have no lines of their own: since when and where, for those that fail."""
-    told = [
-        f"{group.verdict.value.upper()} {item}: {briefly(judgement)}"
+    lines = [
+        f"{group.verdict.value.upper()} {judgement.item.name}: {briefly(judgement)}"
         for group in groups
-        for item, judgement in zip(group.items, group.judgements, strict=True)
+        for judgement in group.judgements
         if judgement.verdict.fails and judgement.envelope is not None
-    ][:MOST_BRIEF]
-    hidden = sum(len(group.items) for group in groups) - len(told)
-    counted = [f"... and {more(hidden, 'cell')}, all in the report"] if hidden else []
-    return told + counted
+    ][:MOST_ROWS]
+    hidden = sum(len(group.names) for group in groups) - len(lines)
+    return [*lines, *all_in_the_report(hidden, "cell")]

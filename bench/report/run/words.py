@@ -1,119 +1,61 @@
-"""What reports say in words: the answer first, then what needs attention and why."""
+"""What reports say of a run in words: the answer first, then what needs attention and why."""
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from bench.report.text import count, significant
+from bench.report.markup import strong
+from bench.report.text import count, significant, verb
 from bench.results.plan import Item
 from bench.verdict.baselines.folder import Baseline
-from bench.verdict.judgement import ATTENTION, Judgement, Verdict
-
-#: One line each for the legend.
-MEANING: Mapping[Verdict, str] = {
-    Verdict.CRASHED: "a worker died or raised; fails the run",
-    Verdict.CLAIM_VIOLATED: "against theory or publication, for any TensorFlow; fails the run",
-    Verdict.REGRESSED: "worse than the baseline by more than matters and than luck; fails the run",
-    Verdict.CHANGED: "losses differ by more than rounding explains, or a metric that has no better "
-    "direction by more than luck; fails the run",
-    Verdict.MISSING: "was to be measured and was not",
-    Verdict.INCONCLUSIVE: "undecided; the reason says what would decide, such as more seeds",
-    Verdict.NOT_COMPARABLE: "the baseline was measured on other terms",
-    Verdict.NEW: "no baseline yet",
-    Verdict.IMPROVED: "better than the baseline by more than luck",
-    Verdict.EQUIVALENT: "shown to differ by less than matters",
-    Verdict.ROUNDING: "bits differ, by no more than rounding explains to the end of training",
-    Verdict.IDENTICAL: "bit for bit: the digests of all that was computed are equal",
-}
-
-#: Neither a pass nor a failure: the run says nothing about these cells.
-UNDECIDED = frozenset({Verdict.MISSING, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE})
+from bench.verdict.judgement import UNDECIDED, Judgement, Verdict
+from bench.verdict.ladder import counts
 
 
-@dataclass(frozen=True)
-class Group:
-    """Cells with one verdict for one reason."""
-
-    verdict: Verdict
-    reason: str
-    judgements: tuple[Judgement, ...]
-
-    @property
-    def items(self) -> tuple[str, ...]:
-        """``<grid>/<id>`` of each."""
-        return tuple(f"{found.item.grid}/{found.item.id}" for found in self.judgements)
+def counted(judgements: Sequence[Judgement]) -> str:
+    """``3 changed, 9 identical``, most urgent first."""
+    return ", ".join(f"{cells} {verdict.value}" for verdict, cells in counts(judgements).items())
 
 
-def by_verdict(judgements: Sequence[Judgement]) -> dict[Verdict, int]:
-    """How many cells have each verdict that occurs, most urgent first."""
-    counted = Counter(judgement.verdict for judgement in judgements)
-    return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
-
-
-def attention(judgements: Sequence[Judgement]) -> list[Group]:
-    """What failed and what is undecided, most urgent first, equal reasons together."""
-    groups: dict[tuple[Verdict, str], list[Judgement]] = {}
-    for verdict in ATTENTION:
-        if verdict.fails or verdict in UNDECIDED:
-            for judgement in judgements:
-                if judgement.verdict is verdict:
-                    groups.setdefault((verdict, judgement.reason), []).append(judgement)
-    return [Group(verdict, reason, tuple(found)) for (verdict, reason), found in groups.items()]
-
-
-def answer(judgements: Sequence[Judgement], against: str, *, emphasis: str = "") -> str:
-    """The whole run in one line.
+def answer(judgements: Sequence[Judgement], against: str) -> str:
+    """The whole run in one line of inline text, the answer proper in bold.
 
     Args:
         judgements: of all cells.
         against: what they were judged against, as :func:`called` has it; empty if nothing.
-        emphasis: put around the answer proper, ``**`` for Markdown.
     """
-    total = len(judgements)
-    counted = by_verdict(judgements)
-    failing = sum(cells for verdict, cells in counted.items() if verdict.fails)
-    undecided = sum(cells for verdict, cells in counted.items() if verdict in UNDECIDED)
-    new = counted.get(Verdict.NEW, 0)
-    measured = total - counted.get(Verdict.MISSING, 0)
+    total, number = len(judgements), counts(judgements)
+    cells = count(total, "cell")
+    failing = sum(n for verdict, n in number.items() if verdict.fails)
+    undecided = sum(n for verdict, n in number.items() if verdict in UNDECIDED)
+    missing = number.get(Verdict.MISSING, 0)
+    listed = counted(judgements)
     compared = f" Compared with {against}." if against else ""
-
-    def said(text: str, details: str) -> str:
-        return f"{emphasis}{text}{emphasis}{details}"
-
-    listed = ", ".join(f"{cells} {verdict.value}" for verdict, cells in counted.items())
-    if not measured:
-        return said("Nothing was measured", ": this run says nothing about TensorFlow.")
+    if missing == total:
+        return f"{strong('Nothing was measured')}: this run says nothing about TensorFlow."
     if failing:
-        verb = "needs" if failing == 1 else "need"
-        return said(
-            f"{failing} of {count(total, 'cell')} {verb} attention", f": {listed}.{compared}"
-        )
-    if measured < total:
-        text = f"Incomplete: {total - measured} of {count(total, 'cell')} were not measured"
-        return said(text, f", and nothing regressed among the others: {listed}.{compared}")
+        needs = verb(failing, "needs", "need")
+        return f"{strong(f'{failing} of {cells} {needs} attention')}: {listed}.{compared}"
+    if missing:
+        text = strong(f"Incomplete: {missing} of {cells} were not measured")
+        return f"{text}, and nothing regressed among the others: {listed}.{compared}"
     if undecided:
-        verb = "is" if undecided == 1 else "are"
-        text = f"Nothing regressed, but {undecided} of {count(total, 'cell')} {verb} undecided"
-        return said(text, f": {listed}.{compared}")
-    if new == total:
+        are = verb(undecided, "is", "are")
+        text = strong(f"Nothing regressed, but {undecided} of {cells} {are} undecided")
+        return f"{text}: {listed}.{compared}"
+    if number.get(Verdict.NEW) == total:
         why = f"{against} has none of them" if against else "no baseline is stored"
-        return said(f"Nothing to compare {count(total, 'cell')} with", f": {why}.")
-    if counted == {Verdict.IDENTICAL: total}:
-        return said(
-            "Nothing regressed",
-            f": {total} of {count(total, 'cell')} identical to {against}.",
-        )
-    return said("Nothing regressed", f": {listed}, of {count(total, 'cell')}.{compared}")
+        return f"{strong(f'Nothing to compare {cells} with')}: {why}."
+    if number == {Verdict.IDENTICAL: total}:
+        return f"{strong('Nothing regressed')}: {total} of {cells} identical to {against}."
+    return f"{strong('Nothing regressed')}: {listed}, of {cells}.{compared}"
 
 
 def sharpness(judgements: Sequence[Judgement]) -> str:
     """How many cells were decided, and how small a change of a gradient those would have shown whose
     bits differ by rounding; empty if none was decided, or all by their bits."""
-    counted = by_verdict(judgements)
-    open_ = sum(counted.get(verdict, 0) for verdict in (*UNDECIDED, Verdict.NEW))
+    open_ = sum(j.verdict in UNDECIDED or j.verdict is Verdict.NEW for j in judgements)
     rounded = [
         judgement.envelope.sensitivity
         for judgement in judgements
@@ -142,7 +84,7 @@ def versions_of(baseline: Baseline | None) -> dict[str, str]:
         return dict(baseline.software)
     names = ("tensorflow", "keras", "numpy", "python", "bench")
     return {
-        name: ", ".join(dict.fromkeys(getattr(taken, name) for taken in baseline.sources))
+        name: ", ".join(dict.fromkeys(getattr(source, name) for source in baseline.sources))
         for name in names
     }
 

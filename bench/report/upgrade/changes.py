@@ -5,39 +5,49 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bench.report.text import NOTHING, code, count, more, plain, significant, table
-from bench.report.upgrade.patterns import Pattern, patterns, shared
-from bench.report.upgrade.words import (
-    CHANGED,
-    MOST_ORIGINS,
+from bench.report.document import Block, Bullets, Section, limited_table
+from bench.report.markup import code, strong
+from bench.report.run.evidence import change_of, metric_title
+from bench.report.text import (
     MOST_REASON,
     MOST_ROWS,
-    PASSED,
-    examples,
-    folding,
-    named,
-    origin,
-    scripts,
-    sentences,
+    NOTHING,
+    clipped,
+    count,
+    grouped,
+    more,
+    significant,
+    some_of,
     span,
-    times,
 )
+from bench.report.upgrade.patterns import Pattern, patterns, shared
+from bench.report.upgrade.words import MOST_ORIGINS, origin, scripts, sentences, times
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
-from bench.verdict.judgement import Comparison, Judgement, Verdict
+from bench.verdict.judgement import CHANGED, PASSED, Comparison, Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.verdict.metrics import BY_NAME
+
+_HEADERS = (
+    "cell",
+    "verdict",
+    "outside from step",
+    "difference, over what rounding explains",
+    "begins in",
+    "metrics, or reason",
+)
+#: How the names of metrics of gradient flow begin.
+_OF_GRADIENTS = ("signal_", "kernel_", "dead_")
 
 
 def changed_groups(upgrade: Conclusion) -> list[tuple[Pattern, list[Judgement]]]:
     """Cells that changed or regressed, in groups that axis values tell from cells that did not; those
     that nothing tells apart are grouped by where their differences begin."""
     by_item = {judgement.item: judgement for judgement in upgrade.judgements}
-    found = [j.item for j in upgrade.judgements if j.verdict in CHANGED]
+    changed = [j.item for j in upgrade.judgements if j.verdict in CHANGED]
     others = [j.item for j in upgrade.judgements if j.verdict in PASSED]
-    open_ = [j.item for j in upgrade.judgements if j.verdict not in (*CHANGED, *PASSED)]
+    open_ = [j.item for j in upgrade.judgements if j.verdict not in CHANGED | PASSED]
     groups: list[tuple[Pattern, list[Judgement]]] = []
-    for pattern in patterns(found, others, open_):
+    for pattern in patterns(changed, others, open_):
         judgements = [by_item[item] for item in pattern.items]
         if pattern.pairs or pattern.everything:
             groups.append((pattern, judgements))
@@ -52,160 +62,139 @@ def changed_groups(upgrade: Conclusion) -> list[tuple[Pattern, list[Judgement]]]
 def group_facts(judgements: Sequence[Judgement]) -> list[str]:
     """Plain sentences on a group: verdicts, since when and by how much, where it begins."""
     tests = [j.envelope for j in judgements if j.envelope is not None and not j.envelope.inside]
-    said = [", ".join(f"{n} {verdict.value}" for verdict, n in counts(judgements).items())]
+    facts = [", ".join(f"{n} {verdict.value}" for verdict, n in counts(judgements).items())]
     steps = [test.first_step for test in tests if test.first_step is not None]
     if steps:
         ratios = [test.ratio for test in tests if test.first_step is not None]
-        said.append(
+        facts.append(
             f"losses leave the rounding envelope at step {span(steps)}, "
             f"up to {times(max(ratios))} as far from OLD's as rounding explains"
         )
     begins = Counter(origin(test) for test in tests if test.departure is not None)
     if begins:
-        told = [
-            where if len(begins) == 1 else f"{where} ({count(n, 'cell')})"
-            for where, n in begins.most_common(MOST_ORIGINS)
+        named = begins.most_common(MOST_ORIGINS)
+        places = [
+            where if len(begins) == 1 else f"{where} ({count(n, 'cell')})" for where, n in named
         ]
-        rest = sum(begins.values()) - sum(n for _, n in begins.most_common(MOST_ORIGINS))
-        told += [f"elsewhere ({count(rest, 'cell')})"] if rest else []
-        said.append(f"begins in {'; '.join(told)}")
+        rest = sum(begins.values()) - sum(n for _, n in named)
+        places += [f"elsewhere ({count(rest, 'cell')})"] if rest else []
+        facts.append(f"begins in {'; '.join(places)}")
     metrics = Counter(
-        _title(c.metric) for j in judgements for c in j.comparisons if c.verdict in CHANGED
+        metric_title(c.metric) for j in judgements for c in j.comparisons if c.verdict in CHANGED
     )
     if metrics:
-        said.append(
+        facts.append(
             "metrics that changed: "
             + ", ".join(f"{title} ({count(n, 'cell')})" for title, n in metrics.most_common())
         )
     if not steps and not begins and not metrics:
-        said.append(judgements[0].reason)
-    return said
+        facts.append(judgements[0].reason)
+    return facts
 
 
 def leading_metric(judgement: Judgement) -> str:
     """Title of the first metric that changed; empty if none did."""
-    return next((_title(c.metric) for c in judgement.comparisons if c.verdict in CHANGED), "")
+    return next((metric_title(c.metric) for c in judgement.comparisons if c.verdict in CHANGED), "")
 
 
 def semantic_section(
     upgrade: Conclusion, *, brief: bool, reproducers: Mapping[Item, str]
-) -> list[str]:
-    """Cells that train to something else, in groups; none if there is none."""
+) -> Section | None:
+    """Cells that train to something else, in groups; None if there is none."""
     groups = changed_groups(upgrade)
     if not groups:
-        return []
+        return None
     others = [j.item for j in upgrade.judgements if j.verdict in PASSED]
-    changed = sum(len(found) for _, found in groups)
+    changed = sum(len(judgements) for _, judgements in groups)
     rest = len(upgrade.judgements) - changed - len(others)
-    parts = [
-        "## What trains differently",
+    blocks: list[Block | None] = [
         f"Trained to something that rounding and luck do not explain: {count(changed, 'cell')}. To "
         f"what they explain: {len(others)}. Crashed, or nothing was concluded: {rest}. Steps are "
-        "counted from 0; a size is relative to that of the tensor.",
+        "counted from 0; a size is relative to that of the tensor."
     ]
     shown = groups[:MOST_ROWS] if brief else groups
     for pattern, judgements in shown:
-        lines = [f"**{pattern.words(code)}**.", *sentences(group_facts(judgements))]
+        lines = [f"{strong(pattern.text)}.", *sentences(group_facts(judgements))]
         common = shared([j.item for j in judgements], others) if not pattern.pairs else ()
         if common and others and len(judgements) > 1:
             axis, value = common[0]
             lines.append(f"They share {code(f'{axis}:{value}')}, which other cells have too.")
-        lines += scripts(judgements, reproducers)
-        parts.append(" ".join(lines))
-        if not brief:
-            parts += folding(_HEADERS, [_row(j) for j in judgements], "llrrll")
+        blocks.append(" ".join([*lines, *scripts(judgements, reproducers)]))
+        if brief:
+            blocks.append(f"{some_of([j.item.name for j in judgements])}.")
         else:
-            parts.append(examples([j.item for j in judgements]))
+            blocks += limited_table(_HEADERS, [_row(j) for j in judgements], "llrrll")
     if len(groups) > len(shown):
-        hidden = sum(len(found) for _, found in groups[len(shown) :])
-        parts.append(f"And {more(hidden, 'cell')} in {count(len(groups) - len(shown), 'group')}.")
-    return parts
+        hidden = sum(len(judgements) for _, judgements in groups[len(shown) :])
+        blocks.append(f"And {more(hidden, 'cell')} in {count(len(groups) - len(shown), 'group')}.")
+    return Section("What trains differently", blocks)
 
 
-#: How the names of metrics of gradient flow begin.
-_OF_GRADIENTS = ("signal_", "kernel_", "dead_")
-
-
-def metric_sections(upgrade: Conclusion, *, brief: bool) -> list[list[str]]:
+def metric_sections(upgrade: Conclusion, *, brief: bool) -> list[Section]:
     """What changed in accuracy and learning, then in gradient flow; none if no metric did."""
     sections = []
     for title, learning in (("Accuracy and learning", True), ("Gradient flow", False)):
-        found = [
+        changes = [
             (judgement, comparison)
             for judgement in upgrade.judgements
             for comparison in judgement.comparisons
-            if comparison.verdict in (*CHANGED, Verdict.IMPROVED)
+            if comparison.verdict in CHANGED | {Verdict.IMPROVED}
             and comparison.metric.startswith(_OF_GRADIENTS) is not learning
         ]
-        if found:
-            sections.append([f"## {title}", *_metrics(upgrade, found, brief=brief)])
+        if changes:
+            sections.append(Section(title, _metrics(upgrade, changes, brief=brief)))
     return sections
-
-
-_HEADERS = (
-    "cell",
-    "verdict",
-    "outside from step",
-    "difference, over what rounding explains",
-    "begins in",
-    "metrics, or reason",
-)
 
 
 def _row(judgement: Judgement) -> list[str]:
     test = judgement.envelope
-    start = [code(named(judgement.item)), judgement.verdict.value]
+    start = [code(judgement.item.name), judgement.verdict.value]
     if test is None or test.inside:
-        return [*start, NOTHING, NOTHING, NOTHING, plain(judgement.reason, MOST_REASON)]
+        return [*start, NOTHING, NOTHING, NOTHING, clipped(judgement.reason, MOST_REASON)]
     departure = test.departure
     begins = NOTHING
     if departure is not None:
         size = "∞" if departure.distance is None else significant(departure.distance, 2)
         allowed = significant(departure.allowed, 2)
-        begins = f"{plain(origin(test))}: {size}, rounding explains {allowed}"
+        begins = f"{clipped(origin(test))}: {size}, rounding explains {allowed}"
     metrics = [c.reason for c in judgement.comparisons if c.verdict in CHANGED]
     outside = NOTHING if test.first_step is None else str(test.first_step)
-    reason = plain("; ".join(metrics), MOST_REASON) or NOTHING
+    reason = clipped("; ".join(metrics), MOST_REASON) or NOTHING
     return [*start, outside, times(test.ratio), begins, reason]
 
 
 def _by_origin(judgements: Sequence[Judgement]) -> list[list[Judgement]]:
     """Together what begins in the same tensor at the same step, the largest group first."""
-    groups: dict[str, list[Judgement]] = {}
-    for judgement in judgements:
-        test = judgement.envelope
-        key = origin(test) if test is not None and not test.inside else judgement.rung
-        groups.setdefault(key, []).append(judgement)
+    groups = grouped(
+        (origin(test) if (test := j.envelope) is not None and not test.inside else j.rung, j)
+        for j in judgements
+    )
     return sorted(groups.values(), key=len, reverse=True)
 
 
 def _metrics(
-    upgrade: Conclusion, found: Sequence[tuple[Judgement, Comparison]], *, brief: bool
-) -> list[str]:
+    upgrade: Conclusion, changes: Sequence[tuple[Judgement, Comparison]], *, brief: bool
+) -> list[Block]:
     lines = []
-    for name, verdict in dict.fromkeys((c.metric, c.verdict) for _, c in found):
-        items = [j.item for j, c in found if (c.metric, c.verdict) == (name, verdict)]
+    for name, verdict in dict.fromkeys((c.metric, c.verdict) for _, c in changes):
+        items = [j.item for j, c in changes if (c.metric, c.verdict) == (name, verdict)]
         groups = patterns(items, *_compared(upgrade, name, items))
-        told = "; ".join(group.words(code) for group in groups)
-        lines.append(f"- {_title(name)} {verdict.value}: {told}.")
+        cells = "; ".join(group.text for group in groups)
+        lines.append(f"{metric_title(name)} {verdict.value}: {cells}.")
     rows = [
         [
-            code(named(judgement.item)),
-            _title(comparison.metric),
+            code(judgement.item.name),
+            metric_title(comparison.metric),
             significant(comparison.baseline_mean, 4),
             significant(comparison.mean, 4),
-            _change(comparison),
+            change_of(comparison),
             significant(comparison.adjusted_p, 2),
             comparison.verdict.value,
         ]
-        for judgement, comparison in found
+        for judgement, comparison in changes
     ]
     headers = ("cell", "metric", "OLD, mean", "NEW, mean", "change", "p (Holm)", "verdict")
-    if brief:
-        hidden = len(rows) - MOST_ROWS
-        rest = [f"And {more(hidden, 'row')}."] if hidden > 0 else []
-        return ["\n".join(lines), table(headers, rows[:MOST_ROWS], "llrrrrl"), *rest]
-    return ["\n".join(lines), *folding(headers, rows, "llrrrrl")]
+    return [Bullets(lines), *limited_table(headers, rows, "llrrrrl", brief=brief)]
 
 
 def _compared(
@@ -222,14 +211,3 @@ def _compared(
         else:
             open_.append(judgement.item)
     return others, open_
-
-
-def _title(metric: str) -> str:
-    return BY_NAME[metric].title if metric in BY_NAME else metric
-
-
-def _change(comparison: Comparison) -> str:
-    metric = BY_NAME.get(comparison.metric)
-    if comparison.change is None:
-        return NOTHING
-    return metric.describe_change(comparison.change) if metric else significant(comparison.change)

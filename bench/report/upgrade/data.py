@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
+from bench.report.text import as_json
 from bench.report.upgrade.sides import different, locked, pin
 from bench.report.upgrade.words import common_seeds, metric_means
 from bench.results.plan import Item
@@ -61,7 +60,7 @@ def upgrade_json(
         "differences": different(locked(upgrade, "old"), locked(upgrade, "new")),
         "pin": pin(upgrade),
     }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return as_json(content)
 
 
 def _name(item: Item) -> dict[str, str]:

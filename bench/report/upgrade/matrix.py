@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from bench.report.text import NOTHING, code, count, more, plain, table
+from bench.report.document import Block, Bullets, Document, Section, Table
+from bench.report.groups import reason_lines
+from bench.report.markdown import markdown
+from bench.report.markup import code, strong
+from bench.report.run.full import TITLES
+from bench.report.text import (
+    MOST_REASON,
+    MOST_ROWS,
+    NOTHING,
+    as_json,
+    capital,
+    clipped,
+    count,
+    grouped,
+    more,
+    some_of,
+)
 from bench.report.upgrade.cells import gained
 from bench.report.upgrade.changes import changed_groups, group_facts, leading_metric
-from bench.report.upgrade.parts import claim_name, speed_words
+from bench.report.upgrade.parts import claim_name, format_title, speed_text
 from bench.report.upgrade.patterns import Pairs, patterns
-from bench.report.upgrade.sides import different, said
-from bench.report.upgrade.words import PASSED, named, origin
+from bench.report.upgrade.sides import different
+from bench.report.upgrade.words import because_text, origin
 from bench.results.plan import Item
-from bench.results.saved_models import FORMATS
 from bench.results.timings import SIDES
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.contrast import Wrong
-from bench.verdict.judgement import ATTENTION, Judgement, Verdict
+from bench.verdict.judgement import ATTENTION, PASSED, Judgement, Verdict
 from bench.verdict.saving import Outcome
 
 #: Raised when a name in the JSON disappears or means something else.
@@ -29,10 +42,6 @@ SCHEMA = 1
 
 #: Families that a grid is parted into beside its other cells; the smaller ones stay among these.
 MOST_FAMILIES = 4
-#: Findings of one kind that are named below the table; the others are counted.
-MOST_NAMED = 10
-
-_TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy", "python": "Python"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,9 @@ class Family:
     """The grid has no other family."""
     items: frozenset[Item]
 
-    def words(self, code: Callable[[str], str] = str) -> str:
-        """``optimizer, opt:nadam``; ``optimizer, others``; ``depth``."""
+    @property
+    def text(self) -> str:
+        """Inline text: ``optimizer, opt:nadam``; ``optimizer, others``; ``depth``."""
         if self.alone:
             return self.grid
         values = [code(f"{axis}:{value}") for axis, value in self.pairs]
@@ -65,15 +75,11 @@ def matrix_table(chain: Sequence[Conclusion]) -> str:
     """
     if not chain:
         return "No upgrade was measured.\n"
-    headers = ("cells", *(plain(step_title(step)) for step in chain))
-    rows = [
-        [family.words(code), *(_entry(step, family) for step in chain)]
-        for family in families(chain)
-    ]
-    parts = [table(headers, rows, "l" * len(headers))] if rows else []
-    for step in chain:
-        parts += [f"### {plain(step_title(step))}", "\n".join(f"- {line}" for line in _told(step))]
-    return "\n\n".join(parts) + "\n"
+    rows = [[family.text, *(_entry(step, family) for step in chain)] for family in families(chain)]
+    headers = ("cells", *map(step_title, chain))
+    blocks: list[Block] = [Table(headers, rows, "l" * len(headers))] if rows else []
+    blocks += [Section(step_title(step), [Bullets(_findings(step))]) for step in chain]
+    return markdown(Document("Matrix", blocks))
 
 
 def matrix_json(chain: Sequence[Conclusion]) -> str:
@@ -90,7 +96,7 @@ def matrix_json(chain: Sequence[Conclusion]) -> str:
         ],
         "steps": [_step(step, rows) for step in chain],
     }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1).decode() + "\n"
+    return as_json(content)
 
 
 def step_title(upgrade: Conclusion) -> str:
@@ -139,26 +145,24 @@ def _entry(step: Conclusion, family: Family) -> str:
     counted = _counted(step, family)
     if not counted:
         return NOTHING
-    told = []
+    texts = []
     for word, judgements in counted.items():
-        why = _why(judgements) if judgements[0].verdict.fails else ""
-        shown = f"{len(judgements)} {word}"
-        if word in ("changed", "regressed", "crashed"):
-            shown = f"**{shown}**"
-        told.append(f"{shown}{f' ({plain(why, 120)})' if why else ''}")
-    return ", ".join(told)
+        why = clipped(_why(judgements), 120) if judgements[0].verdict.fails else ""
+        number = f"{len(judgements)} {word}"
+        bold = word in ("changed", "regressed", "crashed")
+        texts.append((strong(number) if bold else number) + (f" ({why})" if why else ""))
+    return ", ".join(texts)
 
 
 def _counted(step: Conclusion, family: Family) -> dict[str, list[Judgement]]:
     """Judgements by word, passes first."""
     newly = {item for item, _ in gained(step)}
-    counted: dict[str, list[Judgement]] = {}
-    for verdict in reversed(ATTENTION):
-        for judgement in step.judgements:
-            if judgement.verdict is verdict and judgement.item in family.items:
-                word = _word(step, judgement, newly)
-                counted.setdefault(word, []).append(judgement)
-    return counted
+    return grouped(
+        (_word(step, judgement, newly), judgement)
+        for verdict in reversed(ATTENTION)
+        for judgement in step.judgements
+        if judgement.verdict is verdict and judgement.item in family.items
+    )
 
 
 def _word(step: Conclusion, judgement: Judgement, newly: set[Item]) -> str:
@@ -187,85 +191,57 @@ def _why(judgements: Sequence[Judgement]) -> str:
     return where if not others and cells == len(judgements) else f"{cells} of them: {where}"
 
 
-def _told(step: Conclusion) -> list[str]:
-    """Findings of a step, the most important first, as Markdown without bullets."""
-    answer = step.answer.value
-    lines = [f"**{answer[:1].upper()}{answer[1:]}**: {plain(said(step.because), 1000)}."]
-    lines.append(_software(step))
-    for pattern, judgements in changed_groups(step)[:MOST_NAMED]:
-        facts = plain("; ".join(group_facts(judgements)), 700)
+def _findings(step: Conclusion) -> list[str]:
+    """What a step changed, the most important first, each as inline text."""
+    because = clipped(because_text(step.because), 1000)
+    lines = [f"{strong(capital(step.answer.value))}: {because}.", _software(step)]
+    for pattern, judgements in changed_groups(step)[:MOST_ROWS]:
+        facts = clipped("; ".join(group_facts(judgements)), MOST_REASON)
         grids = ", ".join(dict.fromkeys(j.item.grid for j in judgements))
-        lines.append(f"{pattern.words(code)} (in {grids}): {facts}.")
-    lines += _crashes(step)
+        lines.append(f"{pattern.text} (in {grids}): {facts}.")
+    crashed = [(j.item, j.reason) for j in step.failing if j.verdict is Verdict.CRASHED]
+    lines += _by_reason("Crashes", crashed)
     for wrong, text in ((Wrong.NEW, "newly wrong"), (Wrong.OLD, "no longer wrong")):
-        checks = [code(c.check.id) for c in step.checks if c.wrong is wrong]
-        claims = [
-            f"{code(claim_name(c))} of {code(named(c.item))}"
-            for c in step.claims
-            if c.wrong is wrong
-        ]
-        lines += _named(checks, "check", f"Checks of arithmetic {text}")
-        lines += _named(claims, "cell", f"Claims {text}")
+        checks = [c.check.id for c in step.checks if c.wrong is wrong]
+        claims = [f"{claim_name(c)} of {c.item.name}" for c in step.claims if c.wrong is wrong]
+        lines += [f"Checks of arithmetic {text}: {some_of(checks, 'check')}."] if checks else []
+        lines += [f"Claims {text}: {some_of(claims, 'cell')}."] if claims else []
     lines += _savings(step)
-    lines += [
-        plain(f"Speed, {speed_words(work, found)}.", 500) for work, found in step.speeds.items()
-    ]
+    lines += [clipped(f"Speed, {speed_text(*pair)}.", 500) for pair in step.speeds.items()]
     reasons = {j.item: j.reason for j in step.judgements}
-    lines += _by_reason([(i, reasons[i]) for i in step.lost], "Cannot be trained any more")
-    lines += _by_reason(gained(step), "Can be trained only now")
+    lines += _by_reason("Cannot be trained any more", [(i, reasons[i]) for i in step.lost])
+    lines += _by_reason("Can be trained only now", gained(step))
     return [line for line in lines if line]
 
 
 def _software(step: Conclusion) -> str:
     old, new = (run.environment.software for run in (step.both[0], step.run))
     changed = different(old, new)
-    told = [
-        f"{_TITLES[name]} {changed[name][0] or 'none'} -> {changed[name][1] or 'none'}"
-        for name in _TITLES
+    texts = [
+        f"{TITLES[name]} {changed[name][0] or 'none'} -> {changed[name][1] or 'none'}"
+        for name in TITLES
         if name in changed
     ]
-    return plain(f"{', '.join(told)}.") if told else ""
-
-
-def _crashes(step: Conclusion) -> list[str]:
-    found = [(j.item, j.reason) for j in step.failing if j.verdict is Verdict.CRASHED]
-    return _by_reason(found, "Crashes")
-
-
-def _named(names: Sequence[str], noun: str, title: str) -> list[str]:
-    if not names:
-        return []
-    rest = len(names) - MOST_NAMED
-    others = f" and {more(rest, noun)}" if rest > 0 else ""
-    return [f"{title}: {', '.join(names[:MOST_NAMED])}{others}."]
+    return clipped(f"{', '.join(texts)}.") if texts else ""
 
 
 def _savings(step: Conclusion) -> list[str]:
     """Saved models that do not come back; those that do are counted."""
-    lines = []
-    fine = 0
-    for saving in step.savings:
-        if saving.outcome in (Outcome.SAME, Outcome.ROUNDING):
-            fine += 1
-        elif saving.outcome is not Outcome.ABSENT:
-            known = FORMATS.get(saving.format)
-            title = known.title if known is not None else saving.format
-            text = f"Saved model {saving.model}, {title}: {saving.outcome.value}: {saving.reason}."
-            lines.append(plain(text, 400))
-    return [*lines, f"{count(fine, 'saved model')} read back the same."] if fine else lines
-
-
-def _by_reason(found: Sequence[tuple[Item, str]], title: str) -> list[str]:
-    groups: dict[str, list[Item]] = {}
-    for item, reason in found:
-        groups.setdefault(reason, []).append(item)
+    fine = [s for s in step.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
     lines = [
-        f"{title}: {plain(reason)} ({code(named(items[0]))}"
-        f"{f' and {len(items) - 1} more' if len(items) > 1 else ''})."
-        for reason, items in list(groups.items())[:MOST_NAMED]
+        clipped(f"Saved model {s.model}, {format_title(s)}: {s.outcome.value}: {s.reason}.", 400)
+        for s in step.savings
+        if s not in fine and s.outcome is not Outcome.ABSENT
     ]
-    rest = sum(len(items) for items in list(groups.values())[MOST_NAMED:])
-    return [*lines, f"{title}: {more(rest, 'cell')}."] if rest else lines
+    same = f"{count(len(fine), 'saved model')} read back the same."
+    return [*lines, same] if fine else lines
+
+
+def _by_reason(title: str, cells: Sequence[tuple[Item, str]]) -> list[str]:
+    lines = [f"{title}: {line}." for line in reason_lines(cells)]
+    hidden = len(lines) - MOST_ROWS
+    rest = [f"{title}: {more(hidden, 'reason')}."] if hidden > 0 else []
+    return [*lines[:MOST_ROWS], *rest]
 
 
 def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
@@ -283,14 +259,14 @@ def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
         "changed": [
             {
                 "values": dict(pattern.pairs),
-                "cells": [named(judgement.item) for judgement in judgements],
+                "cells": [judgement.item.name for judgement in judgements],
                 "facts": group_facts(judgements),
             }
             for pattern, judgements in changed_groups(step)
         ],
         "checks": [{"check": c.check.id, "wrong": c.wrong.name.lower()} for c in step.checks],
         "claims": [
-            {"cell": named(c.item), "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}
+            {"cell": c.item.name, "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}
             for c in step.claims
         ],
         "savings": list(step.savings),
@@ -303,6 +279,6 @@ def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
             }
             for work, found in step.speeds.items()
         ],
-        "lost": [named(item) for item in step.lost],
-        "gained": [named(item) for item, _ in gained(step)],
+        "lost": [item.name for item in step.lost],
+        "gained": [item.name for item, _ in gained(step)],
     }

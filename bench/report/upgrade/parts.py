@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from bench.report.text import NOTHING, code, count, folded, more, plain, significant, table
-from bench.report.upgrade.words import MOST_ROWS, named
+from bench.report.document import Block, Bullets, Section, Table, limited_list, limited_table
+from bench.report.markup import code, strong
+from bench.report.text import MOST_REASON, NOTHING, clipped, count, significant
 from bench.results.saved_models import FORMATS
 from bench.results.timings import Timings, Workload
 from bench.theory.claim import ClaimResult
@@ -18,21 +19,27 @@ from bench.verdict.saving import Outcome, SavingJudgement
 
 T = TypeVar("T", CheckContrast, ClaimContrast)
 
-#: Characters of a piece of evidence.
-MOST_EVIDENCE = 300
-
 _WRONG = {
     Wrong.NEW: "Wrong in NEW alone",
     Wrong.BOTH: "Wrong in both: known, and no change",
     Wrong.OLD: "Wrong in OLD, and not in NEW",
 }
+_SPEED = (
+    "workload",
+    "OLD (ms/step)",
+    "NEW (ms/step)",
+    "change of time",
+    "noise floor: one side against itself",
+    "restarts",
+    "conclusion",
+)
 
 
-def checks_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
-    """Arithmetic against independent truth on each side; none if no check was planned."""
+def checks_section(upgrade: Conclusion, *, brief: bool) -> Section | None:
+    """Arithmetic against independent truth on each side; None if no check was planned."""
     old, new = upgrade.both[0], upgrade.run
     if not new.plan.checks:
-        return []
+        return None
     both = [
         (old.checks[c], new.checks[c])
         for c in new.plan.checks
@@ -48,102 +55,105 @@ def checks_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
     )
     if lacking:
         text += f" {count(lacking, 'check')} found nothing to check on a side."
-    return [
-        "## Arithmetic",
-        text,
-        *_contrasts(upgrade.checks, _check_line, "check", brief=brief),
-    ]
+    return Section(
+        "Arithmetic", [text, *_contrasts(upgrade.checks, _check_line, "check", brief=brief)]
+    )
 
 
-def claims_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
-    """Claims of theory that do not hold on a side; none if all hold, or none applies."""
+def claims_section(upgrade: Conclusion, *, brief: bool) -> Section | None:
+    """Claims of theory that do not hold on a side; None if all hold, or none applies."""
     if not upgrade.claims:
-        return []
-    said = {r.claim: r.statement for c in upgrade.claims for r in (c.old, c.new) if r is not None}
-    statements = "\n".join(f"- {code(name)}: {plain(text, 400)}" for name, text in said.items())
-    return [
-        "## Claims",
-        "What theory says of any TensorFlow does not hold on a side:",
-        statements,
-        *_contrasts(upgrade.claims, _claim_line, "cell", brief=brief),
-    ]
+        return None
+    statements = {
+        result.claim: f"{code(result.claim)}: {clipped(result.statement, MOST_REASON)}"
+        for contrast in upgrade.claims
+        for result in (contrast.old, contrast.new)
+        if result is not None
+    }
+    return Section(
+        "Claims",
+        [
+            "What theory says of any TensorFlow does not hold on a side:",
+            Bullets(list(statements.values())),
+            *_contrasts(upgrade.claims, _claim_line, "cell", brief=brief),
+        ],
+    )
 
 
-def speed_section(upgrade: Conclusion) -> list[str]:
-    """Ratios of time with their intervals; none if nothing was timed."""
+def speed_section(upgrade: Conclusion) -> Section | None:
+    """Ratios of time with their intervals; None if nothing was timed."""
     timings = upgrade.timings
     if not timings:
-        return []
-    rows = [_speed_row(upgrade, each) for each in timings]
-    parts = ["## Speed", table(_SPEED, rows, "lrrrrrl")]
+        return None
     crashes = [
-        f"- {plain(workload.title)}: the process of {side.upper()} ended: {plain(crash.message)}"
+        f"{workload.title}: the process of {side.upper()} ended: {clipped(crash.message)}"
         for workload, sides in upgrade.stopped.items()
         for side, crash in sides.items()
     ]
-    parts.append("\n".join(crashes))
-    if upgrade.speeds:
-        parts.append(_speed_notes())
-    return parts
+    table = Table(_SPEED, [_speed_row(upgrade, each) for each in timings], "lrrrrrl")
+    return Section("Speed", [table, Bullets(crashes), _speed_notes() if upgrade.speeds else None])
 
 
-def speed_words(workload: Workload, found: speed.Speed) -> str:
+def speed_text(workload: Workload, result: speed.Speed) -> str:
     """One line: the ratio, its interval, the noise floor and what remains possible."""
-    text = f"{workload.title}: {found.name}: "
-    text += found.reason if found.verdict == "undecided" else f"time {found.ratio}"
-    restarts = f"{count(found.restarts, 'restart')} of each side"
-    return f"{text}; one side against itself {found.floor}; {restarts}"
+    text = f"{workload.title}: {result.name}: "
+    text += result.reason if result.verdict == "undecided" else f"time {result.ratio}"
+    restarts = f"{count(result.restarts, 'restart')} of each side"
+    return f"{text}; one side against itself {result.floor}; {restarts}"
 
 
 def claim_name(contrast: ClaimContrast) -> str:
-    """Of the claim that does not hold."""
+    """The claim that does not hold."""
     return next(result.claim for result in (contrast.new, contrast.old) if result is not None)
 
 
-def savings_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
-    """What NEW makes of the models that OLD saved; none if none was."""
-    found = sorted(upgrade.savings, key=lambda saving: list(Outcome).index(saving.outcome))
-    if not found:
-        return []
-    rows = [_saving_row(saving) for saving in found]
-    shown = rows[:MOST_ROWS] if brief else rows
-    rest = len(rows) - len(shown)
-    return [
-        "## Saved models",
-        "OLD saved a model in each format, and NEW loaded it; outputs are the same if they lie within "
-        "what rounding explains of a forward pass in float64 with the saved weights.",
-        table(("model", "format", "outcome", "why"), shown, "llll"),
-        f"And {more(rest, 'file')}." if rest else "",
+def format_title(saving: SavingJudgement) -> str:
+    """The format of a saved model; its name if this version does not know it."""
+    known = FORMATS.get(saving.format)
+    return known.title if known is not None else saving.format
+
+
+def savings_section(upgrade: Conclusion, *, brief: bool) -> Section | None:
+    """What NEW makes of the models that OLD saved; None if none was."""
+    savings = sorted(upgrade.savings, key=lambda saving: list(Outcome).index(saving.outcome))
+    if not savings:
+        return None
+    rows = [
+        [
+            saving.model,
+            format_title(saving),
+            strong(saving.outcome.value) if saving.outcome.fails else saving.outcome.value,
+            clipped(saving.reason) or NOTHING,
+        ]
+        for saving in savings
     ]
-
-
-_SPEED = (
-    "workload",
-    "OLD (ms/step)",
-    "NEW (ms/step)",
-    "change of time",
-    "noise floor: one side against itself",
-    "restarts",
-    "conclusion",
-)
+    headers = ("model", "format", "outcome", "why")
+    return Section(
+        "Saved models",
+        [
+            "OLD saved a model in each format, and NEW loaded it; outputs are the same if they lie "
+            "within what rounding explains of a forward pass in float64 with the saved weights.",
+            *limited_table(headers, rows, "llll", "file", brief=brief),
+        ],
+    )
 
 
 def _speed_row(upgrade: Conclusion, timings: Timings) -> list[str]:
-    title = plain(timings.workload.title)
-    found = upgrade.speeds.get(timings.workload)
-    if found is None:
+    title = timings.workload.title
+    result = upgrade.speeds.get(timings.workload)
+    if result is None:
         why = "a process crashed" if timings.crashes else "not measured"
         return [title, *[NOTHING] * 4, "0", why]
     steps = [
         significant(1000 * seconds / timings.steps) if timings.steps else NOTHING
-        for seconds in found.seconds
+        for seconds in result.seconds
     ]
-    verdict = f"**{found.name}**" if found.verdict == "slower" else found.name
-    if found.verdict == "undecided":
-        verdict += f": {plain(found.reason)}"
+    verdict = strong(result.name) if result.verdict == "slower" else result.name
+    if result.verdict == "undecided":
+        verdict += f": {clipped(result.reason)}"
     if timings.crashes:
         verdict += "; given up, as a process crashed"
-    return [title, *steps, str(found.ratio), str(found.floor), str(found.restarts), verdict]
+    return [title, *steps, str(result.ratio), str(result.floor), str(result.restarts), verdict]
 
 
 def _speed_notes() -> str:
@@ -156,62 +166,41 @@ def _speed_notes() -> str:
     )
 
 
-def _saving_row(saving: SavingJudgement) -> list[str]:
-    outcome = saving.outcome.value
-    known = FORMATS.get(saving.format)
-    return [
-        plain(saving.model),
-        plain(known.title if known is not None else saving.format),
-        f"**{outcome}**" if saving.outcome.fails else outcome,
-        plain(saving.reason, MOST_EVIDENCE) or NOTHING,
-    ]
-
-
 def _contrasts(
-    found: Sequence[T], line: Callable[[T], str], noun: str, *, brief: bool
-) -> list[str]:
+    contrasts: Sequence[T], line: Callable[[T], str], noun: str, *, brief: bool
+) -> list[Block]:
     """Lists of what is wrong, by side; in full reports all, behind a title where they are many."""
-    parts = []
-    for wrong in Wrong:
-        lines = [line(contrast) for contrast in found if contrast.wrong is wrong]
-        if not lines:
-            continue
-        parts.append(f"**{_WRONG[wrong]}** ({count(len(lines), noun)}):")
-        rest = lines[MOST_ROWS:]
-        if rest and brief:
-            lines[MOST_ROWS:] = [f"- and {more(len(rest), noun)}"]
-            rest = []
-        parts.append("\n".join(lines[: MOST_ROWS + 1] if brief else lines[:MOST_ROWS]))
-        if rest:
-            parts.append(folded(more(len(rest), noun), "\n".join(rest)))
-    return parts
+    blocks: list[Block] = []
+    for wrong, title in _WRONG.items():
+        lines = [line(contrast) for contrast in contrasts if contrast.wrong is wrong]
+        if lines:
+            blocks.append(f"{strong(title)} ({count(len(lines), noun)}):")
+            blocks += limited_list(lines, noun, brief=brief)
+    return blocks
 
 
 def _check_line(contrast: CheckContrast) -> str:
-    told = []
-    for side, result in (("OLD", contrast.old), ("NEW", contrast.new)):
+    old, new = contrast.old, contrast.new
+    if old is not None and new is not None and old.reason == new.reason:
+        return f"{code(contrast.check.id)}: both: {clipped(new.reason)}"
+    texts = []
+    for side, result in (("OLD", old), ("NEW", new)):
         if result is None:
-            told.append(f"{side}: did not run")
-        elif result.fails:
-            told.append(f"{side}: {plain(result.reason, MOST_EVIDENCE)}")
-        elif result.absent:
-            told.append(f"{side}: {plain(result.absent, MOST_EVIDENCE)}")
+            text = "did not run"
         else:
-            told.append(f"{side}: holds")
-    one, other = contrast.old, contrast.new
-    if one is not None and other is not None and one.reason == other.reason:
-        told = [f"both: {plain(other.reason, MOST_EVIDENCE)}"]
-    return f"- {code(contrast.check.id)}: {'; '.join(told)}"
+            text = clipped(result.reason if result.fails else result.absent) or "holds"
+        texts.append(f"{side}: {text}")
+    return f"{code(contrast.check.id)}: {'; '.join(texts)}"
 
 
 def _claim_line(contrast: ClaimContrast) -> str:
     old, new = (_evidence(result) for result in (contrast.old, contrast.new))
-    told = f"both: {old}" if old == new else f"OLD: {old}; NEW: {new}"
-    return f"- {code(named(contrast.item))}, {code(claim_name(contrast))}: {told}"
+    text = f"both: {old}" if old == new else f"OLD: {old}; NEW: {new}"
+    return f"{code(contrast.item.name)}, {code(claim_name(contrast))}: {text}"
 
 
 def _evidence(result: ClaimResult | None) -> str:
     if result is None:
         return "not checked"
     held = "holds" if result.holds else "does not hold"
-    return f"{held} ({plain(result.evidence, MOST_EVIDENCE)})"
+    return f"{held} ({clipped(result.evidence)})"

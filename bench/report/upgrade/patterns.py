@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bench.cells.cell import AXES
+from bench.report.markup import code
+from bench.report.text import count
 from bench.results.plan import Item
 
 Pair = tuple[str, str]
@@ -44,28 +46,25 @@ class Pattern:
     same: tuple[Pairs, ...] = ()
     """What else singles out exactly these cells: the data cannot say which it is."""
 
-    def words(self, code: Callable[[str], str] = str) -> str:
-        """Such as ``14 cells, every one with opt:nadam``.
-
-        Args:
-            code: puts an axis value in the font of code.
-        """
+    @property
+    def text(self) -> str:
+        """Inline text, such as ``14 cells, every one with opt:nadam``."""
         number = len(self.items)
-        cells = f"{number} cell{'' if number == 1 else 's'}"
+        cells = count(number, "cell")
         if self.everything:
             return f"{cells}, every one that could be compared"
         if not self.pairs:
             if number == 1:
                 return "1 cell by itself"
             return f"{cells} that no axis value, nor two of them, tells from the others"
-        text = f"{cells}, every one with {_joined(self.pairs, code)}"
+        text = f"{cells}, every one with {_joined(self.pairs)}"
         if self.having > number:
             text = (
-                f"{cells} with {_joined(self.pairs, code)}; {self.having - number} more with it could "
+                f"{cells} with {_joined(self.pairs)}; {self.having - number} more with it could "
                 "not be decided"
             )
         if self.same:
-            text += f" (the same cells have {', '.join(_joined(p, code) for p in self.same)})"
+            text += f" (the same cells have {', '.join(_joined(p) for p in self.same)})"
         return text
 
 
@@ -162,5 +161,5 @@ def _holds(pairs: Pairs, item: Item) -> bool:
     return all(item.cell.value(axis) == value for axis, value in pairs)
 
 
-def _joined(pairs: Pairs, code: Callable[[str], str]) -> str:
+def _joined(pairs: Pairs) -> str:
     return " and ".join(code(f"{axis}:{value}") for axis, value in pairs)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from packaging.utils import canonicalize_name
 
 from bench.environments.requirements import LEGACY_KERAS, TENSORFLOWS
-from bench.report.text import NOTHING, code, count, folded, more, plain, table
-from bench.report.upgrade.words import MOST_ROWS, named
+from bench.report.document import Block, Bullets, Folded, Section, Table, Verbatim, limited_table
+from bench.report.markup import code
+from bench.report.text import MOST_NAMED, NOTHING, clipped, count, more, some_of
 from bench.results.plan import Item
 from bench.results.timings import SIDES, Side
 from bench.verdict.conclusion import Answer, Conclusion
@@ -16,14 +17,11 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
 
 #: Distributions that a pin names, where the sides differ in them: what users ask for by name.
-_PINNED = {*TENSORFLOWS, LEGACY_KERAS, "keras", "keras-nightly"}
-
-#: Scripts that are named.
-MOST_SCRIPTS = 5
+_PINNED = frozenset((*TENSORFLOWS, "tensorflow-gpu", "keras", "keras-nightly", LEGACY_KERAS))
 
 
 def title(upgrade: Conclusion) -> str:
-    """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``; not escaped."""
+    """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``."""
     old, new = (upgrade.sides[side].label for side in SIDES)
     return f"{old} -> {new}"
 
@@ -55,48 +53,44 @@ def pin(upgrade: Conclusion) -> list[str]:
     return [f"{name}=={kept[name]}" for name in leading or kept]
 
 
-def sides_section(upgrade: Conclusion, *, brief: bool) -> list[str]:
+def sides_section(upgrade: Conclusion, *, brief: bool) -> Section:
     """What differs between the sides; what is the same is counted."""
-    facts = [_facts(upgrade, side) for side in SIDES]
+    old, new = (_facts(upgrade, side) for side in SIDES)
     rows = [
-        [plain(name), *(NOTHING if value is None else plain(value) for value in values)]
-        for name, values in _ordered(*facts)
-        if name == "asked for" or values[0] != values[1]
+        [name, *_texts((old.get(name), new.get(name)))]
+        for name in dict.fromkeys([*old, *new])
+        if name == "asked for" or old.get(name) != new.get(name)
     ]
-    parts = ["## The two sides", table(("", "OLD", "NEW"), rows, "lll")]
+    blocks: list[Block] = [Table(("", "OLD", "NEW"), rows, "lll")]
     locks = [locked(upgrade, side) for side in SIDES]
     changed = different(*locks)
-    listed = [
-        [code(name), *(NOTHING if value is None else plain(value) for value in values)]
-        for name, values in changed.items()
-    ]
+    packages = [[code(name), *_texts(versions)] for name, versions in changed.items()]
     same = len({*locks[0], *locks[1]}) - len(changed)
     if not any(locks):
-        parts.append("No lock is known of either side.")
+        blocks.append("No lock is known of either side.")
     elif not changed:
-        parts.append(f"All {count(same, 'package')} are the same on both sides.")
+        blocks.append(f"All {count(same, 'package')} are the same on both sides.")
     else:
-        shown = listed[:MOST_ROWS] if brief else listed
-        rest = len(listed) - len(shown)
-        parts.append(table(("package", "OLD", "NEW"), shown, "lll"))
-        note = f"And {more(rest, 'package')} that differ. " if rest else ""
-        parts.append(f"{note}{count(same, 'package')} the same on both sides.")
+        headers = ("package", "OLD", "NEW")
+        blocks += limited_table(headers, packages, "lll", "package", brief=brief)
+        blocks.append(f"{count(same, 'package')} the same on both sides.")
     if not brief:
-        parts += [
-            folded(f"Lock of {side.upper()}", _verbatim(upgrade.sides[side].lock))
-            for side in SIDES
-            if upgrade.sides[side].lock.strip()
+        locks_of = {side: upgrade.sides[side].lock.strip() for side in SIDES}
+        blocks += [
+            Folded(f"Lock of {side.upper()}", [Verbatim(lock)])
+            for side, lock in locks_of.items()
+            if lock
         ]
-    return parts
+    return Section("The two sides", blocks)
 
 
-def left_out_section(upgrade: Conclusion) -> list[str]:
-    """Parts that were not measured because the user said so; none if nothing was."""
+def left_out_section(upgrade: Conclusion) -> Section | None:
+    """Parts that were not measured because the user said so; None if nothing was."""
     left = upgrade.left_out
-    return ["## Left out", "\n".join(f"- {plain(part)}" for part in left)] if left else []
+    return Section("Left out", [Bullets([clipped(part) for part in left])]) if left else None
 
 
-def next_steps(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+def next_steps(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> Section:
     """What a reader should do: pin, report, accept, or measure more."""
     if upgrade.answer is Answer.SAFE:
         lines = [f"Accept: take {_asked(upgrade, 'new')} into use."]
@@ -113,7 +107,7 @@ def next_steps(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str
             f"models: take {_asked(upgrade, 'new')} into use, and accept its results as the new "
             "baseline."
         )
-    return ["## What to do next", "\n".join(f"- {line}" for line in lines)]
+    return Section("What to do next", [Bullets(lines)])
 
 
 def _open_lines(upgrade: Conclusion) -> list[str]:
@@ -142,8 +136,8 @@ def _stay(upgrade: Conclusion, when: str) -> list[str]:
     if changed:
         kept = [name if old is None else f"{name}={old}" for name, (old, _) in changed.items()]
         unset = [name for name, (old, _) in changed.items() if old is None]
-        told = f"keep OLD's variables: {code(' '.join(kept))}"
-        return [f"{when}, {told}{' (unset where no value is named)' if unset else ''}."]
+        note = " (unset where no value is named)" if unset else ""
+        return [f"{when}, keep OLD's variables: {code(' '.join(kept))}{note}."]
     return [f"{when}, stay with {_asked(upgrade, 'old')}."]
 
 
@@ -154,20 +148,19 @@ def _report(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
     checks = [c.check.id for c in upgrade.checks if c.wrong is Wrong.NEW]
     lines = []
     if scripts:
-        told = "; ".join(f"{code(path)} for {code(named(i))}" for i, path in scripts[:MOST_SCRIPTS])
-        rest = len(scripts) - MOST_SCRIPTS
-        others = f"; and {more(rest, 'script')}" if rest > 0 else ""
+        named = [f"{code(path)} for {code(item.name)}" for item, path in scripts[:MOST_NAMED]]
+        rest = len(scripts) - len(named)
+        named += [f"and {more(rest, 'script')}"] if rest else []
         lines.append(
-            f"Report upstream, with a script to be run in both environments: {told}{others}."
+            f"Report upstream, with a script to be run in both environments: {'; '.join(named)}."
         )
     elif failing:
         where = f"bench reproduce {upgrade.folder} CELL"
         lines.append(f"Report upstream: {code(where)} writes a script that shows the difference.")
     if checks:
-        others = f" and {more(len(checks) - 1, 'check')}" if len(checks) > 1 else ""
         lines.append(
-            f"Report upstream: arithmetic newly out of bounds, {code(checks[0])}{others}; each needs "
-            "no training to be seen."
+            "Report upstream: arithmetic newly out of bounds, "
+            f"{some_of(checks, 'check', most=1)}; each needs no training to be seen."
         )
     if any(judgement.verdict is Verdict.CRASHED for judgement in upgrade.failing):
         lines.append("A crash is worth a report of its own, with the last lines of the process.")
@@ -177,7 +170,7 @@ def _report(upgrade: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
 def _asked(upgrade: Conclusion, side: Side) -> str:
     facts = upgrade.sides[side]
     set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
-    return plain(f"{facts.label}{set_}")
+    return clipped(f"{facts.label}{set_}")
 
 
 def _facts(upgrade: Conclusion, side: Side) -> dict[str, str]:
@@ -196,16 +189,5 @@ def _facts(upgrade: Conclusion, side: Side) -> dict[str, str]:
     }
 
 
-def _ordered(
-    old: Mapping[str, str], new: Mapping[str, str]
-) -> list[tuple[str, tuple[str | None, str | None]]]:
-    return [(name, (old.get(name), new.get(name))) for name in dict.fromkeys([*old, *new])]
-
-
-def _verbatim(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.strip().splitlines())
-
-
-def said(because: Sequence[str]) -> str:
-    """What an answer rests on, in one sentence."""
-    return "; ".join(because) if because else "nothing was measured"
+def _texts(values: Sequence[str | None]) -> list[str]:
+    return [NOTHING if value is None else clipped(value) for value in values]

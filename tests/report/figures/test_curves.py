@@ -13,13 +13,14 @@ from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.mnist import MNIST_FINGERPRINT
 from bench.report.figures.curves import (
-    MOST_COLOURS,
     MOST_PANELS,
     SHOWN,
     curve_of,
     pictures,
     predicted_lines,
 )
+from bench.report.figures.picture import MOST_COLOURS, Heat, Panel
+from bench.report.text import count
 from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
@@ -134,6 +135,12 @@ def test_no_record() -> None:
 # Pictures
 
 
+def lines(panel: Panel | Heat) -> list[str]:
+    """Names of a panel's predictions."""
+    assert isinstance(panel, Panel)
+    return [trace.name for trace in panel.traces if trace.line]
+
+
 def test_every_grid_of_initial_states_has_a_figure() -> None:
     """Depth, activation, initialization and normalization; not clipping, which acts later."""
     cells = {grid: list(GRIDS[grid].cells("quick").values())[4:10] for grid in GRIDS}
@@ -142,10 +149,8 @@ def test_every_grid_of_initial_states_has_a_figure() -> None:
     found = pictures(stored(plan(the_items, seeds=[0]), records))
     assert set(found) == set(SHOWN) == set(GRIDS) - {"clipping"}
     for grid, picture in found.items():
-        shown = [curve.cell for panel in picture.panels for curve in panel.curves]
-        assert sorted(cell.id() for cell in shown) == sorted(
-            cell.id() for cell in cells[grid] if cell.depth >= 2
-        )
+        shown = sum(cell.depth >= 2 for cell in cells[grid])
+        assert picture.alternative.endswith(f"layer by layer: {count(shown, 'cell')}")
         assert picture.path == f"figures/{grid}.svg"
 
 
@@ -159,14 +164,14 @@ def test_panels_differ_in_all_but_depth_and_initializer() -> None:
     ]
     picture = pictures(run_of("depth", cells, []))["depth"]
     assert [panel.title for panel in picture.panels] == ["act:relu", "act:tanh"]
-    assert [len(panel.curves) for panel in picture.panels] == [4, 4]
+    assert [len(lines(panel)) for panel in picture.panels] == [4, 4]
 
 
 def test_what_acts_after_step_0_parts_no_panel() -> None:
     """Learning rate, optimizer and clipping are no reason for a panel."""
     cells = [Cell(), Cell(learning_rate=0.01), Cell(optimizer="adam"), Cell(clipping="value_1.0")]
     picture = pictures(run_of("activation", cells, []))["activation"]
-    assert [len(panel.curves) for panel in picture.panels] == [4]
+    assert [len(lines(panel)) for panel in picture.panels] == [4]
 
 
 def test_many_initializers_are_parted_by_family() -> None:
@@ -177,7 +182,8 @@ def test_many_initializers_are_parted_by_family() -> None:
     cells = [Cell(initializer=initializer) for initializer in [*scales, *named]]
     picture = pictures(run_of("initialization", cells, []))["initialization"]
     assert [panel.title for panel in picture.panels] == ["init:normal", "init:named"]
-    assert [panel.initializers for panel in picture.panels] == [tuple(scales), tuple(named)]
+    numbers = ["0.001", "0.003", "0.01", "0.03", "0.1"]
+    assert [lines(panel) for panel in picture.panels] == [numbers, named]
     few = pictures(run_of("initialization", cells[:MOST_COLOURS], []))["initialization"]
     assert len(few.panels) == 1
 
@@ -197,11 +203,11 @@ def test_what_is_not_shown_is_counted() -> None:
     dead_flow = msgspec.structs.replace(flow(dead), signal=[0.0, 0.0, 0.0])
     records[1] = trained(dead, 0, start=dead_flow)
     (picture,) = pictures(run_of("depth", cells, records)).values()
-    assert picture.remarks == (
-        "2 cells with fewer than two hidden layers: no ratio.",
-        "1 cell with neither a prediction nor a signal above 0.",
-        "1 cell without points: not measured, or the signal is 0 or not finite.",
-        "1 cell with layers left out: the signal there is 0 or not finite.",
+    assert picture.caption == (
+        "2 cells with fewer than two hidden layers: no ratio. "
+        "1 cell with neither a prediction nor a signal above 0. "
+        "1 cell without points: not measured, or the signal is 0 or not finite. "
+        "1 cell with layers left out: the signal there is 0 or not finite."
     )
 
 
@@ -213,7 +219,9 @@ def test_a_figure_has_a_largest_size() -> None:
     assert [panel.title for panel in picture.panels] == [
         f"bias:{index / 10}" for index in range(MOST_PANELS)
     ]
-    assert picture.remarks[-1] == (f"4 cells not drawn: a figure has at most {MOST_PANELS} panels.")
+    assert picture.caption.endswith(
+        f"4 cells not drawn: a figure has at most {MOST_PANELS} panels."
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.report.figures.draw import draw
-from bench.report.figures.envelope import EnvelopePicture, Strip, envelope_picture
-from bench.report.run.files import write_full_report
+from bench.report.figures.envelope import envelope_picture, strip
+from bench.report.figures.picture import Panel, Picture
+from bench.report.files import write_document
+from bench.report.run.full import full_report
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
@@ -27,21 +29,26 @@ SVG = "{http://www.w3.org/2000/svg}"
 VERMILION = "#d55e00"
 
 
-def picture_of(story: Story) -> EnvelopePicture:
+def picture_of(story: Story) -> Picture:
     found = envelope_picture(*story)
     assert found is not None
     return found
 
 
-def strip(
+def given_strip(
     *, seeds: list[list[float]], copies: list[list[float]], first_step: int | None = None
-) -> EnvelopePicture:
-    """One strip of given differences."""
-    shown: Any = SimpleNamespace(
+) -> Picture:
+    """One panel of given differences."""
+    apart: Any = SimpleNamespace(
         seeds=np.array(seeds), copies=np.array(copies), envelope=np.full(len(seeds[0]), 1e-3)
     )
     test = envelope_test(first_step=first_step, steps=len(seeds[0]), sharp_steps=len(seeds[0]))
-    return EnvelopePicture("heading", (Strip("a title", test, shown),))
+    panel = strip("a title", test, apart)
+    return Picture("figures/rounding.svg", "heading", "", "", (panel,), columns=1)
+
+
+def panels(story: Story) -> list[Panel]:
+    return [panel for panel in picture_of(story).panels if isinstance(panel, Panel)]
 
 
 def texts(svg: bytes) -> list[str]:
@@ -59,7 +66,7 @@ def test_nothing_to_show() -> None:
 
 def test_severe_then_chaotic() -> None:
     """Cells outside in the order of severity, then those whose envelope is soonest blunt."""
-    depths = [strip.title.split("-")[0] for strip in picture_of(parted()).strips]
+    depths = [panel.title.split("-")[0] for panel in panels(parted())]
     assert depths == [f"depth/depth:{depth}" for depth in (2, 3, 30, 10, 1, 0)]
 
 
@@ -88,7 +95,7 @@ def test_six_cells_at_most() -> None:
             envelope=envelope_test(sharp_steps=2),
         )
     )
-    titles = [strip.title for strip in picture_of((more, judgements, as_baseline(more))).strips]
+    titles = [panel.title for panel in panels((more, judgements, as_baseline(more)))]
     assert len(titles) == 6
     # sharp for 2 steps, before the cells that are sharp for 3 and for 20 of them
     assert titles[4].startswith("depth/depth:4:")
@@ -101,16 +108,22 @@ def with_item(run: StoredRun, item: Item) -> StoredRun:
 
 
 def test_strip_holds_seeds_and_copies() -> None:
-    """Three seeds, twelve copies, twenty steps; seeds part by 1e-2 from step 4 on where the story says
-    so, within a rounding of the loss."""
-    shown = picture_of(parted()).strips[0].shown
-    assert shown.seeds.shape == (3, 20)
-    assert shown.copies.shape == (12, 20)
-    assert shown.envelope.shape == (20,)
+    """Three seeds over twenty steps, each with its lone points; they part by 1e-2 from step 4 on, where
+    the story says so, within a rounding of the loss; twelve copies lie below the envelope."""
+    panel = panels(parted())[0]
+    seeds = [trace for trace in panel.traces if trace.line and trace.name != "envelope"]
+    (envelope,) = (trace for trace in panel.traces if trace.name == "envelope")
+    (copies,) = panel.bands
+    assert [len(seed.points) for seed in seeds] == [20] * 3
+    assert len(copies.ranges) == len(envelope.points) == 20
     # a loss of at most 4 has a unit in the last place of 2.4e-7
-    np.testing.assert_allclose(shown.seeds[:, 4:], 1e-2, atol=2.4e-7)
-    assert (shown.seeds[:, :4] < 1e-6).all()
-    assert (shown.envelope >= shown.copies.max(axis=0)).all()
+    for seed in seeds:
+        values = [y or 0.0 for _, y in seed.points]
+        np.testing.assert_allclose(values[4:], 1e-2, atol=2.4e-7)
+        assert max(values[:4]) < 1e-6
+    for (step, low, high), (x, bound) in zip(copies.ranges, envelope.points, strict=True):
+        assert step == x and bound is not None
+        assert low <= high <= bound
 
 
 def test_what_is_drawn_can_be_read() -> None:
@@ -136,19 +149,19 @@ def test_first_step_outside_is_marked() -> None:
     strays, still, far = [1e-6] * 3 + [1e-2] * 5, [0.0] * 8, [1e-6] * 3 + [math.inf] * 5
 
     def marks(seeds: list[list[float]], step: int | None) -> tuple[int, int]:
-        svg = draw(strip(seeds=seeds, copies=[[1e-6] * 8], first_step=step)).decode()
+        svg = draw(given_strip(seeds=seeds, copies=[[1e-6] * 8], first_step=step)).decode()
         kinds = ("<path d", "<use")
         lines, points = (len(re.findall(f"{kind}[^>]*{VERMILION}", svg)) for kind in kinds)
         return lines, points
 
-    assert marks([strays], None) == (1, 1)  # the legend's
-    assert marks([strays], 3) == marks([strays, still], 3) == (2, 2)
-    assert marks([far], 3) == (2, 1)
+    assert marks([strays], None) == (0, 0)
+    assert marks([strays], 3) == marks([strays, still], 3) == (2, 2)  # with the legend's
+    assert marks([far], 3) == (2, 0)
 
 
 def test_equal_data_equal_bytes() -> None:
     """A report that is written again is the same file."""
-    picture = strip(seeds=[[1e-6, 1e-5]], copies=[[1e-6, 1e-6]])
+    picture = given_strip(seeds=[[1e-6, 1e-5]], copies=[[1e-6, 1e-6]])
     assert draw(picture) == draw(picture)
     assert draw(picture, "png").startswith(b"\x89PNG")
 
@@ -166,13 +179,15 @@ def test_extremes_are_drawn(seeds: list[list[float]], copies: list[list[float]])
     """Differences of 0 and of infinity have no place on a logarithmic axis, and one step is a figure:
     no warning, no error, whole XML."""
     for first_step in (None, 0):
-        assert "a title" in texts(draw(strip(seeds=seeds, copies=copies, first_step=first_step)))
+        assert "a title" in texts(
+            draw(given_strip(seeds=seeds, copies=copies, first_step=first_step))
+        )
 
 
 def test_lone_differences_are_points() -> None:
     """A difference between two of 0 is drawn as a point, as no line shows it."""
     lone, none = (
-        draw(strip(seeds=[values], copies=[[1e-6] * 5])).decode()
+        draw(given_strip(seeds=[values], copies=[[1e-6] * 5])).decode()
         for values in ([0.0, 1e-5, 0.0, 0.0, 0.0], [1e-5] * 5)
     )
     assert lone.count("<use") == none.count("<use") + 1
@@ -184,12 +199,12 @@ def test_report_embeds_the_stored_figure(tmp_path: Path) -> None:
     run, judgements, baseline = parted()
     run = replaced(run, path=tmp_path / "a")
     run.path.mkdir()
-    path = write_full_report(run, judgements, baseline=baseline)
+    path = write_document(full_report(run, judgements, baseline=baseline), run.path)
     assert "step by step: 6 cells](figures/rounding.svg)" in path.read_text()
     assert texts((run.path / "figures/rounding.svg").read_bytes())
     run, judgements, baseline = identical()
     run = replaced(run, path=tmp_path / "b")
     run.path.mkdir()
-    path = write_full_report(run, judgements, baseline=baseline)
+    path = write_document(full_report(run, judgements, baseline=baseline), run.path)
     assert "rounding.svg" not in path.read_text()
     assert not (run.path / "figures/rounding.svg").exists()

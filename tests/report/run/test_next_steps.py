@@ -8,6 +8,7 @@ import pytest
 
 from bench.commands import main as cli
 from bench.commands.common_arguments import build_parser
+from bench.report.markdown import inline, markdown
 from bench.report.run.next_steps import bench_command, next_steps
 from bench.verdict.judgement import Verdict
 from support.builders import healthy
@@ -16,7 +17,7 @@ from support.stories import STORIES, as_baseline, judged
 
 def steps(verdict: Verdict, path: Path = Path("results/r")) -> str:
     run = healthy(path)
-    return "\n".join(next_steps(run, judged(run, verdict, "", ""), as_baseline(run)))
+    return markdown([next_steps(run, judged(run, verdict, "", ""), as_baseline(run))])
 
 
 @pytest.mark.parametrize("verdict", ["identical", "rounding", "equivalent", "improved"])
@@ -53,11 +54,11 @@ def test_undecided_and_unmeasured() -> None:
 def test_without_a_baseline() -> None:
     """The whole run is accepted, not chosen cells; said once."""
     run, judgements, _ = STORIES["new"]()
-    text = "\n".join(next_steps(run, judgements, None))
+    text = markdown([next_steps(run, judgements, None)])
     assert "No baseline is stored for `cpu-avx512_bf16-onednn-1thread`" in text
     assert text.count("bench baseline accept") == 1
     assert "-k" not in text
-    assert next_steps(run, [], None) == []
+    assert next_steps(run, [], None) is None
 
 
 def test_a_run_elsewhere_is_named_by_its_path() -> None:
@@ -68,6 +69,8 @@ def test_a_run_elsewhere_is_named_by_its_path() -> None:
 
 def test_commands_parse() -> None:
     """The words are those of the command line."""
-    words = bench_command("baseline accept r -k WORDS --reason TEXT").split("`")[1].split()[1:]
+    words = (
+        inline(bench_command("baseline accept r -k WORDS --reason TEXT")).split("`")[1].split()[1:]
+    )
     parsed = build_parser(cli, version="").parse_args(words)
     assert (parsed.run, parsed.reason) == ("r", "TEXT")

@@ -15,7 +15,9 @@ from bench.cells.grids import GRIDS
 from bench.errors import BenchError
 from bench.mnist import MNIST_FINGERPRINT
 from bench.report.figures.curves import pictures
-from bench.report.run.files import write_full_report, write_reports
+from bench.report.files import write_document
+from bench.report.markdown import inline, markdown
+from bench.report.run.files import write_reports
 from bench.report.run.full import full_report
 from bench.report.run.prediction import READING, prediction_section
 from bench.results.run import StoredRun
@@ -45,7 +47,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def section(run: StoredRun) -> str:
-    return "\n\n".join(prediction_section(run, "depth", run.plan.items))
+    return markdown([prediction_section(run, "depth", run.plan.items)])
 
 
 def test_row() -> None:
@@ -95,16 +97,18 @@ def test_nothing_predicted() -> None:
 def test_grids_without_a_section(grid: str) -> None:
     """A grid whose cells do not differ at step 0 has none, nor has one that is not known."""
     run = run_of([GLOROT], {GLOROT: [0.25]})
-    assert prediction_section(run, grid, run.plan.items) == []
+    assert prediction_section(run, grid, run.plan.items) is None
 
 
 def test_section_and_reading_stand_in_the_report() -> None:
-    """Once per grid, how to read it once; without figures no link to one."""
+    """Once per grid, how to read it once; a figure is linked unless it is not stored there."""
     run = healthy()
-    text = full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None)
+    report = full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None)
+    text = markdown(report)
     assert text.count("### Prediction and measurement at step 0") == 1
-    assert text.count(READING) == 1
-    assert "![" not in text
+    assert text.count(inline(READING)) == 1
+    assert text.count("![") == 1
+    assert "![" not in markdown(report, figures=False)
 
 
 # Files
@@ -126,15 +130,20 @@ def test_every_linked_figure_is_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert "Depth: predicted (lines) and measured (points)" in links[0][0]
     assert "6 cells" in links[0][0]
     assert (run.path / links[0][1]).read_bytes().startswith(b"<?xml")
+    page = (run.path / "report.html").read_text()
+    assert page.count('src="data:image/svg+xml;base64,') == 1
+    assert f'alt="{links[0][0]}"' in page
 
 
 def test_no_figure_no_folder(tmp_path: Path) -> None:
-    """A run without a cell to draw gets its report and nothing else."""
+    """A run without a cell to draw gets its report in both forms and nothing else."""
     cell = Cell(depth=0)
     run = stored(plan(items("depth", [cell], AXES)), [trained(cell, 0)], path=tmp_path)
     assert pictures(run) == {}
-    path = write_full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None)
-    assert [found.name for found in tmp_path.iterdir()] == [path.name] == ["report.md"]
+    path = write_document(
+        full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None), run.path
+    )
+    assert {found.name for found in tmp_path.iterdir()} == {path.name, "report.html"}
 
 
 def test_figures_that_cannot_be_written(tmp_path: Path) -> None:
@@ -142,7 +151,7 @@ def test_figures_that_cannot_be_written(tmp_path: Path) -> None:
     run, judgements = judged_run(tmp_path / "run")
     (run.path / "figures").write_text("not a folder")
     with pytest.raises(BenchError, match=r"figures/depth\.svg: cannot be written: Not a directory"):
-        write_full_report(run, judgements, baseline=None)
+        write_document(full_report(run, judgements, baseline=None), run.path)
     assert (run.path / "report.md").read_text().startswith("**Nothing to compare")
 
 
@@ -153,8 +162,9 @@ def test_broken_matplotlib_leaves_the_report(
     run, judgements = judged_run(tmp_path / "run")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(BenchError, match="no figure can be drawn"):
-        write_full_report(run, judgements, baseline=None)
+        write_document(full_report(run, judgements, baseline=None), run.path)
     assert (run.path / "report.md").exists()
+    assert "<em>Depth: predicted" in (run.path / "report.html").read_text()
 
 
 def test_signals_that_are_not_numbers(tmp_path: Path) -> None:
@@ -166,6 +176,8 @@ def test_signals_that_are_not_numbers(tmp_path: Path) -> None:
         for cell, signal in zip(cells, signals, strict=True)
     ]
     run = stored(plan(items("depth", cells, AXES), seeds=[0]), records, path=tmp_path)
-    path = write_full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None)
+    path = write_document(
+        full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None), run.path
+    )
     assert "2 cells without points" in path.read_text()
     assert (tmp_path / "figures" / "depth.svg").exists()

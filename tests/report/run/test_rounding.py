@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from bench.cells.cell import Cell
 from bench.report.comparison import compare_runs
 from bench.report.figures.envelope import cells_tested
+from bench.report.markdown import markdown
 from bench.report.run.full import full_report, short_report
-from bench.report.run.rounding import briefly, failing_table, origins, rounding_section
+from bench.report.run.rounding import briefly, failing_section, origins, rounding_section
 from bench.report.run.terminal import summary_lines
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.plan import Item
@@ -41,7 +42,7 @@ def of(
 
 def section(story: Story | None = None) -> str:
     run, judgements, baseline = parted() if story is None else story
-    return "\n\n".join(rounding_section(run, judgements, baseline))
+    return markdown([rounding_section(run, judgements, baseline)])
 
 
 def rows(text: str) -> list[list[str]]:
@@ -54,10 +55,10 @@ def rows(text: str) -> list[list[str]]:
 def test_no_envelope_no_section(name: str) -> None:
     """A run without a tested cell has no section, no table and no link to one."""
     run, judgements, baseline = STORIES[name]()
-    assert rounding_section(run, judgements, baseline) == []
-    assert failing_table(judgements) == []
+    assert rounding_section(run, judgements, baseline) is None
+    assert failing_section(judgements) is None
     assert origins(judgements) == ""
-    text = full_report(run, judgements, baseline=baseline)
+    text = markdown(full_report(run, judgements, baseline=baseline))
     assert "## Rounding" not in text
     assert "#rounding" not in text
 
@@ -65,8 +66,8 @@ def test_no_envelope_no_section(name: str) -> None:
 def test_place_in_the_report() -> None:
     """After the headline, before the first grid; what needs attention links to it."""
     run, judgements, baseline = parted()
-    text = full_report(run, judgements, baseline=baseline)
-    marks = ["### What needs attention", "(#rounding)", "\n## Rounding\n", "\n## Depth\n"]
+    text = markdown(full_report(run, judgements, baseline=baseline))
+    marks = ["## What needs attention", "(#rounding)", "\n## Rounding\n", "\n## Depth\n"]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
 
@@ -184,7 +185,7 @@ def test_cell_of_two_grids_has_one_row() -> None:
         ("c/depth:3",),
         ("a/depth:3", "b/depth:3"),
     ]
-    assert "`a/depth:3` and 1 more" in "\n".join(failing_table(judgements))
+    assert "`a/depth:3` and 1 more" in markdown([failing_section(judgements)])
 
 
 def test_origins_are_counted() -> None:
@@ -225,7 +226,7 @@ def test_briefly() -> None:
 def test_any_ratio_has_words(ratio: float, outside_from: int | None) -> None:
     """From 0 to infinity; never an exponent where a plain number fits, and tables stay whole."""
     test = outside(ratio=ratio, first_step=outside_from)
-    row = rows("\n".join(failing_table([of(Verdict.CHANGED, test)])))[0]
+    row = rows(markdown([failing_section([of(Verdict.CHANGED, test)])]))[0]
     assert len(row) == 4
     assert row[2].endswith("×" if ratio > 1 else "%")
     assert ("e+" in row[2]) == (1e6 <= ratio < math.inf)
@@ -239,12 +240,12 @@ def test_short_report_names_each_failing_cell() -> None:
     with their reason; of 200 cells, 30 and a count."""
     run, _, baseline = parted()
     judgements = [of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)]
-    text = short_report(run, judgements, baseline=baseline)
-    table = text.split("### Where it begins")[1].split("###")[0]
+    text = markdown(short_report(run, judgements, baseline=baseline))
+    table = text.split("## Where it begins")[1].split("##")[0]
     assert [row[1] for row in rows(table)] == [str(n) for n in range(25)]
     assert all("layer 1, kernel" in row[3] for row in rows(table))
     many = [of(Verdict.CHANGED, outside(), depth=n) for n in range(200)]
-    text = short_report(run, many, baseline=baseline)
+    text = markdown(short_report(run, many, baseline=baseline))
     assert "And 170 more cells." in text
     assert len(text.encode()) < 20_000
 
@@ -273,8 +274,8 @@ def test_reason_is_whole_in_the_report() -> None:
     """What follows the envelope's words in a reason is not cut off."""
     run, judgements, baseline = parted()
     for text in (
-        full_report(run, judgements, baseline=baseline),
-        short_report(run, judgements, baseline=baseline),
+        markdown(full_report(run, judgements, baseline=baseline)),
+        markdown(short_report(run, judgements, baseline=baseline)),
     ):
         assert "where rounding explains 2.3e-07; test accuracy -3.73 pp" in text
 

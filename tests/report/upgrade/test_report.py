@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cells.cell import OPTIMIZERS, Cell
-from bench.report.html import page
+from bench.report.html import html
+from bench.report.markdown import markdown
 from bench.report.upgrade.report import (
     MOST_CHARACTERS,
     upgrade_json,
@@ -106,7 +107,7 @@ def sections(text: str) -> list[str]:
 def test_the_answer_comes_first(make: Any, expected: str) -> None:
     """The first line is the answer in words, with its reason, in every form."""
     found = make()
-    assert upgrade_report(found).splitlines()[0] == expected
+    assert markdown(upgrade_report(found)).splitlines()[0] == expected
     assert upgrade_summary(found).splitlines()[0] == expected
     plain = expected.replace("*", "").rstrip(".")
     told = " ".join(upgrade_lines(found))
@@ -116,19 +117,19 @@ def test_the_answer_comes_first(make: Any, expected: str) -> None:
 
 def test_sections_that_have_nothing_to_tell_are_absent() -> None:
     """A safe upgrade of which little was measured has no empty sections."""
-    assert sections(upgrade_report(upgraded())) == [
+    assert sections(markdown(upgrade_report(upgraded()))) == [
         "What to do next",
         "All cells",
         "The two sides",
     ]
     empty = upgraded(side("old", chosen=[]), side("new", chosen=[]))
-    assert upgrade_report(empty).startswith("**Undecided**: nothing could be compared.")
-    assert sections(upgrade_report(empty)) == ["What to do next", "The two sides"]
+    assert markdown(upgrade_report(empty)).startswith("**Undecided**: nothing could be compared.")
+    assert sections(markdown(upgrade_report(empty))) == ["What to do next", "The two sides"]
 
 
 def test_sections_in_their_order() -> None:
     """The most important first, and every kind of finding has its section."""
-    assert sections(upgrade_report(everything())) == [
+    assert sections(markdown(upgrade_report(everything()))) == [
         "What trains differently",
         "Accuracy and learning",
         "Arithmetic",
@@ -146,13 +147,13 @@ def test_sections_in_their_order() -> None:
 def test_a_group_is_described_by_what_its_cells_share() -> None:
     """Cells that changed are told as one group where one axis value singles them out."""
     items = [item for item in ITEMS if nadam(item.cell)]
-    text = upgrade_report(departed(*items))
+    text = markdown(upgrade_report(departed(*items)))
     assert "**4 cells, every one with `opt:nadam`**. 4 changed." in text
     assert "Losses leave the rounding envelope at step 1, up to 300 times" in text
     assert "Begins in layer 1, kernel, before step 1." in text
     two = [item for item in items if item.cell.normalization == "batch"]
-    assert "**2 cells, every one with `opt:nadam` and `norm:batch`**." in upgrade_report(
-        departed(*two)
+    assert "**2 cells, every one with `opt:nadam` and `norm:batch`**." in markdown(
+        upgrade_report(departed(*two))
     )
 
 
@@ -163,37 +164,37 @@ def test_cells_without_a_description_are_told_by_where_they_begin() -> None:
     judgements = [
         outside(j.item, "layer 2, bias") if j.item == other else j for j in found.judgements
     ]
-    text = upgrade_report(dataclasses.replace(found, judgements=judgements))
+    text = markdown(upgrade_report(dataclasses.replace(found, judgements=judgements)))
     assert text.count("**1 cell by itself**.") == 2
     assert "Begins in layer 2, bias, before step 1." in text
 
 
 def test_one_seed_is_called_one_seed() -> None:
     """Counts say on how many seeds they rest."""
-    text = upgrade_report(upgraded(side("old", seeds=[0]), side("new", seeds=[0])))
+    text = markdown(upgrade_report(upgraded(side("old", seeds=[0]), side("new", seeds=[0]))))
     row = next(line for line in text.splitlines() if line.startswith("| identical"))
     assert "| 1 seed each" in row
-    assert "3 seeds each" in upgrade_report(upgraded())
+    assert "3 seeds each" in markdown(upgrade_report(upgraded()))
 
 
 def test_crashes() -> None:
     """New crashes come before known ones, with what the process printed; mended ones are told."""
-    text = upgrade_report(everything())
+    text = markdown(upgrade_report(everything()))
     assert "**2 cells newly**: OLD does not crash, or under fewer seeds." in text
     assert "    <b>last</b> line" in text
-    known = upgrade_report(
-        upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash)))
+    known = markdown(
+        upgrade_report(upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash))))
     )
     assert "4 cells on both sides: known, and no change." in known
     assert "newly" not in known
-    mended = upgrade_report(upgraded(side("old", where(nadam, crash))))
+    mended = markdown(upgrade_report(upgraded(side("old", where(nadam, crash)))))
     assert "Crashed on the old side alone: " in mended
 
 
 def test_what_only_one_side_can_train() -> None:
     """Lost and gained cells, with the reason; neither counts as open."""
-    lost = upgrade_report(upgraded(new=side("new", where(nadam, absent))))
-    gained = upgrade_report(upgraded(old=side("old", where(nadam, absent))))
+    lost = markdown(upgrade_report(upgraded(new=side("new", where(nadam, absent)))))
+    gained = markdown(upgrade_report(upgraded(old=side("old", where(nadam, absent)))))
     for text, title in (
         (lost, "What NEW cannot train any more"),
         (gained, "What only NEW can train"),
@@ -205,7 +206,7 @@ def test_what_only_one_side_can_train() -> None:
 
 def test_checks_and_claims_by_side() -> None:
     """What is wrong on both sides is told as known, what is newly wrong first."""
-    text = upgrade_report(everything())
+    text = markdown(upgrade_report(everything()))
     assert "**Wrong in NEW alone** (1 check):" in text
     assert "**Wrong in OLD, and not in NEW** (1 check):" in text
     assert text.index("Wrong in NEW alone") < text.index("Wrong in OLD, and")
@@ -214,7 +215,7 @@ def test_checks_and_claims_by_side() -> None:
         side("old", checks={CHECK: checked(out=True)}),
         side("new", checks={CHECK: checked(out=True, digest="b")}),
     )
-    told = upgrade_report(both)
+    told = markdown(upgrade_report(both))
     assert "**Wrong in both: known, and no change** (1 check):" in told
     assert "`: both: step 1, cube" in told
     assert "1 ran on both sides: 0 hold on both, 0 gave the same bits" in told
@@ -226,14 +227,14 @@ def test_claims_are_stated() -> None:
     dead = Cell(depth=1, optimizer="sgd", initializer="zeros", steps=200)
     item = Item(grid="initialization", id=dead.id(), cell=dead)
     found = upgraded(side("old", chosen=[item]), side("new", chosen=[item]))
-    text = upgrade_report(found)
+    text = markdown(upgrade_report(found))
     assert "**Wrong in both: known, and no change** (1 cell):" in text
     assert "- `zero-initialization-is-dead`: All-zero weights" in text
 
 
 def test_speed() -> None:
     """Ratio, interval, noise floor and restarts of each workload; what remains possible if open."""
-    text = upgrade_report(everything())
+    text = markdown(upgrade_report(everything()))
     rows = [
         line for line in text.splitlines() if line.startswith(("| training, MLP", "| inference"))
     ]
@@ -256,7 +257,7 @@ def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
             block[2][:] = [1.2 * sec for sec in block[2]]
             block[3][:] = [1.2 * sec for sec in block[3]]
     found = upgraded(timings=[seconds])
-    text = upgrade_report(found)
+    text = markdown(upgrade_report(found))
     assert text.startswith(
         "**Undecided**: speed of training, MLP of depth 3, fit: machine too noisy"
     )
@@ -267,7 +268,7 @@ def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
 def test_a_wider_margin_is_named_in_every_form() -> None:
     """Table, terminal and JSON say by which margin."""
     found = upgraded(timings=[timed(noise=0.05)])
-    assert re.search(r"\| +8 \| same within 5 % +\|", upgrade_report(found))
+    assert re.search(r"\| +8 \| same within 5 % +\|", markdown(upgrade_report(found)))
     assert any("fit: same within 5 %: time" in line for line in upgrade_lines(found))
     timing = json.loads(upgrade_json(found))["speed"]
     assert timing["margins"] == [0.02, 0.05]
@@ -277,19 +278,21 @@ def test_a_wider_margin_is_named_in_every_form() -> None:
 
 def test_undecided_speed_tells_what_to_do() -> None:
     """Only what is open is measured again: speed on an idle machine, or not at all; or seeds."""
-    text = upgrade_report(upgraded(timings=[timed(noise=0.5)]))
+    text = markdown(upgrade_report(upgraded(timings=[timed(noise=0.5)])))
     assert "on an idle machine" in text
     assert "`--skip cells --skip checks --skip saving`" in text
     assert "`--skip speed`" in text
     assert "more seeds" not in text
-    seeds = upgrade_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
+    seeds = markdown(
+        upgrade_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
+    )
     assert "more seeds" in seeds
     assert "idle machine" not in seeds
 
 
 def test_saved_models() -> None:
     """Each format and model with its outcome, failures first."""
-    text = upgrade_report(everything())
+    text = markdown(upgrade_report(everything()))
     rows = [line for line in text.splitlines() if line.startswith("| mlp")]
     assert ["**differs**" in row for row in rows] == [True, False, False]
     assert "**broken**" in rows[1]
@@ -300,13 +303,13 @@ def test_what_to_do() -> None:
     """Pin with the exact requirements, report with the script, accept."""
     items = [item for item in ITEMS if nadam(item.cell)]
     found = departed(*items)
-    text = upgrade_report(found, reproducers={items[0]: "out/one.py"})
+    text = markdown(upgrade_report(found, reproducers={items[0]: "out/one.py"}))
     assert "keep OLD: `keras==3.12.0 tensorflow-cpu==2.20.0`." in text
     assert f"`out/one.py` for `optimizer/{items[0].id}`" in text
     assert "bench reproduce" not in text
-    assert "`bench reproduce results/u CELL` writes a script" in upgrade_report(found)
+    assert "`bench reproduce results/u CELL` writes a script" in markdown(upgrade_report(found))
     assert "- Accept" in text
-    assert "Pin" not in upgrade_report(upgraded())
+    assert "Pin" not in markdown(upgrade_report(upgraded()))
     assert "out/one.py" in "\n".join(upgrade_lines(found, reproducers={items[0]: "out/one.py"}))
 
 
@@ -324,7 +327,7 @@ def test_the_pin_is_what_differs(old: str, new: str, expected: str) -> None:
         name: SideFacts(label="x", python="p", lock=lock)
         for name, lock in (("old", old), ("new", new))
     }
-    assert expected in upgrade_report(upgraded(new=side("new", crash), sides=sides))
+    assert expected in markdown(upgrade_report(upgraded(new=side("new", crash), sides=sides)))
 
 
 def test_variables_are_what_to_keep() -> None:
@@ -333,7 +336,7 @@ def test_variables_are_what_to_keep() -> None:
         name: SideFacts(label="2.21", python="p", lock="a==1\n", variables={"TF_X": value})
         for name, value in (("old", "1"), ("new", "0"))
     }
-    text = upgrade_report(upgraded(new=side("new", crash), sides=sides))
+    text = markdown(upgrade_report(upgraded(new=side("new", crash), sides=sides)))
     assert "keep OLD's variables: `TF_X=1`." in text
     assert re.search(r"\| variable TF\\?_X +\| 1 +\| 0 ", text)
     assert "All 1 package are the same" in text
@@ -341,7 +344,7 @@ def test_variables_are_what_to_keep() -> None:
 
 def test_only_differences_of_the_sides_are_listed() -> None:
     """Packages that are the same are counted."""
-    text = upgrade_report(upgraded())
+    text = markdown(upgrade_report(upgraded()))
     assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
     assert re.search(r"\| `added` +\| – +\| 1 ", text)
     assert "2 packages the same on both sides." in text
@@ -379,7 +382,7 @@ def test_metrics_that_changed() -> None:
         else j
         for j in found.judgements
     ]
-    text = upgrade_report(dataclasses.replace(found, judgements=judgements))
+    text = markdown(upgrade_report(dataclasses.replace(found, judgements=judgements)))
     assert "- test accuracy changed: 4 cells, every one with `opt:nadam`." in text
     assert "- signal ratio, trained changed: 4 cells, every one with `opt:nadam`." in text
     assert "## Gradient flow" in text
@@ -426,7 +429,7 @@ def test_json_holds_everything() -> None:
 def test_tables_are_rectangular() -> None:
     """No text of a crash, reason or label breaks a table."""
     columns, tables = None, 0
-    for line in upgrade_report(everything()).splitlines():
+    for line in markdown(upgrade_report(everything())).splitlines():
         if not line.startswith("|"):
             columns = None
             continue
@@ -460,7 +463,7 @@ def test_an_outside_text_stays_text() -> None:
     }
     found = upgraded(new=side("new", change), sides=sides, left_out=[evil])
     vars(found)["because"] = [evil]
-    rendered = page(upgrade_report(found), evil)
+    rendered = html(upgrade_report(found))
     assert "<script" not in rendered
     assert "<h1" not in rendered
     assert 'href="javascript' not in rendered
@@ -515,7 +518,7 @@ def test_a_summary_fits_into_a_comment(
     text = upgrade_summary(found, total_sec=1.0, reproducers=scripts)
     assert len(text) < MOST_CHARACTERS
     assert text.startswith(f"**{found.answer.value[:1].upper()}{found.answer.value[1:]}**: ")
-    full = sections(upgrade_report(found, reproducers=scripts))
+    full = sections(markdown(upgrade_report(found, reproducers=scripts)))
     named = text.partition("Left out here")[2]
     for title in full:
         assert f"## {title[:40]}" in text or title[:40] in named or title == "How to read envelopes"
@@ -527,9 +530,9 @@ def test_safe_is_said_of_what_was_measured() -> None:
     """A narrowed check is not called safe without a word, nor is its new version to be accepted."""
     whole, part = upgraded(), upgraded(left_out=["grids but clipping"])
     assert whole.answer is part.answer is Answer.SAFE
-    assert upgrade_report(whole).startswith("**Safe**:")
-    assert "Accept: take" in upgrade_report(whole)
-    text = upgrade_report(part)
+    assert markdown(upgrade_report(whole)).startswith("**Safe**:")
+    assert "Accept: take" in markdown(upgrade_report(whole))
+    text = markdown(upgrade_report(part))
     assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
     assert "Accept: take" not in text
     told = "\n".join(upgrade_lines(part, reproducers={}, report=None))
