@@ -23,7 +23,8 @@ def main(plan: str, fingerprint: str, cache_dir: str) -> None:
     train = data.train_images.reshape(-1, 784).astype("float32") / 255
     test = data.test_images.reshape(-1, 784).astype("float32") / 255
     accuracies = []
-    for cell, seed in read_json(Path(plan), Plan).replicas():
+    for replica in read_json(Path(plan), Plan).replicas():
+        cell, seed = replica.cell, replica.seed
         network = build(cell)
         network.reset(cell, seed)
         network.model.compile(

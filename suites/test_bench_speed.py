@@ -21,10 +21,10 @@ from bench.cells.grids import DEPTH
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
 from bench.results.files import pretty
+from bench.results.kind import Outcome, Task
 from bench.results.plan import Item, Plan
 from bench.results.record import Record
-from bench.results.run import PLAN
-from bench.results.tasks import Outcome, Task
+from bench.results.run import PLAN, read_run
 from bench.results.writer import RunWriter
 
 CELLS = [
@@ -68,9 +68,7 @@ def plan() -> Plan:
     return Plan(tier="quick", device="cpu", seeds=[0, 1, 2], items=items, selected=True)
 
 
-def run(
-    path: Path, plan: Plan, data: mnist.Mnist, workers: int
-) -> tuple[dict[tuple[Cell, int], Record], float]:
+def run(path: Path, plan: Plan, data: mnist.Mnist, workers: int) -> tuple[list[Record], float]:
     """Trains the plan on a fresh cluster; the records, and the seconds from first start to last end."""
     stopwatch = Stopwatch()
     with RunWriter(path, plan) as writer:
@@ -82,7 +80,7 @@ def run(
             cache_dir=mnist.cache_directory(),
             progress=stopwatch,
         ).run()
-        return writer.records, stopwatch.working_sec
+    return list(read_run(path).records.values()), stopwatch.working_sec
 
 
 def once(benchmark: Any, path: Path, work: Callable[[Path], Any]) -> Any:
@@ -97,9 +95,9 @@ def test_bench(benchmark: Any, tmp_path: Path, plan: Plan, data: mnist.Mnist, wo
     """The main job's executor. In ``extra_info``: the share of the workers' time that is training, and
     replicas per second once all workers have started, by which two are compared with one."""
     records, working_sec = once(benchmark, tmp_path, lambda path: run(path, plan, data, workers))
-    assert all(record.outcome == "trained" for record in records.values())
+    assert all(record.outcome == "trained" for record in records)
     if benchmark.stats:
-        training = sum(record.training_sec for record in records.values())
+        training = sum(record.training_sec for record in records)
         share = training / (workers * benchmark.stats.stats.max)
         benchmark.extra_info["training_share"] = round(share, 3)
         benchmark.extra_info["replicas_per_sec"] = round(len(records) / working_sec, 3)

@@ -264,7 +264,7 @@ def activation_run(path: Path, part: slice) -> StoredRun:
     cells = GRIDS["activation"].cells("quick")
     items = [Item(grid="activation", id=id_, cell=cell) for id_, cell in list(cells.items())[part]]
     the_plan = plan(items, selected=True)
-    records = [trained(*key) for key in the_plan.replicas()]
+    records = [trained(key.cell, key.seed) for key in the_plan.replicas()]
     return stored(the_plan, records, path=path, of=environment(run={"dirty": "false"}))
 
 
@@ -398,7 +398,7 @@ def test_nightly_merges_and_reports(runner: Runner) -> None:
     write(activation_run(runner.work / "results/shards/shard-a", slice(0, 3)))
     killed = activation_run(runner.work / "results/shards/shard-b", slice(2, 5))
     lost = killed.plan.items[-1].cell
-    records = {key: record for key, record in killed.records.items() if key[0] != lost}
+    records = {key: record for key, record in killed.records.items() if key.cell != lost}
     write(replaced(killed, records=records))
     (runner.work / "baselines").mkdir()
     done = runner.run("nightly")

@@ -1,1 +1,1 @@
-"""Where replicas run: a Dask cluster whose workers each own one training process."""
+"""Running tasks: a Dask cluster whose workers each own one training process."""

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.execution.protocol import Burst
 from bench.execution.supervisor import Supervisor
 from bench.measure.throughput import RemoteClock
 
@@ -44,12 +45,11 @@ class RemoteBursts:
         It raises :class:`bench.execution.supervisor.CrashError` if the process dies of it.
         """
         on_engine = msgspec.structs.replace(cell, engine=engine)
+        request = Burst(cell=on_engine, work=work, steps=steps)
 
         def burst() -> None:
             start = time.perf_counter()
-            worked_sec = self._supervisor.burst(
-                on_engine, work=work, steps=steps, timeout_sec=self._timeout_sec
-            )
+            worked_sec = self._supervisor.ask(request, timeout_sec=self._timeout_sec)
             _clock.count(waited_sec=time.perf_counter() - start, worked_sec=worked_sec)
 
         return burst

@@ -15,22 +15,16 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.execution import machine, protocol
-from bench.execution.schedule import cost
 from bench.execution.supervisor import Supervisor
-from bench.results.tasks import Outcome, Task, kind_of
-from bench.results.trial import Trial
+from bench.results.kind import Outcome, Task
 
-#: What a training process takes, with room: 1.3 GiB were measured at the end of the quick tier, and
+#: Memory of a training process, with room: 1.3 GiB were measured at the end of the quick tier, and
 #: the tutorial's CNN holds the activations of 1,000 test images.
 WORKER_BYTES = 2**31
 
 
-#: Millions of multiplications a second: a twentieth of what one core of a server of 2024 does.
-SLOW_CORE = 1e3
-
-
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """Where replicas run.
+    """The machines and processes that tasks run in.
 
     Args:
         device: ``cpu`` or ``gpu``.
@@ -41,7 +35,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         cell_timeout_sec: a replica that takes longer has crashed.
         memory_limit_bytes: per worker; None: its share of this machine's memory.
         python: interpreter of the training processes, with its TensorFlow.
-        variables: of their environment, added to this process' own.
+        variables: added to this process' environment variables for them.
         histograms: whether records carry histograms.
     """
 
@@ -95,19 +89,19 @@ class TrainerPlugin(distributed.WorkerPlugin):
         self.supervisor.close()
 
 
-def start_trainer(plugin: str) -> bytes:
+def start_trainer(plugin: str) -> protocol.Ready:
     """Runs on a worker: starts its training process, and returns what that says of itself."""
-    return protocol.line(_supervisor(plugin).start())
+    return _supervisor(plugin).start()
 
 
-def do(plugin: str, task: Task, timeout_sec: float) -> bytes:
-    """Runs on a worker: one task, as the line of its record or result."""
-    return kind_of(task).lines.encode(_supervisor(plugin).do(task, timeout_sec=timeout_sec))
+def do(plugin: str, task: Task, timeout_sec: float) -> Outcome:
+    """Runs on a worker: one task."""
+    return _supervisor(plugin).do(task, timeout_sec=timeout_sec)
 
 
 def _supervisor(plugin: str) -> Supervisor:
-    found: TrainerPlugin = distributed.get_worker().plugins[plugin]
-    return found.supervisor
+    registered: TrainerPlugin = distributed.get_worker().plugins[plugin]
+    return registered.supervisor
 
 
 class Cluster:
@@ -117,7 +111,7 @@ class Cluster:
         client: connected.
         plugin: registered here.
         placement: whose time limit counts.
-        own: addresses of the workers that are used; None: all that there are.
+        addresses: of the workers that are used; None: all that there are.
     """
 
     def __init__(
@@ -125,12 +119,12 @@ class Cluster:
         client: distributed.Client,
         plugin: TrainerPlugin,
         placement: Placement,
-        own: Collection[str] | None = None,
+        addresses: Collection[str] | None = None,
     ) -> None:
         self._client = client
         self._plugin = plugin.name
         self._timeout_sec = placement.cell_timeout_sec
-        self._own = None if own is None else frozenset(own)
+        self._addresses = None if addresses is None else frozenset(addresses)
         self._borrowed: frozenset[str] = frozenset()
         client.register_plugin(plugin)
 
@@ -152,13 +146,13 @@ class Cluster:
                 f"the Dask scheduler does not answer any more: {error}",
                 hint="see its log, then continue with --resume",
             ) from error
-        if self._own is None:
+        if self._addresses is None:
             return present
-        return [worker for worker in present if worker in self._own | self._borrowed]
+        return [worker for worker in present if worker in self._addresses | self._borrowed]
 
     def borrow(self, other: Cluster) -> None:
         """Uses the other one's workers, too, until they are given back."""
-        self._borrowed = other._own or frozenset()
+        self._borrowed = other._addresses or frozenset()
 
     def give_back(self) -> None:
         """Uses its own workers alone again; none of the others may be busy."""
@@ -176,23 +170,11 @@ class Cluster:
             do,
             self._plugin,
             task,
-            self._patience_sec(task),
+            task.patience_sec(self._timeout_sec),
             workers=[worker],
             pure=False,
             retries=0,
         )
-
-    def _patience_sec(self, task: Task) -> float:
-        """A trial may be thousands of times a replica's work: it has as long as a slow core needs."""
-        if isinstance(task, Trial):
-            return max(self._timeout_sec, cost(task) / SLOW_CORE)
-        return self._timeout_sec
-
-
-def decode_outcome(task: Task, line: bytes) -> Outcome:
-    """What :func:`do` returned."""
-    outcome: Outcome = kind_of(task).lines.decode(line)
-    return outcome
 
 
 @contextlib.contextmanager
@@ -207,14 +189,10 @@ def connect(placement: Placement, *, data: str, cache_dir: Path) -> Iterator[Clu
     Raises:
         BenchError: the scheduler does not answer.
     """
-    if placement.scheduler:
-        yield from _foreign(placement, data)
-    else:
-        yield from _local(placement, data, cache_dir)
-
-
-def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
-    assert placement.scheduler is not None
+    if not placement.scheduler:
+        with connect_sides([placement], data=data, cache_dir=cache_dir) as (cluster,):
+            yield cluster
+        return
     try:
         client = distributed.Client(placement.scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -235,11 +213,6 @@ def _foreign(placement: Placement, data: str) -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.close()
-
-
-def _local(placement: Placement, data: str, cache_dir: Path) -> Iterator[Cluster]:
-    with connect_sides([placement], data=data, cache_dir=cache_dir) as (cluster,):
-        yield cluster
 
 
 @contextlib.contextmanager
@@ -296,8 +269,8 @@ def connect_sides(
                 },
                 python=placement.python,
             )
-            own = addresses[number * each : (number + 1) * each]
-            clusters.append(Cluster(client, plugin, placement, own))
+            part = addresses[number * each : (number + 1) * each]
+            clusters.append(Cluster(client, plugin, placement, part))
         yield clusters
 
 
@@ -325,7 +298,7 @@ def _memory_share(workers: int) -> int:
 
 def _gpu_share(gpus: list[machine.Gpu], workers: int) -> int | None:
     """MiB per process; a tenth of each GPU is left to CUDA's contexts. None, to grow freely, for a
-    process that has its GPU alone, or where the driver does not tell the size."""
+    process that has its GPU alone, or where the driver does not list the size."""
     smallest = min((gpu.memory_mib for gpu in gpus), default=0)
     per_gpu = -(-workers // len(gpus)) if gpus else 1
     return int(0.9 * smallest / per_gpu) if per_gpu > 1 and smallest else None

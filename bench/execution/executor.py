@@ -8,24 +8,21 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import distributed
+import msgspec
 
 from bench.errors import BenchError
 from bench.execution import machine, protocol
-from bench.execution.cluster import Cluster, Placement, connect, decode_outcome
-from bench.execution.schedule import Schedule, called, cell_of
-from bench.results.check import CheckResult
-from bench.results.copy_result import Copy, CopyResult
+from bench.execution.cluster import Cluster, Placement, connect
+from bench.execution.schedule import Schedule
 from bench.results.environment import Environment
-from bench.results.record import Crash, Record
+from bench.results.kind import Crash, Outcome, Task, noted
 from bench.results.run import StoredRun
-from bench.results.tasks import Outcome, Task, Training
-from bench.results.trial import TrialResult
 from bench.results.writer import RunWriter
 
-#: How long a run waits for the first worker, or for another one after the last was lost.
+#: Seconds that a run waits for the first worker, or for another one after the last was lost.
 WORKER_TIMEOUT_SEC = 60.0
 _TICK_SEC = 0.25
 _LOOK_FOR_WORKERS_SEC = 2.0
@@ -74,13 +71,10 @@ class Execution:
         self._progress = progress
         self._follow = follow
         self._see = see
-        self._schedule = Schedule(
-            [*writer.missing(), *writer.missing_checks(), *writer.missing_trials()]
-        )
+        self._schedule = Schedule(writer.missing())
         self._answers: queue.Queue[tuple[str, distributed.Future]] = queue.Queue()
-        self._running: dict[str, Task | None] = {}
-        self._starting: set[str] = set()
-        self._futures: dict[str, distributed.Future] = {}
+        self._running: dict[str, Task | None] = {}  # of every worker; None: idle or starting
+        self._futures: dict[str, distributed.Future] = {}  # of those that are not idle
         self._losses: dict[Task, int] = {}
         self.environment: Environment | None = None
 
@@ -97,7 +91,7 @@ class Execution:
             return self.run_on(cluster)
 
     def run_on(self, cluster: Cluster) -> Environment:
-        """The same, on a cluster that is there."""
+        """Does the same on a cluster that is there."""
         self._loop(cluster)
         assert self.environment is not None
         return self.environment
@@ -128,13 +122,13 @@ class Execution:
         return any(task is not None for task in self._running.values())
 
     def _go_on(self, cluster: Cluster) -> bool:
-        """Whether more is to be done, in which case idle workers have begun."""
+        """Asks for further tasks and begins them; returns whether there are any."""
         assert self.environment is not None
         tasks = self._follow(self._writer.so_far(self.environment))
         self._schedule.add(tasks)
         self._progress.added(tasks)
         for worker in list(self._running):
-            if worker not in self._starting:
+            if worker not in self._futures:
                 self._give(cluster, worker)
         return bool(tasks)
 
@@ -145,10 +139,9 @@ class Execution:
             self._lost(worker)
         for worker in present - set(self._running):
             self._running[worker] = None
-            self._starting.add(worker)
             self._watch(worker, cluster.start_trainer(worker))
         for worker in present:  # idle ones take over what lost ones had
-            if self._running[worker] is None and worker not in self._starting:
+            if worker not in self._futures:
                 self._give(cluster, worker)
 
     def _watch(self, worker: str, future: distributed.Future) -> None:
@@ -156,9 +149,9 @@ class Execution:
         future.add_done_callback(lambda done: self._answers.put((worker, done)))
 
     def _take(self, cluster: Cluster, worker: str, future: distributed.Future) -> None:
-        expected = self._futures.get(worker)
-        if expected is None or expected is not future:
+        if worker not in self._futures or self._futures[worker] is not future:
             return  # of a worker that was given up
+        del self._futures[worker]
         if future.status != "finished":
             error = future.exception() if future.status == "error" else None
             if isinstance(error, BenchError):
@@ -170,13 +163,10 @@ class Execution:
                 ) from error
             self._lost(worker)
             return
-        if worker in self._starting:
-            self._starting.remove(worker)
-            self._greet(worker, protocol.reply_decoder.decode(future.result()))
+        if self._running[worker] is None:
+            self._greet(worker, future.result())
         else:
-            task = self._running[worker]
-            assert task is not None
-            self._keep(worker, decode_outcome(task, future.result()))
+            self._keep(worker, future.result())
         self._give(cluster, worker)
 
     def _give(self, cluster: Cluster, worker: str) -> None:
@@ -188,31 +178,37 @@ class Execution:
             self._progress.started(worker, following)
             self._watch(worker, cluster.do(worker, following))
 
-    def _greet(self, worker: str, ready: Any) -> None:
-        environment = Environment(
-            numerics=ready.numerics,
-            software=ready.software,
-            machine=ready.machine,
-            data=self._data,
-            run={
-                "command": " ".join(sys.argv),
-                "started": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
-                "tier": self._writer.plan.tier,
-                "workers": str(len(self._running)),
-                **machine.commit(Path.cwd()),
-            },
-        )
+    def _greet(self, worker: str, ready: protocol.Ready) -> None:
         if self.environment is None:
+            environment = Environment(
+                numerics=ready.numerics,
+                software=ready.software,
+                machine=ready.machine,
+                data=self._data,
+                run={
+                    "command": " ".join(sys.argv),
+                    "started": datetime.datetime.now(datetime.timezone.utc).isoformat(
+                        "T", "seconds"
+                    ),
+                    "tier": self._writer.plan.tier,
+                    "workers": str(len(self._running)),
+                    **machine.commit(Path.cwd()),
+                },
+            )
             self._writer.write_environment(environment)
             self.environment = environment
-        for part in ("numerics", "software"):
-            ours, theirs = getattr(self.environment, part), getattr(environment, part)
-            if ours != theirs:
-                raise BenchError(
-                    f"worker {worker} has other {part} than the first worker: {theirs} against "
-                    f"{ours}; their results would not belong into one run",
-                    hint="start workers of one kind, or one run for each kind",
-                )
+        difference = self.environment.difference(
+            msgspec.structs.replace(
+                self.environment, numerics=ready.numerics, software=ready.software
+            )
+        )
+        if difference is not None:
+            raise BenchError(
+                f"worker {worker} has other {difference.part} than the first worker: "
+                f"{difference.key} {difference.theirs!r} against {difference.ours!r}; their results "
+                "would not belong into one run",
+                hint="start workers of one kind, or one run for each kind",
+            )
 
     def _keep(self, worker: str, outcome: Outcome) -> None:
         try:
@@ -221,37 +217,28 @@ class Execution:
         finally:
             self._writer.append(outcome)
         self._progress.finished(worker, outcome)
-        if isinstance(outcome, (CheckResult, TrialResult)):
+        task, crash = outcome.key, outcome.crash
+        if task.cell is None or crash is None or crash.reason != "timeout":
             return
-        if outcome.crash is not None and outcome.crash.reason == "timeout":
-            seed = outcome.key.seed if isinstance(outcome, CopyResult) else outcome.seed
-            crash = Crash(
-                reason="not attempted",
-                message=f"not attempted after seed {seed} hung: {outcome.crash.message}",
+        message = f"not attempted after seed {task.seed} hung: {crash.message}"
+        for other in self._schedule.drop(task.cell):
+            skipped = noted(
+                other.crashed(Crash(reason="not attempted", message=message)),
+                data=self._data["fingerprint"],
             )
-            for task in self._schedule.drop(cell_of(outcome.key)):
-                skipped = self._not_attempted(task, crash)
-                self._writer.append(skipped)
-                self._progress.finished(worker, skipped)
-
-    def _not_attempted(self, task: Training, crash: Crash) -> Record | CopyResult:
-        if isinstance(task, Copy):
-            return CopyResult(copy=task, crash=crash)
-        cell, seed = task
-        data = self._data["fingerprint"]
-        return Record(cell=cell, seed=seed, outcome="crashed", data=data, crash=crash)
+            self._writer.append(skipped)
+            self._progress.finished(worker, skipped)
 
     def _lost(self, worker: str) -> None:
         """A Dask worker went away: trouble of the machine, so its task is done elsewhere."""
         task = self._running.pop(worker, None)
         self._futures.pop(worker, None)
-        self._starting.discard(worker)
         if task is None:
             return
         self._losses[task] = self._losses.get(task, 0) + 1
         if self._losses[task] >= _MAX_LOSSES:
             raise BenchError(
-                f"{called(task)}: {_MAX_LOSSES} Dask workers were lost while they worked on it, the "
+                f"{task.id}: {_MAX_LOSSES} Dask workers were lost while they worked on it, the "
                 f"last one {worker}",
                 hint="see their logs, then continue with --resume",
             )

@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from bench.cells.cell import Cell
+from bench.execution.protocol import Burst
 from bench.execution.supervisor import CrashError
-from bench.results.timings import Side, Timings, Work, Workload
+from bench.results.timings import Side, Timings, Workload
 
 #: The processes of a round; of each side, the first is always the one that starts and compiles earlier.
 PROCESSES: tuple[tuple[Side, int], ...] = (("old", 1), ("new", 1), ("old", 2), ("new", 2))
@@ -31,8 +31,9 @@ PROCESSES: tuple[tuple[Side, int], ...] = (("old", 1), ("new", 1), ("old", 2), (
 #: Blocks of a round. A multiple of four: then each process has each place as often.
 BLOCKS = 4
 
-#: Of a burst on the slower side. Long against a scheduler's time slice (some milliseconds) and what a
-#: process needs to get its caches back, short against the changes that alternating shall take out.
+#: Length of a burst on the slower side. Long against a scheduler's time slice (some milliseconds) and
+#: what a process needs to get its caches back, short against the changes that alternating shall take
+#: out.
 BURST_SEC = 0.2
 
 #: Bursts with which the number of steps is sought grow at most so much at a time.
@@ -40,14 +41,14 @@ _GROWTH = 10
 
 
 class Process(Protocol):
-    """What bursts run in; :class:`bench.execution.supervisor.Supervisor` is one."""
+    """Process that bursts run in; :class:`bench.execution.supervisor.Supervisor` is one."""
 
     def start(self) -> object:
         """Starts it; raises BenchError if that cannot be."""
 
-    def burst(self, cell: Cell, *, work: Work, steps: int, timeout_sec: float) -> float:
-        """Seconds of ``steps`` steps; the first burst of a workload compiles before its clock
-        starts. Raises CrashError."""
+    def ask(self, request: Burst, *, timeout_sec: float) -> float:
+        """Seconds of a burst; the first burst of a workload compiles before its clock starts. Raises
+        CrashError."""
 
     def close(self) -> None:
         """Ends it."""
@@ -69,7 +70,7 @@ def measure(
         workloads: all are in the first round.
         make: a new process of this side, not yet started. It gets all threads of the machine, and at
             most a quarter of a GPU's memory: four live at a time.
-        go_on: told all timings after each round, and after how many seconds in all the next one would
+        go_on: gets all timings after each round, and after how many seconds in all the next one would
             end if it took as long, says which workloads the next one has; none ends it. Those with a
             crash never go on.
         timeout_sec: a burst that takes longer has hung.
@@ -81,20 +82,20 @@ def measure(
     Raises:
         BenchError: a process could not be started.
     """
-    found = {workload: Timings(workload=workload) for workload in workloads}
+    timings = {workload: Timings(workload=workload) for workload in workloads}
     begin = clock()
-    left: Collection[Workload] = list(found)
+    left: Collection[Workload] = list(timings)
     number = 0
     while left:
         start = clock()
         with _started(make, number) as processes:
             for workload in left:
-                _round(processes, found[workload], number, timeout_sec, blocks, burst_sec)
+                _round(processes, timings[workload], number, timeout_sec, blocks, burst_sec)
         number += 1
-        wanted = set(go_on(found, 2 * clock() - start - begin))
-        left = [workload for workload in found if workload in wanted]
-        left = [workload for workload in left if not found[workload].crashes]
-    return found
+        wanted = set(go_on(timings, 2 * clock() - start - begin))
+        left = [workload for workload in timings if workload in wanted]
+        left = [workload for workload in left if not timings[workload].crashes]
+    return timings
 
 
 @contextlib.contextmanager
@@ -148,8 +149,9 @@ def _round(
 
     def burst(place: int, steps: int) -> float:
         cell, work = timings.workload
+        request = Burst(cell=cell, work=work, steps=steps)
         try:
-            return processes[place].burst(cell, work=work, steps=steps, timeout_sec=timeout_sec)
+            return processes[place].ask(request, timeout_sec=timeout_sec)
         except CrashError as error:
             timings.crashes.setdefault(PROCESSES[place][0], error.crash)
             raise

@@ -35,7 +35,7 @@ class Gpu:
     name: str
     driver: str
     memory_mib: int
-    """0 if the driver does not tell."""
+    """0 if the driver does not list it."""
 
 
 def cores() -> int:
@@ -66,20 +66,20 @@ def gpus() -> list[Gpu]:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    found = [
+    listed = [
         Gpu(int(row[0]), row[1], row[2], row[3], _mib(row[4]))
         for row in csv.reader(listing.splitlines(), skipinitialspace=True)
         if len(row) == 5 and row[0].isdigit()
     ]
     if visible is None:
-        return found
+        return listed
     wanted = [name.strip() for name in visible.split(",") if name.strip()]
     parts = [name for name in wanted if name.startswith("MIG-")]  # slices are not in the listing
     if parts:
-        return [Gpu(i, name, "MIG slice", found[0].driver, 0) for i, name in enumerate(parts)]
+        return [Gpu(i, name, "MIG slice", listed[0].driver, 0) for i, name in enumerate(parts)]
     return [
         gpu
-        for gpu in found
+        for gpu in listed
         if any(name == str(gpu.index) or gpu.uuid.startswith(name) for name in wanted)
     ]
 
@@ -101,7 +101,7 @@ def isa() -> str:
 
 
 def describe() -> dict[str, str]:
-    """What speed depends on."""
+    """Facts that speed depends on."""
     devices = gpus()
     return {
         "cpu": _probe(_cpu_model),

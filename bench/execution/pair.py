@@ -11,14 +11,14 @@ from pathlib import Path
 from bench.execution.cluster import Placement, connect_sides
 from bench.execution.executor import Execution, Progress
 from bench.results.environment import Environment
+from bench.results.kind import Outcome, Task
 from bench.results.run import StoredRun
-from bench.results.tasks import Outcome, Task
 from bench.results.timings import SIDES, Side
 from bench.results.writer import RunWriter
 
 _TICK_SEC = 0.25
 
-#: Told both runs when both have done all that they had to, says what each is to do next.
+#: Gets both runs when both have done all that they had to; returns the next tasks of each.
 Follow = Callable[[StoredRun, StoredRun], tuple[Sequence[Task], Sequence[Task]]]
 
 
@@ -73,9 +73,9 @@ class Pair:
 
     @property
     def environments(self) -> dict[Side, Environment]:
-        """Of the sides whose first worker has started."""
-        found = {side: execution.environment for side, execution in self._executions.items()}
-        return {side: environment for side, environment in found.items() if environment}
+        """Environments of the sides whose first worker has started."""
+        known = {side: execution.environment for side, execution in self._executions.items()}
+        return {side: environment for side, environment in known.items() if environment}
 
     def run(self) -> None:
         """Does all that is missing.

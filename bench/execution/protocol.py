@@ -1,86 +1,97 @@
-"""What a worker and its training process say to each other: JSON lines over the process' pipes."""
+"""Messages between a worker and its training process: JSON lines over the process' pipes.
+
+The first line is :class:`Settings`, answered by :class:`Ready` or :class:`Trouble`; each further one is
+:class:`Asked`, answered by :class:`Answer` or :class:`Failed`.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.results.check import Check, CheckResult
-from bench.results.copy_result import Copy, CopyResult
 from bench.results.environment import Numerics
-from bench.results.record import Crash, Record
-from bench.results.saved_models import Loaded, Written
-from bench.results.tasks import Task
-from bench.results.trial import Trial, TrialResult
+from bench.results.kind import Crash, Request
+from bench.results.saved_models import FORMATS, Loaded, Written
+from bench.results.tasks import KINDS
+from bench.results.timings import Work
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """First line to the process: how to set itself up."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the process."""
 
     device: str
     """``cpu`` or ``gpu``."""
     data: str
     """Fingerprint of images that are in the machine's cache."""
     cache_dir: str
-    """Of the images; empty: where the machine's user keeps it."""
+    """Folder of the images' cache; empty: the user's on that machine."""
     threads: int = 1
     gpu_memory_mib: int | None = None
     histograms: bool = False
     """Whether records carry histograms."""
 
 
-class Train(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request for one replica."""
+class Burst(Request[float], frozen=True, kw_only=True):
+    """Request for the seconds that ``steps`` consecutive steps of a warm cell take, until their outputs
+    have arrived in NumPy."""
 
     cell: Cell
-    seed: int
-
-
-class TrainCopy(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request for one copy of a replica."""
-
-    copy: Copy
-
-
-class Perform(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request for one trial of a published experiment."""
-
-    trial: Trial
-
-
-class Burst(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request to time ``steps`` consecutive steps of a warm cell."""
-
-    cell: Cell
-    work: Literal["training", "inference"]
+    work: Work
     steps: int
 
 
-class Verify(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request for one check of TensorFlow's arithmetic."""
-
-    check: Check
-
-
-class Save(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Save(Request[list[Written]], frozen=True, kw_only=True):
     """Request to train a model and save it in every format."""
 
     folder: str
     model: str
 
+    def crashed(self, crash: Crash) -> list[Written]:
+        return [Written(model=self.model, format=name, error=crash.message) for name in FORMATS]
 
-class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Request to load what another process saved in one format."""
+
+class Load(Request[Loaded], frozen=True, kw_only=True):
+    """Request to load what another process saved in one format, and to compute with it."""
 
     folder: str
     model: str
     format: str
 
+    def crashed(self, crash: Crash) -> Loaded:
+        return Loaded(model=self.model, format=self.format, error=crash.message)
+
+
+#: Types of the answers to all that a process can be asked for.
+ANSWERS: Mapping[type[Request[Any]], Any] = {
+    **{kind.task: kind.outcome for kind in KINDS},
+    Burst: float,
+    Save: list[Written],
+    Load: Loaded,
+}
+_BY_NAME = {request.__name__: request for request in ANSWERS}
+A = TypeVar("A")
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request under the name of its type."""
+
+    name: str
+    content: msgspec.Raw
+
+    @classmethod
+    def of(cls, request: Request[Any]) -> Asked:
+        return cls(type(request).__name__, msgspec.Raw(msgspec.json.encode(request)))
+
+    @property
+    def request(self) -> Request[Any]:
+        return msgspec.json.decode(self.content, type=_BY_NAME[self.name])
+
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """First line from the process."""
+    """The process has set itself up."""
 
     numerics: Numerics
     software: dict[str, str]
@@ -94,76 +105,30 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str = ""
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What became of the replica."""
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    """The answer to a request."""
 
-    result: Record
+    content: msgspec.Raw
 
+    @classmethod
+    def of(cls, answer: object) -> Answer:
+        return cls(msgspec.Raw(msgspec.json.encode(answer)))
 
-class Copied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What became of the copy."""
-
-    result: CopyResult
-
-
-class Timed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Seconds that a burst took, until its outputs had arrived in NumPy."""
-
-    seconds: float
+    def to(self, request: Request[A]) -> A:
+        answer: A = msgspec.json.decode(self.content, type=ANSWERS[type(request)])
+        return answer
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What the check found."""
-
-    result: CheckResult
-
-
-class Performed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What the trial showed."""
-
-    result: TrialResult
-
-
-class Saved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What became of each format."""
-
-    results: list[Written]
-
-
-class Reloaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What the file gave."""
-
-    result: Loaded
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Failed(msgspec.Struct, frozen=True, tag=True):
     """The last request ended in an exception; the process is sound unless memory ran out."""
 
     crash: Crash
 
 
-#: Replies with the outcome of a task.
-Answer = Done | Copied | Verified | Performed
-Reply = Ready | Trouble | Done | Copied | Verified | Performed | Timed | Saved | Reloaded | Failed
-Request = Settings | Train | TrainCopy | Verify | Perform | Burst | Save | Load
-
-_encoder = msgspec.json.Encoder()
+Reply = Ready | Trouble | Answer | Failed
 reply_decoder: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
-request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 
 
-def line(message: Request | Reply) -> bytes:
+def line(message: Settings | Asked | Reply) -> bytes:
     """A message as it travels."""
-    return _encoder.encode(message) + b"\n"
-
-
-def request(task: Task) -> Request:
-    """What asks for a task."""
-    if isinstance(task, Copy):
-        return TrainCopy(copy=task)
-    if isinstance(task, Check):
-        return Verify(check=task)
-    if isinstance(task, Trial):
-        return Perform(trial=task)
-    cell, seed = task
-    return Train(cell=cell, seed=seed)
+    return msgspec.json.encode(message) + b"\n"

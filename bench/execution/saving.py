@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.execution.protocol import Load, Save
 from bench.execution.supervisor import Supervisor
 from bench.results.saved_models import MODELS, Exchange, Written
 
@@ -16,7 +17,7 @@ def exchange(
     Args:
         old: whose process trains and saves.
         new: whose process loads.
-        folder: empty, seen by both; files stay there.
+        folder: absolute, empty, seen by both; files stay there.
         timeout_sec: of each request.
 
     Raises:
@@ -25,7 +26,7 @@ def exchange(
     return [
         _carried(old, new, folder, written, timeout_sec)
         for model in MODELS
-        for written in old.save(folder, model, timeout_sec=timeout_sec)
+        for written in old.do(Save(folder=str(folder), model=model), timeout_sec=timeout_sec)
     ]
 
 
@@ -34,8 +35,6 @@ def _carried(
 ) -> Exchange:
     if written.absent or written.error:
         return Exchange(written=written)
-    by_old, by_new = (
-        side.load(folder, written.model, written.format, timeout_sec=timeout_sec)
-        for side in (old, new)
-    )
+    load = Load(folder=str(folder), model=written.model, format=written.format)
+    by_old, by_new = (side.do(load, timeout_sec=timeout_sec) for side in (old, new))
     return Exchange(written=written, by_old=by_old, by_new=by_new)

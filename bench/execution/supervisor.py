@@ -16,27 +16,23 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, TypeVar
 
 import msgspec
 import psutil
 
 import bench
-from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
 from bench.mnist import CACHE_DIR_VARIABLE, cache_directory
-from bench.results.check import Check, CheckResult
-from bench.results.copy_result import Copy, CopyResult
-from bench.results.record import Crash, Record
-from bench.results.saved_models import FORMATS, Loaded, Written
-from bench.results.tasks import Outcome, Task
-from bench.results.trial import Trial, TrialResult
+from bench.results.kind import Crash, Request, noted
 
 #: Importing TensorFlow takes seconds, from a cold network disk a minute or two.
 START_TIMEOUT_SEC = 300.0
 _OUTPUT_BYTES = 4000
 _POLL_SEC = 0.5
+
+A = TypeVar("A")
 
 
 class CrashError(Exception):
@@ -51,7 +47,7 @@ class Supervisor:
     """One training process at a time, started when it is first needed.
 
     Args:
-        settings: what the process is told at its start.
+        settings: of the process.
         environment: variables added to this process' own.
         python: interpreter whose TensorFlow is used, a name on PATH or an absolute path; default: this
             one.
@@ -111,7 +107,7 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
         )
         try:
-            reply = self._ask(self._settings, START_TIMEOUT_SEC)
+            reply = self._exchange(self._settings, START_TIMEOUT_SEC)
         except CrashError as ended:
             raise BenchError(
                 f"{self._name}: the training process did not start: {ended.crash.message}\n"
@@ -125,97 +121,34 @@ class Supervisor:
         assert isinstance(reply, protocol.Ready)
         return reply
 
-    def do(self, task: Task, *, timeout_sec: float) -> Outcome:
-        """Does a task; a process that dies, hangs or fills the memory is a crashed outcome.
+    def do(self, request: Request[A], *, timeout_sec: float) -> A:
+        """The answer to a request, which says so if the process died of it, hung, failed or filled the
+        memory.
 
         Raises:
             BenchError: a process could not be started.
         """
         begin = time.perf_counter()
+        facts: dict[str, Any] = {"worker": self._name}
         try:
-            reply = self._request(protocol.request(task), timeout_sec)
-        except CrashError as crashed:
-            return self._crashed(task, crashed.crash, time.perf_counter() - begin)
-        assert isinstance(reply, protocol.Answer)
-        if isinstance(reply.result, Record):
-            return msgspec.structs.replace(reply.result, worker=self._name)
-        return reply.result
+            answer = self.ask(request, timeout_sec=timeout_sec)
+        except CrashError as error:
+            answer = request.crashed(error.crash)
+            facts |= {"data": self._settings.data, "total_sec": time.perf_counter() - begin}
+        return noted(answer, **facts)
 
-    def _crashed(self, task: Task, crash: Crash, total_sec: float) -> Outcome:
-        if isinstance(task, Check):
-            return CheckResult(check=task, crash=crash, total_sec=total_sec)
-        if isinstance(task, Copy):
-            return CopyResult(copy=task, crash=crash, total_sec=total_sec)
-        if isinstance(task, Trial):
-            return TrialResult(trial=task, outcome="crashed", crash=crash, total_sec=total_sec)
-        cell, seed = task
-        return Record(
-            cell=cell,
-            seed=seed,
-            outcome="crashed",
-            data=self._settings.data,
-            crash=crash,
-            total_sec=total_sec,
-            worker=self._name,
-        )
-
-    def burst(
-        self, cell: Cell, *, work: Literal["training", "inference"], steps: int, timeout_sec: float
-    ) -> float:
-        """Seconds of ``steps`` consecutive steps of a warm cell.
-
-        Raises:
-            CrashError: the process died, hung or failed.
-            BenchError: a process could not be started.
-        """
-        message = protocol.Burst(cell=cell, work=work, steps=steps)
-        reply = self._request(message, timeout_sec)
-        assert isinstance(reply, protocol.Timed)
-        return reply.seconds
-
-    def save(self, folder: Path, model: str, *, timeout_sec: float) -> list[Written]:
-        """Trains a model and saves it in every format; see :func:`bench.nets.saving.save`. A process
-        that dies, hangs or fills the memory has written none.
-
-        Raises:
-            BenchError: a process could not be started.
-        """
-        try:
-            reply = self._request(
-                protocol.Save(folder=str(folder.absolute()), model=model), timeout_sec
-            )
-        except CrashError as crashed:
-            message = crashed.crash.message
-            return [Written(model=model, format=name, error=message) for name in FORMATS]
-        assert isinstance(reply, protocol.Saved)
-        return reply.results
-
-    def load(self, folder: Path, model: str, format_: str, *, timeout_sec: float) -> Loaded:
-        """Loads what :meth:`save` of any version left, and computes with it. A process that dies, hangs
-        or fills the memory could not load it.
-
-        Raises:
-            BenchError: a process could not be started.
-        """
-        message = protocol.Load(folder=str(folder.absolute()), model=model, format=format_)
-        try:
-            reply = self._request(message, timeout_sec)
-        except CrashError as crashed:
-            return Loaded(model=model, format=format_, error=crashed.crash.message)
-        assert isinstance(reply, protocol.Reloaded)
-        return reply.result
-
-    def _request(self, message: protocol.Request, timeout_sec: float) -> protocol.Reply:
+    def ask(self, request: Request[A], *, timeout_sec: float) -> A:
         """The answer of a process that is started if need be, and ended if it cannot go on.
 
         Raises:
             CrashError: there is none.
+            BenchError: a process could not be started.
         """
         if self._process is None or self._process.poll() is not None:
             self.start()
         self._mark = self._output.seek(0, os.SEEK_END)
         try:
-            reply = self._ask(message, timeout_sec)
+            reply = self._exchange(protocol.Asked.of(request), timeout_sec)
         except CrashError:
             self._end()
             raise
@@ -224,7 +157,8 @@ class Supervisor:
             if crash.reason == "memory":
                 self._end()  # what it allocated may stay allocated
             raise CrashError(crash)
-        return reply
+        assert isinstance(reply, protocol.Answer)
+        return reply.to(request)
 
     def close(self) -> None:
         """Ends the process, if one runs, and forgets what it printed."""
@@ -243,8 +177,10 @@ class Supervisor:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def _ask(self, message: protocol.Request, timeout_sec: float) -> protocol.Reply:
-        """One question, one answer.
+    def _exchange(
+        self, message: protocol.Settings | protocol.Asked, timeout_sec: float
+    ) -> protocol.Reply:
+        """One message, one reply.
 
         Raises:
             CrashError: no answer came.
@@ -311,12 +247,12 @@ class Supervisor:
 
 
 def _from_anywhere() -> dict[str, str]:
-    """What this process' variables lead to from its working folder, for one that has another."""
+    """This process' variables that name folders, for a process that works in another folder."""
     named = os.environ.get("PYTHONPATH", "")
     folders = named.split(os.pathsep) if named else []
-    found = Path(bench.__file__).absolute().parents[1]
-    if found == Path.cwd():  # only `python -m` in a checkout led to it, perhaps
-        folders.insert(0, str(found))
+    root = Path(bench.__file__).absolute().parents[1]
+    if root == Path.cwd():  # only `python -m` in a checkout led to it, perhaps
+        folders.insert(0, str(root))
     variables = {}
     if folders:
         variables["PYTHONPATH"] = os.pathsep.join(str(Path(one).absolute()) for one in folders)

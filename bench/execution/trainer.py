@@ -12,42 +12,91 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from bench.checks.examiner import Examiner
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.mnist import open_cached
-from bench.results.record import Crash
+from bench.results.check import Check
+from bench.results.copy_result import Copy
+from bench.results.kind import Crash, Request
+from bench.results.record import Replica
+from bench.results.trial import Trial
 
 if TYPE_CHECKING:
     from bench.nets.replica import Trainer
 
 
+@dataclass(frozen=True)
+class Handler:
+    """Function that answers requests of one type."""
+
+    answer: Callable[[Any], Any]
+    keeps_graph: bool = False
+    """Whether the compiled graph of the last cell may serve it; otherwise it is dropped before."""
+
+
+def handlers(trainer: Trainer, *, tf32: bool) -> Mapping[type[Request[Any]], Handler]:
+    """Handlers by type of request."""
+
+    def perform(trial: Trial) -> object:
+        from bench.nets.programs import perform
+
+        return perform(trial, trainer.data, trainer.device, trainer.environment)
+
+    def save(asked: protocol.Save) -> object:
+        from bench.nets.saving import save
+
+        return save(Path(asked.folder), asked.model, trainer.data, trainer.device)
+
+    def load(asked: protocol.Load) -> object:
+        from bench.nets.saving import load
+
+        return load(Path(asked.folder), asked.model, asked.format, tf32=tf32)
+
+    examiner = Examiner(trainer.data, trainer.device, tf32=tf32)
+    return {
+        Replica: Handler(lambda task: trainer.train(task.cell, task.seed), keeps_graph=True),
+        Copy: Handler(trainer.copy, keeps_graph=True),
+        protocol.Burst: Handler(
+            lambda asked: trainer.burst(asked.cell, work=asked.work, steps=asked.steps),
+            keeps_graph=True,
+        ),
+        Check: Handler(examiner.examine),
+        Trial: Handler(perform),
+        protocol.Save: Handler(save),
+        protocol.Load: Handler(load),
+    }
+
+
 def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    requests: queue.Queue[protocol.Request] = queue.Queue()
-    settings = protocol.request_decoder.decode(sys.stdin.buffer.readline())
-    assert isinstance(settings, protocol.Settings)
+    requests: queue.Queue[Request[Any]] = queue.Queue()
+    settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=protocol.Settings)
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     try:
-        trainer, examiner, ready = _set_up(settings)
+        trainer, ready = _set_up(settings)
     except BenchError as error:
         replies.write(protocol.line(protocol.Trouble(message=error.message, hint=error.hint)))
         return
     replies.write(protocol.line(ready))
-    _serve(trainer, examiner, requests, replies, tf32=ready.numerics.tf32)
+    _serve(trainer, requests, replies, tf32=ready.numerics.tf32)
 
 
-def _read(requests: queue.Queue[protocol.Request]) -> None:
+def _read(requests: queue.Queue[Request[Any]]) -> None:
     for line in sys.stdin.buffer:
-        requests.put(protocol.request_decoder.decode(line))
+        requests.put(msgspec.json.decode(line, type=protocol.Asked).request)
     os._exit(0)
 
 
-def _set_up(settings: protocol.Settings) -> tuple[Trainer, Examiner, protocol.Ready]:
+def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
     cache_dir = Path(settings.cache_dir) if settings.cache_dir else None
     data = open_cached(settings.data, cache_dir=cache_dir)
     from bench.nets import device
@@ -61,25 +110,24 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, Examiner, protocol.Re
     trainer = Trainer(
         data, settings.device, numerics.environment_class, histograms=settings.histograms
     )
-    examiner = Examiner(data, settings.device, tf32=numerics.tf32)
     ready = protocol.Ready(
         numerics=numerics, software=device.software(), machine=machine.describe()
     )
-    return trainer, examiner, ready
+    return trainer, ready
 
 
 def _serve(
-    trainer: Trainer,
-    examiner: Examiner,
-    requests: queue.Queue[protocol.Request],
-    replies: IO[bytes],
-    *,
-    tf32: bool,
+    trainer: Trainer, requests: queue.Queue[Request[Any]], replies: IO[bytes], *, tf32: bool
 ) -> None:
+    by_type = handlers(trainer, tf32=tf32)
     while True:
         request = requests.get()
+        handler = by_type[type(request)]
+        reply: protocol.Reply
         try:
-            reply = _answer(trainer, examiner, request, tf32=tf32)
+            if not handler.keeps_graph:
+                trainer.forget()
+            reply = protocol.Answer.of(handler.answer(request))
         except Exception as error:
             traceback.print_exc()
             trainer.forget()
@@ -87,46 +135,9 @@ def _serve(
                 reason="memory" if _out_of_memory(error) else "exception",
                 message=f"{type(error).__name__}: {_first_line(error)}",
             )
-            reply = protocol.Failed(crash=crash)
+            reply = protocol.Failed(crash)
         sys.stderr.flush()
         replies.write(protocol.line(reply))
-
-
-def _answer(
-    trainer: Trainer, examiner: Examiner, request: protocol.Request, *, tf32: bool
-) -> protocol.Reply:
-    if isinstance(request, (protocol.Save, protocol.Load)):
-        trainer.forget()
-        return _saving(trainer, request, tf32=tf32)
-    if isinstance(request, protocol.Verify):
-        trainer.forget()
-        return protocol.Verified(result=examiner.examine(request.check))
-    if isinstance(request, protocol.Perform):
-        from bench.nets.programs import perform
-
-        trainer.forget()
-        result = perform(request.trial, trainer.data, trainer.device, trainer.environment)
-        return protocol.Performed(result=result)
-    if isinstance(request, protocol.Burst):
-        seconds = trainer.burst(request.cell, work=request.work, steps=request.steps)
-        return protocol.Timed(seconds=seconds)
-    if isinstance(request, protocol.TrainCopy):
-        return protocol.Copied(result=trainer.copy(request.copy))
-    assert isinstance(request, protocol.Train)
-    return protocol.Done(result=trainer.train(request.cell, request.seed))
-
-
-def _saving(
-    trainer: Trainer, request: protocol.Save | protocol.Load, *, tf32: bool
-) -> protocol.Reply:
-    from bench.nets import saving
-
-    folder = Path(request.folder)
-    if isinstance(request, protocol.Save):
-        written = saving.save(folder, request.model, trainer.data, trainer.device)
-        return protocol.Saved(results=written)
-    loaded = saving.load(folder, request.model, request.format, tf32=tf32)
-    return protocol.Reloaded(result=loaded)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.errors import BenchError
-from bench.jobs.union import Pool, names_of_cells, union_of_plans
+from bench.jobs.union import Pool, union_of_plans
 from bench.results.environment import Environment
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.jsonl import cannot_write
@@ -60,7 +60,7 @@ def merge(paths: Sequence[Path], into: Path) -> Merged:
         raise BenchError(f"{into}: already exists", hint="choose another --run NAME")
     shards = [_read(path) for path in _distinct(paths)]
     measured = [shard.run for shard in shards if shard.run is not None]
-    if not any(run.records or run.checks or run.trials for run in measured):
+    if not any(run.outcomes for run in measured):
         raise BenchError(
             f"{', '.join(str(path) for path in paths)}: nothing was measured there",
             hint="continue them: pytest suites [the same options] --run NAME --resume",
@@ -73,10 +73,7 @@ def merge(paths: Sequence[Path], into: Path) -> Merged:
         path=into,
         plan=plan,
         environment=_environment(measured, into),
-        records=pool.records(measured),
-        checks=pool.checks(measured),
-        copies=pool.copies(measured),
-        trials=pool.trials(measured),
+        outcomes=pool.unite(measured),
     )
     _write(run)
     return Merged(run=run, notes=[*_gaps(shards), *pool.notes()])
@@ -144,29 +141,16 @@ def _refuse_other_environments(runs: Sequence[StoredRun]) -> None:
         "run": "run all shards from one commit: definitions of cells may differ",
     }
     for run in runs[1:]:
-        for part, hint in hints.items():
-            ours = _comparable(first.environment, part)
-            theirs = _comparable(run.environment, part)
-            for key in dict.fromkeys([*ours, *theirs]):
-                if ours.get(key) != theirs.get(key):
-                    raise _differs(
-                        run.path / ENVIRONMENT,
-                        f"{part}.{key}",
-                        theirs.get(key),
-                        first.path / ENVIRONMENT,
-                        ours.get(key),
-                        hint,
-                    )
-
-
-def _comparable(environment: Environment, part: str) -> Mapping[str, Any]:
-    """The fields of a part that may not differ; the same images may come from several places."""
-    fields: dict[str, Any] = msgspec.to_builtins(getattr(environment, part))
-    if part == "data":
-        return {key: value for key, value in fields.items() if key != "source"}
-    if part == "run":
-        return {"commit": fields.get("commit")}
-    return fields
+        found = first.environment.difference(run.environment)
+        if found is not None:
+            raise _differs(
+                run.path / ENVIRONMENT,
+                f"{found.part}.{found.key}",
+                found.theirs,
+                first.path / ENVIRONMENT,
+                found.ours,
+                hints[found.part],
+            )
 
 
 def _differs(
@@ -239,30 +223,16 @@ def _joined_dirty(runs: Sequence[StoredRun]) -> str:
 def _gaps(shards: Iterable[Shard]) -> list[str]:
     notes = []
     for shard in shards:
-        records = shard.run.records if shard.run else {}
-        checks = shard.run.checks if shard.run else {}
-        replicas = shard.plan.replicas()
-        lacking = [key for key in replicas if key not in records]
-        unchecked = [check for check in shard.plan.checks if check not in checks]
-        trials = shard.run.trials if shard.run else {}
-        untried = [trial for trial in shard.plan.trials if trial not in trials]
+        outcomes = shard.run.outcomes if shard.run else {}
         parts = []
-        if lacking:
-            cell, seed = lacking[0]
-            parts.append(
-                f"{len(lacking)} of {len(replicas)} replicas, the first of them "
-                f"{names_of_cells(shard.plan)[cell]}, seed {seed}"
-            )
-        if unchecked:
-            parts.append(
-                f"{len(unchecked)} of {len(shard.plan.checks)} checks, the first of them "
-                f"{unchecked[0].id}"
-            )
-        if untried:
-            parts.append(
-                f"{len(untried)} of {len(shard.plan.trials)} trials, the first of them "
-                f"{untried[0].id}"
-            )
+        for kind in KINDS:
+            planned = [task for task in shard.plan.tasks() if type(task) is kind.task]
+            lacking = [task for task in planned if task not in outcomes]
+            if lacking:
+                parts.append(
+                    f"{len(lacking)} of {len(planned)} {kind.plural}, the first of them "
+                    f"{lacking[0].title(shard.plan.names())}"
+                )
         if parts:
             notes.append(f"{shard.path} is incomplete: it lacks {'; and '.join(parts)}")
     return notes
@@ -274,10 +244,7 @@ def _write(run: StoredRun) -> None:
     temporary = run.path.with_name(f".{run.path.name}.{os.getpid()}")
     files = {
         ENVIRONMENT: pretty(run.environment),
-        **{
-            kind.file: b"".join(map(kind.lines.encode, found.values()))
-            for kind, found in zip(KINDS.values(), run.outcomes, strict=True)
-        },
+        **{kind.file: b"".join(map(kind.encode, kind.of(run.outcomes).values())) for kind in KINDS},
         PLAN: pretty(run.plan),
     }
     try:

@@ -19,14 +19,13 @@ from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
-from bench.execution.schedule import cost
 from bench.jobs.progress import Progress
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
 from bench.results.find import latest_run
+from bench.results.kind import Task
 from bench.results.plan import Item, Plan
 from bench.results.run import StoredRun, read_run
-from bench.results.tasks import Task
 from bench.results.trial import Trial
 from bench.results.writer import RunWriter
 from bench.verdict.baselines.folder import Baseline, read_baseline
@@ -184,15 +183,9 @@ class Session:
         with RunWriter(
             self.options.run, self.plan, resume=self.options.resume, lock=self._lock
         ) as writer:
-            done: list[Task] = [
-                *writer.records,
-                *writer.checks,
-                *writer.copies,
-                *writer.trials,
-            ]
             if files is not None:
-                files.add_stored([*writer.records.values(), *writer.trials.values()])
-            with Progress(self.plan, done, cost=cost, stream=stream, live=live) as progress:
+                files.add_stored(writer.outcomes.values())
+            with Progress(self.plan, writer.outcomes, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,
                     self._placement(),

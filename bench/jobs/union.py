@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
-from bench.cells.cell import Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.checks import catalogue
 from bench.errors import BenchError
 from bench.published.experiments import EXPERIMENTS
-from bench.results.check import FAMILIES, Check, CheckResult
-from bench.results.copy_result import Copy, CopyResult
+from bench.results.check import FAMILIES, Check
+from bench.results.kind import Kind, Outcome, Task
 from bench.results.plan import Item, Plan
-from bench.results.record import Record
 from bench.results.run import ENVIRONMENT, StoredRun
-from bench.results.tasks import CHECKS, COPIES, RECORDS, TRIALS
-from bench.results.trial import Trial, TrialResult
+from bench.results.tasks import KINDS
+from bench.results.trial import Trial
 
 
 def union_of_plans(plans: Sequence[Plan]) -> Plan:
@@ -67,20 +64,6 @@ def _trials(tier: str, wanted: set[Trial]) -> list[Trial]:
     return [*known, *sorted(wanted.difference(known), key=lambda trial: trial.id)]
 
 
-def names_of_cells(plan: Plan) -> dict[Cell, str]:
-    """``grid/id`` by cell, in the order of the plan; the first one if a cell stands in two grids."""
-    names: dict[Cell, str] = {}
-    for item in plan.items:
-        names.setdefault(item.cell, f"{item.grid}/{item.id}")
-    return names
-
-
-# Results
-
-Key = TypeVar("Key", tuple[Cell, int], Check, Copy, Trial)
-Result = TypeVar("Result", Record, CheckResult, CopyResult, TrialResult)
-
-
 class Pool:
     """Unites results, in the order of a plan, and counts what two shards measured.
 
@@ -93,94 +76,55 @@ class Pool:
 
     def __init__(self, plan: Plan) -> None:
         self._exact = plan.device == "cpu"
-        self._names = names_of_cells(plan)
-        self._cells = {cell: place for place, cell in enumerate(self._names)}
-        self._checks = {check: place for place, check in enumerate(plan.checks)}
-        self._trials = {trial: place for place, trial in enumerate(plan.trials)}
+        self._names = plan.names()
+        places = [*self._names, *plan.checks, *plan.trials]
+        self._places: Mapping[object, int] = {each: place for place, each in enumerate(places)}
         self._alike = 0
         self._different = 0
         self._failed: list[str] = []
 
-    def records(self, runs: Iterable[StoredRun]) -> dict[tuple[Cell, int], Record]:
-        """All records.
+    def unite(self, runs: Sequence[StoredRun]) -> dict[Task, Outcome]:
+        """All results, kind by kind.
 
         Raises:
-            BenchError: one replica has two results on a CPU; so do checks and copies.
+            BenchError: a task has two results on a CPU.
         """
-        return self._unite(
-            [(run.path / RECORDS, run.records) for run in runs],
-            bits=lambda record: record.digest,
-            failed=lambda record: record.crash is not None,
-            name=lambda key: f"{self._named(key[0])}, seed {key[1]}",
-            place=lambda key: (self._cells.get(key[0], -1), key[1]),
-        )
+        return {task: outcome for kind in KINDS for task, outcome in self._unite(kind, runs)}
 
-    def checks(self, runs: Iterable[StoredRun]) -> dict[Check, CheckResult]:
-        """All results of checks."""
-        return self._unite(
-            [(run.path / CHECKS, run.checks) for run in runs],
-            bits=lambda result: result.digest,
-            failed=lambda result: result.crash is not None if self._exact else result.fails,
-            name=lambda check: check.id,
-            place=lambda check: (self._checks.get(check, -1),),
-        )
-
-    def copies(self, runs: Iterable[StoredRun]) -> dict[Copy, CopyResult]:
-        """All copies."""
-        return self._unite(
-            [(run.path / COPIES, run.copies) for run in runs],
-            bits=lambda result: hashlib.sha256(result.trajectory).hexdigest(),
-            failed=lambda result: result.crash is not None,
-            name=lambda copy: f"copy {copy.number} of {self._named(copy.cell)}, seed {copy.seed}",
-            place=lambda copy: (self._cells.get(copy.cell, -1), copy.seed, copy.number),
-        )
-
-    def trials(self, runs: Iterable[StoredRun]) -> dict[Trial, TrialResult]:
-        """All trials of published experiments."""
-        return self._unite(
-            [(run.path / TRIALS, run.trials) for run in runs],
-            bits=lambda result: result.digest,
-            failed=lambda result: result.crash is not None,
-            name=lambda trial: trial.id,
-            place=lambda trial: (self._trials.get(trial, -1),),
-        )
-
-    def _named(self, cell: Cell) -> str:
-        return self._names.get(cell, repr(cell))
-
-    def _unite(
-        self,
-        files: Sequence[tuple[Path, Mapping[Key, Result]]],
-        *,
-        bits: Callable[[Result], str],
-        failed: Callable[[Result], bool],
-        name: Callable[[Key], str],
-        place: Callable[[Key], tuple[int, ...]],
-    ) -> dict[Key, Result]:
-        union: dict[Key, Result] = {}
-        origins: dict[Key, Path] = {}
-        for file, results in files:
-            for key, result in results.items():
-                before = union.setdefault(key, result)
-                origin = origins.setdefault(key, file)
-                if before is result:
+    def _unite(self, kind: Kind[Any, Any], runs: Sequence[StoredRun]) -> list[tuple[Task, Outcome]]:
+        union: dict[Task, Outcome] = {}
+        origins: dict[Task, Path] = {}
+        for run in runs:
+            file = run.path / kind.file
+            for task, outcome in kind.of(run.outcomes).items():
+                before = union.setdefault(task, outcome)
+                origin = origins.setdefault(task, file)
+                if before is outcome:
                     continue
-                if failed(before) != failed(result):
+                name = task.title(self._names)
+                if self._fails(before) != self._fails(outcome):
                     # A crash is a result that the other shard's luck must not hide.
-                    union[key] = before if failed(before) else result
-                    self._failed.append(name(key))
-                elif bits(before) == bits(result):
+                    union[task] = before if self._fails(before) else outcome
+                    self._failed.append(name)
+                elif before.digest == outcome.digest:
                     self._alike += 1
                 elif self._exact:
                     raise BenchError(
-                        f"{file}: {name(key)}: digest {bits(result)[:12] or 'none'}, and "
-                        f"{bits(before)[:12] or 'none'} in {origin}: one computation, two results",
+                        f"{file}: {name}: digest {outcome.digest[:12] or 'none'}, and "
+                        f"{before.digest[:12] or 'none'} in {origin}: one computation, two results",
                         hint="the shards' machines or libraries differ in a way that "
                         f"{ENVIRONMENT} does not tell; repeat one of the two where the other ran",
                     )
                 else:
                     self._different += 1
-        return {key: union[key] for key in sorted(union, key=place)}
+        return sorted(union.items(), key=lambda pair: self._place(pair[0]))
+
+    def _fails(self, outcome: Outcome) -> bool:
+        """Whether it failed where the bits of another one say nothing of that."""
+        return (outcome.crash if self._exact else outcome.alarm) is not None
+
+    def _place(self, task: Task) -> tuple[int, ...]:
+        return self._places.get(task.cell or task, -1), *task.order
 
     def notes(self) -> list[str]:
         """What was measured by two shards, in words."""

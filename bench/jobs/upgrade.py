@@ -30,14 +30,12 @@ from bench.execution.cluster import Placement
 from bench.execution.interleave import PROCESSES, measure
 from bench.execution.pair import Pair
 from bench.execution.saving import exchange
-from bench.execution.schedule import cost
 from bench.execution.supervisor import Supervisor
 from bench.jobs.progress import Progress
 from bench.results.check import Check
 from bench.results.files import write_atomically
 from bench.results.plan import Item, Plan
 from bench.results.run import PLAN
-from bench.results.tasks import Task
 from bench.results.timings import SIDES, Side, Timings, Workload
 from bench.results.upgrade import (
     SAVING,
@@ -345,8 +343,7 @@ def train_pair(
             side: stack.enter_context(
                 Progress(
                     plan,
-                    _done(writers[side]),
-                    cost=cost,
+                    writers[side].outcomes,
                     stream=stream,
                     live=False,
                     name=names[side],
@@ -372,7 +369,3 @@ def train_pair(
         finally:
             for side, environment in pair.environments.items():
                 writers[side].finish(environment, time.monotonic() - begin)
-
-
-def _done(writer: RunWriter) -> list[Task]:
-    return [*writer.records, *writer.checks, *writer.copies]

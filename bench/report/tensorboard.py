@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,9 @@ from bench.errors import BenchError
 from bench.measure.trajectory import from_bytes
 from bench.results.histogram import Histogram
 from bench.results.jsonl import cannot_write
+from bench.results.kind import Outcome
 from bench.results.plan import Item
 from bench.results.record import Flow, Record
-from bench.results.tasks import Outcome
 from bench.results.trial import TrialResult
 
 #: TensorBoard reads every file whose name contains "tfevents".
@@ -80,14 +80,13 @@ class EventFiles:
         for item in items:
             self._cells.setdefault(item.cell, (item.grid, item.id))
 
-    def path(self, outcome: Record | TrialResult) -> Path:
-        """Where the outcome's event file is, or would be."""
-        parts: tuple[str, ...]
-        if isinstance(outcome, TrialResult):
-            trial = outcome.trial
-            parts = trial.experiment, trial.variant, trial.form, f"seed {trial.seed}"
+    def path(self, outcome: Outcome) -> Path:
+        """Where the event file of a record, or a trial's result, is or would be."""
+        task = outcome.key
+        if task.cell is None:
+            parts = task.id.split("/")
         else:
-            parts = *self._cells[outcome.cell], f"seed {outcome.seed}"
+            parts = [*self._cells[task.cell], f"seed {task.seed}"]
         return self.folder.joinpath(*map(_safe, parts), FILE)
 
     def add(self, outcome: Outcome) -> None:
@@ -97,9 +96,9 @@ class EventFiles:
         Raises:
             BenchError: the disk is full or the folder cannot be written to; names the folder.
         """
-        if not isinstance(outcome, (Record, TrialResult)):
+        if type(outcome) not in _SHOWN:
             return
-        shown = of_record(outcome) if isinstance(outcome, Record) else of_trial(outcome)
+        shown = _SHOWN[type(outcome)](outcome)
         if shown.scalars or shown.histograms:
             _write(self.path(outcome), shown)
 
@@ -110,7 +109,7 @@ class EventFiles:
             BenchError: as :meth:`add` does.
         """
         for outcome in outcomes:
-            if isinstance(outcome, (Record, TrialResult)) and not self.path(outcome).exists():
+            if type(outcome) in _SHOWN and not self.path(outcome).exists():
                 self.add(outcome)
 
 
@@ -161,6 +160,10 @@ def of_trial(result: TrialResult) -> Shown:
     for name, value in result.numbers.items():
         scalars[_grouped(name, recipe.names)] = [(recipe.steps, value)]
     return Shown(scalars, result.histograms)
+
+
+#: Outcomes that TensorBoard shows, and how.
+_SHOWN: Mapping[type[Outcome], Callable[[Any], Shown]] = {Record: of_record, TrialResult: of_trial}
 
 
 def _grouped(name: str, variables: Sequence[str]) -> str:

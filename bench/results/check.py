@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
 
-from bench.results.jsonl import Lines
-from bench.results.record import Crash
+from bench.results.kind import Crash, Kind, Outcome, Task
 
 #: Kinds of checks, in the order of a computation: what each compares with what truth stands in
 #: :mod:`bench.checks`.
@@ -27,7 +27,12 @@ FAMILIES = (
 MOST_DEVIATIONS = 20
 
 
-class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+#: Cost of a check. Measured on one core: the 204 cells of an upgrade's quick tier, which cost 1.89e6
+#: together, took 188 s, so a second costs 10,000; its 413 checks took 160 s, .39 s each.
+_COST = 3.9e3
+
+
+class Check(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One check: a subject of a family, in a precision, with inputs drawn from a seed.
 
     Example:
@@ -35,9 +40,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         'optimizer:adam-clip:norm-precision:float32'
     """
 
+    turns: ClassVar[tuple[int, int]] = (3, 3)
+
     family: str
     subject: str
-    """What is checked, in the form of an id; the family knows how to read it."""
+    """Part that is checked, in the form of an id that its family reads."""
     precision: str = "float32"
     seed: int = 0
 
@@ -47,18 +54,25 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         seed = f"-seed:{self.seed}" if self.seed else ""
         return f"{self.family}:{self.subject}-precision:{self.precision}{seed}"
 
+    @property
+    def cost(self) -> float:
+        return _COST
+
+    def crashed(self, crash: Crash) -> CheckResult:
+        return CheckResult(check=self, crash=crash)
+
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far one tensor is from the truth, at its worst entry."""
 
     tensor: str
-    """Such as ``layer 3, kernel gradient``."""
+    """Name, such as ``layer 3, kernel gradient``."""
     excess: float | None
     """Error over its bound: above 1 is out. None stands for infinity: a NaN, or a bound of 0 missed."""
     ulps: float | None = None
     """Error in units in the last place of the true value; None where that has no meaning."""
     evidence: str = ""
-    """Got, expected, bound and where, in words."""
+    """Value, expected value, bound and place, as text."""
 
     @property
     def out(self) -> bool:
@@ -71,29 +85,32 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return math.inf if self.excess is None else self.excess
 
 
-class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a check found."""
+class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Outcome of a check."""
 
     check: Check
     compared: int = 0
     """Number of tensors, or statistics, that were compared."""
     closest: Deviation | None = None
-    """Which of them used up most of its bound."""
+    """The deviation that used up most of its bound."""
     deviations: Sequence[Deviation] = ()
-    """Those that are out, in the order of the computation: the first is where it starts."""
+    """Deviations that are out, in the order of the computation: the first is where it starts."""
     more: int = 0
-    """Further ones that are out."""
+    """Number of further ones that are out."""
     digest: str = ""
-    """Of all numbers that TensorFlow gave: equal digests on two versions mean equal bits."""
+    """Digest of all numbers that TensorFlow gave."""
     absent: str = ""
-    """Why this TensorFlow has nothing to check; then nothing was compared."""
+    """Reason why this TensorFlow has nothing to check; then nothing was compared."""
     crash: Crash | None = None
     total_sec: float = 0.0
 
     @property
     def key(self) -> Check:
-        """What makes a result: no run has two with one key."""
         return self.check
+
+    @property
+    def alarm(self) -> tuple[str, str] | None:
+        return super().alarm or (("out of bounds", self.reason) if self.fails else None)
 
     @property
     def fails(self) -> bool:
@@ -103,7 +120,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def reason(self) -> str:
-        """Why it fails, one line that a person can act on; empty if it does not."""
+        """Reason why it fails, one line that a person can act on; empty if it does not."""
         if self.crash is not None:
             return f"crashed: {self.crash.message}"
         if self.deviations:
@@ -118,15 +135,15 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def result(check: Check, deviations: Iterable[Deviation]) -> CheckResult:
     """A check's result from one deviation per compared tensor, in the order of the computation."""
-    found = list(deviations)
-    out = [deviation for deviation in found if deviation.out]
+    compared = list(deviations)
+    out = [deviation for deviation in compared if deviation.out]
     return CheckResult(
         check=check,
-        compared=len(found),
-        closest=max(found, key=lambda each: each.used, default=None),
+        compared=len(compared),
+        closest=max(compared, key=lambda each: each.used, default=None),
         deviations=out[:MOST_DEVIATIONS],
         more=max(len(out) - MOST_DEVIATIONS, 0),
     )
 
 
-CHECK_LINES = Lines(CheckResult, "check's result")
+CHECKS = Kind(Check, CheckResult, file="checks.jsonl", plural="checks", what="check's result")

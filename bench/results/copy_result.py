@@ -7,40 +7,53 @@ trainings have the same bits up to some step, there: what parted later can have 
 
 from __future__ import annotations
 
-import msgspec
+import hashlib
+from collections.abc import Mapping
 
 from bench.cells.cell import Cell
-from bench.results.jsonl import Lines
-from bench.results.record import Crash, Flow, Tensors
+from bench.results.kind import Crash, Kind, Outcome
+from bench.results.record import Flow, Replica, Tensors, Training
 
 
-class Copy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Copy(Training, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One copy of a replica, trained and evaluated as that is."""
 
-    cell: Cell
-    seed: int
     number: int
-    """From 0; names the random moves."""
+    """Counts from 0; names the random moves."""
     moved_at: int = 0
     """The step before which, and before the next one, weights are moved; the number of steps is the
     end."""
 
+    @property
+    def replica(self) -> Replica:
+        """The replica that it is a copy of."""
+        return Replica(self.cell, self.seed)
 
-class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What became of a copy."""
+    @property
+    def order(self) -> tuple[int, ...]:
+        return self.seed, self.number
+
+    def title(self, names: Mapping[Cell, str]) -> str:
+        """``copy 2 of depth/depth:3-act:relu, seed 0``."""
+        return f"copy {self.number} of {super().title(names)}"
+
+    def crashed(self, crash: Crash) -> CopyResult:
+        return CopyResult(copy=self, crash=crash)
+
+
+class CopyResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Outcome of a copy; fields mean what they mean in a record."""
 
     copy: Copy
     trajectory: bytes = b""
     """Loss of the first steps, little-endian float32; base64 in JSON. Empty if it crashed."""
     tensors: Tensors | None = None
-    """As the replica's record has them."""
     ends: Tensors | None = None
-    """As the replica's record has them. None of a copy that was not trained to the end."""
+    """None of a copy that was not trained to the end."""
     test_accuracy: float | None = None
     test_loss: float | None = None
     diverged_step: int | None = None
     end: Flow | None = None
-    """All as a record has them."""
     crash: Crash | None = None
     total_sec: float = 0.0
 
@@ -52,8 +65,11 @@ class CopyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def key(self) -> Copy:
-        """What makes a result: no run has two with one key."""
         return self.copy
 
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.trajectory).hexdigest()
 
-COPY_LINES = Lines(CopyResult, "copy's result")
+
+COPIES = Kind(Copy, CopyResult, file="copies.jsonl", plural="copies", what="copy's result")

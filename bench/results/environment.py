@@ -1,11 +1,11 @@
-"""What a run's bits and speeds depend on, as data. Probing lives where the facts are:
+"""Facts that a run's bits and speeds depend on, as data. Probing lives where the facts are:
 :mod:`bench.execution.machine` for the machine, :mod:`bench.nets.device` for TensorFlow's side.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,7 +36,7 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def environment_class(self) -> str:
-        """For instance ``cpu-avx512_bf16-onednn-1thread``."""
+        """Name, such as ``cpu-avx512_bf16-onednn-1thread``."""
         parts = [self.device, re.sub(r"[^a-z0-9_]+", "_", self.isa.lower())]
         parts += [name for name in ("onednn", "xla", "tf32") if getattr(self, name)]
         parts += [f"{re.sub(r'[^a-z0-9_]+', '_', self.fpmath)}math"] if self.fpmath else []
@@ -65,3 +65,28 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def environment_class(self) -> str:
         return self.numerics.environment_class
+
+    def difference(self, other: Environment) -> Difference | None:
+        """The first thing for which results of two environments do not belong into one run."""
+        for part in ("numerics", "software", "data", "run"):
+            ours, theirs = self._comparable(part), other._comparable(part)
+            for key in dict.fromkeys([*ours, *theirs]):
+                if ours.get(key) != theirs.get(key):
+                    return Difference(part, key, ours.get(key), theirs.get(key))
+        return None
+
+    def _comparable(self, part: str) -> dict[str, Any]:
+        """The fields of a part that must be the same; the same images may come from several places."""
+        if part == "run":
+            return {"commit": self.run.get("commit")}
+        fields: dict[str, Any] = msgspec.to_builtins(getattr(self, part))
+        return {key: value for key, value in fields.items() if (part, key) != ("data", "source")}
+
+
+class Difference(NamedTuple):
+    """A field that two environments do not share."""
+
+    part: str
+    key: str
+    ours: Any
+    theirs: Any

@@ -10,9 +10,9 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     :data:`bench.measure.histogram.LARGEST`."""
 
     name: str
-    """Of the variable."""
+    """The variable's name."""
     gradient: bool
-    """Of the variable's gradient, not its value."""
+    """Whether entries are of the variable's gradient, not its value."""
     step: int
     edges: list[float]
     """One more than counts, rising; the first is the smallest entry, the last one the largest."""

@@ -5,65 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Generic, TypeVar
-
-import msgspec
 
 from bench.errors import BenchError
-
-T = TypeVar("T")
-
-
-class Lines(Generic[T]):
-    """How values of one type are kept: one line of JSON each.
-
-    Args:
-        kind: their type.
-        what: names one in messages.
-    """
-
-    def __init__(self, kind: type[T], what: str) -> None:
-        self._what = what
-        self._encoder = msgspec.json.Encoder()
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
-
-    def encode(self, value: T) -> bytes:
-        """Its line, newline included."""
-        return self._encoder.encode(value) + b"\n"
-
-    def decode(self, line: bytes) -> T:
-        """The value of a line.
-
-        Raises:
-            msgspec.DecodeError: it has none, or one of another schema.
-        """
-        return self._decoder.decode(line)
-
-    def read(self, path: Path) -> list[T]:
-        """All values of a file, in file order.
-
-        A last line without its newline is what a killed run leaves behind: it is ignored, here and
-        when the run is resumed. Anything else that cannot be decoded is an error.
-
-        Raises:
-            BenchError: the file is absent or a line is damaged; names the file and the line.
-        """
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise BenchError(
-                f"{path}: cannot be read: {error.strerror}", hint="name a folder below results/"
-            ) from error
-        values = []
-        for index, line in enumerate(lines[:-1], start=1):
-            try:
-                values.append(self.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise BenchError(
-                    f"{path}, line {index}: not a {self._what}: {error}",
-                    hint=f"remove line {index} and continue the run with --resume, or run anew",
-                ) from error
-        return values
 
 
 def cut_torn_line(path: Path) -> None:

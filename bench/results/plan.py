@@ -1,4 +1,4 @@
-"""What a run set out to measure: ``plan.json``."""
+"""Plan: all that a run set out to measure, as ``plan.json`` keeps it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.results.check import Check
+from bench.results.kind import Task
+from bench.results.record import Replica
 from bench.results.trial import Trial
 
 SCHEMA = 1
@@ -25,7 +27,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run set out to measure: every item under every seed, every check, every trial."""
+    """All that a run set out to measure: every item under every seed, every check, every trial."""
 
     schema: int = SCHEMA
     tier: str
@@ -46,10 +48,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.schema != SCHEMA:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
 
-    def replicas(self) -> list[tuple[Cell, int]]:
-        """Every (cell, seed) once, in the order of the items."""
-        cells = dict.fromkeys(item.cell for item in self.items)
-        return [(cell, seed) for cell in cells for seed in self.seeds]
+    def tasks(self) -> list[Task]:
+        """All tasks, each once."""
+        return [*self.replicas(), *self.checks, *self.trials]
+
+    def replicas(self) -> list[Replica]:
+        """Every cell under every seed once, in the order of the items."""
+        return [Replica(cell, seed) for cell in self.names() for seed in self.seeds]
+
+    def names(self) -> dict[Cell, str]:
+        """``grid/id`` by cell, in the order of the items; the first one of a cell in two grids."""
+        names: dict[Cell, str] = {}
+        for item in self.items:
+            names.setdefault(item.cell, f"{item.grid}/{item.id}")
+        return names
 
     def grids(self) -> dict[str, list[Item]]:
         """Items by grid, both in the order of the plan."""

@@ -1,28 +1,26 @@
-"""Record: what one replica measured, or how it failed. One JSON line; validated on reading.
+"""Replica and record: one training of a cell, and its measurements or failure.
 
-A number that is not finite is written as ``null``: JSON has no other word for it. Its place tells
+A number that is not finite is written as ``null``: JSON has no other word for it. Its place shows
 which layer overflowed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar, Literal
 
 import msgspec
 
 from bench.cells.cell import Cell
 from bench.results.histogram import Histogram
-from bench.results.jsonl import Lines
+from bench.results.kind import Crash, Kind, Outcome, Task
 
 SCHEMA = 3
 
 #: Schemas that this version reads: 1 had no ``tensors`` and no ``recipe``; 2 kept the losses of 200
 #: steps, and neither ``states`` nor ``ends``.
 READABLE = (1, 2, 3)
-
-Outcome = Literal["trained", "diverged", "crashed", "absent"]
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +43,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gradient_norm: float | None
     """Global l2 norm over all trainable variables, before clipping."""
     clipped_norm: float | None
-    """The same as the optimizer applies it, after clipping."""
+    """The same norm as the optimizer applies it, after clipping."""
     clipped_peak: float | None
     """Largest absolute entry of any variable's gradient after clipping."""
     clipped_variable_norm: float | None
@@ -92,11 +90,11 @@ class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     by how much, when only one side can be run again. :mod:`bench.measure.tensors` takes them."""
 
     names: list[str]
-    """In the order of the computation: variables, as the last step left them, then the forward and
-    the backward pass."""
+    """Tensors in the order of the computation: variables, as the last step left them, then the forward
+    and the backward pass."""
     steps: list[int]
     hashes: bytes
-    """Little-endian uint32 (steps, names): of all bits of a tensor; base64 in JSON."""
+    """Little-endian uint32 (steps, names): a hash of all bits of a tensor; base64 in JSON."""
     values: bytes
     """Little-endian float32 (steps, names, VALUES): root mean square of the entries, then their
     sums with random signs, over the square root of their number; base64 in JSON."""
@@ -107,23 +105,59 @@ class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"fingerprints of {count} tensors have another size")
 
 
-class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a replica's worker ended it."""
+class Training(Task, frozen=True, forbid_unknown_fields=True):
+    """A task that trains a cell once."""
 
-    reason: Literal["exception", "signal", "exit", "timeout", "memory", "not attempted"]
-    message: str
-    """One line: ``killed by SIGABRT``, ``no answer for 300 s``, ``ValueError: ...``."""
-    output: str = ""
-    """The last lines that the worker printed."""
+    turns: ClassVar[tuple[int, int]] = (0, 4)
+
+    cell: Cell
+    seed: int
+
+    @property
+    def cost(self) -> float:
+        cell = self.cell
+        if cell.architecture == "cnn":
+            first, second, dense = cell.filters, 2 * cell.filters, 32 * cell.filters
+            per_image = (
+                28 * 28 * 25 * first + 14 * 14 * 25 * first * second + 7 * 7 * second * dense
+            )
+        else:
+            per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
+        normalized = 2 if cell.normalization != "none" else 1
+        return normalized * per_image * cell.batch * cell.steps / 1e6
+
+    @property
+    def shares(self) -> Hashable:
+        return self.cell.graph()
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        return (self.seed,)
+
+    @property
+    def id(self) -> str:
+        return self.title({})
+
+    def title(self, names: Mapping[Cell, str]) -> str:
+        """``depth/depth:3-act:relu, seed 0``."""
+        name = names.get(self.cell) or self.cell.id(("depth", "act", "init", "norm"))
+        return f"{name}, seed {self.seed}"
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One replica: a cell trained under one seed."""
+class Replica(Training, frozen=True, forbid_unknown_fields=True):
+    """One training of a cell under one seed."""
+
+    def crashed(self, crash: Crash) -> Record:
+        return Record(cell=self.cell, seed=self.seed, outcome="crashed", crash=crash)
+
+
+class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Measurements of a replica, or its failure."""
 
     schema: int = SCHEMA
     cell: Cell
     seed: int
-    outcome: Outcome
+    outcome: Literal["trained", "diverged", "crashed", "absent"]
     data: str = ""
     """Fingerprint of the images."""
     environment: str = ""
@@ -150,16 +184,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     start: Flow | None = None
     end: Flow | None = None
     images_per_sec: float | None = None
-    """Of the training loop alone: no tracing, compilation or evaluation."""
+    """Speed of the training loop alone: no tracing, compilation or evaluation."""
     training_sec: float = 0.0
     total_sec: float = 0.0
-    """From the request to the record, tracing and measuring included."""
+    """Seconds from the request to the record, tracing and measuring included."""
     worker: str = ""
     crash: Crash | None = None
     absent: str = ""
-    """Why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
+    """Reason why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
     histograms: Sequence[Histogram] | msgspec.UnsetType = msgspec.UNSET
-    """Of each variable and its gradient, on the way to TensorBoard: no stored record has them."""
+    """Histograms of each variable and its gradient, for TensorBoard: no stored record has them."""
 
     def __post_init__(self) -> None:
         if self.schema not in READABLE:
@@ -181,12 +215,22 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.crash is None or self.crash.reason != "not attempted"
 
     @property
-    def key(self) -> tuple[Cell, int]:
-        """What makes a replica: no run has two records with one key."""
-        return self.cell, self.seed
+    def key(self) -> Replica:
+        return Replica(self.cell, self.seed)
+
+    def stored(self) -> Record:
+        """The record without its histograms."""
+        return msgspec.structs.replace(self, histograms=msgspec.UNSET)
 
 
-RECORD_LINES = Lines(Record, f"record of schema {SCHEMA}")
+RECORDS = Kind(
+    Replica,
+    Record,
+    file="records.jsonl",
+    plural="replicas",
+    what=f"record of schema {SCHEMA}",
+    required=True,
+)
 
 
 def finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Saved models: in what formats one TensorFlow writes them, and what another makes of the files."""
+"""Saved models: formats in which one TensorFlow writes them, and results of loading them in another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Format:
     """A way to save a model, with the way back.
 
     Args:
-        title: what it is, for people.
+        title: name for people.
         file: name of the file or folder in that of the model.
     """
 
@@ -43,34 +43,34 @@ FORMATS: Mapping[str, Format] = {
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What became of saving a model in one format."""
+    """Result of saving a model in one format."""
 
     model: str
     """One of :data:`MODELS`."""
     format: str
     """One of :data:`FORMATS`."""
     absent: str = ""
-    """Why this version has no such format to write; then nothing was tried."""
+    """Reason why this version has no such format to write; then nothing was tried."""
     error: str = ""
     """First line of what was raised, or how the process ended; empty if the file was written."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one version computes with a file that another, or the same one, wrote."""
+    """Result of computing with a file that another version, or the same one, wrote."""
 
     model: str
     format: str
     error: str = ""
-    """As in :class:`Written`; then nothing was computed."""
+    """First line of what was raised, or how the process ended; then nothing was computed."""
     same_bits: bool = False
     """Whether the outputs have the bits of those before saving."""
     digest: str = ""
-    """Of the outputs."""
+    """Digest of the outputs."""
     difference: float | None = None
     """Largest |output - output before saving|, over the largest |output before saving|; None where that
     is not finite."""
     deviation: Deviation | None = None
-    """Of the outputs from a float64 forward pass with the saved weights, in units of its bound."""
+    """Deviation of the outputs from a float64 forward pass with the saved weights."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):

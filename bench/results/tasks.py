@@ -1,71 +1,38 @@
-"""What a run can be asked for, what comes of it, and the file that keeps it."""
+"""The kinds of results that there are, and reading all of a run's.
+
+A further kind is a module that makes a :class:`bench.results.kind.Kind`, a line in :data:`KINDS`, and
+a line in :func:`bench.execution.trainer.handlers`, which says what a training process does for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from bench.cells.cell import Cell
-from bench.results.check import CHECK_LINES, Check, CheckResult
-from bench.results.copy_result import COPY_LINES, Copy, CopyResult
-from bench.results.jsonl import Lines
-from bench.results.record import RECORD_LINES, Record
-from bench.results.trial import TRIAL_LINES, Trial, TrialResult
+from bench.results.check import CHECKS
+from bench.results.copy_result import COPIES
+from bench.results.kind import Kind, Outcome, Task
+from bench.results.record import RECORDS
+from bench.results.trial import TRIALS
 
-#: One training of a cell under one seed.
-Replica = tuple[Cell, int]
-#: What trains a cell, and so shares its graph.
-Training = Replica | Copy
-Task = Training | Check | Trial
-#: Each has the task that it came of as its ``key``, and a ``crash``, which is None if it has none.
-Outcome = Record | CopyResult | CheckResult | TrialResult
+#: All kinds, in the order in which they are counted.
+KINDS: tuple[Kind[Any, Any], ...] = (RECORDS, CHECKS, COPIES, TRIALS)
+
+KIND_OF: Mapping[type[Task], Kind[Any, Any]] = {kind.task: kind for kind in KINDS}
 
 
-RECORDS = "records.jsonl"
-CHECKS = "checks.jsonl"
-COPIES = "copies.jsonl"
-TRIALS = "trials.jsonl"
-
-
-class Kind(NamedTuple):
-    """How outcomes of one kind are kept."""
-
-    file: str
-    lines: Lines[Any]
-
-
-KINDS: Mapping[type, Kind] = {
-    Record: Kind(RECORDS, RECORD_LINES),
-    CheckResult: Kind(CHECKS, CHECK_LINES),
-    CopyResult: Kind(COPIES, COPY_LINES),
-    TrialResult: Kind(TRIALS, TRIAL_LINES),
-}
-
-_OUTCOMES: Mapping[type, type] = {
-    tuple: Record,
-    Check: CheckResult,
-    Copy: CopyResult,
-    Trial: TrialResult,
-}
-
-
-def kind_of(task: Task) -> Kind:
-    """How what comes of a task is kept."""
-    return KINDS[_OUTCOMES[type(task)]]
-
-
-def read_outcomes(folder: Path, outcome: type) -> dict[Any, Any]:
-    """All outcomes of one kind in a run's folder, by their keys; of two with one key, the first.
+def read_outcomes(folder: Path) -> dict[Task, Outcome]:
+    """All outcomes in a run's folder by their tasks, kind by kind; of two of one task, the first.
 
     Raises:
-        BenchError: a line is damaged; names the file and the line. So does a missing file of records,
-            which every run has.
+        BenchError: a line is damaged; names the file and the line. So does a missing file that every
+            run has.
     """
-    path = folder / KINDS[outcome].file
-    if outcome is not Record and not path.exists():
-        return {}
-    found: dict[Any, Any] = {}
-    for each in KINDS[outcome].lines.read(path):
-        found.setdefault(each.key, each)
-    return found
+    outcomes: dict[Task, Outcome] = {}
+    for kind in KINDS:
+        path = folder / kind.file
+        if kind.required or path.exists():
+            for outcome in kind.read(path):
+                outcomes.setdefault(outcome.key, outcome)
+    return outcomes

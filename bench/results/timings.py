@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.results.record import Crash
+from bench.results.kind import Crash
 
 Side = Literal["old", "new"]
 Work = Literal["training", "inference"]
@@ -17,14 +17,14 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 
 class Workload(NamedTuple):
-    """What is timed: a cell on its engine."""
+    """Work that is timed: a cell on its engine."""
 
     cell: Cell
     work: Work
 
     @property
     def title(self) -> str:
-        """For people: ``training, MLP of depth 3, fit``."""
+        """Name for people: ``training, MLP of depth 3, fit``."""
         network = "CNN" if self.cell.architecture == "cnn" else f"MLP of depth {self.cell.depth}"
         return f"{self.work}, {network}, {self.cell.engine}"
 
@@ -34,11 +34,11 @@ Round = Sequence[Sequence[Sequence[float]]]
 
 
 class Timings(msgspec.Struct, kw_only=True):
-    """What became of one workload."""
+    """Times of one workload."""
 
     workload: Workload
     steps: int = 0
-    """Of each burst, the same on both sides and in all rounds; 0: none was measured."""
+    """Steps of each burst, the same on both sides and in all rounds; 0: none was measured."""
     rounds: list[Round] = []
     crashes: dict[Side, Crash] = {}
-    """Of the sides whose process died, hung or failed; the workload is then given up."""
+    """Crashes of sides whose process died, hung or failed; the workload is then given up."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import filelock
 import msgspec
@@ -30,10 +30,10 @@ SAVING = "saving.json"
 
 
 class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one side is."""
+    """Description of one side."""
 
     label: str
-    """As it was asked for."""
+    """The user's name for it."""
     python: str
     """The interpreter's path."""
     lock: str
@@ -55,7 +55,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     timings: Sequence[Timings] = ()
     exchanges: Sequence[Exchange] = ()
     left_out: Sequence[str] = ()
-    """Parts that the user left out, in words."""
+    """Parts that the user left out, as text."""
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,8 +123,8 @@ T = TypeVar("T")
 
 
 def _read_list(path: Path, kind: type[T]) -> list[T]:
-    """What a file holds; nothing if that part was left out or not reached."""
+    """Contents of a file; nothing if that part was left out or not reached."""
     if not path.exists():
         return []
-    found: Any = read_json(path, list[kind])  # type: ignore[valid-type]
-    return list(found)
+    contents: list[T] = read_json(path, list[kind])  # type: ignore[valid-type]
+    return contents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,18 +12,14 @@ from typing import Any
 import filelock
 import msgspec
 
-from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.results.check import Check, CheckResult
-from bench.results.copy_result import Copy, CopyResult
 from bench.results.environment import Environment
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.jsonl import Appender, cannot_write, cut_torn_line
+from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
-from bench.results.record import Record
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun
-from bench.results.tasks import KINDS, Outcome, read_outcomes
-from bench.results.trial import Trial, TrialResult
+from bench.results.tasks import KIND_OF, KINDS, read_outcomes
 
 
 def new_run_name(tier: str, now: datetime.datetime | None = None) -> str:
@@ -84,10 +80,7 @@ class RunWriter:
     ) -> None:
         self.path = path
         self.plan = plan
-        self.records: dict[tuple[Cell, int], Record] = {}
-        self.checks: dict[Check, CheckResult] = {}
-        self.copies: dict[Copy, CopyResult] = {}
-        self.trials: dict[Trial, TrialResult] = {}
+        self.outcomes: dict[Task, Outcome] = {}
         self._resume = resume
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
@@ -123,53 +116,35 @@ class RunWriter:
                     hint=f"repeat the options that it was started with{self._command()}, or start a "
                     "new run",
                 )
-            for kind in KINDS.values():
+            for kind in KINDS:
                 cut_torn_line(self.path / kind.file)
             self.plan = self.plan if self.plan.decide else before
         if not self._resume or self.plan != before:
             write_atomically(plan, pretty(self.plan))
-        self._files = {kind: Appender(self.path / KINDS[kind].file) for kind in KINDS}
+        self._files = {kind: Appender(self.path / kind.file) for kind in KINDS}
         if self._resume:
-            self.records = read_outcomes(self.path, Record)
-            self.checks = read_outcomes(self.path, CheckResult)
-            self.copies = read_outcomes(self.path, CopyResult)
-            self.trials = read_outcomes(self.path, TrialResult)
+            self.outcomes = read_outcomes(self.path)
 
     def _command(self) -> str:
-        """What the run was started with, in brackets, if it is known."""
+        """The run's command in brackets, if it is known."""
         with contextlib.suppress(BenchError):
             return f" ({read_json(self.path / ENVIRONMENT, Environment).run['command']})"
         return ""
 
-    def missing(self) -> list[tuple[Cell, int]]:
-        """The replicas of the plan that have no record yet."""
-        return [key for key in self.plan.replicas() if key not in self.records]
-
-    def missing_checks(self) -> list[Check]:
-        """The checks of the plan that have no result yet."""
-        return [check for check in self.plan.checks if check not in self.checks]
-
-    def missing_trials(self) -> list[Trial]:
-        """The trials of the plan that have no result yet."""
-        return [trial for trial in self.plan.trials if trial not in self.trials]
+    def missing(self) -> list[Task]:
+        """The tasks of the plan that have no outcome yet."""
+        return [task for task in self.plan.tasks() if task not in self.outcomes]
 
     def append(self, outcome: Outcome) -> None:
-        """Adds an outcome as one line in one write; a record without its histograms.
+        """Adds an outcome, as its kind is stored, in one line and one write.
 
         Raises:
             BenchError: the disk is full; what a failed write left behind is cut off again.
         """
-        if isinstance(outcome, Record):
-            outcome = msgspec.structs.replace(outcome, histograms=msgspec.UNSET)
-        self._files[type(outcome)].append(KINDS[type(outcome)].lines.encode(outcome))
-        if isinstance(outcome, Record):
-            self.records[outcome.key] = outcome
-        elif isinstance(outcome, CheckResult):
-            self.checks[outcome.key] = outcome
-        elif isinstance(outcome, CopyResult):
-            self.copies[outcome.key] = outcome
-        else:
-            self.trials[outcome.key] = outcome
+        task, outcome = outcome.key, outcome.stored()
+        kind = KIND_OF[type(task)]
+        self._files[kind].append(kind.encode(outcome))
+        self.outcomes[task] = outcome
 
     def write_environment(self, environment: Environment) -> None:
         """Writes ``environment.json``.
@@ -181,18 +156,18 @@ class RunWriter:
         path = self.path / ENVIRONMENT
         if self._resume and path.exists():
             before = read_json(path, Environment)
-            for part in ("numerics", "software", "data"):
-                changed = _first_difference(before, environment, part)
-                if changed:
-                    raise BenchError(
-                        f"{path}: the run was started with other {part}: {changed}",
-                        hint="resume it where it was started, or start a new run",
-                    )
-            started, now = (each.run.get("commit") or "unknown" for each in (before, environment))
-            if started != now:
+            changed = before.difference(environment)
+            if changed is not None and changed.part == "run":
                 raise BenchError(
-                    f"{path}: the run was started by other code: commit {started}, now {now}",
+                    f"{path}: the run was started by other code: commit "
+                    f"{changed.ours or 'unknown'}, now {changed.theirs or 'unknown'}",
                     hint="check that commit out to go on, or start a new run with another --run NAME",
+                )
+            if changed is not None:
+                raise BenchError(
+                    f"{path}: the run was started with other {changed.part}: {changed.key} "
+                    f"{changed.ours!r}, now {changed.theirs!r}",
+                    hint="resume it where it was started, or start a new run",
                 )
             self._earlier = before.run
             return
@@ -204,7 +179,7 @@ class RunWriter:
         total_sec += float(self._earlier.get("total_sec", 0.0))
         run = {**environment.run, **self._earlier, "total_sec": round(total_sec, 1)}
         environment = msgspec.structs.replace(environment, run=run)
-        with contextlib.suppress(BenchError):  # a full disk has been told of by the records
+        with contextlib.suppress(BenchError):  # of a full disk, which the records have reported
             write_atomically(self.path / ENVIRONMENT, pretty(environment))
         return self.so_far(environment)
 
@@ -214,21 +189,5 @@ class RunWriter:
             path=self.path,
             plan=self.plan,
             environment=environment,
-            records=dict(self.records),
-            checks=dict(self.checks),
-            copies=dict(self.copies),
-            trials=dict(self.trials),
+            outcomes=dict(self.outcomes),
         )
-
-
-def _first_difference(before: Environment, after: Environment, part: str) -> str:
-    """In words, or nothing. Where the same images came from is no difference."""
-    old: Mapping[str, object] = msgspec.to_builtins(getattr(before, part))
-    new: Mapping[str, object] = msgspec.to_builtins(getattr(after, part))
-    keys: Iterable[str] = dict.fromkeys([*old, *new])
-    differences = (
-        f"{key} {old.get(key)!r}, now {new.get(key)!r}"
-        for key in keys
-        if old.get(key) != new.get(key) and (part, key) != ("data", "source")
-    )
-    return next(differences, "")

@@ -14,6 +14,7 @@ from scipy import special
 from bench.cells.cell import Cell
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.statistics.levels import ALPHA, ENVELOPES
 from bench.verdict.baselines.samples import Baseline
@@ -71,19 +72,15 @@ def differs(run: StoredRun, baseline: Baseline, item: Item) -> bool:
     )
 
 
-def replicas_wanted(run: StoredRun, baseline: Baseline | None) -> list[tuple[Cell, int]]:
+def replicas_wanted(run: StoredRun, baseline: Baseline | None) -> list[Replica]:
     """The further seeds that the run does not have yet, of cells whose bits differ. Where the first
     seed trains to the same bits on both sides, so do others: the same operations run on numbers of
     the same kind."""
     if baseline is None:
         return []
     cells = dict.fromkeys(item.cell for item in run.plan.items if differs(run, baseline, item))
-    return [
-        (cell, seed)
-        for cell in cells
-        for seed in run.plan.further
-        if (cell, seed) not in run.records
-    ]
+    wanted = (Replica(cell, seed) for cell in cells for seed in run.plan.further)
+    return [replica for replica in wanted if replica not in run.records]
 
 
 def copies_wanted(run: StoredRun, baseline: Baseline, items: Iterable[Item]) -> list[Copy]:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
 from bench.published.claims import Finding, findings
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash
 from bench.results.run import StoredRun
 from bench.results.timings import Side, Timings, Workload
 from bench.results.upgrade import Measured, SideFacts

@@ -9,9 +9,10 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.results.copy_result import Copy
+from bench.results.kind import Task
 from bench.results.plan import Item
+from bench.results.record import Replica
 from bench.results.run import StoredRun
-from bench.results.tasks import Task
 from bench.statistics.levels import ALPHA
 from bench.statistics.sequential import levels, looks
 from bench.theory.claims import check_claims
@@ -43,7 +44,7 @@ def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgeme
     return list(_judged(run, baseline)[0].values())
 
 
-def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[tuple[Cell, int]]:
+def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[Replica]:
     """What a run whose plan is done needs for its verdicts: the further seeds of cells whose bits
     differ, the copies for envelopes, then the replicas of the next look at undecided cells; nothing
     if all is there."""
@@ -62,7 +63,7 @@ def still_wanted_of_both(old: StoredRun, new: StoredRun) -> tuple[Sequence[Task]
 
 def _judged(
     run: StoredRun, baseline: Baseline | None
-) -> tuple[dict[Item, Judgement], list[tuple[Cell, int]]]:
+) -> tuple[dict[Item, Judgement], list[Replica]]:
     """The judgements, and the replicas that would take undecided cells further."""
     claims = {item: check_claims(item.cell, run.of(item.cell)) for item in run.plan.items}
     if not run.plan.decide:
@@ -94,9 +95,10 @@ def _undecided(judged: dict[Item, Judgement]) -> list[Cell]:
     return list(dict.fromkeys(cells))
 
 
-def _missing(run: StoredRun, cells: list[Cell], number: int) -> list[tuple[Cell, int]]:
+def _missing(run: StoredRun, cells: list[Cell], number: int) -> list[Replica]:
     seeds = _seeds(run, number)
-    return [(cell, seed) for cell in cells for seed in seeds if (cell, seed) not in run.records]
+    wanted = (Replica(cell, seed) for cell in cells for seed in seeds)
+    return [replica for replica in wanted if replica not in run.records]
 
 
 def _seeds(run: StoredRun, number: int) -> list[int]:
@@ -109,5 +111,6 @@ def _seeds(run: StoredRun, number: int) -> list[int]:
 def _first_seeds(run: StoredRun, number: int) -> StoredRun:
     """The run as it was at the look with this number of seeds."""
     seen = frozenset(_seeds(run, number))
-    records = {key: record for key, record in run.records.items() if key[1] in seen}
-    return msgspec.structs.replace(run, records=records)
+    later = {replica for replica in run.records if replica.seed not in seen}
+    outcomes = {task: outcome for task, outcome in run.outcomes.items() if task not in later}
+    return msgspec.structs.replace(run, outcomes=outcomes)

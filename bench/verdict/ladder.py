@@ -15,7 +15,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
-from bench.results.record import Record
+from bench.results.record import Record, Replica
 from bench.results.run import StoredRun
 from bench.statistics.levels import ALPHA
 from bench.theory.claim import ClaimResult
@@ -57,7 +57,7 @@ def judge(
     return [judged[item] for item in run.plan.items]
 
 
-def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[tuple[Cell, int]]:
+def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[Replica]:
     """What a run needs before its cells can be judged: the further seeds of cells whose bits
     differ, then the copies for their envelopes; nothing if all is there."""
     if baseline is None:
@@ -142,7 +142,7 @@ def _below_envelope(
     common = [record for record in records if record.seed in by_seed]
     if common and all(by_seed[record.seed].digest == record.digest for record in common):
         return _identical(run, holder, item, len(common))
-    lacking = [seed for seed in run.plan.further if (item.cell, seed) not in run.records]
+    lacking = [seed for seed in run.plan.further if Replica(item.cell, seed) not in run.records]
     if lacking:
         reason = (
             f"bits differ from {holder.name}: {len(lacking)} of "

@@ -92,9 +92,9 @@ def in_favour(found: Conclusion) -> list[str]:
 def unmeasured(run: StoredRun) -> set[Cell]:
     """Cells of which a planned replica was not tried."""
     return {
-        cell
-        for cell, seed in run.plan.replicas()
-        if (record := run.records.get((cell, seed))) is None or not record.attempted
+        replica.cell
+        for replica in run.plan.replicas()
+        if (record := run.records.get(replica)) is None or not record.attempted
     }
 
 

@@ -56,9 +56,9 @@ def worse(run: StoredRun, depth: int, by: float = 0.05) -> StoredRun:
     """The run with a planted loss of accuracy, and so other digests."""
     records = {
         key: msgspec.structs.replace(
-            record, test_accuracy=(record.test_accuracy or 0) - by, digest=f"worse{key[1]}"
+            record, test_accuracy=(record.test_accuracy or 0) - by, digest=f"worse{key.seed}"
         )
-        if key[0].depth == depth
+        if key.cell.depth == depth
         else record
         for key, record in run.records.items()
     }
@@ -400,7 +400,7 @@ def test_accept_refuses_crashes(capsys: pytest.CaptureFixture[str]) -> None:
     run = healthy(results("a"))
     records = dict(run.records)
     key = next(iter(records))
-    records[key] = crashed(*key)
+    records[key] = crashed(key.cell, key.seed)
     write(replaced(run, records=records))
     arguments = ["baseline", "accept", "a", "--yes", "--reason", "x"]
     assert cli.main(arguments) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from bench.commands import main as cli
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.published.experiments import EXPERIMENTS
 from bench.results.run import read_run
-from bench.results.tasks import TRIALS
-from support.main_jobs import FAULTY
+from bench.results.trial import TRIALS
+from support.main_jobs import FAULTY_PATH
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def place(
 ) -> Path:
     """An empty folder to work in, with images, and faulty training processes."""
     for name, value in {
-        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "PYTHONPATH": FAULTY_PATH,
         "BENCH_CACHE_DIR": str(image_cache[0]),
         "BENCH_MNIST_DIR": str(images_file),
         "GITHUB_STEP_SUMMARY": "",
@@ -45,7 +44,7 @@ def test_trains_what_the_tier_has(place: Path, capsys: pytest.CaptureFixture[str
     assert "4/4 trials" in output
     assert "report: results/r/report.md" in output
     assert "P3" in (place / "results" / "r" / "report.md").read_text()
-    path = place / "results" / "r" / TRIALS
+    path = place / "results" / "r" / TRIALS.file
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:3]) + lines[3][:60])
     cli.main(["published", "P3", "--run", "r", "--workers", "1", "--resume"])

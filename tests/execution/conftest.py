@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-#: Holds the stand-in; two folders up lies what it imports.
-FAULTY = Path(__file__).parent / "faulty"
+from support.main_jobs import FAULTY_PATH
 
 
 @pytest.fixture(scope="session")
 def faulty_environment(image_cache: tuple[Path, str]) -> dict[str, str]:
     """Environment variables under which training processes are the faulty ones."""
     return {
-        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "PYTHONPATH": FAULTY_PATH,
         "BENCH_CACHE_DIR": str(image_cache[0]),
     }
 

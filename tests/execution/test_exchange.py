@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.execution import protocol
 from bench.execution.saving import exchange
 from bench.execution.supervisor import CrashError, Supervisor
-from bench.results.record import Crash
+from bench.results.kind import Crash
 from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -28,20 +29,22 @@ class Answering(Supervisor):
         self.asked: list[Any] = []
         self._dies_at, self._lacks = dies_at, lacks
 
-    def _request(self, message: Any, timeout_sec: float) -> Any:
-        sent = protocol.request_decoder.decode(protocol.line(message))
-        assert sent == message
+    def ask(self, request: Any, *, timeout_sec: float) -> Any:
+        line = protocol.line(protocol.Asked.of(request))
+        sent: Any = msgspec.json.decode(line, type=protocol.Asked).request
+        assert sent == request
         self.asked.append(sent)
         if isinstance(sent, protocol.Save):
-            key, results = (sent.model, "save"), [self._written(sent.model, f) for f in FORMATS]
-            reply: Any = protocol.Saved(results=results)
+            key = (sent.model, "save")
+            answer: Any = [self._written(sent.model, format_) for format_ in FORMATS]
         else:
             key = (sent.model, sent.format)
-            loaded = Loaded(model=sent.model, format=sent.format, digest="a")
-            reply = protocol.Reloaded(result=loaded)
+            answer = Loaded(model=sent.model, format=sent.format, digest="a")
         if key == self._dies_at:
             raise CrashError(Crash(reason="signal", message="killed by SIGSEGV"))
-        return protocol.reply_decoder.decode(protocol.line(reply))
+        reply = protocol.reply_decoder.decode(protocol.line(protocol.Answer.of(answer)))
+        assert isinstance(reply, protocol.Answer)
+        return reply.to(request)
 
     def _written(self, model: str, format_: str) -> Written:
         absent = "none" if format_ == self._lacks else ""

@@ -16,12 +16,12 @@ import pytest
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement
-from bench.results.check import CHECK_LINES, Check
-from bench.results.copy_result import COPY_LINES, Copy, CopyResult
-from bench.results.record import RECORD_LINES, Record
+from bench.results.check import CHECKS, Check
+from bench.results.copy_result import COPIES, Copy, CopyResult
+from bench.results.kind import Outcome, Task
+from bench.results.record import RECORDS, Record, Replica
 from bench.results.run import ENVIRONMENT, StoredRun, read_run
-from bench.results.tasks import CHECKS, COPIES, RECORDS, Outcome, Task
-from support import faults
+from support import builders, faults
 from support.executed import Follow, Watcher, execute, plan
 
 
@@ -30,7 +30,7 @@ def test_trains_every_replica_once(tmp_path: Path, image_cache: tuple[Path, str]
     """Two workers, one record per replica, in the file and told to whoever watches."""
     the_plan = plan(10, 11, 12, 13)
     watcher = execute(tmp_path / "run", the_plan, image_cache)
-    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
+    records = RECORDS.read(tmp_path / "run" / RECORDS.file)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
     assert {record.worker for record in records} == {"0", "1"}
@@ -46,7 +46,7 @@ def test_faults_cost_their_cells_and_the_run_goes_on(
     """An abort, a hang and an exception among sound cells; seeds of a hung cell are not tried."""
     the_plan = plan(10, faults.ABORT, 11, faults.HANG, 12, faults.RAISE)
     execute(tmp_path / "run", the_plan, image_cache)
-    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
+    records = RECORDS.read(tmp_path / "run" / RECORDS.file)
     by_width: dict[int, list[Record]] = {}
     for record in records:
         by_width.setdefault(record.cell.width, []).append(record)
@@ -88,7 +88,7 @@ def test_checks_run_beside_replicas_and_survive_faults(
     the_plan = msgspec.structs.replace(plan(10), checks=[check(subject) for subject in subjects])
     watcher = execute(tmp_path / "run", the_plan, image_cache)
     results = {
-        result.check.subject: result for result in CHECK_LINES.read(tmp_path / "run" / CHECKS)
+        result.check.subject: result for result in CHECKS.read(tmp_path / "run" / CHECKS.file)
     }
     assert set(results) == set(subjects)
     assert len(watcher.finished_tasks) == 3 + len(subjects)
@@ -116,12 +116,12 @@ def test_resume_runs_only_checks_that_are_missing(
     """Half a line at the end of the file is checked again, the rest is kept."""
     the_plan = msgspec.structs.replace(plan(10, seeds=1), checks=[check("a"), check("b")])
     execute(tmp_path / "run", the_plan, image_cache)
-    path = tmp_path / "run" / CHECKS
+    path = tmp_path / "run" / CHECKS.file
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:50])
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 1
-    assert {result.check for result in CHECK_LINES.read(path)} == set(the_plan.checks)
+    assert {result.check for result in CHECKS.read(path)} == set(the_plan.checks)
 
 
 @pytest.mark.usefixtures("faulty")
@@ -129,13 +129,13 @@ def test_resume_trains_only_what_is_missing(tmp_path: Path, image_cache: tuple[P
     """Records that are there stay as they are; half a line at the end is trained again."""
     the_plan = plan(10, 11)
     execute(tmp_path / "run", the_plan, image_cache)
-    path = tmp_path / "run" / RECORDS
+    path = tmp_path / "run" / RECORDS.file
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:3]) + lines[3][:100])
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 3
     assert path.read_bytes().splitlines(keepends=True)[:3] == lines[:3]
-    records = RECORD_LINES.read(path)
+    records = RECORDS.read(path)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
 
 
@@ -145,9 +145,9 @@ def test_resume_of_a_complete_run_trains_nothing(
 ) -> None:
     """It ends at once, with all records as they were."""
     execute(tmp_path / "run", plan(10), image_cache)
-    before = (tmp_path / "run" / RECORDS).read_bytes()
+    before = (tmp_path / "run" / RECORDS.file).read_bytes()
     assert not execute(tmp_path / "run", plan(10), image_cache, resume=True).finished_tasks
-    assert (tmp_path / "run" / RECORDS).read_bytes() == before
+    assert (tmp_path / "run" / RECORDS.file).read_bytes() == before
 
 
 @pytest.mark.usefixtures("faulty")
@@ -156,7 +156,7 @@ def test_resume_under_another_version_is_refused(
 ) -> None:
     """Records of two TensorFlow versions don't belong into one run."""
     execute(tmp_path / "run", plan(10), image_cache)
-    (tmp_path / "run" / RECORDS).write_bytes(b"")
+    (tmp_path / "run" / RECORDS.file).write_bytes(b"")
     monkeypatch.setenv("FAULTY_VERSION", "9.9.10")
     message = "started with other software: tensorflow '9.9.9', now '9.9.10'"
     with pytest.raises(BenchError, match=re.escape(message)):
@@ -171,7 +171,7 @@ def test_a_process_that_cannot_start_stops_the_run(
     monkeypatch.setenv("FAULTY_START", "abort")
     with pytest.raises(BenchError, match="did not start: killed by SIGABRT"):
         execute(tmp_path / "run", plan(10, 11), image_cache)
-    assert RECORD_LINES.read(tmp_path / "run" / RECORDS) == []
+    assert RECORDS.read(tmp_path / "run" / RECORDS.file) == []
 
 
 @pytest.mark.usefixtures("faulty")
@@ -189,7 +189,7 @@ def test_workers_share_gpus(
     monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.2")
     placement = Placement(device="gpu", workers_per_gpu=2)
     execute(tmp_path / "run", plan(10, 11, 12, 13, seeds=4), image_cache, placement=placement)
-    shown = {(r.worker, r.environment) for r in RECORD_LINES.read(tmp_path / "run" / RECORDS)}
+    shown = {(r.worker, r.environment) for r in RECORDS.read(tmp_path / "run" / RECORDS.file)}
     settings = {"threads": 1, "gpu_memory_mib": 4500}
     assert shown <= {(str(i), f"gpu GPU-{i % 2}-x {settings}") for i in range(4)}
     assert len({environment for _, environment in shown}) == 2, "both GPUs are used"
@@ -203,7 +203,7 @@ def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path,
     ) as cluster:
         placement = Placement(scheduler=cluster.scheduler_address)
         execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
-    outcomes = Counter(record.outcome for record in RECORD_LINES.read(tmp_path / "run" / RECORDS))
+    outcomes = Counter(record.outcome for record in RECORDS.read(tmp_path / "run" / RECORDS.file))
     assert outcomes == {"trained": 3, "crashed": 3}
 
 
@@ -253,7 +253,7 @@ def test_a_lost_dask_worker_costs_no_replica(
         execute(tmp_path / "run", the_plan, image_cache, placement=placement, watcher=watcher)
         watcher.wait()
     assert len(watcher.started_tasks) == replicas + 1, "the lost worker's replica starts again"
-    records = RECORD_LINES.read(tmp_path / "run" / RECORDS)
+    records = RECORDS.read(tmp_path / "run" / RECORDS.file)
     assert Counter(record.key for record in records) == Counter(the_plan.replicas())
     assert {record.outcome for record in records} == {"trained"}
 
@@ -275,8 +275,8 @@ def copies_missing(number: int, seen: list[StoredRun] | None = None) -> Follow:
         if seen is not None:
             seen.append(run)
         asked = (
-            Copy(cell=cell, seed=seed, number=n)
-            for cell, seed in run.plan.replicas()
+            Copy(cell=replica.cell, seed=replica.seed, number=n)
+            for replica in run.plan.replicas()
             for n in range(number)
         )
         return [copy for copy in asked if copy not in run.copies]
@@ -287,7 +287,7 @@ def copies_missing(number: int, seen: list[StoredRun] | None = None) -> Follow:
 def copies_of(path: Path) -> dict[int, list[CopyResult]]:
     """By width."""
     found: dict[int, list[CopyResult]] = {}
-    for result in COPY_LINES.read(path / COPIES):
+    for result in COPIES.read(path / COPIES.file):
         found.setdefault(result.copy.cell.width, []).append(result)
     return found
 
@@ -303,10 +303,10 @@ def test_copies_follow_when_all_replicas_are_done(
     assert [len(run.records) for run in seen] == [6, 6]
     assert [len(run.copies) for run in seen] == [0, 12]
     assert len(watcher.added_tasks) == 12
-    results = COPY_LINES.read(tmp_path / "run" / COPIES)
+    results = COPIES.read(tmp_path / "run" / COPIES.file)
     assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
     assert [result.crash for result in results] == [None] * 12
-    assert len(RECORD_LINES.read(tmp_path / "run" / RECORDS)) == 6
+    assert len(RECORDS.read(tmp_path / "run" / RECORDS.file)) == 6
     assert [isinstance(task, Copy) for task in watcher.started_tasks] == [False] * 6 + [True] * 12
     assert len(watcher.finished_tasks) == 18
     assert read_run(tmp_path / "run").copies == seen[-1].copies
@@ -320,7 +320,7 @@ def test_replicas_may_follow_copies(tmp_path: Path, image_cache: tuple[Path, str
     def follow(run: StoredRun) -> Sequence[Task]:
         if not run.copies:
             return [Copy(cell=cell, seed=0, number=0)]
-        return [(cell, len(run.records))] if len(run.records) < 4 else []
+        return [Replica(cell, len(run.records))] if len(run.records) < 4 else []
 
     execute(tmp_path / "run", plan(10, seeds=2), image_cache, follow=follow)
     run = read_run(tmp_path / "run")
@@ -351,7 +351,7 @@ def test_a_copy_that_fails_is_kept_and_the_run_goes_on(
     assert reasons[14] == {"": 3}
     assert reasons[12]["timeout"] >= 1
     assert reasons[12]["timeout"] + reasons[12]["not attempted"] == 3
-    assert {record.outcome for record in RECORD_LINES.read(tmp_path / "run" / RECORDS)} == {
+    assert {record.outcome for record in RECORDS.read(tmp_path / "run" / RECORDS.file)} == {
         "trained"
     }
     abort = found[10][0].crash
@@ -384,17 +384,17 @@ def test_an_interruption_among_the_copies_costs_what_was_in_flight(
     path, the_plan, follow = tmp_path / "run", plan(10, 11, seeds=2), copies_missing(2)
     with pytest.raises(KeyboardInterrupt):
         execute(path, the_plan, image_cache, watcher=Impatient(4), follow=follow)
-    records = (path / RECORDS).read_bytes()
-    lines = (path / COPIES).read_bytes().splitlines(keepends=True)
+    records = (path / RECORDS.file).read_bytes()
+    lines = (path / COPIES.file).read_bytes().splitlines(keepends=True)
     assert len(lines) == 4
-    (path / COPIES).write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    (path / COPIES.file).write_bytes(b"".join(lines[:3]) + lines[3][:40])
     watcher = execute(path, the_plan, image_cache, resume=True, follow=follow)
     assert len(watcher.started_tasks) == len(watcher.finished_tasks) == 8 - 3
     assert all(isinstance(task, Copy) for task in watcher.started_tasks)
-    assert (path / RECORDS).read_bytes() == records
-    assert (path / COPIES).read_bytes().splitlines(keepends=True)[:3] == lines[:3]
-    assert Counter(r.copy for r in COPY_LINES.read(path / COPIES)) == Counter(
-        follow(msgspec.structs.replace(read_run(path), copies={}))
+    assert (path / RECORDS.file).read_bytes() == records
+    assert (path / COPIES.file).read_bytes().splitlines(keepends=True)[:3] == lines[:3]
+    assert Counter(r.copy for r in COPIES.read(path / COPIES.file)) == Counter(
+        follow(builders.replaced(read_run(path), copies={}))
     )
 
 
@@ -417,7 +417,7 @@ def test_a_lost_dask_worker_costs_no_copy(
             follow=copies_missing(1),
         )
         watcher.wait()
-    results = COPY_LINES.read(tmp_path / "run" / COPIES)
+    results = COPIES.read(tmp_path / "run" / COPIES.file)
     assert Counter(result.copy for result in results) == Counter(watcher.added_tasks)
     assert [result.crash for result in results] == [None] * 2
     assert len(watcher.started_tasks) == 2 + 2 + 1, "the lost worker's copy starts again"

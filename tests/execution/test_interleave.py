@@ -13,8 +13,9 @@ import pytest
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.interleave import PROCESSES, block_order, measure
+from bench.execution.protocol import Burst
 from bench.execution.supervisor import CrashError
-from bench.results.record import Crash
+from bench.results.kind import Crash
 from bench.results.timings import Side, Timings, Work, Workload
 from bench.verdict.speed import log_ratios
 
@@ -62,8 +63,8 @@ class Made:
         self.machine.live.add(self.name)
         self.machine.most_alive = max(self.machine.most_alive, len(self.machine.live))
 
-    def burst(self, cell: Cell, *, work: Work, steps: int, timeout_sec: float) -> float:
-        machine = self.machine
+    def ask(self, request: Burst, *, timeout_sec: float) -> float:
+        machine, cell, work, steps = self.machine, request.cell, request.work, request.steps
         assert self.name in machine.live
         machine.asked += 1
         if (self.side, work) in machine.broken or machine.asked == machine.breaks_at:

@@ -18,9 +18,10 @@ from bench.errors import BenchError
 from bench.execution.cluster import Placement
 from bench.execution.pair import Follow, Pair
 from bench.results.copy_result import Copy
+from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
+from bench.results.record import Replica
 from bench.results.run import StoredRun, read_run
-from bench.results.tasks import Outcome, Task
 from bench.results.timings import SIDES, Side
 from bench.results.writer import RunWriter
 from support import builders, faults
@@ -143,7 +144,7 @@ def test_a_cell_is_trained_on_both_sides_one_after_the_other_or_at_once(done: Do
 def test_a_crash_on_one_side_costs_that_side_its_cell(done: Done) -> None:
     """Both abort at the same width here; all else is measured."""
     for run in done.runs.values():
-        outcomes = {cell.width: record.outcome for (cell, _), record in run.records.items()}
+        outcomes = {replica.cell.width: record.outcome for replica, record in run.records.items()}
         others = dict.fromkeys((10, 11, 12, 13), "trained")
         assert outcomes == {**others, faults.ABORT: "crashed"}
 
@@ -157,7 +158,7 @@ def test_what_follows_is_asked_when_both_have_finished_and_until_nothing_is_left
     def follow(old: StoredRun, new: StoredRun) -> tuple[Sequence[Task], Sequence[Task]]:
         asked.append((len(old.records), len(new.records), len(new.copies)))
         cell = Cell(width=10)
-        further = [(cell, 1)]
+        further = [Replica(cell, 1)]
         copies = [Copy(cell=cell, seed=0, number=n) for n in range(3)]
         stages: list[tuple[Sequence[Task], Sequence[Task]]] = [
             (further, further),
@@ -187,7 +188,7 @@ def test_a_side_that_waits_lends_its_workers(
         copies = [Copy(cell=cell, seed=0, number=n) for cell in cells for n in range(12)]
         if calls == 1:
             return [], copies
-        return ([(cells[0], 1)], []) if calls == 2 else ([], [])
+        return ([Replica(cells[0], 1)], []) if calls == 2 else ([], [])
 
     watchers = run_pair(tmp_path, plan(10, 11), image_cache, follow=follow)
     workers = {worker for _, worker, task in watchers["new"].started_at if isinstance(task, Copy)}
@@ -197,7 +198,7 @@ def test_a_side_that_waits_lends_its_workers(
     assert {record.environment for record in new.records.values()} == {
         new.environment.environment_class
     }
-    assert (cells[0], 1) in read_run(tmp_path / "old").records
+    assert Replica(cells[0], 1) in read_run(tmp_path / "old").records
 
 
 def test_trouble_on_one_side_ends_both_and_keeps_what_was_measured(

@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution import protocol
+from bench.execution.protocol import Burst
 from bench.execution.supervisor import CrashError, Supervisor
 from bench.results.copy_result import Copy, CopyResult
-from bench.results.record import Record
+from bench.results.record import Record, Replica
 from support import faults
 
 TIMEOUT_SEC = 60.0
@@ -44,7 +46,7 @@ def supervisor(
 
 
 def train(supervisor: Supervisor, width: int, timeout_sec: float = TIMEOUT_SEC) -> Record:
-    record = supervisor.do((Cell(width=width), 3), timeout_sec=timeout_sec)
+    record = supervisor.do(Replica(Cell(width=width), 3), timeout_sec=timeout_sec)
     assert isinstance(record, Record)
     return record
 
@@ -219,9 +221,11 @@ def test_a_copy_that_fails_says_how(
 
 def test_a_burst_that_crashes_is_an_exception(supervisor: Supervisor) -> None:
     """Throughput has no records."""
-    assert supervisor.burst(Cell(), work="training", steps=5, timeout_sec=60) == pytest.approx(5e-4)
+    burst = Burst(cell=Cell(), work="training", steps=5)
+    assert supervisor.ask(burst, timeout_sec=60) == pytest.approx(5e-4)
+    faulty = msgspec.structs.replace(burst, cell=Cell(width=faults.ABORT))
     with pytest.raises(CrashError, match="killed by SIGABRT"):
-        supervisor.burst(Cell(width=faults.ABORT), work="training", steps=5, timeout_sec=60)
+        supervisor.ask(faulty, timeout_sec=60)
 
 
 def test_a_process_that_cannot_start_is_trouble(

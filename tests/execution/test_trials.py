@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from bench.cells.cell import Cell
-from bench.execution.schedule import Schedule, called, cost
+from bench.execution.schedule import Schedule
 from bench.jobs.merge import merge, summary
 from bench.published.experiments import EXPERIMENTS
 from bench.results.plan import Plan
+from bench.results.record import Replica
 from bench.results.run import read_run
-from bench.results.tasks import TRIALS
-from bench.results.trial import TRIAL_LINES, Trial
+from bench.results.trial import TRIALS, Trial
 from support import faults
 from support.executed import execute, plan
 
@@ -53,13 +53,13 @@ def test_resume_runs_only_trials_that_are_missing(
     """Half a line at the end of the file is trained again, the rest is kept."""
     the_plan = with_trials(plan(10, seeds=1), trial(0), trial(1), trial(2))
     execute(tmp_path / "run", the_plan, image_cache)
-    path = tmp_path / "run" / TRIALS
+    path = tmp_path / "run" / TRIALS.file
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]) + lines[2][:80])
     watcher = execute(tmp_path / "run", the_plan, image_cache, resume=True)
     assert len(watcher.finished_tasks) == 1
     assert path.read_bytes().splitlines(keepends=True)[:2] == lines[:2]
-    assert {result.trial for result in TRIAL_LINES.read(path)} == set(the_plan.trials)
+    assert {result.trial for result in TRIALS.read(path)} == set(the_plan.trials)
 
 
 @pytest.mark.usefixtures("faulty")
@@ -69,8 +69,8 @@ def test_shards_of_trials_are_merged(tmp_path: Path, image_cache: tuple[Path, st
     for name, part in (("a", trials[2:]), ("b", trials[:2])):
         the_plan = with_trials(plan(seeds=1), *part)
         execute(tmp_path / name, the_plan, image_cache)
-    (tmp_path / "b" / TRIALS).write_bytes(
-        (tmp_path / "b" / TRIALS).read_bytes().splitlines(keepends=True)[0]
+    (tmp_path / "b" / TRIALS.file).write_bytes(
+        (tmp_path / "b" / TRIALS.file).read_bytes().splitlines(keepends=True)[0]
     )
     merged = merge([tmp_path / "a", tmp_path / "b"], tmp_path / "union")
     assert merged.run.plan.trials == trials
@@ -84,14 +84,14 @@ def test_shards_of_trials_are_merged(tmp_path: Path, image_cache: tuple[Path, st
 def test_trials_come_behind_graphs_and_before_checks() -> None:
     """The dearest first, so that a long one is not left for the end; a lost one comes back."""
     long, short = EXPERIMENTS["P2"].trials("full")[0], EXPERIMENTS["P5"].trials("quick")[0]
-    assert cost(long) > 100 * cost(short)
-    schedule = Schedule([short, (Cell(), 0), long])
+    assert long.cost > 100 * short.cost
+    schedule = Schedule([short, Replica(Cell(), 0), long])
     assert len(schedule) == 3
-    assert [schedule.next(worker) for worker in "aab"] == [(Cell(), 0), long, short]
+    assert [schedule.next(worker) for worker in "aab"] == [Replica(Cell(), 0), long, short]
     schedule.put_back(long)
     assert schedule.next("b") == long
     assert len(schedule) == 0
-    assert called(long) == "P2/w = 0.0001/keras/seed 0"
+    assert long.id == "P2/w = 0.0001/keras/seed 0"
 
 
 def test_a_worker_keeps_its_program() -> None:

@@ -22,11 +22,11 @@ from bench.checks import catalogue
 from bench.commands import main as cli
 from bench.errors import BenchError
 from bench.jobs.merge import merge, summary
-from bench.results.check import CHECK_LINES, Check, CheckResult, Deviation
-from bench.results.copy_result import COPY_LINES
+from bench.results.check import CHECKS, Check, CheckResult, Deviation
+from bench.results.copy_result import COPIES
 from bench.results.plan import Item
+from bench.results.record import RECORDS, Replica
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun, read_run
-from bench.results.tasks import CHECKS, COPIES, RECORDS
 from support.builders import (
     copied,
     crashed,
@@ -65,10 +65,9 @@ def shard(
     the_plan = plan(items, seeds=seeds, checks=[result.check for result in checks], selected=True)
     cells = dict.fromkeys(item.cell for item in items)
     records = [trained(cell, seed) for cell in cells for seed in seeds]
-    run = replaced(stored(the_plan, records, path=path), **changes)
+    run = stored(the_plan, records, path=path)
+    run = replaced(run, checks={result.check: result for result in checks}, **changes)
     write(run)
-    (path / CHECKS).write_bytes(b"".join(map(CHECK_LINES.encode, checks)))
-    (path / COPIES).write_bytes(b"".join(map(COPY_LINES.encode, run.copies.values())))
     return run
 
 
@@ -190,13 +189,13 @@ def test_checks_copies_and_further_seeds(tmp_path: Path) -> None:
     checks = catalogue.checks("quick", ["clipping"])[:4]
     items = items_of("clipping")
     first = shard(tmp_path / "a", items[:2], checks=[passed(check) for check in checks[:3]])
-    record = first.records[items[0].cell, 0]
+    record = first.records[Replica(items[0].cell, 0)]
     copies = {result.copy: result for result in (copied(record, 1), copied(record, 0))}
     second = shard(
         tmp_path / "b", items[:1], checks=[passed(check) for check in checks[2:]], copies=copies
     )
     extra = trained(items[1].cell, 7)
-    with (first.path / RECORDS).open("ab") as file:
+    with (first.path / RECORDS.file).open("ab") as file:
         file.write(msgspec.json.encode(extra) + b"\n")
     merged = merge([second.path, first.path], tmp_path / "union")
     run = read_run(tmp_path / "union")
@@ -249,16 +248,16 @@ def test_incomplete_shard_is_merged_and_said(tmp_path: Path) -> None:
     check = catalogue.checks("quick", ["clipping"])[0]
     whole = shard(tmp_path / "a", items[:5])
     killed = shard(tmp_path / "b", items[5:9], checks=[passed(check)])
-    records = (killed.path / RECORDS).read_bytes().splitlines(keepends=True)
-    (killed.path / RECORDS).write_bytes(b"".join(records[:5]) + records[5][:40])
-    (killed.path / CHECKS).unlink()
+    records = (killed.path / RECORDS.file).read_bytes().splitlines(keepends=True)
+    (killed.path / RECORDS.file).write_bytes(b"".join(records[:5]) + records[5][:40])
+    (killed.path / CHECKS.file).unlink()
     merged = merge([whole.path, killed.path], tmp_path / "union")
     assert merged.notes == [
         f"{killed.path} is incomplete: it lacks 3 of 8 replicas, the first of them "
         f"clipping/{items[7].id}, seed 1; and 1 of 1 checks, the first of them {check.id}"
     ]
     lacking = [key for key in merged.run.plan.replicas() if key not in merged.run.records]
-    assert lacking == [(items[7].cell, 1), (items[8].cell, 0), (items[8].cell, 1)]
+    assert lacking == [Replica(items[n].cell, seed) for n, seed in ((7, 1), (8, 0), (8, 1))]
 
 
 def test_shard_that_never_began(tmp_path: Path) -> None:
@@ -267,7 +266,7 @@ def test_shard_that_never_began(tmp_path: Path) -> None:
     whole = shard(tmp_path / "a", items[:1])
     dead = shard(tmp_path / "b", items[1:2])
     (dead.path / ENVIRONMENT).unlink()
-    (dead.path / RECORDS).unlink()
+    (dead.path / RECORDS.file).unlink()
     merged = merge([dead.path, whole.path], tmp_path / "union")
     assert [item.id for item in merged.run.plan.items] == [item.id for item in items[:2]]
     assert "2 of 2 replicas" in merged.notes[0]
@@ -276,7 +275,7 @@ def test_shard_that_never_began(tmp_path: Path) -> None:
 def test_nothing_measured(tmp_path: Path) -> None:
     """Shards without any result are trouble."""
     empty = shard(tmp_path / "a", items_of("clipping"))
-    (empty.path / RECORDS).write_bytes(b"")
+    (empty.path / RECORDS.file).write_bytes(b"")
     assert "nothing was measured" in refused(empty.path)
 
 
@@ -322,13 +321,13 @@ def test_two_results_of_one_replica(tmp_path: Path) -> None:
     """On a CPU, one replica with two digests shows an environment that was not the same."""
     items = items_of("clipping")[:3]
     first = shard(tmp_path / "a", items)
-    key = items[1].cell, 1
-    other = {**first.records, key: trained(*key, salt="other")}
+    key = Replica(items[1].cell, 1)
+    other = {**first.records, key: trained(key.cell, key.seed, salt="other")}
     second = shard(tmp_path / "b", items, records=other)
     digests = [run.records[key].digest[:12] for run in (second, first)]
     assert refused(first.path, second.path).startswith(
-        f"{second.path / RECORDS}: clipping/{items[1].id}, seed 1: digest {digests[0]}, and "
-        f"{digests[1]} in {first.path / RECORDS}: "
+        f"{second.path / RECORDS.file}: clipping/{items[1].id}, seed 1: digest {digests[0]}, and "
+        f"{digests[1]} in {first.path / RECORDS.file}: "
     )
 
 
@@ -344,21 +343,23 @@ def test_two_results_of_one_check_or_copy(tmp_path: Path) -> None:
         shard(tmp_path / "c", items, copies={copy.copy: copy}).path,
         shard(tmp_path / "d", items, copies={copy.copy: other}).path,
     ]
-    assert f"{paths[1] / CHECKS}: {check.id}: digest other" in refused(*paths[:2])
-    assert f"{paths[3] / COPIES}: copy 0 of clipping/{items[0].id}, seed 0" in refused(*paths[2:])
+    assert f"{paths[1] / CHECKS.file}: {check.id}: digest other" in refused(*paths[:2])
+    assert f"{paths[3] / COPIES.file}: copy 0 of clipping/{items[0].id}, seed 0" in refused(
+        *paths[2:]
+    )
 
 
 def test_bits_of_a_gpu_differ(tmp_path: Path) -> None:
     """A GPU adds in an order of its own: the result of the shard named first is kept, and it is said.
     A failing check is never dropped for one that passes."""
     items = items_of("clipping")[:1]
-    key = items[0].cell, 1
+    key = Replica(items[0].cell, 1)
     check = catalogue.checks("quick", ["clipping"])[0]
     failing = CheckResult(
         check=check, compared=1, deviations=[Deviation(tensor="t", excess=2.0)], digest="other"
     )
     first = shard(tmp_path / "a", items, checks=[passed(check)])
-    records = {**first.records, key: trained(*key, salt="other")}
+    records = {**first.records, key: trained(key.cell, key.seed, salt="other")}
     second = shard(tmp_path / "b", items, records=records, checks=[failing])
     for path in (first.path, second.path):
         rewrite(path / PLAN, device="gpu")
@@ -395,8 +396,8 @@ def test_damaged_shard(tmp_path: Path) -> None:
     """A damaged file is named; a folder without a plan is no run."""
     good = shard(tmp_path / "a", items_of("clipping"))
     bad = shard(tmp_path / "b", items_of("depth"))
-    (bad.path / RECORDS).write_text("{}\n")
-    assert f"{bad.path / RECORDS}, line 1" in refused(good.path, bad.path)
+    (bad.path / RECORDS.file).write_text("{}\n")
+    assert f"{bad.path / RECORDS.file}, line 1" in refused(good.path, bad.path)
     (bad.path / PLAN).unlink()
     assert str(bad.path / PLAN) in refused(good.path, bad.path)
 
@@ -451,7 +452,7 @@ def split(run: StoredRun, parts: Iterable[int]) -> list[str]:
     for count in parts:
         items = run.plan.items[begin : begin + count]
         cells = {item.cell for item in items}
-        records = {key: record for key, record in run.records.items() if key[0] in cells}
+        records = {key: record for key, record in run.records.items() if key.cell in cells}
         of = msgspec.structs.replace(run.plan, items=items, selected=True)
         path = run.path.parent / f"shard-{begin}"
         write(replaced(run, path=path, plan=of, records=records))
@@ -491,7 +492,7 @@ def test_report_of_an_incomplete_union(place: Path, capsys: pytest.CaptureFixtur
     run = healthy()
     write(run)
     shards = split(run, (2, 4))
-    (run.path.parent / shards[1] / RECORDS).write_bytes(b"")
+    (run.path.parent / shards[1] / RECORDS.file).write_bytes(b"")
     assert cli.main(["merge", *shards, "--run", "union"]) == 0
     assert "is incomplete: it lacks 12 of 12 replicas" in capsys.readouterr().out
     assert cli.main(["report", "union"]) == 2

@@ -10,10 +10,11 @@ import pytest
 from bench.cells.cell import Cell
 from bench.jobs import progress
 from bench.jobs.progress import Progress
-from bench.results.tasks import Task
+from bench.results.kind import Task
+from bench.results.record import Replica
 from support.builders import crashed, items, plan, trained
 
-SHORT, LONG = Cell(depth=1), Cell(depth=10)
+SHORT, LONG = Cell(steps=60), Cell(steps=600)
 SEEDS = (0, 1, 2)
 
 
@@ -37,8 +38,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def shown(*done: Task) -> tuple[Progress, io.StringIO]:
     """Progress over three seeds of a cell, and of one with ten times as much work."""
     stream = io.StringIO()
-    planned = plan(items("depth", [SHORT, LONG], ("depth",)), seeds=SEEDS)
-    made = Progress(planned, done, cost=lambda task: task[0].depth, stream=stream, live=False)
+    planned = plan(items("depth", [SHORT, LONG], ("steps",)), seeds=SEEDS)
+    made = Progress(planned, done, stream=stream, live=False)
     return made, stream
 
 
@@ -53,24 +54,24 @@ def test_the_rest_is_shared_by_the_workers_that_run(clock: Clock) -> None:
     made, _ = shown()
     assert remaining(made) == "unknown"
     for worker in ("a", "b"):
-        made.started(worker, (SHORT, 0 if worker == "a" else 1))
+        made.started(worker, Replica(SHORT, 0 if worker == "a" else 1))
     clock.now += 4
     assert remaining(made) == "unknown"
     for worker, seed in (("a", 0), ("b", 1)):
         made.finished(worker, trained(SHORT, seed))
-        made.started(worker, (LONG, seed))
+        made.started(worker, Replica(LONG, seed))
     clock.now += 2
     assert remaining(made) == progress.clock(38 + 11 * 4 / 2)
 
 
 def test_it_takes_as_long_as_the_longest_that_runs(clock: Clock) -> None:
     """One of two workers has 40 s to go, the other 4."""
-    made, _ = shown((SHORT, 0), (LONG, 0), (LONG, 1))
-    made.started("a", (SHORT, 1))
+    made, _ = shown(Replica(SHORT, 0), Replica(LONG, 0), Replica(LONG, 1))
+    made.started("a", Replica(SHORT, 1))
     clock.now += 4
     made.finished("a", trained(SHORT, 1))
-    made.started("a", (LONG, 2))
-    made.started("b", (SHORT, 2))
+    made.started("a", Replica(LONG, 2))
+    made.started("b", Replica(SHORT, 2))
     assert remaining(made) == "0:40"
     clock.now += 60
     assert remaining(made) == "0:00"  # longer than was thought: nobody knows
@@ -80,10 +81,10 @@ def test_what_an_earlier_start_did_and_what_was_never_begun_do_not_count_as_work
     clock: Clock,
 ) -> None:
     """Nothing is known of the pace until a replica that was begun has ended."""
-    made, stream = shown((LONG, 0))
+    made, stream = shown(Replica(LONG, 0))
     made.finished("a", crashed(LONG, 1))
     assert remaining(made) == "unknown"
-    made.started("a", (SHORT, 0))
+    made.started("a", Replica(SHORT, 0))
     clock.now += 3
     made.finished("a", trained(SHORT, 0))
     assert remaining(made) == progress.clock(12 * 3)
@@ -92,14 +93,14 @@ def test_what_an_earlier_start_did_and_what_was_never_begun_do_not_count_as_work
 
 
 def test_nothing_remains_at_the_end() -> None:
-    made, _ = shown(*[(cell, seed) for cell in (SHORT, LONG) for seed in SEEDS])
+    made, _ = shown(*[Replica(cell, seed) for cell in (SHORT, LONG) for seed in SEEDS])
     assert remaining(made) == "0:00"
 
 
 def test_plain_lines_come_every_ten_seconds(clock: Clock) -> None:
     """They tell what runs."""
     made, stream = shown()
-    made.started("a", (SHORT, 0))
+    made.started("a", Replica(SHORT, 0))
     made.tick()
     assert not stream.getvalue()
     clock.now += 10

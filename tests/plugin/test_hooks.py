@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.results.check import CHECK_LINES
+from bench.results import check
 from support.faults import ABORT
-from support.main_jobs import FAULTY, Job
+from support.main_jobs import FAULTY, FAULTY_PATH, Job
 
 CLASS = "cpu-fake-onednn-1thread"
 
@@ -28,7 +28,7 @@ CLASS = "cpu-fake-onednn-1thread"
 @pytest.fixture
 def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job:
     environment = {
-        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "PYTHONPATH": FAULTY_PATH,
         "BENCH_CACHE_DIR": str(image_cache[0]),
         "BENCH_MNIST_DIR": str(images_file),
         "GITHUB_STEP_SUMMARY": "",
@@ -110,7 +110,7 @@ class TestMainJob:
             "        return train(self, cell, seed)\n"
             "    module.Trainer.train = wrapped\n"
         )
-        path = f"{job.folder}{os.pathsep}{FAULTY.parents[1]}"
+        path = f"{job.folder}{os.pathsep}{FAULTY_PATH.partition(os.pathsep)[2]}"
         output = job.run(*FEW, expect=1, PYTHONPATH=path)
         assert re.search(r"^CRASHED clipping/\S*clip:norm_0.1", output, re.MULTILINE)
         assert "killed by SIGABRT" in output
@@ -219,7 +219,7 @@ class TestChecks:
         folder = job.folder / "results" / "r"
         assert "1/1 checks" in output
         assert "1 check against independent truth holds: 1 tensor compared." in output
-        assert len(CHECK_LINES.read(folder / "checks.jsonl")) == 1
+        assert len(check.CHECKS.read(folder / "checks.jsonl")) == 1
         assert "`sgd-engine:eager`" in (folder / "report.md").read_text()
         cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
         assert [case.attrib["name"] for case in cases] == [
@@ -250,7 +250,7 @@ class TestChecks:
             "3",
             *CHECKS[2:],
         )
-        results = CHECK_LINES.read(job.folder / "results" / "r" / "checks.jsonl")
+        results = check.CHECKS.read(job.folder / "results" / "r" / "checks.jsonl")
         assert sorted(result.check.seed for result in results) == [0, 1, 2]
 
     def test_who_names_cells_gets_no_checks(self, job: Job) -> None:

@@ -26,7 +26,7 @@ def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:
     after = healthy(Path("results/b"))
     records = dict(after.records)
     for key, record in records.items():
-        if key[0].depth == 10:
+        if key.cell.depth == 10:
             worse = (record.test_accuracy or 0) - 0.02
             records[key] = msgspec.structs.replace(record, test_accuracy=worse, digest="0")
     verdicts = [Verdict.IDENTICAL] * 2 + [Verdict.REGRESSED, Verdict.ROUNDING]

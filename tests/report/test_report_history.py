@@ -76,7 +76,7 @@ def test_failures_and_digests_are_told() -> None:
     """Counts of diverged and crashed seeds, equal digests and differing ones, and no step."""
     first, second, third = on_day(1, "a"), on_day(2, "b"), on_day(3, "c")
     cell = first.plan.items[0].cell
-    records = {**second.records, (cell, 0): diverged(cell, 0), (cell, 1): crashed(cell, 1)}
+    records = {**second.records, 0: diverged(cell, 0), 1: crashed(cell, 1)}
     found = history([first, replaced(second, records=records), third])
     text = history_text(found, BY_NAME["test_accuracy"], warnings=["results/x: is | odd"])
     assert "1 diverged, 1 crashed" in text
@@ -126,7 +126,7 @@ def test_the_figure_of_nothing_defined_and_of_many_points() -> None:
     """Crashes leave an empty place with its reason; sixty points still have readable labels."""
     metric = BY_NAME["test_accuracy"]
     run = on_day(1, "a")
-    dead = replaced(run, records={key: crashed(*key) for key in run.records})
+    dead = replaced(run, records={key: crashed(key.cell, key.seed) for key in run.records})
     series = history_series(history([dead]), metric)
     assert math.isnan(series.dots[0].mean)
     assert "3 crashed" in draw(series_picture(series)).decode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import os
 import re
 import resource
 import struct
@@ -29,11 +28,10 @@ from bench.report.tensorboard import FILE, EventFiles
 from bench.results.check import Check, CheckResult
 from bench.results.histogram import Histogram
 from bench.results.plan import Item
-from bench.results.record import Flow, Record
-from bench.results.tasks import RECORDS
+from bench.results.record import RECORDS, Flow, Record
 from bench.results.trial import Curve, Trial, TrialResult
 from support import builders
-from support.main_jobs import FAULTY, Job
+from support.main_jobs import FAULTY_PATH, Job
 
 CELL = Cell(depth=3, steps=20)
 ITEM = Item(grid="depth", id="depth:3-act:relu", cell=CELL)
@@ -388,7 +386,7 @@ def test_without_tensorboardx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job:
     """Training processes are the stand-in of ``execution/faulty``."""
     environment = {
-        "PYTHONPATH": f"{FAULTY}{os.pathsep}{FAULTY.parents[1]}",
+        "PYTHONPATH": FAULTY_PATH,
         "BENCH_CACHE_DIR": str(image_cache[0]),
         "BENCH_MNIST_DIR": str(images_file),
         "GITHUB_STEP_SUMMARY": "",
@@ -402,7 +400,7 @@ FEW = ("--axis", "depth=3", "-k", "test_clipping and clip:norm")
 
 def lines(job: Job, run: str) -> list[bytes]:
     """Of the records, but for which worker trained them."""
-    stored = (job.folder / "results" / run / RECORDS).read_bytes().splitlines()
+    stored = (job.folder / "results" / run / RECORDS.file).read_bytes().splitlines()
     return sorted(re.sub(rb'"worker":"\w*"', b"", line) for line in stored)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.results.check import CHECK_LINES, MOST_DEVIATIONS, Check, CheckResult, Deviation, result
-from bench.results.record import Crash
+from bench.results.check import CHECKS, MOST_DEVIATIONS, Check, CheckResult, Deviation, result
+from bench.results.kind import Crash
 
 CHECK = Check(family="optimizer", subject="adam-clip:norm")
 
@@ -61,8 +61,8 @@ def test_file_round_trip(tmp_path: Path) -> None:
     """What is written is read again; a torn last line is what a killed run leaves."""
     path = tmp_path / "checks.jsonl"
     first = result(CHECK, [Deviation(tensor="step 1, kernel", excess=None, ulps=3.0)])
-    path.write_bytes(CHECK_LINES.encode(first) + CHECK_LINES.encode(first)[:30])
-    assert CHECK_LINES.read(path) == [first]
+    path.write_bytes(CHECKS.encode(first) + CHECKS.encode(first)[:30])
+    assert CHECKS.read(path) == [first]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "checks.jsonl"
     path.write_bytes(b'{"check": 3}\n')
     with pytest.raises(BenchError, match=r"checks\.jsonl, line 1: not a check's result"):
-        CHECK_LINES.read(path)
+        CHECKS.read(path)

@@ -13,8 +13,8 @@ from hypothesis import given
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.results.copy_result import COPY_LINES, Copy, CopyResult
-from bench.results.record import Crash
+from bench.results.copy_result import COPIES, Copy, CopyResult
+from bench.results.kind import Crash
 from support.builders import copied, trained
 from support.strategies import cells, fingerprints
 
@@ -43,10 +43,10 @@ def results(draw: st.DrawFn) -> CopyResult:
 @given(results())
 def test_round_trip(result: CopyResult) -> None:
     """Any result is one line of strict JSON, ends in one newline, and comes back equal."""
-    line = COPY_LINES.encode(result)
+    line = COPIES.encode(result)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert COPY_LINES.decode(line) == result
+    assert COPIES.decode(line) == result
     assert result.key == result.copy
 
     def refuse(word: str) -> None:
@@ -56,7 +56,7 @@ def test_round_trip(result: CopyResult) -> None:
 
 
 SOME = [copied(trained(Cell(depth=3), seed), number) for seed in (0, 1) for number in (0, 1)]
-LINES = [COPY_LINES.encode(result) for result in SOME]
+LINES = [COPIES.encode(result) for result in SOME]
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -67,8 +67,8 @@ def write(path: Path, *lines: bytes) -> Path:
 @pytest.mark.parametrize("cut", [1, len(LINES[3]) // 2, len(LINES[3]) - 1])
 def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
     """A killed run loses what was in flight."""
-    assert COPY_LINES.read(write(tmp_path / "c.jsonl", *LINES)) == SOME
-    assert COPY_LINES.read(write(tmp_path / "c.jsonl", *LINES[:3], LINES[3][:cut])) == SOME[:3]
+    assert COPIES.read(write(tmp_path / "c.jsonl", *LINES)) == SOME
+    assert COPIES.read(write(tmp_path / "c.jsonl", *LINES[:3], LINES[3][:cut])) == SOME[:3]
 
 
 def edited(**changes: Any) -> bytes:
@@ -101,14 +101,14 @@ def test_a_line_that_is_no_result(tmp_path: Path, line: bytes, why: str) -> None
     path = write(tmp_path / "c.jsonl", LINES[0], line, LINES[2])
     expected = re.escape(f"{path}, line 2: not a copy's result: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
-        COPY_LINES.read(path)
+        COPIES.read(path)
     assert "remove line 2" in caught.value.hint
 
 
 def test_absent_file(tmp_path: Path) -> None:
     """The message names it."""
     with pytest.raises(BenchError, match=r"none\.jsonl: cannot be read: No such file"):
-        COPY_LINES.read(tmp_path / "none.jsonl")
+        COPIES.read(tmp_path / "none.jsonl")
 
 
 def test_neither_and_both_cannot_be_made() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.record import (
-    RECORD_LINES,
+    RECORDS,
     Crash,
     Flow,
     Record,
@@ -71,10 +71,10 @@ def records(draw: st.DrawFn) -> Record:
 @given(records())
 def test_round_trip(record: Record) -> None:
     """Any record is one line, ends in one newline, and comes back equal."""
-    line = RECORD_LINES.encode(record)
+    line = RECORDS.encode(record)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert RECORD_LINES.decode(line) == record
+    assert RECORDS.decode(line) == record
 
 
 @given(records())
@@ -84,14 +84,14 @@ def test_every_tool_can_read_a_line(record: Record) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(word)
 
-    assert json.loads(RECORD_LINES.encode(record), parse_constant=refuse)["seed"] == record.seed
+    assert json.loads(RECORDS.encode(record), parse_constant=refuse)["seed"] == record.seed
 
 
 def test_trajectory_keeps_its_bits() -> None:
     """The losses come back bit by bit, NaN, infinity and denormals included."""
     losses = np.array([2.302585, math.nan, math.inf, -0.0, 1e-45], dtype="<f4")
     record = trained(Cell(), 0, trajectory=losses.tobytes())
-    assert RECORD_LINES.decode(RECORD_LINES.encode(record)).trajectory == losses.tobytes()
+    assert RECORDS.decode(RECORDS.encode(record)).trajectory == losses.tobytes()
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -100,30 +100,30 @@ def write(path: Path, *lines: bytes) -> Path:
 
 
 SOME = [trained(Cell(depth=depth), seed) for depth in (3, 10) for seed in (0, 1)]
-LINES = [RECORD_LINES.encode(record) for record in SOME]
+LINES = [RECORDS.encode(record) for record in SOME]
 
 
 def test_reads_all_in_order(tmp_path: Path) -> None:
     """Every record, as it stands in the file."""
-    assert RECORD_LINES.read(write(tmp_path / "r.jsonl", *LINES)) == SOME
+    assert RECORDS.read(write(tmp_path / "r.jsonl", *LINES)) == SOME
 
 
 def test_empty_file(tmp_path: Path) -> None:
     """A run killed before its first replica has no records, which is no damage."""
-    assert RECORD_LINES.read(write(tmp_path / "r.jsonl")) == []
+    assert RECORDS.read(write(tmp_path / "r.jsonl")) == []
 
 
 @pytest.mark.parametrize("cut", [1, 2, len(LINES[3]) // 2, len(LINES[3]) - 1])
 def test_half_a_line_at_the_end_is_ignored(tmp_path: Path, cut: int) -> None:
     """A killed run loses what was in flight, nothing else, wherever the line was torn."""
     path = write(tmp_path / "r.jsonl", *LINES[:3], LINES[3][:cut])
-    assert RECORD_LINES.read(path) == SOME[:3]
+    assert RECORDS.read(path) == SOME[:3]
 
 
 def expect_damage(path: Path, line: int, why: str) -> None:
     expected = re.escape(f"{path}, line {line}: not a record of schema 3: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected) as caught:
-        RECORD_LINES.read(path)
+        RECORDS.read(path)
     assert f"remove line {line}" in caught.value.hint
 
 
@@ -180,7 +180,7 @@ def test_a_record_of_schema_1_is_read(tmp_path: Path) -> None:
     for name in ("tensors", "recipe"):
         del fields[name]
     line = json.dumps({**fields, "schema": 1}).encode() + b"\n"
-    (record,) = RECORD_LINES.read(write(tmp_path / "r.jsonl", line))
+    (record,) = RECORDS.read(write(tmp_path / "r.jsonl", line))
     assert record == msgspec.structs.replace(SOME[0], schema=1)
     assert (record.tensors, record.recipe) == (None, 1)
 
@@ -198,7 +198,7 @@ def test_absent_file(tmp_path: Path) -> None:
     path = tmp_path / "none.jsonl"
     expected = re.escape(f"{path}: cannot be read: No such file or directory")
     with pytest.raises(BenchError, match=expected):
-        RECORD_LINES.read(path)
+        RECORDS.read(path)
 
 
 def test_contradictions_cannot_be_made() -> None:
@@ -214,7 +214,7 @@ def test_contradictions_cannot_be_made() -> None:
 def test_other_outcomes_round_trip() -> None:
     """Divergence at the first step and a crash are results like others."""
     for record in (diverged(Cell(), 0, step=0), crashed(Cell(), 1)):
-        assert RECORD_LINES.decode(RECORD_LINES.encode(record)) == record
+        assert RECORDS.decode(RECORDS.encode(record)) == record
 
 
 def test_finite() -> None:
@@ -263,4 +263,4 @@ def test_half_a_number_is_refused_when_it_is_read(tmp_path: Path, part: str) -> 
     line = msgspec.json.encode({**msgspec.to_builtins(trained(Cell(), 0)), part: "AAAA"})
     path.write_bytes(line + b"\n")
     with pytest.raises(BenchError, match="of numbers of four bytes"):
-        RECORD_LINES.read(path)
+        RECORDS.read(path)

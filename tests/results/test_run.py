@@ -17,13 +17,12 @@ import pytest
 import bench
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.results.copy_result import COPY_LINES, Copy, CopyResult
+from bench.results.copy_result import COPIES, Copy, CopyResult
 from bench.results.files import read_json, write_atomically
 from bench.results.find import latest_run
 from bench.results.plan import Plan
-from bench.results.record import RECORD_LINES, Record
+from bench.results.record import RECORDS, Record, Replica
 from bench.results.run import PLAN, read_run
-from bench.results.tasks import COPIES, RECORDS
 from bench.results.writer import RunWriter, new_run_name
 from support.builders import (
     DEEP,
@@ -61,7 +60,7 @@ def unfinished(path: Path, records: list[Record], torn: bytes = b"") -> Path:
         writer.write_environment(environment())
         for record in records:
             writer.append(record)
-    with open(path / RECORDS, "ab") as file:
+    with open(path / RECORDS.file, "ab") as file:
         file.write(torn)
     return path
 
@@ -77,7 +76,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         writer.write_environment(environment())
         for record in RECORDS_OF_TWO[:3]:
             writer.append(record)
-        assert writer.missing() == [(DEEP, 1)]
+        assert writer.missing() == [Replica(DEEP, 1)]
         stored = writer.finish(environment(), 1.23)
     run = read_run(path)
     assert run == stored
@@ -107,7 +106,7 @@ def test_records_of_further_seeds_follow_those_of_the_plan(tmp_path: Path) -> No
     run = read_run(path)
     assert [record.seed for record in run.of(DEEP)] == [0, 1, 5, 7]
     assert [record.seed for record in run.of(SHALLOW)] == [0, 1]
-    fewer = {key: record for key, record in run.records.items() if key[1] != 5}
+    fewer = {key: record for key, record in run.records.items() if key.seed != 5}
     assert [record.seed for record in replaced(run, records=fewer).of(DEEP)] == [0, 1, 7]
 
 
@@ -118,7 +117,7 @@ def test_copies_are_read_and_ordered_by_number(tmp_path: Path) -> None:
     """All of a replica's, however many, crashed ones too; a run without any has none."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
     assert read_run(path).copies == {}
-    (path / COPIES).unlink()  # as runs of earlier versions have none
+    (path / COPIES.file).unlink()  # as runs of earlier versions have none
     assert read_run(path).copies_of(DEEP, 1) == []
     crash = crashed(DEEP, 1).crash
     failed = CopyResult(copy=Copy(cell=DEEP, seed=1, number=2), crash=crash)
@@ -152,7 +151,7 @@ def test_every_record_is_on_disk_at_once(tmp_path: Path) -> None:
 def test_plan_counts_a_cell_of_two_grids_once() -> None:
     """A cell is trained once however many grids it stands in."""
     both = plan([*items("a", [SHALLOW, DEEP], ()), *items("b", [DEEP], ())], seeds=(0, 1))
-    assert both.replicas() == [(SHALLOW, 0), (SHALLOW, 1), (DEEP, 0), (DEEP, 1)]
+    assert both.replicas() == [Replica(cell, seed) for cell in (SHALLOW, DEEP) for seed in (0, 1)]
     assert {grid: len(found) for grid, found in both.grids().items()} == {"a": 2, "b": 1}
 
 
@@ -225,54 +224,54 @@ def test_run_names_sort_by_time() -> None:
 # Resuming
 
 
-@pytest.mark.parametrize("cut", [1, 200, len(RECORD_LINES.encode(RECORDS_OF_TWO[2])) - 1])
+@pytest.mark.parametrize("cut", [1, 200, len(RECORDS.encode(RECORDS_OF_TWO[2])) - 1])
 def test_resume_cuts_a_torn_line(tmp_path: Path, cut: int) -> None:
     """The torn replica is measured anew, and the file is whole afterwards."""
-    torn = RECORD_LINES.encode(RECORDS_OF_TWO[2])[:cut]
+    torn = RECORDS.encode(RECORDS_OF_TWO[2])[:cut]
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO[:2], torn)
     with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
-        assert writer.missing() == [(DEEP, 0), (DEEP, 1)]
+        assert writer.missing() == [Replica(DEEP, 0), Replica(DEEP, 1)]
         writer.write_environment(environment())
         writer.append(RECORDS_OF_TWO[2])
         writer.append(RECORDS_OF_TWO[3])
-    assert (path / RECORDS).read_bytes() == b"".join(map(RECORD_LINES.encode, RECORDS_OF_TWO))
+    assert (path / RECORDS.file).read_bytes() == b"".join(map(RECORDS.encode, RECORDS_OF_TWO))
 
 
-@pytest.mark.parametrize("cut", [1, 50, len(COPY_LINES.encode(COPIES_OF_DEEP[2])) - 1])
+@pytest.mark.parametrize("cut", [1, 50, len(COPIES.encode(COPIES_OF_DEEP[2])) - 1])
 def test_resume_cuts_a_torn_copy(tmp_path: Path, cut: int) -> None:
     """Whole lines are kept, and what is appended begins a line of its own."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
-    lines = [COPY_LINES.encode(result) for result in COPIES_OF_DEEP]
-    (path / COPIES).write_bytes(b"".join(lines[:2]) + lines[2][:cut])
+    lines = [COPIES.encode(result) for result in COPIES_OF_DEEP]
+    (path / COPIES.file).write_bytes(b"".join(lines[:2]) + lines[2][:cut])
     with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
-        assert list(writer.copies.values()) == COPIES_OF_DEEP[:2]
+        assert list(COPIES.of(writer.outcomes).values()) == COPIES_OF_DEEP[:2]
         writer.append(COPIES_OF_DEEP[2])
-    assert COPY_LINES.read(path / COPIES) == COPIES_OF_DEEP
+    assert COPIES.read(path / COPIES.file) == COPIES_OF_DEEP
 
 
 @pytest.mark.parametrize("garbage", [b"{}\n", b"\xff\n", b"\n"])
 def test_damaged_copies_are_named(tmp_path: Path, garbage: bytes) -> None:
     """By file and line, when the run is read and when it is resumed; nothing is repaired silently."""
     path = unfinished(tmp_path / "run", RECORDS_OF_TWO)
-    content = COPY_LINES.encode(COPIES_OF_DEEP[0]) + garbage + COPY_LINES.encode(COPIES_OF_DEEP[1])
-    (path / COPIES).write_bytes(content)
-    message = re.escape(f"{path / COPIES}, line 2: not a copy's result: ")
+    content = COPIES.encode(COPIES_OF_DEEP[0]) + garbage + COPIES.encode(COPIES_OF_DEEP[1])
+    (path / COPIES.file).write_bytes(content)
+    message = re.escape(f"{path / COPIES.file}, line 2: not a copy's result: ")
     with pytest.raises(BenchError, match=message):
         read_run(path)
     with pytest.raises(BenchError, match=message):
         RunWriter(path, PLAN_OF_TWO, resume=True).__enter__()
-    assert (path / COPIES).read_bytes() == content
+    assert (path / COPIES.file).read_bytes() == content
 
 
 def test_resume_refuses_damage_in_the_middle(tmp_path: Path) -> None:
     """Nothing is repaired silently."""
     path = unfinished(
-        tmp_path / "run", RECORDS_OF_TWO[:1], b"{}\n" + RECORD_LINES.encode(RECORDS_OF_TWO[1])
+        tmp_path / "run", RECORDS_OF_TWO[:1], b"{}\n" + RECORDS.encode(RECORDS_OF_TWO[1])
     )
-    before = (path / RECORDS).read_bytes()
+    before = (path / RECORDS.file).read_bytes()
     with pytest.raises(BenchError, match=r"records.jsonl, line 2: not a record"):
         RunWriter(path, PLAN_OF_TWO, resume=True).__enter__()
-    assert (path / RECORDS).read_bytes() == before
+    assert (path / RECORDS.file).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -331,7 +330,7 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="already holds a run") as caught:
         RunWriter(path, PLAN_OF_TWO).__enter__()
     assert "--resume" in caught.value.hint
-    assert RECORD_LINES.read(path / RECORDS) == RECORDS_OF_TWO
+    assert RECORDS.read(path / RECORDS.file) == RECORDS_OF_TWO
 
 
 # Trouble
@@ -344,7 +343,7 @@ def test_two_writers_in_one_process(tmp_path: Path) -> None:
             RunWriter(tmp_path / "run", PLAN_OF_TWO, resume=True).__enter__()
         assert "--run NAME" in caught.value.hint
         first.append(RECORDS_OF_TWO[0])
-    assert RECORD_LINES.read(tmp_path / "run" / RECORDS) == RECORDS_OF_TWO[:1]
+    assert RECORDS.read(tmp_path / "run" / RECORDS.file) == RECORDS_OF_TWO[:1]
 
 
 def test_two_writers_in_two_processes(tmp_path: Path) -> None:
@@ -413,7 +412,7 @@ def test_full_disk(tmp_path: Path) -> None:
     """The run stops with the reason and the way on."""
     path = tmp_path / "run"
     path.mkdir()
-    (path / RECORDS).symlink_to("/dev/full")
+    (path / RECORDS.file).symlink_to("/dev/full")
     with RunWriter(path, PLAN_OF_TWO) as writer:
         with pytest.raises(BenchError, match="cannot be written: No space left") as caught:
             writer.append(RECORDS_OF_TWO[0])
@@ -428,13 +427,13 @@ def limited(room: int, path: Path) -> subprocess.CompletedProcess[str]:
         from pathlib import Path
         from support.builders import PLAN_OF_TWO, RECORDS_OF_TWO
         from bench.errors import BenchError
-        from bench.results.tasks import RECORDS
+        from bench.results.record import RECORDS
         from bench.results.writer import RunWriter
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         path = Path(sys.argv[1])
         with RunWriter(path, PLAN_OF_TWO) as writer:
             writer.append(RECORDS_OF_TWO[0])
-            size = (path / RECORDS).stat().st_size + int(sys.argv[2])
+            size = (path / RECORDS.file).stat().st_size + int(sys.argv[2])
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
             try:
                 writer.append(RECORDS_OF_TWO[1])
@@ -454,7 +453,7 @@ def test_half_a_write_is_taken_back(tmp_path: Path, room: int) -> None:
     message, missing = result.stdout.splitlines()
     assert "records.jsonl: cannot be written: " in message
     assert missing == "3"
-    assert (tmp_path / "run" / RECORDS).read_bytes() == RECORD_LINES.encode(RECORDS_OF_TWO[0])
+    assert (tmp_path / "run" / RECORDS.file).read_bytes() == RECORDS.encode(RECORDS_OF_TWO[0])
 
 
 def test_atomic_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

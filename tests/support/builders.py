@@ -15,10 +15,11 @@ from bench.measure.tensors import fingerprints
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.environment import Environment, Numerics
 from bench.results.files import pretty
+from bench.results.kind import Crash
 from bench.results.plan import Item, Plan
-from bench.results.record import RECORD_LINES, Crash, Flow, Record
+from bench.results.record import Flow, Record
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun
-from bench.results.tasks import RECORDS
+from bench.results.tasks import KINDS
 
 CLASS = "cpu-avx512_bf16-onednn-1thread"
 FINGERPRINT = "741c988805d008ac"
@@ -149,7 +150,7 @@ def stored(
         path=path,
         plan=the_plan,
         environment=of or environment(),
-        records={record.key: record for record in records},
+        outcomes={record.key: record for record in records},
     )
 
 
@@ -158,13 +159,24 @@ def write(run: StoredRun) -> Path:
     run.path.mkdir(parents=True)
     (run.path / PLAN).write_bytes(pretty(run.plan))
     (run.path / ENVIRONMENT).write_bytes(pretty(run.environment))
-    (run.path / RECORDS).write_bytes(b"".join(map(RECORD_LINES.encode, run.records.values())))
+    for kind in KINDS:
+        found = kind.of(run.outcomes)
+        if found or kind.required:
+            (run.path / kind.file).write_bytes(b"".join(map(kind.encode, found.values())))
     return run.path
 
 
 def replaced(run: StoredRun, **changes: Any) -> StoredRun:
-    """The run with other fields."""
-    return msgspec.structs.replace(run, **changes)
+    """The run with other fields, where ``records``, ``checks``, ``copies`` and ``trials`` stand for
+    all outcomes of their kind."""
+    outcomes = dict(run.outcomes)
+    for kind in KINDS:
+        name = kind.file.removesuffix(".jsonl")
+        if name in changes:
+            for task in kind.of(outcomes):
+                del outcomes[task]
+            outcomes |= {outcome.key: outcome for outcome in changes.pop(name).values()}
+    return msgspec.structs.replace(run, **{"outcomes": outcomes, **changes})
 
 
 DEPTH_AXES = ("depth", "act", "init")
@@ -192,8 +204,9 @@ def on_day(day: int, name: str, *, path: Path = Path("results"), **changes: Any)
     """A healthy run of November 2026; ``changes`` are those of :func:`trained` for every replica."""
     of = environment(run={"started": f"2026-11-{day:02d}T03:15:02+00:00"})
     run = healthy(path / name, of=of)
-    records = {key: trained(*key, **changes) for key in run.records} if changes else run.records
-    return replaced(run, records=records)
+    if not changes:
+        return run
+    return replaced(run, records={r: trained(r.cell, r.seed, **changes) for r in run.records})
 
 
 def losses(record: Record) -> Any:

@@ -8,9 +8,9 @@ from pathlib import Path
 from bench.cells.cell import Cell
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
+from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
 from bench.results.run import StoredRun
-from bench.results.tasks import Outcome, Task
 from bench.results.writer import RunWriter
 from support import builders
 

@@ -9,14 +9,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import bench
 from bench.commands.main import main as bench_main
-from bench.results.copy_result import COPY_LINES, CopyResult
+from bench.results.copy_result import COPIES, CopyResult
 from bench.results.files import read_json
 from bench.results.plan import Plan
-from bench.results.record import RECORD_LINES, Record
+from bench.results.record import RECORDS, Record
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
+
+#: PYTHONPATH of faulty training processes: what makes them so, what that imports, and the ``bench``
+#: that is tested, which may not be the one that is installed.
+FAULTY_PATH = os.pathsep.join(
+    str(folder) for folder in (FAULTY, FAULTY.parents[1], Path(bench.__file__).parents[1])
+)
 
 
 def _heed_ctrl_c() -> None:
@@ -70,10 +77,10 @@ class Job:
         return output
 
     def records(self, run: str) -> list[Record]:
-        return RECORD_LINES.read(self.folder / "results" / run / "records.jsonl")
+        return RECORDS.read(self.folder / "results" / run / "records.jsonl")
 
     def copies(self, run: str) -> list[CopyResult]:
-        return COPY_LINES.read(self.folder / "results" / run / "copies.jsonl")
+        return COPIES.read(self.folder / "results" / run / "copies.jsonl")
 
     def plan(self, run: str) -> Plan:
         return read_json(self.folder / "results" / run / "plan.json", Plan)

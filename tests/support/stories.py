@@ -207,7 +207,7 @@ def parted() -> Story:
     results = {
         copy: CopyResult(
             copy=copy,
-            trajectory=moved(by_key[copy.cell, copy.seed], 2e-7 * (copy.number + 1)).trajectory,
+            trajectory=moved(by_key[copy.replica], 2e-7 * (copy.number + 1)).trajectory,
         )
         for copy in copies
     }

@@ -10,7 +10,7 @@ import msgspec
 
 from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
-from bench.results.record import Crash
+from bench.results.kind import Crash
 from bench.results.trial import Curve, Form, Trial, TrialResult
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from bench.cells.cell import Cell
 from bench.results.check import Check, CheckResult, Deviation
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash, Record
+from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.results.saved_models import Exchange, Loaded, Written
 from bench.results.timings import Timings, Work, Workload

@@ -18,7 +18,6 @@ from pathlib import Path
 import msgspec
 
 from bench import mnist
-from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.execution import protocol
 from bench.execution.supervisor import Supervisor
@@ -73,14 +72,13 @@ def train(
     environment = {"CUDA_VISIBLE_DEVICES": "-1", **variables}
     supervisor = Supervisor(settings, environment=environment, name=path.name)
     with RunWriter(path, plan, resume=path.exists()) as writer:
-        replicas = writer.missing()
         asked = (
-            Copy(cell=cell, seed=seed, number=number)
-            for cell, seed in plan.replicas()
+            Copy(cell=replica.cell, seed=replica.seed, number=number)
+            for replica in plan.replicas()
             for number in range(copies)
         )
-        missing = [copy for copy in asked if copy not in writer.copies]
-        if replicas or missing:
+        missing = [*writer.missing(), *(copy for copy in asked if copy not in writer.outcomes)]
+        if missing:
             ready = supervisor.start()
             if not (path / ENVIRONMENT).exists():
                 writer.write_environment(
@@ -91,26 +89,20 @@ def train(
                         data={"name": data.name, "fingerprint": data.fingerprint},
                     )
                 )
-        for cell, seed in replicas:
-            record = supervisor.do((_with(cell, engine), seed), timeout_sec=300)
-            writer.append(msgspec.structs.replace(record, cell=cell))
-        for copy in missing:
-            asked_for = msgspec.structs.replace(copy, cell=_with(copy.cell, engine))
-            result = supervisor.do(asked_for, timeout_sec=300)
-            writer.append(msgspec.structs.replace(result, copy=copy))
+        for task in missing:
+            cell = msgspec.structs.replace(task.cell, engine=engine)
+            outcome = supervisor.do(msgspec.structs.replace(task, cell=cell), timeout_sec=300)
+            known = {"copy": task} if isinstance(task, Copy) else {"cell": task.cell}
+            writer.append(msgspec.structs.replace(outcome, **known))
     supervisor.close()
     return read_run(path)
-
-
-def _with(cell: Cell, engine: str) -> Cell:
-    return msgspec.structs.replace(cell, engine=engine)
 
 
 def part(run: StoredRun, seeds: range) -> StoredRun:
     """Some of a run's seeds as a run of their own."""
     plan = msgspec.structs.replace(run.plan, seeds=list(seeds))
-    records = {key: record for key, record in run.records.items() if key[1] in seeds}
-    return StoredRun(path=run.path, plan=plan, environment=run.environment, records=records)
+    outcomes = {replica: r for replica, r in run.records.items() if replica.seed in seeds}
+    return msgspec.structs.replace(run, plan=plan, outcomes=outcomes)
 
 
 def compared(before: StoredRun, after: StoredRun) -> list[Judgement]:

@@ -32,7 +32,7 @@ from bench.execution.interleave import PROCESSES, block_order
 from bench.execution.supervisor import Supervisor
 from bench.jobs.upgrade import WORKLOADS as TIERS
 from bench.jobs.upgrade import next_round
-from bench.results.timings import Side, Timings, Work, Workload
+from bench.results.timings import Side, Timings, Workload
 from bench.verdict.speed import MARGIN, Speed, judge, log_ratios, unsettled
 
 Array = npt.NDArray[np.float64]
@@ -228,9 +228,11 @@ class Slowed(Supervisor):
 
     engine = ""
 
-    def burst(self, cell: Cell, *, work: Work, steps: int, timeout_sec: float) -> float:
-        more = round(steps * (1 + PLANTED)) if cell.engine == self.engine else steps
-        return super().burst(cell, work=work, steps=more, timeout_sec=timeout_sec)
+    def ask(self, request: Any, *, timeout_sec: float) -> Any:
+        if request.cell.engine == self.engine:
+            steps = round(request.steps * (1 + PLANTED))
+            request = msgspec.structs.replace(request, steps=steps)
+        return super().ask(request, timeout_sec=timeout_sec)
 
 
 class Run(msgspec.Struct):

@@ -7,7 +7,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import EXIT_OK
-from bench.results.record import RECORD_LINES, Record
+from bench.results.record import RECORDS, Record
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import preview
 from bench.verdict.baselines.samples import baseline_cell, baseline_from_run
@@ -37,7 +37,7 @@ def run(*, lacks: bool) -> StoredRun:
 def test_a_record_says_why_and_survives_being_stored() -> None:
     """Outcome and reason go together."""
     record = lacking(LAMB, 1)
-    assert RECORD_LINES.decode(RECORD_LINES.encode(record)) == record
+    assert RECORDS.decode(RECORDS.encode(record)) == record
     with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):
         msgspec.structs.replace(record, absent="")
     with pytest.raises(ValueError, match="outcome 'absent' and a reason go together"):

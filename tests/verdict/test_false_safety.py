@@ -92,7 +92,7 @@ def compared(
     run = stored(PLAN, [change(full(seed)) for seed in PLAN.seeds])
     make = copies or (lambda record, copy: ordinary(record, copy, whole=whole))
     while wanted := still_wanted(run, before):
-        results = {copy: make(run.records[copy.cell, copy.seed], copy) for copy in wanted}
+        results = {copy: make(run.records[copy.replica], copy) for copy in wanted}
         run = replaced(run, copies={**run.copies, **results})
     (judgement,) = judge(run, before)
     return judgement, run
@@ -242,7 +242,7 @@ def test_a_single_cell_that_collapses_is_found_beside_cells_that_round() -> None
 
         run = made(change, seeds=tuple(seeds), everywhere=True)
         while wanted := still_wanted(run, before):
-            more = {c: copied(run.records[c.cell, c.seed], c.number, whole=False) for c in wanted}
+            more = {c: copied(run.records[c.replica], c.number, whole=False) for c in wanted}
             run = replaced(run, copies={**run.copies, **more})
         judgements = judge(run, before)
         assert judgements[5].verdict is Verdict.REGRESSED
@@ -371,7 +371,7 @@ def test_two_runs_get_one_answer_whichever_is_asked_first() -> None:
         for make in (lambda r: r, lambda r: parted(r, 3, 0.01))
     )
     while wanted := still_wanted(new, baseline_from_run(old)):
-        more = {copy: ordinary(new.records[copy.cell, copy.seed], copy) for copy in wanted}
+        more = {copy: ordinary(new.records[copy.replica], copy) for copy in wanted}
         new = replaced(new, copies={**new.copies, **more})
     for before, after in ((old, new), (new, old)):
         found = between(before, after)

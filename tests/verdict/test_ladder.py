@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash, Record
+from bench.results.record import Record
 from bench.theory.claim import ClaimResult
 from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.judgement import Judgement, Verdict

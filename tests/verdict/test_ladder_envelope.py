@@ -13,8 +13,9 @@ import pytest
 from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
 from bench.results.copy_result import Copy, CopyResult
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash, Record
+from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.bits import ALONE
@@ -41,9 +42,7 @@ from support.laddered import BASELINE, CHOSEN, ITEMS, SEEDS, chosen, made, of_cl
 def _copied(run: StoredRun, baseline: Baseline = BASELINE, **changes: Any) -> StoredRun:
     """The run with all copies that are wanted, in as many rounds as that takes."""
     while wanted := still_wanted(run, baseline):
-        results = [
-            copied(run.records[copy.cell, copy.seed], copy.number, **changes) for copy in wanted
-        ]
+        results = [copied(run.records[copy.replica], copy.number, **changes) for copy in wanted]
         run = replaced(run, copies={**run.copies, **{result.copy: result for result in results}})
     return run
 
@@ -384,7 +383,10 @@ def test_copies_that_are_there_are_not_asked_for_again() -> None:
     """Also not those that crashed: what kills one kills it again."""
     run = made(_moved(CHANGE))
     first, second, *others = still_wanted(run, BASELINE)
-    there = {first: copied(run.records[first.cell, first.seed]), second: _crashed_copy(second)}
+    there = {
+        first: copied(run.records[first.replica]),
+        second: _crashed_copy(second),
+    }
     assert still_wanted(replaced(run, copies=there), BASELINE) == others
 
 

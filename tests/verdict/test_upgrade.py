@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.results.record import Crash, Record
+from bench.results.kind import Crash
+from bench.results.record import Record, Replica
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.contrast import Wrong
@@ -275,7 +276,7 @@ def test_further_seeds_and_copies() -> None:
         return replaced(run, plan=msgspec.structs.replace(run.plan, further=[1, 2]))
 
     old, new = first(side("old", seeds=[0])), first(side("new", change, seeds=[0]))
-    chosen = [(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
+    chosen = [Replica(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
     assert still_wanted_of_both(old, new) == (chosen, chosen)
     of_old, copies = still_wanted_of_both(side("old", seeds=[0]), side("new", change, seeds=[0]))
     assert not of_old

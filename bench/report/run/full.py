@@ -198,7 +198,7 @@ def _only_here(run: StoredRun, total_sec: float | None) -> dict[str, str]:
 def _further(run: StoredRun) -> str:
     """How many cells were given more seeds than planned, since they were undecided."""
     planned = set(run.plan.seeds)
-    cells = {cell for cell, seed in run.records if seed not in planned}
+    cells = {replica.cell for replica in run.records if replica.seed not in planned}
     return f"; more for {count(len(cells), 'undecided cell')}" if cells else ""
 
 

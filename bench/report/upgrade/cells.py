@@ -26,8 +26,8 @@ from bench.report.text import (
     span,
 )
 from bench.report.upgrade.words import common_seeds, runs, scripts
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import MEANING, UNDECIDED, Judgement, Verdict

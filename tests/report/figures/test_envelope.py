@@ -20,6 +20,7 @@ from bench.report.figures.picture import Panel, Picture
 from bench.report.files import write_document
 from bench.report.run.full import full_report
 from bench.results.plan import Item
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import replaced
@@ -75,7 +76,7 @@ def test_six_cells_at_most() -> None:
     run, judgements, _ = parted()
     cell = Cell(depth=4)
     records = {
-        (cell, s): msgspec.structs.replace(run.records[Cell(), s], cell=cell) for s in range(3)
+        s: msgspec.structs.replace(run.records[Replica(Cell(), s)], cell=cell) for s in range(3)
     }
     copies = {
         msgspec.structs.replace(copy, cell=cell): msgspec.structs.replace(

@@ -12,7 +12,7 @@ from bench.report.run.checks import checks_section, compared_checks
 from bench.report.run.headlines import headlines
 from bench.report.run.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation, result
-from bench.results.record import Crash
+from bench.results.kind import Crash
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import against_baseline
 from bench.verdict.judging import judge_with_claims
@@ -44,14 +44,9 @@ def run_of(
     items = builders.items("depth", list(cells), ("depth",))
     plan = builders.plan(items, seeds=range(2))
     plan.checks.extend([*(found.check for found in results), *more])
-    records = {(cell, seed): builders.trained(cell, seed) for cell in cells for seed in range(2)}
-    return StoredRun(
-        path=Path("results/here"),
-        plan=plan,
-        environment=builders.environment(),
-        records=records,
-        checks={found.check: found for found in results},
-    )
+    records = [builders.trained(cell, seed) for cell in cells for seed in range(2)]
+    run = builders.stored(plan, records, path=Path("results/here"))
+    return builders.replaced(run, checks={found.check: found for found in results})
 
 
 def test_all_hold() -> None:

@@ -20,9 +20,10 @@ from bench.report.markdown import inline, markdown
 from bench.report.run.files import write_reports
 from bench.report.run.full import full_report
 from bench.report.run.prediction import READING, prediction_section
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.verdict.judgement import Verdict
-from support.builders import crashed, flow, healthy, items, plan, stored, trained
+from support.builders import crashed, flow, healthy, items, plan, replaced, stored, trained
 from support.stories import judged
 
 GLOROT = Cell(depth=3, initializer="glorot_normal")
@@ -77,7 +78,7 @@ def test_cells_without_a_row_are_counted_with_their_reason() -> None:
     """Too shallow, not predicted, not measured: none is dropped in silence."""
     shallow, cnn, lost = Cell(depth=1), Cell(architecture="cnn"), Cell(depth=4)
     run = run_of([GLOROT, shallow, cnn, lost], {cell: [0.25] for cell in (GLOROT, shallow, cnn)})
-    run.records[lost, 0] = crashed(lost, 0)
+    run = replaced(run, records={**run.records, Replica(lost, 0): crashed(lost, 0)})
     text = section(run)
     assert list(rows(text)) == [GLOROT.id(AXES)]
     assert "1 cell: one hidden layer has no ratio" in text

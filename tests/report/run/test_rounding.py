@@ -24,8 +24,8 @@ from bench.report.run.full import full_report, short_report
 from bench.report.run.rounding import briefly, failing_section, origins, rounding_section
 from bench.report.run.terminal import summary_lines
 from bench.results.copy_result import Copy, CopyResult
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from support.builders import healthy, replaced
 from support.stories import STORIES, Story, envelope_test, identical, outside, parted

@@ -24,8 +24,9 @@ from bench.report.upgrade.report import (
     upgrade_summary,
 )
 from bench.results.check import Check
+from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Crash, Record
+from bench.results.record import Record
 from bench.results.upgrade import SideFacts
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.judgement import Comparison, Judgement, Verdict

@@ -13,6 +13,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.results.plan import Item
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import accept, check, gains, notes, preview
 from bench.verdict.baselines.folder import (
@@ -36,7 +37,7 @@ def _with(run: StoredRun, item: Item, **changes: Any) -> StoredRun:
     """The run with other records of one item."""
     records = dict(run.records)
     for seed in run.plan.seeds:
-        records[item.cell, seed] = trained(item.cell, seed, **changes)
+        records[Replica(item.cell, seed)] = trained(item.cell, seed, **changes)
     return replaced(run, records=records)
 
 
@@ -113,9 +114,9 @@ UNFIT = {
 def _unfit(name: str) -> StoredRun:
     of, make, _ = UNFIT[name]
     run = healthy(path=Path("results/unfit"), of=of)
-    key = (run.plan.items[2].cell, 1)
+    key = Replica(run.plan.items[2].cell, 1)
     records = {k: r for k, r in run.records.items() if k != key or make is None}
-    if make is not None and (record := make(*key)) is not None:
+    if make is not None and (record := make(key.cell, key.seed)) is not None:
         records[key] = record
     return replaced(run, records=records)
 
@@ -167,7 +168,7 @@ def test_another_class_and_a_run_of_crashes_are_refused(tmp_path: Path) -> None:
     other = baseline_from_run(healthy(of=environment(numerics=numerics)))
     with pytest.raises(BenchError, match=f"is of class {CLASS}"):
         _accept(tmp_path, run, other)
-    records = {key: crashed(*key) for key in run.records}
+    records = {key: crashed(key.cell, key.seed) for key in run.records}
     with pytest.raises(BenchError, match="no replica of these cells can be stored"):
         _accept(tmp_path, replaced(run, records=records), force=True)
 
@@ -220,7 +221,7 @@ def test_check_names_a_cell_without_samples(tmp_path: Path) -> None:
 def _other(salt: str, **changes: Any) -> StoredRun:
     """The healthy run with other bits everywhere."""
     run = healthy(path=Path(f"results/{salt}"))
-    records = {key: trained(*key, salt=salt, **changes) for key in run.records}
+    records = {key: trained(key.cell, key.seed, salt=salt, **changes) for key in run.records}
     return replaced(run, records=records)
 
 
@@ -314,7 +315,9 @@ def test_a_run_of_two_recipes_counts_as_the_older() -> None:
     run = healthy()
     item = run.plan.items[0]
     records = dict(run.records)
-    records[item.cell, 1] = msgspec.structs.replace(records[item.cell, 1], recipe=0)
+    records[Replica(item.cell, 1)] = msgspec.structs.replace(
+        records[Replica(item.cell, 1)], recipe=0
+    )
     stored = baseline_from_run(replaced(run, records=records)).grids["depth"][item.id]
     assert stored.recipe == 0
 

@@ -20,7 +20,7 @@ from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.environment import Numerics
 from bench.results.files import write_atomically
-from bench.results.record import VALUES, Tensors
+from bench.results.record import VALUES, Replica, Tensors
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import accept, check
 from bench.verdict.baselines.folder import (
@@ -199,7 +199,7 @@ def test_a_run_stands_in_for_a_baseline_with_its_crashes(tmp_path: Path) -> None
     run = healthy()
     first = run.plan.items[0]
     records = {
-        key: crashed(*key) if key[0] == first.cell or key[1] == 2 else record
+        key: crashed(key.cell, key.seed) if key.cell == first.cell or key.seed == 2 else record
         for key, record in run.records.items()
     }
     baseline = baseline_from_run(replaced(run, records=records))
@@ -252,7 +252,7 @@ def test_trajectories_and_fingerprints_are_kept_beside_the_grid(tmp_path: Path) 
     """They come back with their samples, and the grid's own file holds none of them."""
     run = healthy()
     records = {
-        key: msgspec.structs.replace(record, tensors=_fingerprints() if key[1] == 0 else None)
+        key: msgspec.structs.replace(record, tensors=_fingerprints() if key.seed == 0 else None)
         for key, record in run.records.items()
     }
     written = _accepted(tmp_path, replaced(run, records=records))
@@ -594,7 +594,7 @@ def test_any_acceptances_are_kept(parts: list[tuple[set[int], str, set[int]]]) -
             new = accept(root, run, old, items, reason="x", date=DAY)
             assert read_baseline(root, CLASS_NAME) == new
             for item in items:
-                taken[number, item.id] = {s: records[item.cell, s].digest for s in seeds}
+                taken[number, item.id] = {s: records[Replica(item.cell, s)].digest for s in seeds}
     kept = [*new.grids["depth"].values(), *new.history.get("depth", ())]
     assert {(cell.acceptance, cell.id): cell.digests for cell in kept} == taken
     assert len(new.acceptances) == len(parts)

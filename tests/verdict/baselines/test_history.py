@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bench.errors import BenchError
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import accept
 from bench.verdict.baselines.folder import Baseline, read_baseline
@@ -107,11 +108,11 @@ def test_failures_are_counted_and_have_no_value() -> None:
     run = on_day(1, "a")
     cell = run.plan.items[0].cell
     records = dict(run.records) | {
-        (cell, 0): diverged(cell, 0),
-        (cell, 1): crashed(cell, 1),
+        Replica(cell, 0): diverged(cell, 0),
+        Replica(cell, 1): crashed(cell, 1),
     }
     dead = on_day(2, "b")
-    crashes = {key: crashed(*key) for key in dead.records}
+    crashes = {key: crashed(key.cell, key.seed) for key in dead.records}
     found = first_cell(None, [replaced(run, records=records), replaced(dead, records=crashes)])
     assert [(p.outcomes("diverged"), p.outcomes("crashed")) for p in found.points] == [
         (1, 1),
@@ -145,8 +146,8 @@ def test_equal_digests_are_counted_over_shared_seeds() -> None:
     assert same_digests(*other) == (0, 3)
     run = on_day(2, "b")
     records = {
-        (cell, seed + 10): msgspec.structs.replace(record, seed=seed + 10)
-        for (cell, seed), record in run.records.items()
+        replica: msgspec.structs.replace(record, seed=replica.seed + 10)
+        for replica, record in run.records.items()
     }
     moved = replaced(
         run, records=records, plan=msgspec.structs.replace(run.plan, seeds=[10, 11, 12])
