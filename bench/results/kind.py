@@ -6,7 +6,9 @@ progress and merge ask these classes for all that differs between kinds.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
@@ -115,47 +117,29 @@ T = TypeVar("T", bound=Task)
 O = TypeVar("O", bound=Outcome)  # noqa: E741 - task and outcome
 
 
+@dataclass(frozen=True, eq=False)
 class Kind(Generic[T, O]):
-    """A type of tasks, with the file of its outcomes: one line of JSON each.
+    """A type of tasks, with the file of its outcomes: one line of JSON each."""
 
-    Args:
-        task: type of the tasks.
-        outcome: type of their outcomes.
-        file: name in a run's folder.
-        plural: of a task, in counts.
-        what: names an outcome in messages.
-        required: whether every run has the file; one that never had such a task may lack the others.
-    """
+    task: type[T]
+    outcome: type[O]
+    _: KW_ONLY
+    file: str
+    """Name in a run's folder."""
+    plural: str
+    """Noun for several tasks, in counts."""
+    what: str
+    """Noun for an outcome, in messages."""
+    required: bool = False
+    """Whether every run has the file; one that never had such a task may lack the others."""
 
-    def __init__(
-        self,
-        task: type[T],
-        outcome: type[O],
-        *,
-        file: str,
-        plural: str,
-        what: str,
-        required: bool = False,
-    ) -> None:
-        self.task = task
-        self.outcome = outcome
-        self.file = file
-        self.plural = plural
-        self.required = required
-        self._what = what
-        self._decoder = msgspec.json.Decoder(outcome)
+    @functools.cached_property
+    def _decoder(self) -> msgspec.json.Decoder[O]:
+        return msgspec.json.Decoder(self.outcome)
 
     def encode(self, outcome: O) -> bytes:
         """An outcome's line, newline included."""
         return msgspec.json.encode(outcome) + b"\n"
-
-    def decode(self, line: bytes) -> O:
-        """The outcome of a line.
-
-        Raises:
-            msgspec.DecodeError: it has none, or one of another schema.
-        """
-        return self._decoder.decode(line)
 
     def read(self, path: Path) -> list[O]:
         """All outcomes of a file, in its order.
@@ -178,7 +162,7 @@ class Kind(Generic[T, O]):
                 outcomes.append(self._decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise BenchError(
-                    f"{path}, line {number}: not a {self._what}: {error}",
+                    f"{path}, line {number}: not a {self.what}: {error}",
                     hint=f"remove line {number} and continue the run with --resume, or run anew",
                 ) from error
         return outcomes

@@ -65,16 +65,6 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return _ratio(self.kernel_gradient)
 
     @property
-    def signal_ratio_per_layer(self) -> float | None:
-        """Geometric mean per layer of :attr:`signal_ratio`; None below two hidden layers."""
-        return _per_layer(self.signal_ratio, len(self.signal))
-
-    @property
-    def kernel_ratio_per_layer(self) -> float | None:
-        """Geometric mean per layer of :attr:`kernel_ratio`; None below two hidden layers."""
-        return _per_layer(self.kernel_ratio, len(self.kernel_gradient))
-
-    @property
     def dead_share(self) -> float | None:
         """Mean over hidden layers of :attr:`dead_units`; None without a hidden layer."""
         finite = [share for share in self.dead_units if share is not None]
@@ -248,7 +238,3 @@ def _ratio(values: Sequence[float | None]) -> float | None:
     if not values or values[0] is None or not values[-1]:
         return None
     return finite(values[0] / values[-1])
-
-
-def _per_layer(ratio: float | None, layers: int) -> float | None:
-    return ratio ** (1 / (layers - 1)) if ratio is not None and layers > 1 else None

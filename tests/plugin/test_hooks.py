@@ -151,7 +151,7 @@ class TestCopies:
         other = self.against(job, "other", 1, **SHIFTED)
         assert re.search(r"^changed +4$", other, re.MULTILINE)
         assert "losses leave the rounding envelope at step 0" in other
-        found = Counter((copy.copy.cell, copy.copy.seed) for copy in job.copies("other"))
+        found = Counter(copy.copy.replica for copy in job.copies("other"))
         assert set(found) == set(job.plan("other").replicas())
         assert len(set(found.values())) == 1
         report = (job.folder / "results" / "other" / "report.md").read_text()

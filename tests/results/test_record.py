@@ -74,7 +74,7 @@ def test_round_trip(record: Record) -> None:
     line = RECORDS.encode(record)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert RECORDS.decode(line) == record
+    assert msgspec.json.decode(line, type=Record) == record
 
 
 @given(records())
@@ -91,7 +91,7 @@ def test_trajectory_keeps_its_bits() -> None:
     """The losses come back bit by bit, NaN, infinity and denormals included."""
     losses = np.array([2.302585, math.nan, math.inf, -0.0, 1e-45], dtype="<f4")
     record = trained(Cell(), 0, trajectory=losses.tobytes())
-    assert RECORDS.decode(RECORDS.encode(record)).trajectory == losses.tobytes()
+    assert msgspec.json.decode(RECORDS.encode(record), type=Record).trajectory == losses.tobytes()
 
 
 def write(path: Path, *lines: bytes) -> Path:
@@ -214,7 +214,7 @@ def test_contradictions_cannot_be_made() -> None:
 def test_other_outcomes_round_trip() -> None:
     """Divergence at the first step and a crash are results like others."""
     for record in (diverged(Cell(), 0, step=0), crashed(Cell(), 1)):
-        assert RECORDS.decode(RECORDS.encode(record)) == record
+        assert msgspec.json.decode(RECORDS.encode(record), type=Record) == record
 
 
 def test_finite() -> None:
@@ -229,24 +229,22 @@ def flow_with(**changes: Any) -> Flow:
 
 
 @pytest.mark.parametrize(
-    ("signal", "ratio", "per_layer"),
+    ("signal", "ratio"),
     [
-        ([8.0, 4.0, 2.0], 4.0, 2.0),  # 8 / 2 = 4 over two steps: sqrt(4)
-        ([3.0], 1.0, None),
-        ([], None, None),
-        ([0.0, 1.0], 0.0, 0.0),
-        ([1.0, 0.0], None, None),  # infinite
-        ([1.0, None], None, None),
-        ([None, 1.0], None, None),
-        ([1e300, 1e-300], None, None),  # overflows
+        ([8.0, 4.0, 2.0], 4.0),
+        ([3.0], 1.0),
+        ([], None),
+        ([0.0, 1.0], 0.0),
+        ([1.0, 0.0], None),  # infinite
+        ([1.0, None], None),
+        ([None, 1.0], None),
+        ([1e300, 1e-300], None),  # overflows
     ],
 )
-def test_ratio(signal: list[float | None], ratio: float | None, per_layer: float | None) -> None:
+def test_ratio(signal: list[float | None], ratio: float | None) -> None:
     """First over last; None where there is no finite number, never 0 or an exception."""
     measured = flow_with(signal=signal, kernel_gradient=signal)
     assert measured.signal_ratio == measured.kernel_ratio == ratio
-    assert measured.signal_ratio_per_layer == pytest.approx(per_layer)
-    assert measured.kernel_ratio_per_layer == pytest.approx(per_layer)
 
 
 def test_dead_share() -> None:

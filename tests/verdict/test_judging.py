@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from bench.cells.cell import Cell
+from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.judgement import Verdict
@@ -68,7 +69,7 @@ def test_an_undecided_cell_alone_is_given_seeds(baseline: Baseline) -> None:
     """Three seeds leave it open: the next look has six, so three more are wanted, of that cell."""
     run = _run(_noisy, salt="b", decide=LIMIT)
     assert _verdict(run, baseline) is Verdict.INCONCLUSIVE
-    assert still_wanted(run, baseline) == [(CHOSEN.cell, seed) for seed in (3, 4, 5)]
+    assert still_wanted(run, baseline) == [Replica(CHOSEN.cell, seed) for seed in (3, 4, 5)]
 
 
 def test_without_the_option_nothing_is_added(baseline: Baseline) -> None:
@@ -79,7 +80,7 @@ def test_without_the_option_nothing_is_added(baseline: Baseline) -> None:
 def test_what_an_interruption_left_out_is_asked_for(baseline: Baseline) -> None:
     """One of the three further seeds is there."""
     run = _run(_noisy, further=[3], salt="b", decide=LIMIT)
-    assert still_wanted(run, baseline) == [(CHOSEN.cell, seed) for seed in (4, 5)]
+    assert still_wanted(run, baseline) == [Replica(CHOSEN.cell, seed) for seed in (4, 5)]
 
 
 def test_looks_end_at_the_limit(baseline: Baseline) -> None:

@@ -362,7 +362,7 @@ def _second(name: str) -> StoredRun:
     if name == "same results":
         return healthy()
     run = healthy()
-    records = {k: msgspec.structs.replace(r, digest=f"new{k[1]}") for k, r in run.records.items()}
+    records = {k: msgspec.structs.replace(r, digest=f"new{k.seed}") for k, r in run.records.items()}
     if name == "other images":
         run = replaced(run, environment=environment(data={"fingerprint": "f00d"}))
     if name == "another grid":
@@ -584,7 +584,7 @@ def test_any_acceptances_are_kept(parts: list[tuple[set[int], str, set[int]]]) -
             run = healthy()
             plan = msgspec.structs.replace(run.plan, seeds=sorted(seeds, reverse=True))
             records = {
-                (item.cell, seed): trained(item.cell, seed, salt=salt)
+                Replica(item.cell, seed): trained(item.cell, seed, salt=salt)
                 for item in plan.items
                 for seed in seeds
             }
