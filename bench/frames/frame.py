@@ -7,6 +7,8 @@ ratios, steps; NaN where a replica has none.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,10 +31,12 @@ REPLICAS = (
     *("side", *CELL, "seed", "outcome", *NUMBERS),
     *("digest", "tensorflow", "keras", "environment_class"),
 )
+_ENVELOPE = ("first_step", "ratio", "worst_step", "sharp_steps", "copies", "sensitivity")
+_DEPARTURE = ("tensor", "step", "distance")
 #: Columns of a frame of cells that are the same whatever is compared; metrics of both sides follow.
 CELLS = (
     *(*CELL, "verdict", "evidence", "fails", "reason"),
-    *("first_step", "ratio", "tensor", "tensor_step", "distance", "sensitivity"),
+    *(*_ENVELOPE, *(f"departs_{name}" for name in _DEPARTURE)),
 )
 
 
@@ -100,9 +104,11 @@ def of_cells(found: Conclusion) -> pd.DataFrame:
     """One row per cell of a comparison, in the order of the plan.
 
     Returns:
-        the columns :data:`CELLS`, then ``METRIC_a`` and ``METRIC_b`` of each of :data:`NUMBERS`: the
-        means of the side that the run is held against, and of the run, over the seeds that both have
-        (over each side's own where they share none).
+        the columns :data:`CELLS`, then ``METRIC_a`` and ``METRIC_b`` of each of :data:`NUMBERS`, of the
+        side that the run is held against and of the run, over the seeds that both have (over each
+        side's own where they share none): the mean of accuracy, of others the median; and
+        ``outcomes_a``, ``outcomes_b``, such as ``2 trained, 1 diverged``. ``ratio`` and
+        ``departs_distance`` may be infinite.
     """
     frame = _frame((_judged(found, judgement) for judgement in found.judgements), CELLS)
     sides = of_sides(found)
@@ -111,9 +117,17 @@ def of_cells(found: Conclusion) -> pd.DataFrame:
     sides = sides[shared | ~matched.astype(bool)]
     for suffix, names in (("a", ("baseline", "old")), ("b", ("run", "new"))):
         side = sides[sides["side"].isin(names)]
-        means = side.groupby(["grid", "cell"])[list(NUMBERS)].mean()
-        frame = frame.join(means.add_suffix(f"_{suffix}"), on=["grid", "cell"])
+        values = side.groupby(["grid", "cell"]).agg({"outcome": _counted, **_CENTRE})
+        values = values.rename(columns={"outcome": "outcomes"})
+        frame = frame.join(values.add_suffix(f"_{suffix}"), on=["grid", "cell"])
     return frame
+
+
+_CENTRE = {name: "mean" if name == "test_accuracy" else "median" for name in NUMBERS}
+
+
+def _counted(outcomes: pd.Series[str]) -> str:
+    return ", ".join(f"{number} {outcome}" for outcome, number in Counter(outcomes).items())
 
 
 def _holders(found: Conclusion) -> Iterator[pd.DataFrame]:
@@ -168,20 +182,23 @@ def _judged(found: Conclusion, judgement: Judgement) -> dict[str, Any]:
         "fails": judgement.verdict.fails and not found.known_crash(judgement),
         "reason": judgement.reason,
     }
-    if test is not None:
-        row |= {name: getattr(test, name) for name in ("first_step", "ratio", "sensitivity")}
-    if departure is not None:
-        distance = float("inf") if departure.distance is None else departure.distance
-        row |= {"tensor": departure.tensor, "tensor_step": departure.step, "distance": distance}
+    row |= {name: getattr(test, name, None) for name in _ENVELOPE}
+    row |= {f"departs_{name}": getattr(departure, name, None) for name in _DEPARTURE}
+    if departure is not None and departure.distance is None:
+        row["departs_distance"] = math.inf
     return row
 
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
     """Numbers are numbers also where all are absent."""
     frame = pd.DataFrame(list(rows), columns=list(columns))
-    numbers = [name for name in (*NUMBERS, "ratio", "distance", "sensitivity") if name in frame]
+    numbers = [name for name in (*NUMBERS, *_REALS) if name in frame]
     frame[numbers] = frame[numbers].astype(float)
-    for name in ("seed", "first_step", "tensor_step"):
+    for name in _INTEGERS:
         if name in frame:
             frame[name] = frame[name].astype("Int64")
     return frame
+
+
+_REALS = ("ratio", "sensitivity", "departs_distance")
+_INTEGERS = ("seed", "first_step", "worst_step", "sharp_steps", "copies", "departs_step")

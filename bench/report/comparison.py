@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
+import msgspec
+import pandas as pd
+
+from bench.frames.frame import of_cells
+from bench.frames.pivot import pivot
 from bench.report.document import Block, Quote, Table
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
@@ -16,7 +19,6 @@ from bench.report.run.rows import Row, Rows
 from bench.report.text import (
     MOST_REASON,
     NOTHING,
-    as_csv,
     as_json,
     change_points,
     clipped,
@@ -24,7 +26,9 @@ from bench.report.text import (
     rate,
     significant,
 )
+from bench.report.upgrade.words import because_text
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
 
@@ -38,57 +42,60 @@ _HEADERS = (
     "verdict",
     "reason",
 )
-_NUMBERS = (
-    "accuracy",
-    "accuracy_std",
-    "signal_ratio",
-    "kernel_ratio",
-    "dead_share",
-    "images_per_sec",
-)
-#: Of :class:`bench.verdict.judgement.EnvelopeTest`, whose names these are; all None without an
-#: envelope. ``ratio`` may be infinite, which is null in JSON and ``inf`` in CSV.
-_ENVELOPE = ("first_step", "ratio", "worst_step", "sharp_steps", "copies")
-#: Of :class:`bench.verdict.judgement.Departure`; the distance may be infinite, too.
-_DEPARTURE = ("tensor", "step", "distance")
 
 
 def compare_runs(
-    before: StoredRun,
-    after: StoredRun,
-    judgements: Sequence[Judgement],
-    *,
-    conclusion: str,
-    everything: bool = False,
-    form: str = "markdown",
+    found: Conclusion, *, everything: bool = False, form: str = "markdown"
 ) -> tuple[str, list[str]]:
     """The cells in which two runs differ.
 
     Args:
-        before: run A, in the place of the baseline.
-        after: run B, whose cells were judged.
-        judgements: of B's cells against A.
-        conclusion: what they amount to, in one line.
+        found: of :func:`bench.verdict.conclusion.between`.
         everything: list identical cells too.
-        form: ``markdown``, ``csv`` or ``json``. Numbers in CSV and JSON are raw: shares, not percent.
+        form: ``markdown``, ``csv`` or ``json``. CSV and JSON have the columns of
+            :func:`bench.frames.frame.of_cells`, raw: an infinite number is null in JSON.
 
     Returns:
         the text, ending in one newline, and the warnings. Markdown and JSON contain the warnings;
         who prints CSV prints them elsewhere.
     """
-    warnings = differences_of_plan(before, after)
-    listed = [
-        judgement
-        for judgement in judgements
-        if everything or judgement.verdict is not Verdict.IDENTICAL
-    ]
-    rows = Rows(before), Rows(after)
+    warnings = differences_of_plan(*found.both)
+    if form == "markdown":
+        return _markdown(found, warnings, everything=everything), warnings
+    cells = of_cells(found)
+    if not everything:
+        cells = cells[cells["verdict"] != Verdict.IDENTICAL.value]
     if form == "csv":
-        return _csv(listed, *rows), warnings
+        return cells.to_csv(index=False, lineterminator="\n"), warnings
+    return _json(found, cells, warnings), warnings
+
+
+def pivot_text(
+    found: Conclusion,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    value: str = "verdict",
+    form: str = "markdown",
+) -> str:
+    """A comparison along some axes: :func:`bench.frames.pivot.pivot` as text that ends in one newline.
+
+    Raises:
+        BenchError: no such axis or value.
+    """
+    table = pivot(of_cells(found), rows, columns, value=value)
+    if form == "csv":
+        return table.to_csv(lineterminator="\n")
     if form == "json":
-        return _json(before, after, judgements, listed, rows, warnings), warnings
-    text = _markdown(before, after, judgements, listed, rows, warnings, conclusion)
-    return text, warnings
+        return table.reset_index().to_json(orient="records", indent=1, force_ascii=False) + "\n"
+    headers = [*rows, *(str(name) for name in table.columns)]
+    if columns:
+        headers[len(rows) :] = [
+            "-".join(f"{a}:{v}" for a, v in zip(columns, values, strict=True))
+            for values in (name if isinstance(name, tuple) else (name,) for name in table.columns)
+        ]
+    lines = [[str(entry) for entry in line] for line in table.reset_index().to_numpy()]
+    return markdown([Table(headers, lines, "l" * len(headers))])
 
 
 def differences_of_plan(before: StoredRun, after: StoredRun) -> list[str]:
@@ -119,15 +126,10 @@ def differences_of_plan(before: StoredRun, after: StoredRun) -> list[str]:
     return warnings
 
 
-def _markdown(
-    before: StoredRun,
-    after: StoredRun,
-    judgements: Sequence[Judgement],
-    listed: Sequence[Judgement],
-    rows: tuple[Rows, Rows],
-    warnings: Sequence[str],
-    conclusion: str,
-) -> str:
+def _markdown(found: Conclusion, warnings: Sequence[str], *, everything: bool) -> str:
+    before, after = found.both
+    listed = [j for j in found.judgements if everything or j.verdict is not Verdict.IDENTICAL]
+    rows = Rows(before), Rows(after)
     tensorflow = before.environment.software.get("tensorflow", "unknown")
     against = f"run {before.path.name} (TensorFlow {tensorflow})"
     lines = []
@@ -145,8 +147,8 @@ def _markdown(
                 clipped(judgement.reason, MOST_REASON),
             ]
         )
-    counted = [[verdict.value, str(cells)] for verdict, cells in counts(judgements).items()]
-    hidden = len(judgements) - len(listed)
+    counted = [[verdict.value, str(cells)] for verdict, cells in counts(found.judgements).items()]
+    hidden = len(found.judgements) - len(listed)
     notes = []
     if hidden:
         notes.append(f"{count(hidden, 'identical cell')} not listed: {code('--all')} lists them.")
@@ -156,13 +158,13 @@ def _markdown(
             "the first over that in the last hidden layer, at initialization, median over seeds. "
             + _speeds(before, after, listed, rows)
         )
-    answer = strong(f"{clipped(conclusion, MOST_REASON)}.")
+    answer = f"{found.answer.value.capitalize()}: {because_text(found.because)}"
     blocks: list[Block | None] = [
-        f"{answer} B compared with {against}.",
+        f"{strong(f'{clipped(answer, MOST_REASON)}.')} B compared with {against}.",
         *warning_quotes(warnings),
         _environments(before, after),
         Table(("verdict", "cells"), counted, "lr"),
-        origins(judgements),
+        origins(found.judgements),
         Table(_HEADERS, lines, "lrrrrrll") if lines else None,
         " ".join(notes),
         compared_checks(before, after),
@@ -222,61 +224,14 @@ def _change(judgement: Judgement, a: Row, b: Row) -> float | None:
     return 0.0 if judgement.verdict is Verdict.IDENTICAL else b.accuracy - a.accuracy
 
 
-def _flat(judgement: Judgement, a: Row, b: Row) -> dict[str, Any]:
-    flat: dict[str, Any] = {
-        "grid": judgement.item.grid,
-        "cell": judgement.item.id,
-        "verdict": judgement.verdict.value,
-        "evidence": judgement.rung,
-        "accuracy_change": _change(judgement, a, b),
-    }
-    for number in _NUMBERS:
-        flat |= {f"{number}_a": getattr(a, number), f"{number}_b": getattr(b, number)}
-    return {
-        **flat,
-        **_flat_envelope(judgement),
-        "failures_a": a.failures,
-        "failures_b": b.failures,
-        "reason": judgement.reason,
-    }
-
-
-def _flat_envelope(judgement: Judgement) -> dict[str, Any]:
-    test = judgement.envelope
-    departure = test.departure if test is not None else None
-    flat = {name: getattr(test, name, None) for name in _ENVELOPE}
-    flat |= {f"departs_{name}": getattr(departure, name, None) for name in _DEPARTURE}
-    if departure is not None and departure.distance is None:
-        flat["departs_distance"] = math.inf
-    return flat
-
-
-def _csv(listed: Sequence[Judgement], before: Rows, after: Rows) -> str:
-    names = ["grid", "cell", "verdict", "evidence", "accuracy_change"]
-    names += [f"{number}_{side}" for number in _NUMBERS for side in "ab"]
-    names += [*_ENVELOPE, *(f"departs_{name}" for name in _DEPARTURE)]
-    names += ["failures_a", "failures_b", "reason"]
-    cells = ((judgement, judgement.item.cell) for judgement in listed)
-    return as_csv(names, (_flat(judgement, before[c], after[c]) for judgement, c in cells))
-
-
-def _json(
-    before: StoredRun,
-    after: StoredRun,
-    judgements: Sequence[Judgement],
-    listed: Sequence[Judgement],
-    rows: tuple[Rows, Rows],
-    warnings: Sequence[str],
-) -> str:
+def _json(found: Conclusion, cells: pd.DataFrame, warnings: Sequence[str]) -> str:
+    before, after = found.both
     content = {
         "a": {"run": str(before.path), "environment": before.environment},
         "b": {"run": str(after.path), "environment": after.environment},
-        "counts": {verdict.value: cells for verdict, cells in counts(judgements).items()},
+        "counts": {verdict.value: n for verdict, n in counts(found.judgements).items()},
         "warnings": list(warnings),
-        "cells": [
-            _flat(judgement, rows[0][judgement.item.cell], rows[1][judgement.item.cell])
-            for judgement in listed
-        ],
+        "cells": msgspec.json.decode(cells.to_json(orient="records", double_precision=15)),
         "checks": [
             {
                 "check": result.check.id,

@@ -77,7 +77,8 @@ def test_cells_are_compared_over_the_seeds_that_both_sides_have() -> None:
         for key, record in old.records.items()
     }
     frame = of_cells(between(replaced(old, records=records), a_run(seeds=(0, 1))))
-    assert list(frame.columns) == [*CELLS, *(f"{n}_{s}" for s in "ab" for n in NUMBERS)]
+    numbers = ("outcomes", *NUMBERS)
+    assert list(frame.columns) == [*CELLS, *(f"{n}_{s}" for s in "ab" for n in numbers)]
     assert list(frame["cell"]) == [item.id for item in ITEMS]
     trained_cells = frame[frame["act"] == "relu"]
     assert trained_cells["test_accuracy_a"].to_list() == pytest.approx([0.94, 0.94])

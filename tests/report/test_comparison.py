@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from bench.report.comparison import compare_runs, differences_of_plan
+from bench.report.comparison import compare_runs, differences_of_plan, pivot_text
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import environment, healthy, replaced
 from support.golden import check_golden
 
-compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
+
+def concluded(before: StoredRun, after: StoredRun, judgements: list[Judgement]) -> Conclusion:
+    return Conclusion(run=after, baseline=None, old=before, judgements=judgements)
+
+
+def compared(*sides: Any, **options: Any) -> tuple[str, list[str]]:
+    return compare_runs(concluded(*sides), **options)
 
 
 def two() -> tuple[StoredRun, StoredRun, list[Judgement]]:
@@ -65,8 +72,10 @@ def test_numbers_are_raw_in_json() -> None:
     cells = json.loads(compared(before, after, judgements, form="json")[0])["cells"]
     cell = judgements[2].item.cell
     values = [record.test_accuracy or 0 for record in after.of(cell)]
-    assert cells[0]["accuracy_b"] == pytest.approx(sum(values) / 3, abs=1e-15)
-    assert cells[0]["accuracy_change"] == pytest.approx(-0.02)
+    assert cells[0]["test_accuracy_b"] == pytest.approx(sum(values) / 3, abs=1e-15)
+    assert cells[0]["test_accuracy_a"] == pytest.approx(sum(values) / 3 + 0.02)
+    assert cells[0]["depth"] == cell.depth
+    assert cells[0]["departs_tensor"] is None
 
 
 def test_other_machine_has_no_speeds() -> None:
@@ -110,3 +119,15 @@ def test_plans_that_differ() -> None:
     ]
     text, warnings = compared(before, other, [], form="markdown")
     assert all(f"> **Warning**: {warning}" in text for warning in warnings[:2])
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_a_pivot_in_three_formats(form: str) -> None:
+    """Depth by activation: how many cells have which verdict."""
+    text = pivot_text(concluded(*two()), ["depth"], ["act"], form=form)
+    assert text.endswith("\n")
+    assert "1 regressed, 1 rounding" in text or ("1 regressed" in text and "1 rounding" in text)
+    if form == "json":
+        assert {row["depth"] for row in json.loads(text)} == {3, 10, 30}
+    if form == "markdown":
+        assert "act:relu" in text
