@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench.cells.cell import AXES, Cell
@@ -98,6 +99,12 @@ def of_sides(found: Conclusion) -> pd.DataFrame:
     places = pd.MultiIndex.from_frame(frame[["grid", "cell"]])
     frame["verdict"] = verdicts.reindex(places).to_numpy() if len(verdicts) else None
     return frame
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON has them: what is not finite, or absent, is None."""
+    text = frame.to_json(orient="records", double_precision=15)
+    return list(msgspec.json.decode(text))
 
 
 def of_cells(found: Conclusion) -> pd.DataFrame:

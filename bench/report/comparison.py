@@ -5,10 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-import msgspec
 import pandas as pd
 
-from bench.frames.frame import of_cells
+from bench.frames.frame import of_cells, records
 from bench.frames.pivot import pivot
 from bench.report.document import Block, Quote, Table
 from bench.report.markdown import markdown
@@ -231,7 +230,7 @@ def _json(found: Conclusion, cells: pd.DataFrame, warnings: Sequence[str]) -> st
         "b": {"run": str(after.path), "environment": after.environment},
         "counts": {verdict.value: n for verdict, n in counts(found.judgements).items()},
         "warnings": list(warnings),
-        "cells": msgspec.json.decode(cells.to_json(orient="records", double_precision=15)),
+        "cells": records(cells),
         "checks": [
             {
                 "check": result.check.id,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
+from bench.frames.frame import records
+from bench.frames.history import of_history
 from bench.report.comparison import warning_quotes
 from bench.report.document import Section, Table
 from bench.report.figures.series import Dot, Series
@@ -15,7 +16,6 @@ from bench.report.markup import code, strong
 from bench.report.run.rows import spread
 from bench.report.text import (
     NOTHING,
-    as_csv,
     as_json,
     capital,
     clipped,
@@ -26,12 +26,6 @@ from bench.report.text import (
 from bench.statistics.steps import ALPHA
 from bench.verdict.baselines.history import History, Point, same_digests
 from bench.verdict.metrics import Metric
-
-_NAMES = (
-    *("grid", "cell", "class", "metric", "time", "acceptance", "run", "tensorflow", "keras"),
-    *("commit", "seeds", "mean", "std", "diverged", "crashed", "same_digests", "shared_seeds"),
-    *("step", "p_value", "note"),
-)
 
 
 def history_text(
@@ -47,12 +41,13 @@ def history_text(
             one, as is a step.
         warnings: printed in Markdown and JSON; who prints CSV prints them elsewhere.
     """
+    frame = of_history(history, metric)
     if form == "csv":
-        return as_csv(_NAMES, _flat(history, metric))
+        return frame.to_csv(index=False, lineterminator="\n")
     if form == "json":
         return as_json(
             {
-                "points": _flat(history, metric),
+                "points": records(frame),
                 "untested": history.untested,
                 "level": ALPHA,
                 "warnings": list(warnings),
@@ -183,35 +178,8 @@ def _failures(point: Point) -> str:
 
 def _notes(history: History, number: int, metric: Metric) -> list[str]:
     point, step = history.points[number], history.steps.get(number)
-    notes = [_failures(point)[2:], _other_terms(point, history.points[-1])]
+    notes = [_failures(point)[2:], point.other_terms(history.points[-1])]
     if step:
         change = strong(f"step {metric.describe_change(step.change)}")
         notes.insert(0, f"{change} (p = {step.p_value:.2g})")
     return [note for note in notes if note]
-
-
-def _other_terms(point: Point, last: Point) -> str:
-    """In what a point differs from the last one, so that it is not compared with it."""
-    names = ("another cell under this id", "another recipe", "other images")
-    different = [name for name, a, b in zip(names, point.terms, last.terms, strict=True) if a != b]
-    return f"not comparable with the last row: {', '.join(different)}" if different else ""
-
-
-def _flat(history: History, metric: Metric) -> list[dict[str, Any]]:
-    rows = []
-    for number, point in enumerate(history.points):
-        step = history.steps.get(number)
-        same = same_digests(*history.points[number - 1 : number + 1]) if number else None
-        grid, cell = history.place
-        values = (
-            *(grid, cell, history.environment_class, history.metric, point.time),
-            *(point.acceptance or None, point.run, point.tensorflow, point.keras, point.commit),
-            *(len(point.stored.samples), _mean(point, metric)),
-            spread(list(point.values(metric).values())),
-            *(point.outcomes("diverged"), point.outcomes("crashed")),
-            *(same or (None, None)),
-            *((step.change, step.p_value) if step else (None, None)),
-            _other_terms(point, history.points[-1]),
-        )
-        rows.append(dict(zip(_NAMES, values, strict=True)))
-    return rows

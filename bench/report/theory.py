@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import msgspec
+import pandas as pd
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
@@ -14,7 +15,7 @@ from bench.report.figures.curves import CRITICAL, Curve, curves_picture, predict
 from bench.report.figures.picture import Picture
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
-from bench.report.text import NOTHING, as_csv, as_json, significant
+from bench.report.text import NOTHING, as_json, significant
 from bench.theory.signal.meanfield import Prediction, predict, why_not
 from bench.theory.signal.predicted import exp, silent
 
@@ -73,7 +74,7 @@ def theory_text(cell: Cell, *, form: str = "markdown", all_layers: bool = False)
     prediction = prediction_of(cell)
     layers = [_values(prediction, layer) for layer in range(len(prediction.signal))]
     if form == "csv":
-        return as_csv(list(layers[0]), layers)
+        return pd.DataFrame(layers).to_csv(index=False, lineterminator="\n")
     if form == "json":
         return as_json(
             {

@@ -63,6 +63,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         """What must be equal for two points to be comparable."""
         return self.stored.cell, self.stored.recipe, self.images
 
+    def other_terms(self, last: Point) -> str:
+        """In what a point differs from the last one, so that it is not compared with it."""
+        names = ("another cell under this id", "another recipe", "other images")
+        pairs = zip(names, self.terms, last.terms, strict=True)
+        different = [name for name, one, other in pairs if one != other]
+        return f"not comparable with the last row: {', '.join(different)}" if different else ""
+
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """Points of one cell in one environment class, and the steps of one metric over them."""
