@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 from bench.cells.cell import AXES, Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
@@ -34,11 +34,9 @@ class Selection:
             for name in (id_, f"{grid.name}/{id_}")
         }
         for name in sorted(self._ids - known):
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
             raise BenchError(
                 f"--cell {name}: no such cell at tier {tier}",
-                hint=f"{hint}`bench grids --tier {tier}` lists all",
+                hint=f"{_did_you_mean(name, known)}`bench grids --tier {tier}` lists all",
             )
 
     def of(self, grid: Grid) -> dict[str, Cell]:
@@ -58,6 +56,42 @@ def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> di
         for id_, cell in cells.items()
         if all(cell.value(axis) in values for axis, values in wanted.items())
     }
+
+
+def find_cell(text: str, known: Mapping[str, Hashable], *, where: str) -> str:
+    """The name, GRID/ID, of the cell that a user means by it, by its id, or by a part of it.
+
+    Args:
+        text: what the user wrote.
+        known: what each name stands for; a text may be part of several names that stand for the same.
+        where: where the names come from, as part of a sentence: ``in results/u``.
+
+    Raises:
+        BenchError: none is meant, and what comes close; or several, which are listed.
+    """
+    names = [name for name in known if text in (name, name.partition("/")[2])]
+    names = names or [name for name in known if text in name]
+    if not names:
+        raise BenchError(
+            f"no cell {text!r} {where}",
+            hint=f"{_did_you_mean(text, known)}reports list them; part of GRID/ID suffices",
+        )
+    if len({known[name] for name in names}) > 1:
+        listed = "".join(f"\n     {name}" for name in names[:_MOST_LISTED])
+        more = f"\n     and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+        raise BenchError(
+            f"{text!r} is a part of {len(names)} cells", hint=f"name one of them:{listed}{more}"
+        )
+    return names[0]
+
+
+_MOST_LISTED = 20
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What comes close, as the begin of a hint; nothing if nothing does."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:

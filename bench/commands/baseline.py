@@ -1,127 +1,159 @@
-"""What ``bench baseline accept|diff|show|check`` do. Imports no TensorFlow."""
+"""The commands ``bench baseline accept|diff|show|check``."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.cells.expression import compile_expression
+from bench.commands.options import BASELINES, Baselines, Cells, EnvironmentClass, Folders, Run
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.report.baselines import cells_text, classes_text, preview_text
-from bench.report.run.words import known_items
-from bench.report.text import count
-from bench.results.find import find_run
-from bench.results.plan import Item
-from bench.verdict.baselines import acceptance
-from bench.verdict.baselines.folder import CLASS, Baseline, read_baseline
+
+if TYPE_CHECKING:
+    from bench.results.plan import Item
+    from bench.results.run import StoredRun
+    from bench.verdict.baselines.acceptance import Change
+    from bench.verdict.baselines.samples import Baseline
 
 
-def accept(arguments: argparse.Namespace) -> int:
-    """Shows what would change, asks, and writes."""
-    run = find_run(arguments.run, arguments.results)
-    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
-    items = _selected(run.plan.items, arguments.k, arguments.grid)
-    changes = acceptance.preview(baseline, run, items)
-    remarks = (
-        acceptance.notes(baseline, run, items)
-        if changes or acceptance.gains(baseline, run, items)
-        else []
-    )
-    print(preview_text(changes, run, baseline, most_new=10, notes=remarks))
-    if not remarks and not changes:
+def accept(
+    run: Run,
+    /,
+    *,
+    reason: str = "",
+    reviewer: str = "",
+    yes: bool = False,
+    force: bool = False,
+    folders: Folders = Folders(),
+    cells: Cells = Cells(),
+) -> int:
+    """Shows what would change, asks, and writes.
+
+    Args:
+        reason: why these results are right
+        reviewer: who says so
+        yes: do not ask
+        force: also accept a run of uncommitted code, of other images, or without some replicas
+    """
+    from bench.report.baselines import preview_text
+    from bench.verdict.baselines import acceptance
+
+    stored, baseline, items, changes = _offer(run, folders, cells)
+    gained = changes or acceptance.gains(baseline, stored, items)
+    notes = acceptance.notes(baseline, stored, items) if gained else []
+    print(preview_text(changes, stored, baseline, most_new=10, notes=notes))
+    if not notes and not changes:
         return EXIT_OK
-    reason = arguments.reason
-    if not arguments.yes:
+    if not yes:
         if not sys.stdin.isatty():
             raise BenchError(
                 "nothing was accepted: nobody can be asked here", hint="add --yes to accept"
             )
-        if not reason:
-            reason = input("Why are these results right? ")
-        answer = input(f"Accept for {run.environment.environment_class}? [y/N] ")
+        reason = reason or input("Why are these results right? ")
+        answer = input(f"Accept for {stored.environment.environment_class}? [y/N] ")
         if answer.lower() not in ("y", "yes"):
             print("Nothing was accepted.")
             return EXIT_TROUBLE
-    stored = acceptance.accept(
-        arguments.baselines,
-        run,
-        baseline,
-        items,
-        reason=reason,
-        reviewer=arguments.reviewer,
-        force=arguments.force,
+    accepted = acceptance.accept(
+        folders.baselines, stored, baseline, items, reason=reason, reviewer=reviewer, force=force
     )
     print(
-        f"\nAccepted {stored.acceptances[-1].cells} cells into "
-        f"{arguments.baselines / stored.environment_class}: review the diff and commit it."
+        f"\nAccepted {accepted.acceptances[-1].cells} cells into "
+        f"{folders.baselines / accepted.environment_class}: review the diff and commit it."
     )
     return EXIT_OK
 
 
-def diff(arguments: argparse.Namespace) -> int:
+def diff(run: Run, /, *, folders: Folders = Folders(), cells: Cells = Cells()) -> int:
     """Shows what accepting would change, and writes nothing."""
-    run = find_run(arguments.run, arguments.results)
-    baseline = read_baseline(arguments.baselines, run.environment.environment_class)
-    items = _selected(run.plan.items, arguments.k, arguments.grid)
-    changes = acceptance.preview(baseline, run, items)
-    print(preview_text(changes, run, baseline, notes=acceptance.notes(baseline, run, items)))
+    from bench.report.baselines import preview_text
+    from bench.verdict.baselines import acceptance
+
+    stored, baseline, items, changes = _offer(run, folders, cells)
+    notes = acceptance.notes(baseline, stored, items)
+    print(preview_text(changes, stored, baseline, notes=notes))
     return EXIT_OK
 
 
-def show(arguments: argparse.Namespace) -> int:
-    """Lists the classes, or the cells of one."""
-    root: Path = arguments.baselines
-    known = sorted(path.parent.name for path in root.glob(f"*/{CLASS}"))
-    wanted = [arguments.environment_class] if arguments.environment_class else known
-    found: list[Baseline] = []
-    for name in wanted:
-        baseline = read_baseline(root, name)
+def show(
+    cell: str = "",
+    /,
+    *,
+    environment_class: EnvironmentClass = "",
+    baselines: Baselines = BASELINES,
+) -> int:
+    """Lists the classes, or the cells of one.
+
+    Args:
+        cell: part of <grid>/<cell id>
+    """
+    from bench.report.baselines import cells_text, classes_text
+    from bench.verdict.baselines.folder import CLASS, read_baseline
+
+    known = sorted(path.parent.name for path in baselines.glob(f"*/{CLASS}"))
+    stored = []
+    for name in [environment_class] if environment_class else known:
+        baseline = read_baseline(baselines, name)
         if baseline is None:
             raise BenchError(
-                f"{root}: no baseline of class {name!r}",
+                f"{baselines}: no baseline of class {name!r}",
                 hint=f"there are: {', '.join(known) or 'none'}",
             )
-        found.append(baseline)
-    if not found:
-        raise BenchError(f"{root}: holds no baseline", hint="bench baseline accept RUN")
-    if len(found) == 1 or arguments.cell:
-        text = "\n\n".join(filter(None, (cells_text(one, arguments.cell) for one in found)))
-        if not text:
-            raise BenchError(f"{root}: no cell with {arguments.cell!r} in its name")
-    else:
-        text = classes_text(found)
-    print(text)
+        stored.append(baseline)
+    if not stored:
+        raise BenchError(f"{baselines}: holds no baseline", hint="bench baseline accept RUN")
+    if len(stored) > 1 and not cell:
+        print(classes_text(stored))
+        return EXIT_OK
+    texts = [text for baseline in stored if (text := cells_text(baseline, cell))]
+    if not texts:
+        raise BenchError(f"{baselines}: no cell with {cell!r} in its name")
+    print("\n\n".join(texts))
     return EXIT_OK
 
 
-def check(arguments: argparse.Namespace) -> int:
+def check(*, baselines: Baselines = BASELINES) -> int:
     """Reads every stored baseline and says what is wrong with it."""
-    root: Path = arguments.baselines
-    classes = [path for path in root.glob("*") if path.is_dir()]
+    from bench.report.run.words import known_items
+    from bench.report.text import count
+    from bench.verdict.baselines import acceptance
+
+    classes = [path for path in baselines.glob("*") if path.is_dir()]
     if not classes:
-        raise BenchError(f"{root}: holds no baseline, so none was checked")
-    problems = acceptance.check(root, known_items())
+        raise BenchError(f"{baselines}: holds no baseline, so none was checked")
+    problems = acceptance.check(baselines, known_items())
     checked = f"{count(len(classes), 'baseline')} checked, {count(len(problems), 'problem')}"
     print("\n".join([*problems, checked]))
     return EXIT_TROUBLE if problems else EXIT_OK
 
 
-def _selected(items: Sequence[Item], expression: str, grids: Sequence[str]) -> list[Item]:
-    matches = compile_expression(expression)
-    known = dict.fromkeys(item.grid for item in items)
-    for grid in grids:
-        if grid not in known:
-            raise BenchError(f"--grid {grid}: not in this run", hint=f"it has {', '.join(known)}")
-    found = [
+def _offer(
+    run: str, folders: Folders, cells: Cells
+) -> tuple[StoredRun, Baseline | None, list[Item], list[Change]]:
+    """A run, the baseline of its class, items of the run that are meant, and what they would change.
+
+    Raises:
+        BenchError: there is no such run, it has no such grid, or none of its cells is meant.
+    """
+    from bench.cells.expression import compile_expression
+    from bench.results.find import find_run
+    from bench.verdict.baselines.acceptance import preview
+    from bench.verdict.baselines.folder import read_baseline
+
+    stored = find_run(run, folders.results)
+    baseline = read_baseline(folders.baselines, stored.environment.environment_class)
+    grids = stored.plan.grids()
+    for grid in cells.grid:
+        if grid not in grids:
+            raise BenchError(f"--grid {grid}: not in this run", hint=f"it has {', '.join(grids)}")
+    matches = compile_expression(cells.expression)
+    items = [
         item
-        for item in items
-        if (not grids or item.grid in grids) and matches(f"{item.grid}/{item.id}")
+        for item in stored.plan.items
+        if item.grid in (cells.grid or grids) and matches(f"{item.grid}/{item.id}")
     ]
-    if not found:
+    if not items:
         raise BenchError(
-            f"-k {expression!r} matches none of {len(items)} cells",
+            f"-k {cells.expression!r} matches none of {len(stored.plan.items)} cells",
             hint="it is compared with '<grid>/<cell id>', as the report names cells",
         )
-    return found
+    return stored, baseline, items, preview(baseline, stored, items)

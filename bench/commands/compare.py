@@ -1,22 +1,46 @@
-"""What ``bench compare`` does. Imports no TensorFlow."""
+"""The command ``bench compare``."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from bench.commands.options import RESULTS, AllowUndecided, Format, Results
 from bench.errors import BenchError, allowed
 from bench.results.find import find_run
 
 
-def compare(arguments: argparse.Namespace) -> int:
-    """Judges run B with run A in the place of the baseline."""
+def compare(
+    a: str,
+    b: str,
+    /,
+    *,
+    everything: Annotated[bool, Parameter(name="--all")] = False,
+    row: str = "",
+    col: str = "",
+    value: str = "verdict",
+    form: Format = "markdown",
+    allow_undecided: AllowUndecided = False,
+    results: Results = RESULTS,
+) -> int:
+    """Judges run B with run A in the place of the baseline.
+
+    Args:
+        a: what to compare with: a folder, a name below --results, or 'latest'
+        b: what is judged, likewise
+        everything: list identical cells too
+        row: print a pivot in place of the list of cells: the axes of its rows, comma-separated (act, norm,
+            depth, ..., or grid)
+        col: axes of the pivot's columns
+        value: what stands in the pivot: verdict, or a metric such as test_accuracy
+    """
     from bench.report.comparison import compare_runs, pivot_text
     from bench.verdict.conclusion import between
     from bench.verdict.judgement import Verdict
 
-    before = find_run(arguments.a, arguments.results)
-    after = find_run(arguments.b, arguments.results)
+    before, after = find_run(a, results), find_run(b, results)
     found = between(before, after)
     shared = before.checks.keys() & after.checks.keys()
     if not shared and all(judgement.verdict is Verdict.NEW for judgement in found.judgements):
@@ -25,13 +49,14 @@ def compare(arguments: argparse.Namespace) -> int:
             "compared",
             hint="compare runs of the same suites",
         )
-    text, warnings = compare_runs(found, everything=arguments.all, form=arguments.format)
-    if arguments.row or arguments.col:
-        text = pivot_text(
-            found, arguments.row, arguments.col, value=arguments.value, form=arguments.format
-        )
+    text, warnings = compare_runs(found, everything=everything, form=form)
+    rows, columns = ([axis for axis in axes.split(",") if axis] for axes in (row, col))
+    if rows or columns:
+        text = pivot_text(found, rows or ["grid"], columns, value=value, form=form)
+    elif value != "verdict":
+        raise BenchError("--value is of a pivot", hint="name its rows, such as --row act")
     print(text, end="")
-    if arguments.format == "csv":
+    if form == "csv":
         for warning in warnings:
             print(f"bench: warning: {warning}", file=sys.stderr)
-    return allowed(found.exit_code, undecided=arguments.allow_undecided)
+    return allowed(found.exit_code, undecided=allow_undecided)

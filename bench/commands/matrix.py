@@ -1,41 +1,58 @@
-"""What ``bench matrix`` does. Imports no TensorFlow."""
+"""The command ``bench matrix``."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
 import sys
+from typing import Literal
 
-from bench import mnist
-from bench.commands.reproduce import slug
-from bench.commands.upgrade import options_of, printer, tell
-from bench.environments.prepare import prepare
-from bench.environments.requirements import parse_side
+from bench.commands.options import Measuring
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError, allowed
-from bench.jobs.upgrade import UpgradeRun
-from bench.results.files import write_atomically
-from bench.results.writer import new_run_name
-from bench.verdict.conclusion import of_upgrade
 
 
-def matrix(arguments: argparse.Namespace) -> int:
-    """Measures a chain of versions, step by step, and writes one table."""
+def matrix(
+    side: list[str],
+    /,
+    *,
+    skip: tuple[Literal["cells", "checks", "saving"], ...] = (),
+    run: str = "",
+    measuring: Measuring = Measuring(),
+) -> int:
+    """Measures a chain of versions, step by step, and writes one table.
+
+    Args:
+        side: as of upgrade, the oldest version first
+        skip: leave this part out; may be repeated; speed is left to upgrade
+        run: name of the results (default: the time); one that is there is continued
+    """
+    from bench import mnist
+    from bench.commands.upgrade import job_options, say, tell
+    from bench.environments.prepare import prepare
+    from bench.environments.requirements import parse_side
+    from bench.jobs.reproducers import slug
+    from bench.jobs.upgrade import UpgradeRun
     from bench.report.upgrade.matrix import matrix_json, matrix_table
+    from bench.results.files import write_atomically
+    from bench.results.writer import new_run_name
+    from bench.verdict.conclusion import of_upgrade
 
-    sides = [parse_side(text, package=arguments.package) for text in arguments.requirements]
-    labels = [slug(text) for text in arguments.requirements]
+    environments = measuring.environments
+    sides = [parse_side(text, package=environments.package) for text in side]
+    labels = [slug(text) for text in side]
     if len(sides) < 2 or len(set(labels)) < len(labels):
         raise BenchError(
             "a chain has two versions or more, each once", hint="bench matrix 2.20 2.21"
         )
-    folder = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-matrix")
-    options = dataclasses.replace(
-        options_of(arguments, folder), resume=True, skip={*arguments.skip, "speed"}
+    folder = measuring.places.results / (run or f"{new_run_name(measuring.tier)}-matrix")
+    options = job_options(measuring, folder, resume=True, skip=(*skip, "speed"))
+    built = prepare(
+        sides,
+        cache=environments.cache or mnist.cache_directory(),
+        python=environments.python,
+        refresh=environments.refresh,
+        say=say,
     )
-    say = printer()
-    cache = arguments.cache or mnist.cache_directory()
-    built = prepare(sides, cache=cache, python=arguments.python, refresh=arguments.refresh, say=say)
     chain = []
     for (one, old), (other, new) in itertools.pairwise(zip(labels, built, strict=True)):
         say(f"from {one} to {other}")
@@ -44,8 +61,7 @@ def matrix(arguments: argparse.Namespace) -> int:
             folder=folder / f"{one}-to-{other}",
             runs={"old": folder / one, "new": folder / other},
         )
-        run = UpgradeRun(step, {"old": old, "new": new}, stream=sys.stdout)
-        found = of_upgrade(run.measure())
+        found = of_upgrade(UpgradeRun(step, {"old": old, "new": new}, stream=sys.stdout).measure())
         tell(found)
         chain.append(found)
         write_atomically(folder / "matrix.md", matrix_table(chain).encode())
@@ -53,4 +69,4 @@ def matrix(arguments: argparse.Namespace) -> int:
     print(matrix_table(chain))
     codes = {found.exit_code for found in chain}
     worst = next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)
-    return allowed(worst, undecided=arguments.allow_undecided)
+    return allowed(worst, undecided=measuring.allow_undecided)

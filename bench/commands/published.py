@@ -1,53 +1,62 @@
-"""What ``bench published`` does. Imports no TensorFlow."""
+"""The command ``bench published``."""
 
 from __future__ import annotations
 
-import argparse
 import sys
+from pathlib import Path
 
-from bench import mnist
-from bench.cells.grid import TIERS
+from bench.commands.options import Places, Resume, RunName, Tier
 from bench.errors import BenchError
-from bench.execution.cluster import Placement
-from bench.jobs.run import Options, Session, resolve_device, run_folder
-from bench.published.experiments import trials
-from bench.report.run.files import write_reports
-from bench.report.run.terminal import summary_lines
-from bench.results.run import REPORT
-from bench.results.writer import new_run_name
 
 
-def published(arguments: argparse.Namespace) -> int:
-    """Trains what is missing of the experiments, writes the report, prints the findings."""
-    tier: str = arguments.tier
+def published(
+    *experiment: str,
+    tier: Tier = "quick",
+    run: RunName = "",
+    resume: Resume = False,
+    tensorboard: Path | None = None,
+    places: Places = Places(),
+) -> int:
+    """Trains what is missing of the experiments, writes the report, prints the findings.
+
+    Args:
+        experiment: P1 to P7 (default: all of the tier; quick has P1, P3, P4, P5 and P6)
+        tensorboard: write event files for TensorBoard below this; needs the extra 'tensorboard'
+    """
+    from bench import mnist
+    from bench.cells.grid import TIERS
+    from bench.execution.cluster import Placement
+    from bench.jobs.run import Options, Session, resolve_device, run_folder
+    from bench.published.experiments import trials
+    from bench.report.run.files import write_reports
+    from bench.report.run.terminal import summary_lines
+    from bench.results.run import REPORT
+    from bench.results.writer import new_run_name
+
     if tier not in TIERS:
         raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(TIERS)}")
-    names = [name.upper() for name in arguments.experiments]
-    planned = trials(tier, names)
+    planned = trials(tier, [name.upper() for name in experiment])
     options = Options(
         tier=tier,
         seeds=None,
         all_seeds=True,
         decide=0,
-        results=arguments.results,
+        results=places.results,
         run=run_folder(
-            arguments.results,
-            arguments.run,
-            resume=arguments.resume,
-            new=f"{new_run_name(tier)}-published",
+            places.results, run or None, resume=resume, new=f"{new_run_name(tier)}-published"
         ),
-        resume=arguments.resume,
+        resume=resume,
         baselines=None,
         against=None,
-        data_dir=arguments.data_dir,
+        data_dir=places.data_dir,
         data_sources=mnist.SOURCES,
         placement=Placement(
-            device=resolve_device(arguments.device, required=True),
-            workers=arguments.workers,
-            cell_timeout_sec=arguments.cell_timeout,
+            device=resolve_device(places.device, required=True),
+            workers=places.workers,
+            cell_timeout_sec=places.cell_timeout,
         ),
         selected=True,
-        tensorboard=arguments.tensorboard,
+        tensorboard=tensorboard,
     )
     session = Session(options, [], [], planned, None)
     print(f"results: {options.run}", flush=True)
@@ -57,14 +66,9 @@ def published(arguments: argparse.Namespace) -> int:
         print(f"to go on: the same command with --run {options.run.name} --resume")
         raise
     assert session.conclusion is not None
-    run = session.conclusion.run
-    warning = write_reports(run, [], baseline=None, total_sec=session.total_sec)
-    lines = summary_lines(
-        run,
-        [],
-        baseline=None,
-        report=run.path / REPORT,
-        total_sec=session.total_sec,
-    )
+    measured, total_sec = session.conclusion.run, session.total_sec
+    warning = write_reports(measured, [], baseline=None, total_sec=total_sec)
+    report = measured.path / REPORT
+    lines = summary_lines(measured, [], baseline=None, report=report, total_sec=total_sec)
     print("\n".join([*lines, *filter(None, [warning])]))
     return session.conclusion.exit_code

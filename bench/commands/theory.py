@@ -1,10 +1,15 @@
-"""What ``bench theory`` does. Imports no TensorFlow."""
+"""The command ``bench theory``."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import asdict, field, make_dataclass
+from typing import Annotated, Any
 
+from cyclopts import Group, Parameter
+
+from bench.cells.cell import AXES, Cell, from_texts, known_values, pairs
 from bench.commands.history import picture_form
+from bench.commands.options import Format, Plot
 from bench.errors import EXIT_OK, BenchError
 from bench.results.files import write_atomically
 
@@ -12,27 +17,58 @@ from bench.results.files import write_atomically
 DEEPEST = 5000
 
 
-def theory(arguments: argparse.Namespace) -> int:
-    """Prints what theory predicts for a network; draws it if asked to."""
-    from bench.cells.cell import AXES, from_texts, pairs
+def _axis(name: str) -> tuple[str, Any, Any]:
+    """The option of one axis."""
+    default = f"default {Cell().value(name)}"
+    text = "; ".join(filter(None, [", ".join(known_values(name)), default]))
+    return name, Annotated[str, Parameter(help=text)], field(default=None)
+
+
+_AXES = Group(
+    "Axes",
+    "The network in the words of cell ids. An option overrides CELL; what acts after step 0 changes "
+    "nothing.",
+)
+Axes: Any = Parameter(name="*", group=_AXES)(
+    make_dataclass(
+        "Axes", map(_axis, AXES), frozen=True, kw_only=True, namespace={"__module__": __name__}
+    )
+)
+
+_NONE = Axes()
+
+
+def theory(
+    cell: str = "",
+    /,
+    *,
+    all_layers: bool = False,
+    form: Format = "markdown",
+    plot: Plot = None,
+    axes: Axes = _NONE,
+) -> int:
+    """Prints what theory predicts for a network; draws it if asked to.
+
+    Args:
+        cell: its id, or GRID/ID, as reports have it
+        all_layers: leave out no layer of a deep one
+    """
     from bench.report.figures.draw import draw
     from bench.report.theory import theory_picture, theory_text
 
-    given = {axis: getattr(arguments, f"axis_{axis}") for axis in AXES}
-    chosen = {axis: text for axis, text in given.items() if text is not None}
+    chosen = {axis: text for axis, text in asdict(axes).items() if text is not None}
     try:
-        named = pairs(arguments.cell.rpartition("/")[2]) if arguments.cell else {}
-        cell = from_texts({**named, **chosen})
+        named = pairs(cell.rpartition("/")[2]) if cell else {}
+        network = from_texts({**named, **chosen})
     except ValueError as error:
         raise BenchError(str(error), hint="bench theory --help") from error
-    if cell.depth > DEEPEST:
+    if network.depth > DEEPEST:
         raise BenchError(
-            f"depth:{cell.depth} is above {DEEPEST}",
+            f"depth:{network.depth} is above {DEEPEST}",
             hint="the rate per layer has settled long before",
         )
-    text = theory_text(cell, form=arguments.format, all_layers=arguments.all_layers)
-    if arguments.plot is not None:
-        form = picture_form(arguments.plot)
-        write_atomically(arguments.plot, draw(theory_picture(cell), form))
+    text = theory_text(network, form=form, all_layers=all_layers)
+    if plot is not None:
+        write_atomically(plot, draw(theory_picture(network), picture_form(plot)))
     print(text, end="")
     return EXIT_OK

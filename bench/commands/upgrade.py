@@ -1,76 +1,146 @@
-"""What ``bench upgrade`` does. Imports no TensorFlow."""
+"""The command ``bench upgrade``."""
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from bench import mnist
-from bench.commands.reproduce import script_path, write_reproducers
-from bench.environments.prepare import prepare
-from bench.environments.requirements import Side as Requested
-from bench.environments.requirements import parse_side
+from cyclopts import Group, Parameter
+
+from bench.commands.options import Environments, Measuring, Resume, RunName
 from bench.errors import BenchError, allowed
-from bench.execution import machine
-from bench.execution.cluster import Placement
-from bench.jobs.upgrade import Options, UpgradeRun, planned
-from bench.report.github import append_step_summary
 from bench.results.files import write_atomically
 from bench.results.find import is_upgrade
-from bench.results.plan import Item
 from bench.results.run import REPORT
-from bench.results.timings import SIDES, Side
-from bench.results.upgrade import Measured, read_upgrade
-from bench.results.writer import claim, new_run_name
-from bench.verdict.conclusion import Conclusion, of_upgrade
+from bench.results.timings import SIDES
+
+if TYPE_CHECKING:
+    from bench.environments.requirements import Side as Requested
+    from bench.jobs.upgrade import Options
+    from bench.results.plan import Item
+    from bench.results.timings import Side
+    from bench.results.upgrade import Measured
+    from bench.verdict.conclusion import Conclusion
 
 JSON = "upgrade-report.json"
 
 
-def upgrade(arguments: argparse.Namespace) -> int:
-    """Builds both environments, measures, answers, writes the reports."""
+@Parameter(name="*", group=Group("Sides", sort_key=0))
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Interpreters and variables of the sides.
+
+    Args:
+        old_python: the old side is this interpreter or virtual environment
+        old_env: NAME=VALUE of the environment of the old side's processes; may be repeated
+        new_python: the new side is this interpreter or virtual environment
+        new_env: NAME=VALUE of the environment of the new side's processes; may be repeated
+    """
+
+    old_python: str = ""
+    old_env: tuple[str, ...] = ()
+    new_python: str = ""
+    new_env: tuple[str, ...] = ()
+
+
+def upgrade(
+    *side: str,
+    skip: tuple[Literal["cells", "checks", "saving", "speed"], ...] = (),
+    run: RunName = "",
+    resume: Resume = False,
+    sides: Sides = Sides(),
+    measuring: Measuring = Measuring(),
+) -> int:
+    """Builds both environments, measures, answers, writes the reports.
+
+    Args:
+        side: OLD, then NEW: pip requirements such as tensorflow-cpu==2.21.0, or a version
+        skip: leave this part out; may be repeated
+    """
+    from bench.verdict.conclusion import of_upgrade
+
     begin = time.monotonic()
-    asked = sides_of(arguments)
-    folder = _folder(arguments)
-    options = dataclasses.replace(
-        options_of(arguments, folder),
-        resume=arguments.resume,
-        skip=arguments.skip,
-        variables={side: asked[side].variables for side in SIDES},
-    )
-    cache = arguments.cache or mnist.cache_directory()
-    say = printer()
+    asked = requested(side, sides, package=measuring.environments.package)
+    folder = _folder(measuring.places.results, run, tier=measuring.tier, resume=resume)
+    variables = {each: asked[each].variables for each in SIDES}
+    options = job_options(measuring, folder, resume=resume, skip=skip, variables=variables)
     say(f"results: {folder}")
     try:
-        measured = _measured(arguments, asked, options, cache, say)
+        measured = _measured(asked, options, measuring.environments)
     except KeyboardInterrupt:
         if is_upgrade(folder):
             say(f"to go on: the same command with --run {folder.name} --resume")
         raise
     code = tell(of_upgrade(measured), total_sec=time.monotonic() - begin)
-    return allowed(code, undecided=arguments.allow_undecided)
+    return allowed(code, undecided=measuring.allow_undecided)
 
 
-def _folder(arguments: argparse.Namespace) -> Path:
-    """Where the upgrade is kept.
+def requested(side: Sequence[str], sides: Sides, *, package: str) -> dict[Side, Requested]:
+    """The two sides that were asked for.
+
+    Requirements are given in order; a side with an interpreter of its own needs none. One requirement
+    alone, or one interpreter, stands for both sides where their variables differ.
+
+    Args:
+        side: requirements.
+        sides: interpreters and variables.
+        package: what bare versions are versions of.
 
     Raises:
-        BenchError: there is one already, or none to resume, or another process writes to it; said
+        BenchError: too few or too many, or the sides are one and the same by mistake.
+    """
+    from bench.environments.requirements import parse_side
+
+    texts = list(side)
+    pythons: dict[Side, str] = {"old": sides.old_python, "new": sides.new_python}
+    variables: dict[Side, Sequence[str]] = {"old": sides.old_env, "new": sides.new_env}
+    given = sum(map(bool, pythons.values()))
+    if len(texts) + given > len(SIDES):
+        raise BenchError(
+            f"{len(texts)} sides are given by requirements, and {given} by interpreters",
+            hint='a side with several requirements is one argument: "tensorflow-cpu==2.21.0 '
+            'keras==3.12.*"',
+        )
+    pairs = {
+        each: ("" if pythons[each] or not texts else texts.pop(0), pythons[each]) for each in SIDES
+    }
+    named = {each: pair for each, pair in pairs.items() if any(pair)}
+    if len(named) == 1 and set(variables["old"]) != set(variables["new"]):
+        named |= {each: next(iter(named.values())) for each in SIDES}
+    if len(named) < len(SIDES):
+        raise BenchError(
+            "two sides are needed",
+            hint="bench upgrade OLD NEW; or one of them and --new-env NAME=VALUE for the same "
+            "version under another setting",
+        )
+    return {
+        each: parse_side(text, python=python, variables=variables[each], package=package)
+        for each, (text, python) in named.items()
+    }
+
+
+def _folder(results: Path, run: str, *, tier: str, resume: bool) -> Path:
+    """The folder of the upgrade.
+
+    Raises:
+        BenchError: there is one already, or none to resume, or another process writes to it; raised
             before environments are built.
     """
-    folder: Path = arguments.results / (arguments.run or f"{new_run_name(arguments.tier)}-upgrade")
-    if arguments.resume and not (arguments.run and is_upgrade(folder)):
-        what = f"{folder}: no such upgrade" if arguments.run else "which one?"
+    from bench.results.writer import claim, new_run_name
+
+    folder = results / (run or f"{new_run_name(tier)}-upgrade")
+    if resume and not (run and is_upgrade(folder)):
+        what = f"{folder}: no such upgrade" if run else "which one?"
         raise BenchError(
-            f"--resume: {what}", hint=f"name one with --run; `ls {arguments.results}` lists them"
+            f"--resume: {what}", hint=f"name one with --run; `ls {results}` lists them"
         )
-    if arguments.resume:
+    if resume:
         claim(folder, resume=True).release()
-    if not arguments.resume and is_upgrade(folder):
+    elif is_upgrade(folder):
         raise BenchError(
             f"{folder}: already holds an upgrade",
             hint="continue it with --resume, or choose another --run NAME",
@@ -78,93 +148,81 @@ def _folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _measured(
-    arguments: argparse.Namespace,
-    asked: Mapping[Side, Requested],
-    options: Options,
-    cache: Path,
-    say: Callable[[str], None],
-) -> Measured:
-    """Builds both environments and measures in them."""
-    environments = prepare(
-        [asked[side] for side in SIDES],
-        cache=cache,
-        python=arguments.python,
-        refresh=arguments.refresh,
-        say=say,
-    )
-    built = dict(zip(SIDES, environments, strict=True))
-    if (
-        built["old"].python == built["new"].python
-        and options.variables["old"] == options.variables["new"]
-    ):
-        say("both sides are the same: what is found is noise")
-    return UpgradeRun(options, built, stream=sys.stdout).measure()
-
-
-def options_of(arguments: argparse.Namespace, folder: Path) -> Options:
-    """What an upgrade and a matrix have in common.
+def job_options(measuring: Measuring, folder: Path, **more: Any) -> Options:
+    """The options of the job that measures an upgrade, or a step of a matrix.
 
     Raises:
-        BenchError: what is asked for cannot be measured here: said before environments are built, which
-            takes minutes.
+        BenchError: what is asked for cannot be measured here: raised before environments are built,
+            which takes minutes.
     """
+    from bench.execution import machine
+    from bench.execution.cluster import Placement
+    from bench.jobs.upgrade import Options, planned
+
+    places = measuring.places
+    if places.device == "gpu" and not machine.gpus():
+        raise BenchError(
+            "no GPU: nvidia-smi lists none that CUDA_VISIBLE_DEVICES leaves visible",
+            hint="run on a machine with an NVIDIA GPU and its driver, or use --device cpu",
+        )
     options = Options(
-        tier=arguments.tier,
+        tier=measuring.tier,
         folder=folder,
-        grids=arguments.grid,
-        expression=arguments.k,
-        seeds=arguments.seeds,
-        placement=placement(arguments),
-        data_dir=arguments.data_dir,
+        grids=measuring.cells.grid,
+        expression=measuring.cells.expression,
+        seeds=measuring.seeds,
+        placement=Placement(
+            device=places.device, workers=places.workers, cell_timeout_sec=places.cell_timeout
+        ),
+        data_dir=places.data_dir,
+        **more,
     )
     planned(options)
     return options
 
 
+def _measured(
+    asked: Mapping[Side, Requested], options: Options, environments: Environments
+) -> Measured:
+    """Builds both environments and measures in them."""
+    from bench import mnist
+    from bench.environments.prepare import prepare
+    from bench.jobs.upgrade import UpgradeRun
+
+    pair = prepare(
+        [asked[side] for side in SIDES],
+        cache=environments.cache or mnist.cache_directory(),
+        python=environments.python,
+        refresh=environments.refresh,
+        say=say,
+    )
+    built = dict(zip(SIDES, pair, strict=True))
+    old, new = (built[side].python for side in SIDES)
+    if old == new and options.variables["old"] == options.variables["new"]:
+        say("both sides are the same: what is found is noise")
+    return UpgradeRun(options, built, stream=sys.stdout).measure()
+
+
 def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
     """Writes the reports of an upgrade, prints the summary and gives the exit code."""
+    from bench.jobs.reproducers import write_reproducers
+    from bench.report.github import append_step_summary
     from bench.report.upgrade.report import upgrade_lines, upgrade_summary
 
-    folder = found.folder
-    _write_reports(
-        found, total_sec, {}
-    )  # scripts take minutes, in which somebody may lose patience
-    scripts = write_reproducers(found)
+    write_reports(found, total_sec, {})  # users may lose patience while scripts run, for minutes
+    scripts = write_reproducers(found, say)
     if scripts:
-        _write_reports(found, total_sec, scripts)
+        write_reports(found, total_sec, scripts)
     summary = upgrade_summary(found, total_sec=total_sec, reproducers=scripts)
     warning = append_step_summary(summary)
-    lines = upgrade_lines(found, total_sec=total_sec, reproducers=scripts, report=folder / REPORT)
-    print("\n".join(lines))
-    if warning:
-        print(warning)
+    report = found.folder / REPORT
+    lines = upgrade_lines(found, total_sec=total_sec, reproducers=scripts, report=report)
+    print("\n".join([*lines, *filter(None, [warning])]))
     return found.exit_code
 
 
-def report(folder: Path, output: str | None) -> int:
-    """Judges a stored upgrade again and writes its reports, or one of them to ``output`` (``-``:
-    standard output); gives the exit code. Scripts are those that there are."""
-    from bench.report.markdown import markdown
-    from bench.report.upgrade.report import upgrade_lines, upgrade_report
-
-    found = of_upgrade(read_upgrade(folder))
-    paths = {judgement.item: script_path(found, judgement) for judgement in found.failing}
-    scripts = {item: str(path) for item, path in paths.items() if path.exists()}
-    if output:
-        text = markdown(upgrade_report(found, reproducers=scripts), figures=False)
-        if output == "-":
-            print(text, end="")
-            return found.exit_code
-        write_atomically(Path(output), text.encode())
-    else:
-        _write_reports(found, None, scripts)
-    written = Path(output) if output else folder / REPORT
-    print("\n".join(upgrade_lines(found, reproducers=scripts, report=written)))
-    return found.exit_code
-
-
-def _write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
+def write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
+    """Writes ``report.md``, ``report.html`` and ``upgrade-report.json`` into the upgrade's folder."""
     from bench.report.files import write_document
     from bench.report.upgrade.report import upgrade_json, upgrade_report
 
@@ -174,65 +232,6 @@ def _write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[
     write_atomically(folder / JSON, data.encode())
 
 
-def sides_of(arguments: argparse.Namespace) -> dict[Side, Requested]:
-    """The two sides that were asked for.
-
-    Requirements are given in order; a side with an interpreter of its own needs none. One requirement
-    alone, or one interpreter, stands for both sides where their variables differ.
-
-    Raises:
-        BenchError: too few or too many, or the sides are one and the same by mistake.
-    """
-    texts = list(arguments.requirements)
-    pythons: dict[Side, str] = {"old": arguments.old_python, "new": arguments.new_python}
-    variables: dict[Side, Sequence[str]] = {"old": arguments.old_env, "new": arguments.new_env}
-    open_sides = [side for side in SIDES if not pythons[side]]
-    if len(texts) > len(open_sides):
-        raise BenchError(
-            f"{len(texts)} sides are given by requirements, and "
-            f"{len(SIDES) - len(open_sides)} by interpreters",
-            hint='a side with several requirements is one argument: "tensorflow-cpu==2.21.0 '
-            'keras==3.12.*"',
-        )
-    named: dict[Side, tuple[str, str]] = {}
-    for side in SIDES:
-        if pythons[side]:
-            named[side] = ("", pythons[side])
-        elif texts:
-            named[side] = (texts.pop(0), "")
-    if len(named) == 1 and set(variables["old"]) != set(variables["new"]):
-        named |= {side: next(iter(named.values())) for side in SIDES}
-    if len(named) < len(SIDES):
-        raise BenchError(
-            "two sides are needed",
-            hint="bench upgrade OLD NEW; or one of them and --new-env NAME=VALUE for the same "
-            "version under another setting",
-        )
-    return {
-        side: parse_side(text, python=python, variables=variables[side], package=arguments.package)
-        for side, (text, python) in named.items()
-    }
-
-
-def placement(arguments: argparse.Namespace) -> Placement:
-    """Where replicas of both sides run.
-
-    Raises:
-        BenchError: a GPU was asked for and there is none, or too few workers.
-    """
-    if arguments.workers is not None and arguments.workers < 1:
-        raise BenchError("--workers must be above 0", hint="leave it out for the default")
-    if arguments.device == "gpu" and not machine.gpus():
-        raise BenchError(
-            "no GPU: nvidia-smi lists none that CUDA_VISIBLE_DEVICES leaves visible",
-            hint="run on a machine with an NVIDIA GPU and its driver, or use --device cpu",
-        )
-    return Placement(
-        device=arguments.device,
-        workers=arguments.workers,
-        cell_timeout_sec=arguments.cell_timeout,
-    )
-
-
-def printer() -> Callable[[str], None]:
-    return lambda text: print(text, flush=True)
+def say(text: str) -> None:
+    """Prints at once: what follows takes minutes."""
+    print(text, flush=True)

@@ -22,7 +22,7 @@ from bench.execution.executor import Execution
 from bench.jobs.progress import Progress
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
-from bench.results.find import latest_run
+from bench.results.find import latest
 from bench.results.kind import Task
 from bench.results.plan import Item, Plan
 from bench.results.run import StoredRun, read_run
@@ -120,7 +120,7 @@ def run_folder(results: Path, name: str | None, *, resume: bool, new: str) -> Pa
     """
     if not resume:
         return results / (name or new)
-    path = results / name if name else latest_run(results)
+    path = results / name if name else latest(results, "run")
     if not path.is_dir():
         raise BenchError(f"--resume: {path}: no such run", hint=f"`ls {results}` lists runs")
     return path

@@ -3,58 +3,75 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from bench.errors import BenchError
 from bench.results.run import PLAN, StoredRun, read_run
 
-#: What makes a folder that of an upgrade; each of its sides has a run's.
+#: Name of the file that makes a folder that of an upgrade; each of its sides has a run's.
 UPGRADE = "upgrade.json"
+
+Kind = Literal["run", "upgrade"]
+
+#: The file that makes a folder one of this kind, and what starts one.
+_KINDS: dict[Kind, tuple[str, str]] = {
+    "run": (PLAN, "pytest suites --tier quick"),
+    "upgrade": (UPGRADE, "bench upgrade OLD NEW"),
+}
 
 
 def is_upgrade(folder: Path) -> bool:
-    """Whether this is the folder of an upgrade."""
+    """Tells whether this is the folder of an upgrade."""
     return (folder / UPGRADE).exists()
 
 
-def latest_run(results: Path) -> Path:
-    """The newest run below ``results``.
+def holds_upgrades(folder: Path) -> bool:
+    """Tells whether this is the folder of an upgrade, or of a matrix, whose steps are upgrades."""
+    return is_upgrade(folder) or any(folder.glob(f"*/{UPGRADE}"))
+
+
+def latest(results: Path, *kinds: Kind) -> Path:
+    """The folder below ``results`` of what was started last, among these kinds.
+
+    Raises:
+        BenchError: there is none; names an upgrade's run where only upgrades are there.
+    """
+    marks = [path for kind in kinds for path in results.glob(f"*/{_KINDS[kind][0]}")]
+    if marks:
+        return max(marks, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+    hint = f"start one: {' or '.join(_KINDS[kind][1] for kind in kinds)}"
+    if "upgrade" not in kinds and any(results.glob(f"*/{UPGRADE}")):
+        hint = f"upgrades have a run of each side, such as {latest(results, 'upgrade') / 'new'}"
+    raise BenchError(f"{results}: holds no {' and no '.join(kinds)}", hint=hint)
+
+
+def find_folder(name: str, results: Path, *kinds: Kind) -> Path:
+    """The folder that a user means: a path, a name below ``results``, or the ``latest`` of these kinds.
 
     Raises:
         BenchError: there is none.
     """
-    plans = list(results.glob(f"*/{PLAN}"))
-    if not plans:
-        raise BenchError(f"{results}: holds no run", hint="start one: pytest suites --tier quick")
-    return max(plans, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+    if name == "latest":
+        return latest(results, *kinds)
+    for path in (Path(name), results / name):
+        if is_upgrade(path) or (path.is_dir() and "run" in kinds):
+            return path
+    raise BenchError(
+        f"no {kinds[0]} {name!r}: neither a folder nor a name below {results}/",
+        hint="name a folder, one below --results DIR, or 'latest'",
+    )
 
 
 def find_run(name: str, results: Path) -> StoredRun:
-    """The run that a user means: a path, a name below ``results``, or ``latest``.
+    """The run that a user means.
 
     Raises:
         BenchError: there is none, or it is damaged, or two: those of an upgrade's sides.
     """
-    folder = find_folder(name, results)
+    folder = find_folder(name, results, "run")
     if is_upgrade(folder):
         raise BenchError(
             f"{folder}: an upgrade, which has a run of each side",
             hint=f"name one of them: {folder / 'old'} or {folder / 'new'}",
         )
     return read_run(folder)
-
-
-def find_folder(name: str, results: Path) -> Path:
-    """The folder of the run, or upgrade, that a user means.
-
-    Raises:
-        BenchError: there is none.
-    """
-    if name == "latest":
-        return latest_run(results)
-    for path in (Path(name), results / name):
-        if path.is_dir():
-            return path
-    raise BenchError(
-        f"no run {name!r}: neither a folder nor a name below {results}/",
-        hint="name a folder, a run below --results DIR, or 'latest'",
-    )

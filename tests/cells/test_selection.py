@@ -9,7 +9,7 @@ import pytest
 from bench.cells.cell import ACTIVATIONS
 from bench.cells.grid import product
 from bench.cells.grids import ACTIVATION, CLIPPING, DEPTH
-from bench.cells.selection import Selection, parse_axis, select
+from bench.cells.selection import Selection, find_cell, parse_axis, select
 from bench.errors import BenchError
 
 
@@ -100,3 +100,27 @@ def test_a_near_miss_is_suggested() -> None:
 def test_nothing_asked_for_is_everything() -> None:
     """In the grid's order."""
     assert list(Selection("standard").of(DEPTH)) == list(DEPTH.cells("standard"))
+
+
+def test_a_part_of_a_name_that_only_one_cell_has_is_enough() -> None:
+    """An exact id wins over a part of others; several and none are errors that list what there is."""
+    names = ["depth/depth:3-act:relu", "depth/depth:30-act:relu", "clip/depth:3"]
+    known = {name: name for name in names}
+    assert find_cell("depth:3", known, where="here") == "clip/depth:3"
+    assert find_cell("30", known, where="here") == names[1]
+    assert find_cell(names[0], known, where="here") == names[0]
+    with pytest.raises(BenchError, match="'relu' is a part of 2 cells") as error:
+        find_cell("relu", known, where="here")
+    assert names[1] in error.value.hint
+    with pytest.raises(BenchError, match="no cell 'clip/depth:4' in u") as error:
+        find_cell("clip/depth:4", known, where="in u")
+    assert error.value.hint.startswith("did you mean clip/depth:3? ")
+
+
+def test_names_of_one_network_are_not_ambiguous() -> None:
+    """A cell that stands in two grids is meant by its id."""
+    assert (
+        find_cell("depth:3", {"depth/depth:3": 1, "clip/depth:3": 1}, where="") == "depth/depth:3"
+    )
+    with pytest.raises(BenchError, match="is a part of 2 cells"):
+        find_cell("depth:3", {"depth/depth:3": 1, "clip/depth:3": 2}, where="")

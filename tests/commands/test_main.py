@@ -21,8 +21,10 @@ from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grids import GRIDS
 from bench.commands import main as cli
 from bench.commands import merge, report
+from bench.commands.options import Cells
 from bench.results import find
-from bench.results.run import StoredRun
+from bench.results.find import UPGRADE
+from bench.results.run import PLAN, StoredRun
 from support.builders import (
     CLASS,
     DEPTH_AXES,
@@ -43,7 +45,7 @@ from support.golden import check_golden
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory; claims are tested elsewhere and synthetic runs violate them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("bench.verdict.judging.check_claims", lambda *_: [])
     return tmp_path
 
@@ -75,6 +77,10 @@ def accepted(run: StoredRun) -> None:
 def commands() -> list[list[str]]:
     return [
         [],
+        ["upgrade"],
+        ["matrix"],
+        ["reproduce"],
+        ["published"],
         ["data"],
         ["data", "fetch"],
         ["data", "verify"],
@@ -95,34 +101,63 @@ def commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Every command explains itself; every command that acts has an example that parses."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main([*command, "--help"])
-    assert caught.value.code == 0
+    """Every command explains itself in 80 columns, those that act with an example that parses."""
+    assert cli.main([*command, "--help"]) == 0
     text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
     if command and command not in (["data"], ["baseline"]):
         example = re.search(r"^example:\n  bench (.*)$", text, re.MULTILINE)
         assert example is not None
         words = re.findall(r'"[^"]*"|\S+', example[1].partition(" > ")[0])
-        parsed = cli._parser().parse_args([word.strip('"') for word in words])
+        parsed, _ = cli.parse([word.strip('"') for word in words])
         assert words[: len(command)] == command
-        assert callable(parsed.command)
+        assert parsed.__name__ == command[-1]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """``bench --version`` names version and program."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["--version"])
-    assert caught.value.code == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"bench {bench.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["data"], ["compare", "a"], ["report", "--outputs"]])
-def test_usage(arguments: list[str]) -> None:
-    """Wrong usage is exit code 2."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    assert caught.value.code == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "which command?\n  -> bench --help"),
+        (["data"], "which command?\n  -> bench data --help"),
+        (["upgrad"], 'Unknown command "upgrad". Did you mean "upgrade"?'),
+        (["compare", "a"], "B is missing\n  -> bench compare --help"),
+        (["merge", "a"], "--run is missing\n  -> bench merge --help"),
+        (["report", "a", "b"], "too many arguments: b\n  -> bench report --help"),
+        (["report", "--outputs"], "Unknown option: --outputs. Did you mean --output?"),
+        (["report", "a", "--output"], "--output requires an argument"),
+        (["report", "a", "--output", "--results"], "--output --results: a file is missing"),
+        (["compare", "a", "b", "--format", "cvs"], 'Invalid value "cvs" for --format.'),
+        (["upgrade", "--skip", "sped"], 'Did you mean "speed"?'),
+        (["upgrade", "--workers", "2.5"], "--workers 2.5 is not a whole number"),
+        (["upgrade", "--seeds", "none"], "--seeds none is not a whole number"),
+        (["published", "--cell-timeout", "nan"], "--cell-timeout must be above 0"),
+        (["data", "fetch", "--source"], "--source requires at least 1 element"),
+    ],
+)
+def test_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage is exit code 2, and one message that names the option and a way out."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("bench: error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_options_as_argparse_took_them() -> None:
+    """With = or attached, the last of several, lists that grow; a word such as none is a text."""
+    _, bound = cli.parse(
+        ["upgrade", "2.20", "--grid=a", "2.21", "--grid", "b", "-kx", "--run", "a", "--run", "none"]
+    )
+    assert bound.arguments["side"] == ("2.20", "2.21")
+    assert bound.arguments["run"] == "none"
+    assert bound.arguments["measuring"].cells == Cells(expression="x", grid=("a", "b"))
 
 
 # Runs
@@ -138,7 +173,7 @@ def test_no_such_run(command: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert out == ""
     assert err == (
         "bench: error: no run 'x': neither a folder nor a name below results/\n"
-        "  -> name a folder, a run below --results DIR, or 'latest'\n"
+        "  -> name a folder, one below --results DIR, or 'latest'\n"
     )
 
 
@@ -150,10 +185,43 @@ def test_run_by_path_name_and_latest() -> None:
         assert find.find_run(name, Path("results")).path.name == newest.name
 
 
+def upgraded(name: str) -> Path:
+    """The folder of an upgrade, as far as it is looked for."""
+    write(healthy(results(name) / "new"))
+    (results(name) / UPGRADE).write_text("{}")
+    return results(name)
+
+
+def test_latest_of_runs_and_upgrades(capsys: pytest.CaptureFixture[str]) -> None:
+    """The newest of what a command takes; what there is in its place if there is none."""
+    run = write(healthy(results("a")))
+    upgrade = upgraded("b")
+    os.utime(run / PLAN, ns=(0, 0))
+    assert find.find_folder("latest", Path("results"), "run", "upgrade") == upgrade
+    assert find.find_folder("latest", Path("results"), "upgrade") == upgrade
+    assert find.find_run("latest", Path("results")).path == run
+    os.utime(upgrade / UPGRADE, ns=(0, 0))
+    os.utime(run / PLAN)
+    assert find.find_folder("latest", Path("results"), "run", "upgrade") == run
+    assert cli.main(["compare", "latest", "latest"]) == 0
+    (run / PLAN).unlink()
+    assert cli.main(["compare", "latest", "latest"]) == 2
+    assert (
+        "results: holds no run\n  -> upgrades have a run of each side, such as results/b/new"
+    ) in capsys.readouterr().err
+    assert cli.main(["reproduce", "a", "depth"]) == 2
+    assert "no upgrade 'a'" in capsys.readouterr().err
+
+
 def test_latest_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """No run at all is trouble, not success."""
-    assert cli.main(["report", "latest"]) == 2
-    assert "results: holds no run" in capsys.readouterr().err
+    """Nothing at all is trouble, not success."""
+    for command, message in (
+        (["report", "latest"], "results: holds no run and no upgrade\n  -> start one: pytest "),
+        (["compare", "latest", "a"], "results: holds no run\n  -> start one: pytest suites"),
+        (["reproduce", "latest", "a"], "results: holds no upgrade\n  -> start one: bench upgrade"),
+    ):
+        assert cli.main(command) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -524,7 +592,7 @@ def test_accept_adds_trajectories_to_equal_results(capsys: pytest.CaptureFixture
 
 
 def stored_history() -> None:
-    """Two acceptances, a run of other bits since, and folders that are no runs."""
+    """Two acceptances, a run of other bits since, upgrades, and folders that are no runs."""
     for day, tensorflow, name in ((1, "2.20.0", "a"), (2, "2.21.0", "b"), (3, "2.22.0", "c")):
         of = environment(
             software={"tensorflow": tensorflow},
@@ -535,6 +603,9 @@ def stored_history() -> None:
         if name != "c":
             accepted(run)
     results("empty").mkdir()
+    upgraded("upgrade")
+    (results("matrix") / "2.20-to-2.21").mkdir(parents=True)
+    (results("matrix") / "2.20-to-2.21" / UPGRADE).write_text("{}")
     write(healthy(results("damaged")))
     (results("damaged") / "records.jsonl").write_text("{}\n")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import io
 import sys
@@ -12,13 +11,14 @@ import msgspec
 import pytest
 
 from bench.cells.component_grids import UPGRADE_GRIDS
-from bench.commands import common_arguments, matrix, reproduce
 from bench.commands import main as cli
-from bench.commands import upgrade as upgrade_commands
-from bench.commands.upgrade import sides_of
+from bench.commands import upgrade
+from bench.environments import prepare
 from bench.environments.prepare import Built
+from bench.environments.requirements import Side as Requested
 from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
 from bench.execution.cluster import Placement
+from bench.jobs import reproducers
 from bench.jobs.reproduce import Reproduction
 from bench.jobs.upgrade import Options, UpgradeRun, left_out, next_round, planned
 from bench.results.find import UPGRADE, is_upgrade
@@ -33,8 +33,11 @@ from support.upgraded import ITEMS, crash, measured, outside, same, side, timed,
 CELLS = "depth:1- and relu"
 
 
-def asked(*words: str) -> argparse.Namespace:
-    return common_arguments.build_parser(cli, version="0").parse_args(["upgrade", *words])
+def sides_of(*words: str) -> dict[Side, Requested]:
+    """The sides that a command line asks for."""
+    _, bound = cli.parse(["upgrade", *words])
+    given, measuring = bound.arguments, bound.arguments["measuring"]
+    return upgrade.requested(given["side"], given["sides"], package=measuring.environments.package)
 
 
 def options(folder: Path, **changes: object) -> Options:
@@ -46,17 +49,17 @@ def options(folder: Path, **changes: object) -> Options:
 
 
 def test_two_requirements_are_old_and_new() -> None:
-    sides = sides_of(asked("2.20", "tensorflow-cpu==2.21.0 keras==3.12.*"))
+    sides = sides_of("2.20", "tensorflow-cpu==2.21.0 keras==3.12.*")
     assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
     assert sides["new"].requirements == ("tensorflow-cpu==2.21.0", "keras==3.12.*")
 
 
 def test_an_interpreter_takes_the_place_of_a_requirement() -> None:
     """On either side; the requirement is then the other side's."""
-    sides = sides_of(asked("2.21", "--old-python", sys.executable))
+    sides = sides_of("2.21", "--old-python", sys.executable)
     assert sides["old"].python
     assert sides["new"].requirements == ("tensorflow-cpu==2.21.*",)
-    sides = sides_of(asked("2.20", "--new-python", sys.executable))
+    sides = sides_of("2.20", "--new-python", sys.executable)
     assert sides["old"].requirements == ("tensorflow-cpu==2.20.*",)
     assert sides["new"].python
 
@@ -64,7 +67,7 @@ def test_an_interpreter_takes_the_place_of_a_requirement() -> None:
 @pytest.mark.parametrize("words", [["2.21"], ["--old-python", sys.executable]])
 def test_one_side_stands_for_both_where_their_variables_differ(words: list[str]) -> None:
     """The same version under another setting."""
-    sides = sides_of(asked(*words, "--new-env", "TF_ENABLE_ONEDNN_OPTS=0"))
+    sides = sides_of(*words, "--new-env", "TF_ENABLE_ONEDNN_OPTS=0")
     assert sides["old"].requirements == sides["new"].requirements
     assert sides["old"].python == sides["new"].python
     assert sides["old"].variables == {}
@@ -83,7 +86,7 @@ def test_one_side_stands_for_both_where_their_variables_differ(words: list[str])
 )
 def test_too_few_and_too_many_sides_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(BenchError, match=message):
-        sides_of(asked(*words))
+        sides_of(*words)
 
 
 # --- The plan
@@ -157,8 +160,7 @@ def test_wrong_options_are_told_before_environments_are_built(
     def built(*_: object, **__: object) -> None:
         pytest.fail("an environment was built")
 
-    monkeypatch.setattr(matrix, "prepare", built)
-    monkeypatch.setattr(upgrade_commands, "prepare", built)
+    monkeypatch.setattr(prepare, "prepare", built)
     arguments = [command, "2.20", "2.21", "--results", str(tmp_path), *words]
     assert cli.main(arguments) == EXIT_TROUBLE
     assert message in capsys.readouterr().err
@@ -170,7 +172,7 @@ def test_wrong_options_are_told_before_environments_are_built(
         (["--resume"], "--resume: which one?"),
         (["--resume", "--run", "typo"], "typo: no such upgrade"),
         (["--run", "there"], "there: already holds an upgrade"),
-        (["--cell", "depth:3"], "unrecognized arguments: --cell"),
+        (["--cell", "depth:3"], "Unknown option: --cell"),
     ],
 )
 def test_the_folder_is_looked_at_before_environments_are_built(
@@ -181,14 +183,11 @@ def test_the_folder_is_looked_at_before_environments_are_built(
     message: str,
 ) -> None:
     """A mistyped name never starts a new measurement, and no option is taken for a longer one."""
-    monkeypatch.setattr(upgrade_commands, "prepare", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(prepare, "prepare", lambda *_, **__: pytest.fail("built"))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / UPGRADE).write_text("{}")
-    try:
-        code = cli.main(["upgrade", "2.20", "2.21", "--results", str(tmp_path), *words])
-    except SystemExit as usage:
-        code = int(usage.code or 0)
-    assert code == EXIT_TROUBLE
+    arguments = ["upgrade", "2.20", "2.21", "--results", str(tmp_path), *words]
+    assert cli.main(arguments) == EXIT_TROUBLE
     assert message in capsys.readouterr().err
 
 
@@ -217,7 +216,7 @@ def test_an_interruption_tells_how_to_go_on(
         (tmp_path / "u" / UPGRADE).write_text("{}")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(upgrade_commands, "_measured", interrupted)
+    monkeypatch.setattr(upgrade, "_measured", interrupted)
     arguments = ["upgrade", "2.20", "2.21", "--results", str(tmp_path), "--run", "u"]
     assert cli.main(arguments) == EXIT_TROUBLE
     told = capsys.readouterr().out
@@ -237,7 +236,7 @@ def test_a_script_runs_where_its_cell_was_trained(
         seen.extend([old.variables.get("CUDA_VISIBLE_DEVICES"), new.variables.get("TF_X")])
         return Reproduction(shown=True, reason="", seeds=[0])
 
-    monkeypatch.setattr(reproduce, "check", check)
+    monkeypatch.setattr(reproducers, "check", check)
     runs = {name: side(name) for name in SIDES}
     for name, run in runs.items():
         runs[name] = replaced(run, plan=msgspec.structs.replace(run.plan, device=device))
@@ -245,7 +244,7 @@ def test_a_script_runs_where_its_cell_was_trained(
         name: SideFacts(label="", python="", lock="", variables={"TF_X": "1"}) for name in SIDES
     }
     found = upgraded(runs["old"], runs["new"], sides=sides)
-    reproduce.write_reproducer(found, outside(ITEMS[0]), tmp_path / "x.py")
+    reproducers.write_reproducer(found, outside(ITEMS[0]), tmp_path / "x.py")
     assert seen == [hidden, "1"]
 
 
@@ -254,15 +253,14 @@ def test_a_report_is_there_before_scripts_are_tried(
 ) -> None:
     """Whoever stops the scripts, which take minutes, keeps what was measured for as long."""
 
-    def stopped(_: object) -> None:
+    def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "write_reproducers", stopped)
-    monkeypatch.setattr(upgrade_commands, "write_reproducers", stopped)
+    monkeypatch.setattr(reproducers, "write_reproducers", stopped)
     found = upgraded()
     found = dataclasses.replace(found, folder=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        upgrade_commands.tell(found)
+        upgrade.tell(found)
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"report.md", "report.html", "upgrade-report.json"}
 
@@ -295,7 +293,7 @@ def test_a_folder_in_use_is_told_before_environments_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another process goes on with this upgrade."""
-    monkeypatch.setattr(upgrade_commands, "prepare", lambda *_, **__: pytest.fail("built"))
+    monkeypatch.setattr(prepare, "prepare", lambda *_, **__: pytest.fail("built"))
     with claimed(tmp_path / "u", description(), resume=False):
         words = ["--results", str(tmp_path), "--run", "u", "--resume"]
         assert cli.main(["upgrade", "2.20", "2.21", *words]) == EXIT_TROUBLE
@@ -324,7 +322,7 @@ def images(
     return images_file
 
 
-def upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
+def run_upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
     """Runs it between two processes' environments; what was printed, and what is concluded."""
     sides: dict[Side, Built] = {
         side: built((new or {}) if side == "new" else {}, chosen.folder) for side in SIDES
@@ -340,7 +338,7 @@ def test_the_same_environment_on_both_sides_is_safe_and_resumes(
     """Bits are equal under one seed, and no other is trained. A second start with the same sides has
     nothing left to do; without ``resume``, or with other sides, it is refused."""
     chosen = options(tmp_path / "same", expression=CELLS, skip={"speed", "saving"}, data_dir=images)
-    _, found = upgrade(chosen)
+    _, found = run_upgrade(chosen)
     assert found.answer is Answer.SAFE
     assert found.exit_code == 0
     assert {judgement.verdict.value for judgement in found.judgements} == {"identical"}
@@ -348,11 +346,11 @@ def test_the_same_environment_on_both_sides_is_safe_and_resumes(
     assert is_upgrade(chosen.folder)
     kept = [side.records for side in found.both]
     with pytest.raises(BenchError, match="already holds"):
-        upgrade(chosen)
+        run_upgrade(chosen)
     again = Options(**{**vars(chosen), "resume": True})
     with pytest.raises(BenchError, match="of the same sides"):
-        upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
-    _, found = upgrade(again)
+        run_upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
+    _, found = run_upgrade(again)
     assert [side.records for side in found.both] == kept
 
 
@@ -378,7 +376,7 @@ def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None
         data_dir=images,
     )
     path = f"{planted}:{Path(__file__).parents[2]}"
-    _, found = upgrade(chosen, {"PYTHONPATH": path})
+    _, found = run_upgrade(chosen, {"PYTHONPATH": path})
     assert found.answer is Answer.UNSAFE
     assert found.exit_code == 1
     (judgement,) = found.failing

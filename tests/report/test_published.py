@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bench.commands import main as cli
-from bench.commands.common_arguments import build_parser
 from bench.published.claims import CLAIMS, Finding
 from bench.published.experiments import EXPERIMENTS
 from bench.published.rows import Row
@@ -180,7 +179,7 @@ def test_documentation(name: str) -> None:
     links = re.findall(r"^!\[.*\]\((.*)\)$", section, re.MULTILINE)
     assert links and all((DOCS / link).is_file() for link in links)
     (command,) = re.findall(rf"\*\*Run it:\*\* `bench (published {name} --tier standard)`", section)
-    arguments = build_parser(cli, version="0").parse_args(command.split())
-    assert (arguments.experiments, arguments.tier) == ([name], "standard")
+    _, bound = cli.parse(command.split())
+    assert (bound.arguments["experiment"], bound.arguments["tier"]) == ((name,), "standard")
     for part in ("**Question.**", "**Mechanism.**", "**Recipe.**", "\n$$"):
         assert part in section

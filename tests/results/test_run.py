@@ -19,7 +19,7 @@ from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.copy_result import COPIES, Copy, CopyResult
 from bench.results.files import read_json, write_atomically
-from bench.results.find import latest_run
+from bench.results.find import latest
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
 from bench.results.run import PLAN, read_run
@@ -191,12 +191,12 @@ def test_damaged_plan(tmp_path: Path, edit: tuple[bytes, bytes], why: str) -> No
 def test_latest_run(tmp_path: Path) -> None:
     """The one begun last, whatever its name; folders without a plan are no runs; none is an error."""
     with pytest.raises(BenchError, match="holds no run"):
-        latest_run(tmp_path)
+        latest(tmp_path, "run")
     for age, name in ((300, "mine"), (200, "20261121-031502-quick"), (100, "another")):
         path = write(healthy(tmp_path / name)) / PLAN
         os.utime(path, (1e9 - age, 1e9 - age))
     (tmp_path / "zzz").mkdir()
-    assert latest_run(tmp_path).name == "another"
+    assert latest(tmp_path, "run").name == "another"
 
 
 def test_resume_from_the_cache_after_a_download(tmp_path: Path) -> None:

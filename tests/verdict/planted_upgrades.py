@@ -45,8 +45,8 @@ PROBE = Path(__file__).with_name("planted_probe.py")
 LIMIT_SEC = 900.0
 #: The command without the scripts that reproduce a change: each would take half a minute.
 _BENCH = (
-    "import sys; from bench.commands import main as cli; from bench.commands import reproduce; "
-    "reproduce.MOST_REPRODUCERS = {scripts}; sys.exit(cli.main())"
+    "import sys; from bench.commands import main as cli; from bench.jobs import reproducers; "
+    "reproducers.MOST = {scripts}; sys.exit(cli.main())"
 )
 _ASK = """
 import importlib.metadata, json, sysconfig

@@ -12,7 +12,9 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.cells.selection import find_cell
 from bench.errors import BenchError
+from bench.results.find import holds_upgrades
 from bench.results.plan import Item
 from bench.results.run import PLAN, StoredRun, read_run
 from bench.statistics.steps import Measured, Step, find_steps
@@ -95,7 +97,7 @@ def find_history(
     """The history of the cell that a user means, and warnings of runs that cannot be read.
 
     Args:
-        text: as :func:`find_place` takes it.
+        text: as :func:`bench.cells.selection.find_cell` takes it.
         metric: what is searched for steps.
         baselines: the folder of all classes.
         results: the folder of all runs.
@@ -119,7 +121,8 @@ def find_history(
         for name in classes
     }
     known = {name: places(*parts) for name, parts in of_class.items()}
-    place = find_place(text, dict.fromkeys(itertools.chain.from_iterable(known.values())))
+    by_name = {"/".join(place): place for stored in known.values() for place in stored}
+    place = by_name[find_cell(text, by_name, where=f"among {len(by_name)} stored ones")]
     having = [name for name in classes if place in known[name]]
     if len(having) > 1:
         raise BenchError(
@@ -183,9 +186,12 @@ def same_digests(before: Point, after: Point) -> tuple[int, int] | None:
 
 
 def stored_runs(results: Path) -> tuple[list[StoredRun], list[str]]:
-    """All runs below a folder that can be read, and a warning for each folder that cannot."""
+    """All runs below a folder that can be read, and a warning for each folder that cannot; upgrades are
+    none."""
     runs, warnings = [], []
     for folder in sorted(path for path in results.glob("*") if path.is_dir()):
+        if holds_upgrades(folder):
+            continue
         if not (folder / PLAN).exists():
             warnings.append(f"{folder}: holds no run and is left out")
             continue
@@ -205,32 +211,6 @@ def places(baseline: Baseline | None, runs: Iterable[StoredRun]) -> dict[Place, 
     for run in runs:
         found |= {(item.grid, item.id): None for item in run.plan.items}
     return found
-
-
-def find_place(text: str, known: Iterable[Place]) -> Place:
-    """The cell that a user means: its id, GRID/ID, or a part of that which only one has.
-
-    Raises:
-        BenchError: none or several are meant; these are listed.
-    """
-    candidates = list(known)
-    exact = [place for place in candidates if text in (place[1], "/".join(place))]
-    found = exact or [place for place in candidates if text in "/".join(place)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise BenchError(
-            f"no cell {text!r} among {len(candidates)} stored ones",
-            hint="`bench baseline show` and reports list them; part of GRID/ID suffices",
-        )
-    listed = "".join(f"\n     {grid}/{id_}" for grid, id_ in found[:_MOST_LISTED])
-    more = f"\n     and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
-    raise BenchError(
-        f"{text!r} is a part of {len(found)} cells", hint=f"name one of them:{listed}{more}"
-    )
-
-
-_MOST_LISTED = 20
 
 
 def _of_class(run: StoredRun, environment_class: str) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from bench.commands import main as cli
-from bench.commands.common_arguments import build_parser
 from bench.report.markdown import inline, markdown
 from bench.report.run.next_steps import bench_command, next_steps
 from bench.verdict.judgement import Verdict
@@ -72,5 +71,5 @@ def test_commands_parse() -> None:
     words = (
         inline(bench_command("baseline accept r -k WORDS --reason TEXT")).split("`")[1].split()[1:]
     )
-    parsed = build_parser(cli, version="").parse_args(words)
-    assert (parsed.run, parsed.reason) == ("r", "TEXT")
+    _, bound = cli.parse(words)
+    assert (bound.arguments["run"], bound.arguments["reason"]) == ("r", "TEXT")

@@ -16,7 +16,6 @@ from bench.verdict.baselines.folder import Baseline, read_baseline
 from bench.verdict.baselines.history import (
     History,
     find_history,
-    find_place,
     history_of,
     same_digests,
     stored_runs,
@@ -154,19 +153,6 @@ def test_equal_digests_are_counted_over_shared_seeds() -> None:
     )
     points = first_cell(None, [on_day(1, "a"), moved]).points
     assert same_digests(*points) is None
-
-
-def test_a_part_of_a_name_that_only_one_cell_has_is_enough() -> None:
-    """An exact id wins over a part of others; several and none are errors that list what there is."""
-    known = [("depth", "depth:3-act:relu"), ("depth", "depth:30-act:relu"), ("clip", "depth:3")]
-    assert find_place("depth:3", known) == ("clip", "depth:3")
-    assert find_place("30", known) == known[1]
-    assert find_place("depth/depth:3-act:relu", known) == known[0]
-    with pytest.raises(BenchError, match="is a part of 2 cells") as error:
-        find_place("relu", known)
-    assert "depth/depth:30-act:relu" in error.value.hint
-    with pytest.raises(BenchError, match="no cell 'gelu' among 3 stored ones"):
-        find_place("gelu", known)
 
 
 def test_folders_that_are_no_runs_are_warned_of(tmp_path: Path) -> None:
