@@ -1,0 +1,119 @@
+"""Collection of the suites: an item per cell, per check, per finding and per claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from bench.cells.selection import Selection
+from bench.published.claims import FindingName
+from bench.results.check import Check
+from bench.results.plan import Item
+from bench.results.trial import Trial
+from bench.theory.claim import Claim
+
+
+class Collected(NamedTuple):
+    """Subjects of the collected items."""
+
+    cells: list[Item]
+    checks: list[Check]
+    trials: list[Trial]
+
+
+class Collection:
+    """Hooks that make items of what a suite names, as far as the user selects it.
+
+    Args:
+        config: the options.
+
+    Raises:
+        BenchError: the user selected what does not exist.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.option
+        self._option = option
+        self._selection = Selection(option.tier, axes=option.axis, ids=option.cell)
+        self._only_cells = bool(option.axis or option.cell)
+        self._empty: set[Path] = set()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        parametrized: dict[str, Callable[[ModuleType], Mapping[str, Any]]] = {
+            "judgement": self._cells,
+            "check_result": self._checks,
+            "finding": self._findings,
+            "claim_results": self._claims,
+        }
+        for fixture, parameters_of in parametrized.items():
+            if fixture in metafunc.fixturenames:
+                by_id = parameters_of(metafunc.module)
+                metafunc.parametrize(fixture, by_id.values(), ids=list(by_id), indirect=True)
+                if not by_id:
+                    self._empty.add(metafunc.definition.path)
+
+    def _cells(self, module: ModuleType) -> dict[str, Item]:
+        """The cells of a suite's grid."""
+        cells = self._selection.of(module.GRID)
+        return {id_: Item(grid=module.GRID.name, id=id_, cell=cell) for id_, cell in cells.items()}
+
+    def _checks(self, module: ModuleType) -> dict[str, Check]:
+        """The checks of a suite; none if the user named cells."""
+        from bench.checks import catalogue
+
+        if self._only_cells:
+            return {}
+        option = self._option
+        checks = catalogue.checks(option.tier, module.FAMILIES, seeds=option.check_seeds)
+        return {check.id: check for check in checks}
+
+    def _findings(self, module: ModuleType) -> dict[str, FindingName]:
+        """The findings that a suite of experiments will have; none if the user named cells."""
+        from bench.published.claims import names
+
+        if self._only_cells:
+            return {}
+        return {"-".join(name): name for name in names(self._trials(module.EXPERIMENTS))}
+
+    def _claims(self, module: ModuleType) -> dict[str, Claim]:
+        """The claims that hold on a suite's grid."""
+        return {claim.name: claim for claim in module.CLAIMS}
+
+    def _trials(self, experiments: Iterable[str]) -> list[Trial]:
+        """All forms of these experiments that the tier has."""
+        from bench.published.experiments import EXPERIMENTS
+
+        wanted = set(experiments)
+        return [
+            trial
+            for name, experiment in EXPERIMENTS.items()
+            if name in wanted
+            for trial in experiment.trials(self._option.tier)
+        ]
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Takes out what pytest puts in the place of a grid without a selected cell, the claims of
+        such a grid, and of a suite without a selected check."""
+        dropped = [item for item in items if item.path in self._empty]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = [item for item in items if item.path not in self._empty]
+
+    def of(self, items: Iterable[pytest.Item]) -> Collected:
+        """Subjects of these items, but for those that are skipped."""
+        asked: dict[str, list[Any]] = {}
+        for item in items:
+            if item.get_closest_marker("skip") is None and hasattr(item, "callspec"):
+                for fixture, parameter in item.callspec.params.items():
+                    asked.setdefault(fixture, []).append(parameter)
+        return Collected(
+            cells=asked.get("judgement", []),
+            checks=asked.get("check_result", []),
+            trials=self._trials(experiment for experiment, _, _ in asked.get("finding", ())),
+        )

@@ -1,0 +1,229 @@
+"""The run behind a session: all is measured and judged before the first item looks at its own part."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+
+from bench import mnist
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
+from bench.execution.cluster import Placement
+from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
+from bench.plugin.collection import Collection
+from bench.published.claims import Finding, FindingName
+from bench.report.run.files import write_reports
+from bench.report.run.terminal import summary_lines
+from bench.results.files import write_atomically
+from bench.results.plan import Item
+from bench.results.run import JUNIT, REPORT
+from bench.results.writer import claim, new_run_name
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.judgement import Judgement
+
+_NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+_ABOVE_0 = ("workers", "workers_per_gpu", "seeds", "decide", "check_seeds", "cell_timeout")
+
+
+@contextlib.contextmanager
+def trouble_ends_pytest() -> Iterator[None]:
+    """Turns trouble into one clear message and exit code 2."""
+    try:
+        yield
+    except BenchError as error:
+        pytest.exit(f"bench: error: {error}", returncode=EXIT_TROUBLE)
+
+
+def data_sources(option: Any) -> tuple[str, ...]:
+    """Sources of the images, in the order in which they are tried."""
+    return mnist.resolve_sources(option.data_sources) if option.data_sources else mnist.SOURCES
+
+
+class SuiteRun:
+    """Hooks that measure what was collected, report it and set the exit code; and what items ask for.
+
+    Args:
+        config: the options.
+        collection: tells what was collected.
+
+    Raises:
+        BenchError: the run's folder is in use, or cannot be written to, or holds no run to resume.
+    """
+
+    def __init__(self, config: pytest.Config, collection: Collection) -> None:
+        option = config.option
+        self._option = option
+        self._plugins = config.pluginmanager
+        self._collection = collection
+        self._session: Session | None = None
+        self._lock: filelock.BaseFileLock | None = None
+        self._absent = ""
+        self._warning: str | None = None
+        self._junit: bytes | None = None
+        new = new_run_name(option.tier)
+        self._folder = run_folder(option.results, option.run, resume=option.resume, new=new)
+        if not option.collectonly and not option.help:
+            self._lock = claim(self._folder, resume=option.resume)
+            option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        option = self._option
+        collected = self._collection.of(session.items)
+        if option.collectonly or not any(collected):
+            return
+        with trouble_ends_pytest():
+            try:
+                device = resolve_device(
+                    option.device,
+                    required=option.require_device,
+                    elsewhere=bool(option.scheduler),
+                )
+            except DeviceAbsentError as absent:
+                self._absent = absent.message
+                return
+            options = self._options(device, len(collected.cells))
+            self._session = Session(options, *collected, self._lock)
+
+    def _options(self, device: str, collected: int) -> Options:
+        """The options of the job.
+
+        Args:
+            device: ``cpu`` or ``gpu``.
+            collected: how many cells were.
+
+        Raises:
+            BenchError: a number is not above 0.
+        """
+        option = self._option
+        for name in _ABOVE_0:
+            if getattr(option, name) is not None and getattr(option, name) <= 0:
+                flag = name.replace("_", "-")
+                raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
+        limit = option.memory_limit
+        whole = sum(len(grid.cells(option.tier)) for grid in UPGRADE_GRIDS.values())
+        return Options(
+            tier=option.tier,
+            seeds=option.seeds,
+            all_seeds=option.all_seeds,
+            decide=option.decide or 0,
+            results=option.results,
+            run=self._folder,
+            resume=option.resume,
+            baselines=option.baselines,
+            against=option.against,
+            data_dir=option.data_dir,
+            data_sources=data_sources(option),
+            placement=Placement(
+                device=device,
+                workers=option.workers,
+                workers_per_gpu=option.workers_per_gpu,
+                scheduler=option.scheduler,
+                cell_timeout_sec=option.cell_timeout,
+                memory_limit_bytes=None if limit is None else int(limit * 2**30),
+            ),
+            selected=collected < whole,
+            tensorboard=option.tensorboard,
+        )
+
+    # --- Execution
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if self._session is not None and not session.testsfailed:
+            capture: Any = self._plugins.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled(), trouble_ends_pytest():
+                try:
+                    self._session.execute(sys.stdout, live=sys.stdout.isatty())
+                finally:
+                    if self._session.conclusion is None:
+                        # The run was refused, and the JUnit file is that of the run in its folder.
+                        path = Path(self._option.xmlpath)
+                        self._junit = path.read_bytes() if path.exists() else b""
+        return (yield)
+
+    def pytest_unconfigure(self) -> None:
+        """Puts JUnit's file back if the run was refused, and lets go of the run's folder."""
+        if self._junit:
+            write_atomically(Path(self._option.xmlpath), self._junit)
+        elif self._junit is not None:
+            Path(self._option.xmlpath).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release(force=True)
+
+    # --- What items ask for
+
+    @property
+    def concluded(self) -> Conclusion | None:
+        """The conclusion; None if nothing was to be measured. Skips the item that asks where the device
+        is absent."""
+        if self._absent:
+            pytest.skip(self._absent)
+        return self._session.conclusion if self._session is not None else None
+
+    @cached_property
+    def judgements(self) -> dict[Item, Judgement]:
+        """The judgements of all cells."""
+        return {one.item: one for one in self.concluded.judgements} if self.concluded else {}
+
+    @cached_property
+    def findings(self) -> dict[FindingName, Finding]:
+        """The findings of all published experiments that were run."""
+        findings = self.concluded.findings if self.concluded else ()
+        return {(finding.experiment, finding.form, finding.name): finding for finding in findings}
+
+    # --- The end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        found = self._session.conclusion if self._session is not None else None
+        if self._session is None or found is None:
+            if session.exitstatus in _NOTHING_FAILED and self._nothing_measured:
+                session.exitstatus = EXIT_TROUBLE
+            return
+        with trouble_ends_pytest():
+            self._warning = write_reports(
+                found.run,
+                found.judgements,
+                baseline=found.baseline,
+                total_sec=self._session.total_sec,
+            )
+        if session.exitstatus == EXIT_OK:
+            undecided = self._option.allow_undecided
+            session.exitstatus = allowed(found.exit_code, undecided=undecided)
+
+    @property
+    def _nothing_measured(self) -> bool:
+        """Tells whether no item did any work, which is never success."""
+        reporter: Any = self._plugins.getplugin("terminalreporter")
+        return not self._option.collectonly and bool(reporter) and not reporter.stats.get("passed")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._session is None:
+            if self._nothing_measured:
+                tier = self._option.tier
+                why = self._absent or (
+                    f"no cell of tier {tier} is selected; `bench grids --tier {tier}` lists them, "
+                    "and --tier standard and full have more"
+                )
+                terminalreporter.write_line(f"Nothing was measured: {why}.")
+            return
+        found = self._session.conclusion
+        if found is None:
+            return
+        terminalreporter.section("bench")
+        lines = summary_lines(
+            found.run,
+            found.judgements,
+            baseline=found.baseline,
+            report=found.run.path / REPORT,
+            total_sec=self._session.total_sec,
+        )
+        for line in [*lines, self._warning or ""]:
+            terminalreporter.write_line(line)
