@@ -23,7 +23,6 @@ def published(
         experiment: P1 to P7 (default: all of the tier; quick has P1, P3, P4, P5 and P6)
         tensorboard: write event files for TensorBoard below this; needs the extra 'tensorboard'
     """
-    from bench import mnist
     from bench.cells.grid import TIERS
     from bench.execution.cluster import Placement
     from bench.jobs.run import Options, Session, resolve_device, run_folder
@@ -38,18 +37,12 @@ def published(
     planned = trials(tier, [name.upper() for name in experiment])
     options = Options(
         tier=tier,
-        seeds=None,
         all_seeds=True,
-        decide=0,
-        results=places.results,
         run=run_folder(
             places.results, run or None, resume=resume, new=f"{new_run_name(tier)}-published"
         ),
         resume=resume,
-        baselines=None,
-        against=None,
         data_dir=places.data_dir,
-        data_sources=mnist.SOURCES,
         placement=Placement(
             device=resolve_device(places.device, required=True),
             workers=places.workers,

@@ -39,22 +39,21 @@ class Options:
     """What the user chose; see the plugin's ``--help`` for each."""
 
     tier: str
-    seeds: int | None
-    all_seeds: bool
-    """Whether all seeds are trained, also of cells whose bits do not differ."""
-    decide: int
-    """Seeds up to which undecided cells are given more; 0: none are."""
-    results: Path
     run: Path
     resume: bool
-    baselines: Path | None
-    """None: the run is compared with nothing."""
-    against: Path | None
-    """A run in the place of the baseline."""
-    data_dir: Path | None
-    data_sources: tuple[str, ...]
     placement: Placement
     selected: bool
+    seeds: int | None = None
+    all_seeds: bool = False
+    """Whether all seeds are trained, also of cells whose bits do not differ."""
+    decide: int = 0
+    """Seeds up to which undecided cells are given more; 0: none are."""
+    baselines: Path | None = None
+    """None: the run is compared with nothing."""
+    against: Path | None = None
+    """A run in the place of the baseline."""
+    data_dir: Path | None = None
+    data_sources: tuple[str, ...] = mnist.SOURCES
     tensorboard: Path | None = None
     """Where event files go, below the run's name; None: there are none."""
 

@@ -29,6 +29,7 @@ from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement
 
 _NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+_SAME = ("tier", "seeds", "all_seeds", "resume", "baselines", "against", "data_dir", "tensorboard")
 _ABOVE_0 = ("workers", "workers_per_gpu", "seeds", "decide", "check_seeds", "cell_timeout")
 
 
@@ -109,16 +110,9 @@ class SuiteRun:
         limit = option.memory_limit
         whole = sum(len(grid.cells(option.tier)) for grid in UPGRADE_GRIDS.values())
         return Options(
-            tier=option.tier,
-            seeds=option.seeds,
-            all_seeds=option.all_seeds,
+            **{name: getattr(option, name) for name in _SAME},
             decide=option.decide or 0,
-            results=option.results,
             run=self._folder,
-            resume=option.resume,
-            baselines=option.baselines,
-            against=option.against,
-            data_dir=option.data_dir,
             data_sources=data_sources(option),
             placement=Placement(
                 device=device,
@@ -129,7 +123,6 @@ class SuiteRun:
                 memory_limit_bytes=None if limit is None else int(limit * 2**30),
             ),
             selected=collected < whole,
-            tensorboard=option.tensorboard,
         )
 
     # --- Execution
