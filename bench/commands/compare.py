@@ -31,10 +31,9 @@ def compare(
         a: what to compare with: a folder, a name below --results, or 'latest'
         b: what is judged, likewise
         everything: list identical cells too
-        row: print a pivot in place of the list of cells: the axes of its rows, comma-separated (act, norm,
-            depth, ..., or grid)
-        col: axes of the pivot's columns
-        value: what stands in the pivot: verdict, or a metric such as test_accuracy
+        row: print a pivot, whose rows are these axes: act,norm or grid
+        col: axes of its columns
+        value: what stands in it: verdict, or a metric such as test_accuracy
     """
     from bench.report.comparison import compare_runs, pivot_text
     from bench.verdict.conclusion import between

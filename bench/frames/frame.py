@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from bench.cells.cell import AXES, Cell
@@ -101,10 +100,9 @@ def of_sides(found: Conclusion) -> pd.DataFrame:
     return frame
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them: what is not finite, or absent, is None."""
-    text = frame.to_json(orient="records", double_precision=15)
-    return list(msgspec.json.decode(text))
+def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows for JSON, of Python's own types; what is absent is None."""
+    return list(frame.astype(object).where(frame.notna(), None).to_dict("records"))
 
 
 def of_cells(found: Conclusion) -> pd.DataFrame:

@@ -313,6 +313,21 @@ def test_compare_finds_a_planted_loss(capsys: pytest.CaptureFixture[str]) -> Non
     assert len(json.loads(capsys.readouterr().out)["cells"]) == 6
 
 
+def test_compare_prints_a_pivot_along_axes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Verdicts or a metric, by any axes; an axis or a metric that does not exist is named."""
+    write(healthy(results("a")))
+    write(worse(healthy(results("b")), 10))
+    assert cli.main(["compare", "a", "b", "--row", "depth", "--col", "act"]) == 1
+    assert "| 10 " in (out := capsys.readouterr().out)
+    assert "1 regressed" in out
+    assert cli.main(["compare", "a", "b", "--row", "act,depth", "--value", "test_accuracy"]) == 1
+    assert " -> " in capsys.readouterr().out.replace("&gt;", ">").replace("\\>", ">")
+    assert cli.main(["compare", "a", "b", "--row", "activation"]) == 2
+    assert "no axis 'activation'\n  -> one of grid, depth, arch" in capsys.readouterr().err
+    assert cli.main(["compare", "a", "b", "--value", "test_loss"]) == 2
+    assert "--value is of a pivot" in capsys.readouterr().err
+
+
 def test_compare_warns_of_other_plans(capsys: pytest.CaptureFixture[str]) -> None:
     """In CSV, where stdout is for a program, warnings are on stderr."""
     write(healthy(results("a")))
@@ -746,7 +761,7 @@ for arguments in (
     ["report", "a"], ["compare", "a", "a"], ["grids"], ["baseline", "diff", "a"], ["theory"]
 ):
     main(arguments)
-heavy = {"tensorflow", "keras", "pandas", "distributed", "rich"} & set(sys.modules)
+heavy = {"tensorflow", "keras", "distributed", "rich"} & set(sys.modules)
 assert not heavy, heavy
 """
     result = subprocess.run(
