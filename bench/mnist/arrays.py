@@ -127,17 +127,6 @@ def differences(digests: tuple[str, ...], published: Published) -> list[str]:
     ]
 
 
-def require_published(arrays: Arrays, published: Published, *, place: str) -> None:
-    """Checks after decoding that these are the published images and labels.
-
-    Raises:
-        BenchError: naming each array that differs, with both digests.
-    """
-    wrong = differences(arrays.digests(), published)
-    if wrong:
-        raise BenchError(f"{place}: decoded, but {'; '.join(wrong)}")
-
-
 def identify(arrays: Arrays, published: Published, *, place: object) -> str:
     """Fingerprint of data that a user supplied, which need not be MNIST.
 
