@@ -47,7 +47,8 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
     paths = os.pathsep.join([str(Path(bench.__file__).parents[1]), str(tests)])
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths},
+        # Where it may not write, coverage could not either, and would complain at its end.
+        env={**os.environ, "PYTHONPATH": paths, "COVERAGE_PROCESS_CONFIG": ""},
         capture_output=True,
         text=True,
         timeout=60,

@@ -597,6 +597,21 @@ def test_a_statistic_that_a_copy_moves_at_the_next_look_is_rounding() -> None:
     assert not examine(CELL, [traced(SAME, changed, [later])]).inside
 
 
+def test_a_gradient_that_may_as_well_be_zero_decides_nothing() -> None:
+    """Copies are off by more and more of a gradient. Once the factor makes that the whole of it, no
+    tensor decides."""
+    drawn = np.random.default_rng(5).normal(size=50)
+
+    def moved(size: float) -> Tensors:
+        return fingerprints({0: {"layer 1, kernel, gradient": drawn * (1 + size)}})
+
+    for size, blind in ((0.01, False), (0.08, False), (0.1, True), (0.15, True)):
+        test = examine(CELL, [traced(OUT, moved(0), [moved(size)], run=moved(0))])
+        assert test.sensitivity is not None
+        assert (test.sensitivity >= 1) is blind
+        assert test.decisive is not blind
+
+
 @pytest.mark.parametrize("which", ["run", "baseline", "copies", "other looks", "other per seed"])
 def test_without_fingerprints_nothing_is_located(which: str) -> None:
     """Losses are compared all the same: an older baseline has none, or took them elsewhere."""

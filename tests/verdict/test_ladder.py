@@ -182,6 +182,15 @@ def test_more_dead_units_are_regressed() -> None:
     assert "dead units" in judgement.reason
 
 
+def test_a_metric_that_is_worse_speaks_before_one_that_changed() -> None:
+    """Another signal at step 0 and half the accuracy."""
+    change = _edit(test_accuracy=0.47, start=flow(CHOSEN.cell, ratio=0.525))
+    judgement = chosen(made(change, salt="x"))
+    assert judgement.verdict is Verdict.REGRESSED
+    assert {Verdict.REGRESSED, Verdict.CHANGED} <= {c.verdict for c in judgement.comparisons}
+    assert judgement.reason.startswith("test accuracy")
+
+
 def test_three_reasons_are_given_and_further_ones_counted() -> None:
     """Accuracy, loss and dead units are worse; then the steps to half the loss, too."""
     worse = {"test_accuracy": 0.5, "test_loss": 9.0, "end": flow(CHOSEN.cell, dead=0.5)}
