@@ -125,20 +125,19 @@ def trained(
     """Losses of the steps, then the trainable variables, then the others after the last step."""
     from bench.nets import session
     from bench.nets.engines import engine as engine_of
-    from bench.nets.images import on_device, pixel_scale
+    from bench.nets.images import pixel_scale
     from bench.nets.network import build
     from bench.nets.optimizers import loss, optimizer
 
     if engine == "session":
-        inputs = _pixels(cell, lab)
-        labels = lab.data.train_labels.astype(np.int32)
-        losses, variables = session.train(cell, seed, inputs=inputs, labels=labels, order=order)
+        inputs, labels = _examples(cell, lab, order)
+        losses, variables = session.train(cell, seed, inputs=inputs, labels=labels)
         return [losses.astype(np.float32), *variables]
     named = msgspec.structs.replace(cell, engine=engine)
     network = build(named)
     network.reset(named, seed)
     made = optimizer(named, network.model.trainable_variables)
-    steps = engine_of(network, made, loss(named), on_device(lab.data, lab.device))
+    steps = engine_of(network, made, loss(named), lab.images)
     losses, _ = steps.train(order, pixel_scale(named))
     model = network.model
     kept = [*model.trainable_variables, *_statistics(model)]
@@ -150,11 +149,14 @@ def _statistics(model: Any) -> Sequence[Any]:
     return [variable for variable in model.non_trainable_variables if len(variable.shape) == 1]
 
 
-def _pixels(cell: Cell, lab: Lab) -> npt.NDArray[Any]:
-    """As :func:`bench.nets.images.scaled` makes them."""
+def _examples(
+    cell: Cell, lab: Lab, order: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
+    """Each step's images, (steps, batch, 784) as :func:`bench.nets.images.scaled` makes them, and their
+    labels, (steps, batch)."""
     dtype: Any = np.float64 if cell.precision == "float64" else np.float32
-    images = lab.data.train_images.reshape(-1, 784).astype(dtype)
-    return images * dtype(cell.input_scale / 255)
+    images = lab.data.train_images[order].reshape(*order.shape, 784).astype(dtype)
+    return images * dtype(cell.input_scale / 255), lab.data.train_labels[order].astype(np.int32)
 
 
 def references(
@@ -163,9 +165,8 @@ def references(
     """The oracle's losses and final variables by name: for each of :data:`ROUNDED` without any other
     rounding, and for the first with drawn roundings."""
     form = lab.form(cell.precision)
-    inputs = _pixels(cell, lab).astype(np.float64)
-    labels = lab.data.train_labels.astype(np.int64)
-    batches = [(inputs[batch], labels[batch]) for batch in order]
+    inputs, labels = _examples(cell, lab, order)
+    batches = list(zip(inputs.astype(np.float64), labels, strict=True))
     ways = ROUNDED if cell.optimizer == "adam" else ROUNDED[:1]
     exact = [_steps(cell, seed, batches, None, form, way) for way in ways]
     generators = np.random.SeedSequence(seed).spawn(DRAWS)

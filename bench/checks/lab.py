@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.mnist import Mnist
 from bench.theory.rounding.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
+
+if TYPE_CHECKING:
+    from bench.nets.images import Images
 
 _FORMATS: Mapping[str, Format] = {
     "float32": FLOAT32,
@@ -43,6 +46,13 @@ class Lab:
         self.device = device
         self._tf32 = tf32
         self._hash = hashlib.sha256()
+
+    @functools.cached_property
+    def images(self) -> Images:
+        """The data set on the device."""
+        from bench.nets.images import on_device
+
+        return on_device(self.data, self.device)
 
     def form(self, precision: str) -> Format:
         """The format in which a precision's hidden layers compute."""

@@ -47,17 +47,14 @@ def supports(cell: Cell) -> bool:
     )
 
 
-def train(
-    cell: Cell, seed: int, *, inputs: Array, labels: Array, order: npt.NDArray[np.int32]
-) -> tuple[Array, list[Array]]:
-    """Trains on the examples ``order``, (steps, batch), from the cell's initial weights.
+def train(cell: Cell, seed: int, *, inputs: Array, labels: Array) -> tuple[Array, list[Array]]:
+    """Trains from the cell's initial weights.
 
     Args:
         cell: what is trained.
         seed: of the initial weights.
-        inputs: (examples, 784), in the cell's precision.
-        labels: integers (examples,).
-        order: which examples each step sees.
+        inputs: of each step, (steps, batch, 784), in the cell's precision.
+        labels: integers (steps, batch).
 
     Returns:
         The loss before each step, (steps,), and kernel and bias of each layer after the last one.
@@ -68,16 +65,16 @@ def train(
     if not supports(cell):
         raise ValueError(f"{cell.id()}: a session trains MLPs without normalization and dropout")
     with tf.Graph().as_default():
-        images = v1.placeholder(_dtype(cell), [None, inputs.shape[1]])
+        images = v1.placeholder(_dtype(cell), [None, inputs.shape[-1]])
         classes = v1.placeholder(tf.int32, [None])
-        variables = _variables(cell, seed, inputs.shape[1])
+        variables = _variables(cell, seed, inputs.shape[-1])
         loss = _loss(cell, classes, _logits(cell, images, variables))
         step = _step(cell, loss, variables)
         losses = []
         with v1.Session() as session:
             session.run(v1.global_variables_initializer())
-            for batch in order:
-                fed = {images: inputs[batch], classes: labels[batch]}
+            for batch, truth in zip(inputs, labels, strict=True):
+                fed = {images: batch, classes: truth}
                 losses.append(session.run([loss, step], feed_dict=fed)[0])
             return np.array(losses), list(session.run(variables))
 

@@ -26,11 +26,6 @@ CELLS = [
 ]
 
 
-def inputs_of(cell: Cell, data: Any) -> np.ndarray:
-    dtype = np.float64 if cell.precision == "float64" else np.float32
-    return data.train_images.reshape(-1, 784).astype(dtype) * dtype(1 / 255)
-
-
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id())
 def test_session_trains_as_the_eager_engine_does(cell: Cell, data: Any, images: Images) -> None:
     """In float64, where three steps leave no room for anything but the same formulas; constants that
@@ -39,9 +34,8 @@ def test_session_trains_as_the_eager_engine_does(cell: Cell, data: Any, images: 
     graph = Graph.of(cell, images)
     graph.network.reset(cell, 0)
     expected, _ = graph.engine.train(ORDER, pixel_scale(cell))
-    losses, variables = session.train(
-        cell, 0, inputs=inputs_of(cell, data), labels=data.train_labels, order=ORDER
-    )
+    inputs = data.train_images[ORDER].reshape(*ORDER.shape, 784).astype(np.float64) * (1 / 255)
+    losses, variables = session.train(cell, 0, inputs=inputs, labels=data.train_labels[ORDER])
     room = 2e-5 if cell.optimizer == "adam" else 1e-7
     np.testing.assert_allclose(losses, expected, rtol=room)
     assert variables[0].dtype == np.float64
@@ -57,4 +51,4 @@ def test_what_a_session_cannot_train_is_said(cell: Cell) -> None:
     """No other network in its place."""
     assert not session.supports(cell)
     with pytest.raises(ValueError, match="without normalization and dropout"):
-        session.train(cell, 0, inputs=np.zeros((2, 784)), labels=np.zeros(2, int), order=ORDER)
+        session.train(cell, 0, inputs=np.zeros((1, 2, 784)), labels=np.zeros((1, 2), int))
