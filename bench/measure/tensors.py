@@ -72,7 +72,7 @@ def _selected(side: Tensors, names: Sequence[str], steps: Sequence[int]) -> Tens
 def _fingerprint(step: int, tensors: Mapping[str, npt.NDArray[Any]]) -> Tensors:
     with np.errstate(over="ignore"):  # float64 tensors, and sums of the largest float32 numbers
         values = np.array([_numbers(name, tensors[name]) for name in tensors]).astype("<f4")
-    hashes = [zlib.crc32(_bytes(tensor)) for tensor in tensors.values()]
+    hashes = [zlib.crc32(np.ascontiguousarray(tensor).tobytes()) for tensor in tensors.values()]
     return Tensors(
         names=list(tensors),
         steps=[step],
@@ -115,10 +115,6 @@ def distance(first: Tensors, second: Tensors) -> Array:
     return np.where(equal, 0.0, np.maximum(apart, np.finfo(float).tiny))
 
 
-def _bytes(tensor: npt.NDArray[Any]) -> bytes:
-    return np.ascontiguousarray(tensor).tobytes()
-
-
 def _numbers(name: str, tensor: npt.NDArray[Any]) -> Sequence[float]:
     flat = np.asarray(tensor, np.float64).reshape(-1)
     root = np.sqrt(max(flat.size, 1))
@@ -127,7 +123,7 @@ def _numbers(name: str, tensor: npt.NDArray[Any]) -> Sequence[float]:
         return [float(value / root) for value in (np.sqrt(flat @ flat), *sums)]
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _signs(name: str, size: int, number: int) -> npt.NDArray[np.float32]:
     return signs(f"signs of {name}", size, number).astype(np.float32)
 

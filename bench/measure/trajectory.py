@@ -39,7 +39,7 @@ def state(variables: Iterable[npt.NDArray[Any]]) -> int:
     """32 bits of all variables' bits, in order."""
     hashed = 0
     for variable in variables:
-        hashed = zlib.crc32(np.ascontiguousarray(variable).tobytes(), hashed)
+        hashed = zlib.crc32(np.ascontiguousarray(variable).data, hashed)
     return hashed
 
 

@@ -67,7 +67,6 @@ class Probe:
                 model.outputs[0],
             ],
         )
-        self._spare: Sequence[Any] = ()
         self._held: dict[tuple[int, bool], tuple[Array, Array]] = {}
         self._trace: Any = self._traceable() if traced else None
 
@@ -161,11 +160,9 @@ class Probe:
 
     def clip(self, cell: Cell, gradients: Sequence[Array]) -> list[Array]:
         """What the cell's optimizer makes of gradients, given in the order of the variables."""
-        if not self._spare:
-            self._spare = build(self.cell).model.trainable_variables
         dtype = self._network.start[0].dtype
         given = [tf.constant(np.asarray(gradient, dtype)) for gradient in gradients]
-        clipped = ClippedGradients(cell, self._spare)(given)
+        clipped = ClippedGradients(cell, self._network.model.trainable_variables)(given)
         return [self._seen(array).astype(np.float64) for array in clipped]
 
     def _inputs(self, pixels: Array) -> Any:

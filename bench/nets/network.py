@@ -69,6 +69,28 @@ class Network:
         for variable in self.model.variables:
             variable.assign(values[id(variable)])
 
+    def values(self) -> list[npt.NDArray[Any]]:
+        """All variables as they are, in the order of the model's. Later steps leave them alone."""
+        return [
+            np.asarray(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
+            for variable in self._tensorflow_variables
+        ]
+
+    def named_values(self) -> dict[str, npt.NDArray[Any]]:
+        """The same by the names of :attr:`variables`."""
+        values = dict(zip(map(id, self.model.variables), self.values(), strict=True))
+        return {name: values[id(variable)] for name, variable in self.variables.items()}
+
+    @functools.cached_property
+    def _tensorflow_variables(self) -> Sequence[Any]:
+        """What is read directly takes a quarter of the time that the variables' own methods need."""
+        return [tensorflow_variable(variable) for variable in self.model.variables]
+
+
+def tensorflow_variable(variable: Any) -> Any:
+    """TensorFlow's variable: Keras 2's own, or the one behind a variable of Keras 3."""
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
 
 def _drawn(
     initializer: str, shape: tuple[int, ...], seed: int, layer: int

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras as installed_keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from bench.cells.cell import KERAS_OPTIMIZERS, Cell
@@ -89,6 +91,12 @@ def _loss_precision(cell: Cell) -> dict[str, str]:
     return {"dtype": "float64"} if told and cell.precision == "float64" else {}
 
 
+def variable(value: npt.NDArray[Any]) -> Any:
+    """A variable as Keras' layers make them: Keras 3 has its own kind."""
+    make: Callable[..., Any] = getattr(keras, "Variable", tf.Variable)
+    return make(value, dtype=value.dtype.name)
+
+
 class ClippedGradients:
     """What the optimizer makes of gradients before it applies them, seen through its public API.
 
@@ -96,11 +104,14 @@ class ClippedGradients:
 
     Args:
         cell: whose clipping is looked at.
-        variables: Keras variables of the right shapes that nothing else uses.
+        variables: whose shapes and types the gradients have; they are left alone.
     """
 
     def __init__(self, cell: Cell, variables: Sequence[Any]) -> None:
-        self._variables = list(variables)
+        self._variables = [
+            variable(np.zeros(tuple(like.shape), tf.as_dtype(like.dtype).as_numpy_dtype))
+            for like in variables
+        ]
         self._optimizer = keras.optimizers.SGD(learning_rate=1.0, **clipping_arguments(cell))
         self._optimizer.build(self._variables)
 

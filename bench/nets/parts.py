@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.nets.network import tensorflow_variable
+
 keras = tf.keras
 Array = npt.NDArray[Any]
 
@@ -234,7 +236,7 @@ class Normalization:
         return self._traced[training]
 
     def _both(self, training: bool) -> Callable[[Any, Any], Any]:  # noqa: FBT001 - as above
-        weights = [_variable(self._layer.gamma), _variable(self._layer.beta)]
+        weights = [tensorflow_variable(self._layer.gamma), tensorflow_variable(self._layer.beta)]
         options = {"training": training} if self._trains else {}
 
         def both(x: Any, passed_on: Any) -> tuple[Any, Any]:
@@ -244,8 +246,3 @@ class Normalization:
             return outputs, tape.gradient(outputs, [x, *weights], output_gradients=passed_on)
 
         return both
-
-
-def _variable(weight: Any) -> Any:
-    """TensorFlow's variable: Keras 2's own, or the one behind a variable of Keras 3."""
-    return weight if isinstance(weight, tf.Variable) else weight.value

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
@@ -43,46 +44,80 @@ class _Look:
     """All variables, then the logits of the test images."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Viewed:
+    """A network and what looks into it, compiled for all cells that differ in how they step alone."""
+
+    network: Network
+    loss: Callable[..., Any]
+    images: Images
+    batch_view: BatchView
+    test_view: TestView
+
+    @classmethod
+    def of(cls, cell: Cell, images: Images) -> Viewed:
+        network, loss = build(cell), optimizers.loss(cell)
+        return cls(
+            network=network,
+            loss=loss,
+            images=images,
+            batch_view=BatchView(network, loss, images),
+            test_view=TestView(network, loss, images),
+        )
+
+    def serves(self, cell: Cell) -> bool:
+        """Whether the cell has this network and loss, and batches of any size."""
+        steps = ("optimizer", "clipping", "weight_decay", "batch")
+        same = {name: getattr(cell, name) for name in steps}
+        return msgspec.structs.replace(self.network.cell.graph(), **same) == cell.graph()
+
+
+@dataclass(frozen=True)
 class Graph:
     """Everything that is compiled for the cells with one :meth:`bench.cells.cell.Cell.graph`."""
 
-    network: Network
-    images: Images
+    cell: Cell
+    viewed: Viewed
     optimizer: Any
     optimizer_start: list[Any]
     engine: Engine
-    batch_view: BatchView
-    test_view: TestView
     clipped: optimizers.ClippedGradients | None
 
     @classmethod
-    def of(cls, cell: Cell, images: Images) -> Graph:
-        """Builds and traces; the network is left in no particular state."""
-        network = build(cell)
-        optimizer = optimizers.optimizer(cell, network.model.trainable_variables)
-        optimizer_start = optimizers.snapshot(optimizer)
-        loss = optimizers.loss(cell)
-        clipped = None
-        if cell.clipping != "none":
-            clipped = optimizers.ClippedGradients(cell, build(cell).model.trainable_variables)
+    def of(cls, cell: Cell, images: Images, viewed: Viewed | None = None) -> Graph:
+        """Builds and traces; the network is left in no particular state.
+
+        Args:
+            cell: what is trained.
+            images: on the device.
+            viewed: of another cell; used again if it serves this one too.
+        """
+        if viewed is None or not viewed.serves(cell):
+            viewed = Viewed.of(cell, images)
+        network = viewed.network
+        variables = network.model.trainable_variables
+        optimizer = optimizers.optimizer(cell, variables)
         built = cls(
-            network=network,
-            images=images,
+            cell=cell.graph(),
+            viewed=viewed,
             optimizer=optimizer,
-            optimizer_start=optimizer_start,
-            engine=engine(network, optimizer, loss, images),
-            batch_view=BatchView(network, loss, images),
-            test_view=TestView(network, loss, images),
-            clipped=clipped,
+            optimizer_start=optimizers.snapshot(optimizer),
+            engine=engine(network, optimizer, viewed.loss, viewed.images),
+            clipped=optimizers.ClippedGradients(cell, variables)
+            if cell.clipping != "none"
+            else None,
         )
         built.engine.prepare(cell.batch)
         return built
 
+    @property
+    def network(self) -> Network:
+        return self.viewed.network
+
     def look(self, batch: npt.NDArray[np.int32], scale: Any) -> _Look:
         """Measures gradient flow on a batch, int32 (examples,), and evaluates on the test images."""
-        signals = self.batch_view(batch, scale)
-        evaluation = self.test_view(scale)
+        signals = self.viewed.batch_view(batch, scale)
+        evaluation = self.viewed.test_view(scale)
         measured = flow(
             signals=signals.signals,
             activations=signals.activations,
@@ -90,7 +125,7 @@ class Graph:
             clipped=self.clipped(signals.gradients) if self.clipped else None,
             dead_units=evaluation.dead_units,
         )
-        ends = {**_values(self), TEST_LOGITS: evaluation.logits}
+        ends = {**self.network.named_values(), TEST_LOGITS: evaluation.logits}
         return _Look(signals, measured, evaluation, ends)
 
     def move(self, copy: Copy, step: int, digits: int) -> None:
@@ -120,23 +155,25 @@ class Trainer:
     environment: str
     histograms: bool = False
     _images: Images | None = None
-    _key: Cell | None = None
     _graph: Graph | None = field(default=None, repr=False)
     _warm: tuple[Cell, str] | None = None
     _infer: Inference = field(init=False, repr=False)
 
     def graph(self, cell: Cell, *, fresh: bool = False) -> Graph:
-        """The cell's compiled graph; only the last one is kept, since replicas come ordered.
+        """The cell's compiled graph; only the last one is kept, since replicas come ordered, and its
+        network for the next.
 
         Args:
             fresh: build it anew, as the framework's own random state demands.
         """
-        key = cell.graph()
-        if self._graph is None or self._key != key or fresh:
+        if fresh:
+            self._graph = None
+        if self._graph is None or self._graph.cell != cell.graph():
+            viewed = self._graph.viewed if self._graph is not None else None
             self._graph = None
             if self._images is None:
                 self._images = on_device(self.data, self.device)
-            self._graph, self._key = Graph.of(cell, self._images), key
+            self._graph = Graph.of(cell, self._images, viewed)
         return self._graph
 
     def forget(self) -> None:
@@ -163,7 +200,7 @@ class Trainer:
         trained = _trained(graph, order, scale, see=seen)
         after = graph.look(order[0], scale)
         if seen is not None:
-            seen(cell.steps, _values(graph), after.signals.tensors)
+            seen(cell.steps, graph.network.named_values(), after.signals.tensors)
         evaluation = after.evaluation
         diverged = _diverged(trained.losses, evaluation)
         return Record(
@@ -179,7 +216,7 @@ class Trainer:
                 [
                     *before.signals.gradients,
                     trained.losses,
-                    *(variable.numpy() for variable in graph.network.model.variables),
+                    *graph.network.values(),
                     np.array([evaluation.accuracy, evaluation.loss]),
                 ]
             ),
@@ -250,7 +287,7 @@ class Trainer:
             graph = self.graph(cell)
             graph.network.reset(cell, 0)
             optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
-            self._infer = inference(graph.network, graph.images)
+            self._infer = inference(graph.network, graph.viewed.images)
             self._warm = None
         graph = self.graph(cell)
         order = batch_order(0, examples=len(self.data.train_labels), batch=cell.batch, steps=steps)
@@ -283,11 +320,6 @@ class _Histograms:
             gradient = tensors.get(f"{name}, gradient")
             if gradient is not None:
                 self.taken.append(histogram(name, gradient, step=step, gradient=True))
-
-
-def _values(graph: Graph) -> dict[str, Tensor]:
-    """All variables by name."""
-    return {name: value.numpy() for name, value in graph.network.variables.items()}
 
 
 @dataclass(frozen=True)
@@ -327,12 +359,12 @@ def _trained(
     stops = [step for step in stops if step <= len(order)]
     for start, stop in itertools.pairwise([*stops, len(order)]):
         if start in marked:
-            states.append(state(variable.numpy() for variable in graph.network.model.variables))
+            states.append(state(graph.network.values()))
         if start in moves:
             move(start)
         if start in STEPS and start < len(order):
-            variables = _values(graph)
-            tensors = graph.batch_view(order[start], scale).tensors
+            variables = graph.network.named_values()
+            tensors = graph.viewed.batch_view(order[start], scale).tensors
             seen.append(fingerprints({start: {**variables, **tensors}}))
             if see is not None:
                 see(start, variables, tensors)

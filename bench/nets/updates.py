@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench.nets.optimizers import keras
+from bench.nets.optimizers import keras, variable
 
 Array = npt.NDArray[Any]
 
@@ -110,7 +110,7 @@ def run(
         seen: the steps after which to look.
         graph: whether steps run in a ``tf.function``, all of them in one traced graph.
     """
-    held = [_variable(value) for value in variables]
+    held = [variable(value) for value in variables]
     built = getattr(keras.optimizers, CLASSES[name])(**constants)
     built.build(held)
 
@@ -126,7 +126,7 @@ def run(
             found.append(
                 Snapshot(
                     count,
-                    [variable.numpy() for variable in held],
+                    [each.numpy() for each in held],
                     [
                         {key: _slot(name, built, key)[at].numpy() for key in of}
                         for at, of in enumerate(slots)
@@ -134,12 +134,6 @@ def run(
                 )
             )
     return found
-
-
-def _variable(value: Array) -> Any:
-    """As Keras' layers make them: Keras 3 has its own kind."""
-    make: Callable[..., Any] = getattr(keras, "Variable", tf.Variable)
-    return make(value, dtype=value.dtype.name)
 
 
 def _slot(name: str, built: Any, slot: str) -> Any:

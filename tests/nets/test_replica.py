@@ -35,9 +35,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     built: list[Cell] = []
     original = replica.Graph.of
 
-    def of(cell: Cell, images: Any) -> replica.Graph:
+    def of(cell: Cell, *arguments: Any) -> replica.Graph:
         built.append(cell)
-        return original(cell, images)
+        return original(cell, *arguments)
 
     monkeypatch.setattr(replica.Graph, "of", of)
     return built
@@ -60,6 +60,24 @@ def test_a_replica_is_the_same_twice_and_in_any_order(
     assert len(set(forwards.values())) == len(jobs)
     job = jobs[3]
     assert Trainer(data, "cpu", "made-up").train(*job).digest == forwards[job]
+
+
+def test_cells_that_step_otherwise_share_their_network(data: Any, trainer: Trainer) -> None:
+    """Another network, and another loss, is built anew; whatever is shared, the digest is the same."""
+    steps = [
+        small(),
+        small(optimizer="adam", learning_rate=0.001, clipping="norm_0.1"),
+        small(batch=10, weight_decay=0.01),
+    ]
+    others = [small(loss="mse"), small(activation="tanh"), small(engine="eager")]
+    digests, networks = [], []
+    for cell in [*steps, *others]:
+        digests.append(trainer.train(cell, 0).digest)
+        networks.append(trainer.graph(cell).network)
+    assert networks[0] is networks[1] is networks[2]
+    assert len(set(map(id, networks))) == 4
+    for cell, digest in zip(steps[1:], digests[1:], strict=False):
+        assert Trainer(data, "cpu", "made-up").train(cell, 0).digest == digest
 
 
 SHARED = {

@@ -159,7 +159,7 @@ class _Graph:
             batch=_batch(recipe, precision),
             loss=_loss(recipe, precision),
             optimizer=self._optimizer,
-            clipped=_clipped(recipe, precision) if watched else None,
+            clipped=_clipped(recipe, variables) if watched else None,
         )
         index = tf.TensorSpec([], tf.int32)
         loop = _in_graph(step, numbers=len(variables) if watched else 0)
@@ -257,12 +257,11 @@ def _clipping(recipe: Recipe) -> dict[str, float]:
     return clipping_arguments(Cell(clipping=recipe.clipping))
 
 
-def _clipped(recipe: Recipe, precision: str) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def _clipped(recipe: Recipe, variables: Sequence[Any]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """What the optimizer makes of gradients: a second one of the same clipping shows it."""
     if recipe.clipping == "none":
         return lambda gradients: gradients
-    spare = network(recipe, precision=precision, seed=1).trainable
-    return ClippedGradients(Cell(clipping=recipe.clipping), list(spare.values())).tensors
+    return ClippedGradients(Cell(clipping=recipe.clipping), variables).tensors
 
 
 def _loss(recipe: Recipe, precision: str) -> Callable[[Any, Any], Any]:
