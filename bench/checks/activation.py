@@ -100,7 +100,7 @@ def run(check: Check, lab: Lab) -> Iterator[Deviation]:
     """Compares one activation, by every route and in every mode."""
     from bench.nets import parts
 
-    name = check.subject.removeprefix("act:")
+    name = check.axes["act"]
     form = lab.form(check.precision)
     arrays = inputs(form, check.seed)
     compared = 0

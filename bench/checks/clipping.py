@@ -72,10 +72,9 @@ def checks(tier: str) -> list[Check]:
 
 def run(check: Check, lab: Lab) -> Iterator[Deviation]:
     """Every gradient after clipping, in every case of the check's kind."""
-    rule, _, rest = check.subject.partition("-by:")
-    way, _, rest = rest.partition("-gradient:")
-    kind, _, engine = rest.partition("-engine:")
-    yield from compared(rule, way, kind, check.seed, lab, graph=engine == "graph")
+    axes = check.axes
+    graph = axes["engine"] == "graph"
+    yield from compared(axes[FAMILY], axes["by"], axes["gradient"], check.seed, lab, graph=graph)
 
 
 def compared(

@@ -23,9 +23,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bench.cells.cell import Cell, from_texts, pairs
+from bench.cells.cell import Cell
 from bench.cells.initial_values import batch_order
 from bench.checks.lab import Lab
+from bench.checks.network import cell_of
 from bench.results.check import Check, Deviation
 from bench.theory.oracle.network import LOGITS, Oracle
 from bench.theory.oracle.optimizers import Optimizer, for_cell
@@ -81,7 +82,7 @@ def run(check: Check, lab: Lab) -> Iterable[Deviation]:
     """Losses and final variables of each engine, in the order of :data:`ENGINES`."""
     from bench.nets import session
 
-    cell = msgspec.structs.replace(from_texts(pairs(check.subject)), precision=check.precision)
+    cell = cell_of(check)
     order = batch_order(
         check.seed, examples=len(lab.data.train_labels), batch=cell.batch, steps=STEPS
     )

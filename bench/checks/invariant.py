@@ -36,7 +36,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bench.cells.cell import Cell, from_texts, pairs
+from bench.cells.cell import Cell, from_texts
 from bench.cells.grids import GRIDS
 from bench.cells.initial_values import batch_order, stream
 from bench.checks.lab import AbsentError, Lab
@@ -119,9 +119,9 @@ def run(check: Check, lab: Lab) -> Iterable[Deviation]:
     """
     from bench.nets.gradients import Probe
 
-    texts = pairs(check.subject)
-    tier = texts.pop("tier", "full")
-    network = from_texts({"init": "zeros", **texts})
+    axes = check.axes
+    tier = axes.pop("tier", "full")
+    network = from_texts({"init": "zeros", **axes})
     cells = networks(tier).get(network)
     if not cells:
         raise ValueError(f"{check.subject}: no cell of tier {tier} has this network")

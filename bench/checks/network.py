@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
-from bench.cells.cell import ACTIVATIONS, Cell, from_texts, pairs
+from bench.cells.cell import ACTIVATIONS, Cell, from_texts
 from bench.checks.lab import Lab
 from bench.results.check import Check, Deviation
 from bench.theory.oracle.network import INPUTS, LOGITS, Known, Oracle
@@ -148,7 +148,7 @@ def run(check: Check, lab: Lab) -> Iterator[Deviation]:
 
 def cell_of(check: Check) -> Cell:
     """The cell that a check's subject and precision name."""
-    return from_texts({**pairs(check.subject), "precision": check.precision})
+    return from_texts({**check.axes, "precision": check.precision})
 
 
 def _images(cell: Cell, pixels: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:

@@ -149,8 +149,8 @@ def run(check: Check, lab: Lab) -> Iterator[Deviation]:
     if check.subject == _DEFAULTS:
         yield from _defaults(lab)
         return
-    subject, _, engine = check.subject.rpartition("-engine:")
-    setup = SETUPS[subject]
+    engine = check.axes["engine"]
+    setup = SETUPS[check.subject.removesuffix(f"-engine:{engine}")]
     yield from compared(setup, check.seed, lab, graph=engine == "graph")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -44,9 +45,14 @@ class Check(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     family: str
     subject: str
-    """Part that is checked, in the form of an id that its family reads."""
+    """Part that is checked, in the form of an id; :attr:`axes` reads it."""
     precision: str = "float32"
     seed: int = 0
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """What the subject says; see :func:`subject_axes`."""
+        return subject_axes(self.family, self.subject)
 
     @property
     def id(self) -> str:
@@ -60,6 +66,20 @@ class Check(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def crashed(self, crash: Crash) -> CheckResult:
         return CheckResult(check=self, crash=crash)
+
+
+def subject_axes(family: str, subject: str) -> dict[str, str]:
+    """The values of a subject by axis; a first value without an axis is of the family's.
+
+    Example:
+        >>> subject_axes("optimizer", "adam-clip:norm")
+        {'optimizer': 'adam', 'clip': 'norm'}
+        >>> subject_axes("network", "depth:3-act:relu-bias:-0.5")
+        {'depth': '3', 'act': 'relu', 'bias': '-0.5'}
+    """
+    first, *others = re.split("-(?=[a-z_]+:)", subject)
+    texts = [first if ":" in first else f"{family}:{first}", *others]
+    return {axis: value for axis, _, value in (text.partition(":") for text in texts)}
 
 
 class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

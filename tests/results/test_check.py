@@ -20,6 +20,20 @@ def test_id() -> None:
     assert other.id == "invariant:depth:3-precision:mixed_float16-seed:7"
 
 
+@pytest.mark.parametrize(
+    ("family", "subject", "axes"),
+    [
+        ("optimizer", "defaults", {"optimizer": "defaults"}),
+        ("clipping", "global_norm-by:op", {"clipping": "global_norm", "by": "op"}),
+        ("network", "depth:3-bias:-0.5-act:relu", {"depth": "3", "bias": "-0.5", "act": "relu"}),
+        ("initializer", "init:he_normal-shape:5x5x1x8", {"init": "he_normal", "shape": "5x5x1x8"}),
+    ],
+)
+def test_axes_of_a_subject(family: str, subject: str, axes: dict[str, str]) -> None:
+    """A first value that names no axis is of the family's; a minus sign starts no other axis."""
+    assert Check(family=family, subject=subject).axes == axes
+
+
 def test_result_keeps_the_order_of_the_computation() -> None:
     """The first deviation is where it starts; the closest one is named even if all is well."""
     found = [Deviation(tensor=str(i), excess=excess) for i, excess in enumerate([0.1, 3.0, None])]
