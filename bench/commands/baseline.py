@@ -113,9 +113,9 @@ def show(
 
 def check(*, baselines: Baselines = BASELINES) -> int:
     """Reads every stored baseline and says what is wrong with it."""
-    from bench.report.run.words import known_items
     from bench.report.text import count
     from bench.verdict.baselines import acceptance
+    from bench.verdict.ladder import known_items
 
     classes = [path for path in baselines.glob("*") if path.is_dir()]
     if not classes:

@@ -27,9 +27,10 @@ def published(
     from bench.execution.cluster import Placement
     from bench.jobs.run import Options, Session, resolve_device, run_folder
     from bench.published.experiments import trials
-    from bench.report.run.files import write_reports
-    from bench.report.run.terminal import summary_lines
-    from bench.results.run import REPORT
+    from bench.report.files import write_reports
+    from bench.report.github import append_step_summary
+    from bench.report.short import short_report
+    from bench.report.terminal import summary_lines
     from bench.results.writer import new_run_name
 
     if tier not in TIERS:
@@ -58,10 +59,10 @@ def published(
     except KeyboardInterrupt:
         print(f"to go on: the same command with --run {options.run.name} --resume")
         raise
-    assert session.conclusion is not None
-    measured, total_sec = session.conclusion.run, session.total_sec
-    warning = write_reports(measured, [], baseline=None, total_sec=total_sec)
-    report = measured.path / REPORT
-    lines = summary_lines(measured, [], baseline=None, report=report, total_sec=total_sec)
+    found, total_sec = session.conclusion, session.total_sec
+    assert found is not None
+    path = write_reports(found, total_sec=total_sec)
+    warning = append_step_summary(short_report(found, total_sec=total_sec))
+    lines = summary_lines(found, total_sec=total_sec, report=path)
     print("\n".join([*lines, *filter(None, [warning])]))
-    return session.conclusion.exit_code
+    return found.exit_code

@@ -13,7 +13,6 @@ from cyclopts import Group, Parameter
 
 from bench.commands.options import Environments, Measuring, Resume, RunName
 from bench.errors import BenchError, allowed
-from bench.results.files import write_atomically
 from bench.results.find import is_upgrade
 from bench.results.run import REPORT
 from bench.results.timings import SIDES
@@ -21,12 +20,9 @@ from bench.results.timings import SIDES
 if TYPE_CHECKING:
     from bench.environments.requirements import Side as Requested
     from bench.jobs.upgrade import Options
-    from bench.results.plan import Item
     from bench.results.timings import Side
     from bench.results.upgrade import Measured
     from bench.verdict.conclusion import Conclusion
-
-JSON = "upgrade-report.json"
 
 
 @Parameter(name="*", group=Group("Sides", sort_key=0))
@@ -206,30 +202,21 @@ def _measured(
 def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
     """Writes the reports of an upgrade, prints the summary and gives the exit code."""
     from bench.jobs.reproducers import write_reproducers
+    from bench.report.files import write_reports
     from bench.report.github import append_step_summary
-    from bench.report.upgrade.report import upgrade_lines, upgrade_summary
+    from bench.report.short import short_report
+    from bench.report.terminal import summary_lines
 
-    write_reports(found, total_sec, {})  # users may lose patience while scripts run, for minutes
+    # Users may lose patience while scripts run, for minutes.
+    write_reports(found, total_sec=total_sec)
     scripts = write_reproducers(found, say)
     if scripts:
-        write_reports(found, total_sec, scripts)
-    summary = upgrade_summary(found, total_sec=total_sec, reproducers=scripts)
-    warning = append_step_summary(summary)
+        write_reports(found, total_sec=total_sec, reproducers=scripts)
+    warning = append_step_summary(short_report(found, total_sec=total_sec, reproducers=scripts))
     report = found.folder / REPORT
-    lines = upgrade_lines(found, total_sec=total_sec, reproducers=scripts, report=report)
+    lines = summary_lines(found, total_sec=total_sec, reproducers=scripts, report=report)
     print("\n".join([*lines, *filter(None, [warning])]))
     return found.exit_code
-
-
-def write_reports(found: Conclusion, total_sec: float | None, scripts: Mapping[Item, str]) -> None:
-    """Writes ``report.md``, ``report.html`` and ``upgrade-report.json`` into the upgrade's folder."""
-    from bench.report.files import write_document
-    from bench.report.upgrade.report import upgrade_json, upgrade_report
-
-    folder = found.folder
-    write_document(upgrade_report(found, total_sec=total_sec, reproducers=scripts), folder)
-    data = upgrade_json(found, total_sec=total_sec, reproducers=scripts)
-    write_atomically(folder / JSON, data.encode())
 
 
 def say(text: str) -> None:

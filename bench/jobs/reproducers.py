@@ -12,7 +12,6 @@ import msgspec
 from bench.errors import BenchError
 from bench.jobs.reproduce import Reproduction, check, steps_to_show
 from bench.report.reproducer.script import script
-from bench.report.upgrade.changes import changed_groups
 from bench.results.files import write_atomically
 from bench.results.plan import Item
 from bench.results.upgrade import SideFacts
@@ -35,6 +34,12 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
 
 
+def kept_scripts(found: Conclusion) -> dict[Item, str]:
+    """Paths of the scripts that an upgrade's folder holds, by the cell that each is made for."""
+    paths = {judgement.item: script_path(found, judgement) for judgement in found.failing}
+    return {item: str(path) for item, path in paths.items() if path.exists()}
+
+
 def write_reproducers(found: Conclusion, say: Callable[[str], None]) -> dict[Item, str]:
     """Scripts that show what changed, one for each of the first groups of changed cells and crashes:
     written below the upgrade's folder, run on both sides, and kept if they show it.
@@ -46,9 +51,9 @@ def write_reproducers(found: Conclusion, say: Callable[[str], None]) -> dict[Ite
     Returns:
         their paths, by the cell that each is made for.
     """
-    groups = [judgements for _, judgements in changed_groups(found)]
+    groups = [group.judgements for group in found.groups]
     crashed = {j.item.cell: j for j in found.failing if j.verdict is Verdict.CRASHED}
-    groups += [[judgement] for judgement in crashed.values()]
+    groups += [(judgement,) for judgement in crashed.values()]
     scripts: dict[Item, str] = {}
     for judgements in groups[:MOST]:
         chosen = min(judgements, key=_plainest)

@@ -19,8 +19,10 @@ from bench.execution.cluster import Placement
 from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
 from bench.plugin.collection import Collection
 from bench.published.claims import Finding, FindingName
-from bench.report.run.files import write_reports
-from bench.report.run.terminal import summary_lines
+from bench.report.files import write_reports
+from bench.report.github import append_step_summary
+from bench.report.short import short_report
+from bench.report.terminal import summary_lines
 from bench.results.files import write_atomically
 from bench.results.plan import Item
 from bench.results.run import JUNIT, REPORT
@@ -181,12 +183,9 @@ class SuiteRun:
                 session.exitstatus = EXIT_TROUBLE
             return
         with trouble_ends_pytest():
-            self._warning = write_reports(
-                found.run,
-                found.judgements,
-                baseline=found.baseline,
-                total_sec=self._session.total_sec,
-            )
+            total_sec = self._session.total_sec
+            write_reports(found, total_sec=total_sec)
+            self._warning = append_step_summary(short_report(found, total_sec=total_sec))
         if session.exitstatus == EXIT_OK:
             undecided = self._option.allow_undecided
             session.exitstatus = allowed(found.exit_code, undecided=undecided)
@@ -211,12 +210,7 @@ class SuiteRun:
         if found is None:
             return
         terminalreporter.section("bench")
-        lines = summary_lines(
-            found.run,
-            found.judgements,
-            baseline=found.baseline,
-            report=found.run.path / REPORT,
-            total_sec=self._session.total_sec,
-        )
+        report = found.folder / REPORT
+        lines = summary_lines(found, total_sec=self._session.total_sec, report=report)
         for line in [*lines, self._warning or ""]:
             terminalreporter.write_line(line)

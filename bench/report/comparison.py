@@ -12,20 +12,22 @@ from bench.frames.pivot import pivot
 from bench.report.document import Block, Quote, Table
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
-from bench.report.run.checks import compared_checks
-from bench.report.run.rounding import origins
 from bench.report.run.rows import Row, Rows
+from bench.report.sections.answer import because_text
+from bench.report.sections.cells import counts_section
+from bench.report.sections.checks import checks_section
+from bench.report.sections.rounding import origins
+from bench.report.sections.sides import sides_section
 from bench.report.text import (
     MOST_REASON,
-    NOTHING,
     as_json,
+    capital,
     change_points,
     clipped,
     count,
     rate,
     significant,
 )
-from bench.report.upgrade.words import because_text
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
@@ -129,8 +131,6 @@ def _markdown(found: Conclusion, warnings: Sequence[str], *, everything: bool) -
     before, after = found.both
     listed = [j for j in found.judgements if everything or j.verdict is not Verdict.IDENTICAL]
     rows = Rows(before), Rows(after)
-    tensorflow = before.environment.software.get("tensorflow", "unknown")
-    against = f"run {before.path.name} (TensorFlow {tensorflow})"
     lines = []
     for judgement in listed:
         a, b = (side[judgement.item.cell] for side in rows)
@@ -146,7 +146,6 @@ def _markdown(found: Conclusion, warnings: Sequence[str], *, everything: bool) -
                 clipped(judgement.reason, MOST_REASON),
             ]
         )
-    counted = [[verdict.value, str(cells)] for verdict, cells in counts(found.judgements).items()]
     hidden = len(found.judgements) - len(listed)
     notes = []
     if hidden:
@@ -157,16 +156,16 @@ def _markdown(found: Conclusion, warnings: Sequence[str], *, everything: bool) -
             "the first over that in the last hidden layer, at initialization, median over seeds. "
             + _speeds(before, after, listed, rows)
         )
-    answer = f"{found.answer.value.capitalize()}: {because_text(found.because)}"
+    answer = f"{capital(found.answer.value)}: {because_text(found, MOST_REASON)}."
     blocks: list[Block | None] = [
-        f"{strong(f'{clipped(answer, MOST_REASON)}.')} B compared with {against}.",
+        f"{strong(answer)} A is OLD, B is NEW.",
         *warning_quotes(warnings),
-        _environments(before, after),
-        Table(("verdict", "cells"), counted, "lr"),
-        origins(found.judgements),
+        origins(found),
         Table(_HEADERS, lines, "lrrrrrll") if lines else None,
         " ".join(notes),
-        compared_checks(before, after),
+        checks_section(found, brief=True),
+        counts_section(found),
+        sides_section(found, brief=True),
     ]
     return markdown(blocks)
 
@@ -192,29 +191,6 @@ def _speeds(
         f"Throughput, median over these cells: {rate(medians[0])} images/s in A, {rate(medians[1])} in "
         "B, taken with all workers busy, one run after the other: no proof."
     )
-
-
-def _environments(before: StoredRun, after: StoredRun) -> Table:
-    """What differs between the environments, and TensorFlow's version in any case."""
-    sides: list[dict[str, str]] = []
-    for run in (before, after):
-        environment = run.environment
-        sides.append(
-            {
-                "run": str(run.path),
-                "TensorFlow": environment.software.get("tensorflow", "unknown"),
-                "environment class": environment.environment_class,
-                **environment.software,
-                **environment.machine,
-                "images": environment.data.get("fingerprint", "")[:12],
-            }
-        )
-    rows = []
-    for key in dict.fromkeys([*sides[0], *sides[1]]):
-        a, b = (side.get(key, NOTHING) for side in sides)
-        if key in ("run", "TensorFlow") or (a != b and key != "tensorflow"):
-            rows.append([key, clipped(a), clipped(b)])
-    return Table(("", "A", "B"), rows, "lll")
 
 
 def _change(judgement: Judgement, a: Row, b: Row) -> float | None:

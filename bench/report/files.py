@@ -1,18 +1,41 @@
-"""A report as files: ``report.md``, ``report.html`` and the figures of both."""
+"""A report as files: ``report.md``, ``report.html`` and the figures of both; an upgrade's JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from bench.report.data import upgrade_json
 from bench.report.document import Document
 from bench.report.figures.draw import draw
+from bench.report.full import NO_SCRIPTS, full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
 from bench.results.files import write_atomically
+from bench.results.plan import Item
 from bench.results.run import REPORT
+from bench.verdict.conclusion import Conclusion
 
 #: Name of the page beside the report.
 HTML = "report.html"
+#: Name of an upgrade's report for programs.
+JSON = "upgrade-report.json"
+
+
+def write_reports(
+    conclusion: Conclusion,
+    *,
+    total_sec: float | None = None,
+    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+) -> Path:
+    """Writes all reports into the conclusion's folder. Arguments are
+    :func:`bench.report.full.full_report`'s; returns and raises as :func:`write_document` does."""
+    folder = conclusion.folder
+    if conclusion.sides:
+        data = upgrade_json(conclusion, total_sec=total_sec, reproducers=reproducers)
+        write_atomically(folder / JSON, data.encode())
+    document = full_report(conclusion, total_sec=total_sec, reproducers=reproducers)
+    return write_document(document, folder)
 
 
 def write_document(document: Document, folder: Path) -> Path:

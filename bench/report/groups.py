@@ -9,7 +9,7 @@ from bench.report.document import Block, Table
 from bench.report.markup import strong
 from bench.report.text import MOST_REASON, MOST_ROWS, clipped, first_of, grouped, more, some_of
 from bench.results.plan import Item
-from bench.verdict.judgement import ATTENTION, UNDECIDED, Judgement, Verdict
+from bench.verdict.judgement import ATTENTION, Judgement, Verdict
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,6 @@ def by_reason(judgements: Iterable[Judgement]) -> list[Group]:
     ordered = sorted(judgements, key=lambda judgement: ATTENTION.index(judgement.verdict))
     groups = grouped(((j.verdict, j.reason), j) for j in ordered)
     return [Group(verdict, reason, tuple(cells)) for (verdict, reason), cells in groups.items()]
-
-
-def attention(judgements: Iterable[Judgement]) -> list[Group]:
-    """What failed and what is undecided, most urgent first."""
-    return by_reason(j for j in judgements if j.verdict.fails or j.verdict in UNDECIDED)
 
 
 def reasons_table(groups: Sequence[Group], *, most_reason: int = MOST_REASON) -> list[Block]:

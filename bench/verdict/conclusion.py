@@ -36,7 +36,8 @@ from bench.verdict.contrast import (
 )
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.judging import judge_with_claims
-from bench.verdict.ladder import judge
+from bench.verdict.ladder import judge, known_items, stale
+from bench.verdict.patterns import Group, changed_groups
 from bench.verdict.saving import SavingJudgement, judge_saving
 
 
@@ -93,6 +94,36 @@ class Conclusion:
         """Cells that fail, in the order of attention."""
         failing = [j for j in self.judgements if j.verdict.fails and not self.known_crash(j)]
         return sorted(failing, key=lambda judgement: list(Verdict).index(judgement.verdict))
+
+    @functools.cached_property
+    def groups(self) -> list[Group]:
+        """Cells that changed or regressed, in groups that belong together."""
+        return changed_groups(self.judgements)
+
+    @functools.cached_property
+    def gained(self) -> dict[Item, str]:
+        """Cells for which OLD has no parts and NEW has, with the reason."""
+        return {
+            item: reason
+            for item, reason in (self.baseline.lacking if self.baseline is not None else {}).items()
+            if (records := self.run.of(item.cell)) and not any(r.absent for r in records)
+        }
+
+    @functools.cached_property
+    def stale(self) -> list[Item]:
+        """Cells of a stored baseline that no grid has any more."""
+        if self.baseline is None or self.old is not None:
+            return []
+        return stale(self.run, self.baseline, known_items())
+
+    def common_seeds(self, item: Item) -> int:
+        """How many seeds of a cell were trained on both sides."""
+        stored = self.baseline.find(item) if self.baseline is not None else None
+        samples = stored.samples if stored is not None else ()
+        return len(
+            {sample.seed for sample in samples if sample.outcome != "crashed"}
+            & {r.seed for r in self.run.of(item.cell) if r.outcome in ("trained", "diverged")}
+        )
 
     def known_crash(self, judgement: Judgement) -> bool:
         """Whether it crashed on the other side as well."""

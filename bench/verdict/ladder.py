@@ -72,6 +72,19 @@ def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
     return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
 
 
+def known_items() -> list[Item]:
+    """Every cell of every grid of this version, at the tier that contains all others."""
+    from bench.cells.component_grids import UPGRADE_GRIDS  # takes a while to be built
+    from bench.cells.grid import TIERS
+
+    largest = list(TIERS)[-1]
+    return [
+        Item(grid=grid.name, id=id_, cell=cell)
+        for grid in UPGRADE_GRIDS.values()
+        for id_, cell in grid.cells(largest).items()
+    ]
+
+
 def stale(run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = None) -> list[Item]:
     """The baseline's cells, in the run's grids, that the run's plan does not have.
 

@@ -13,6 +13,7 @@ import pytest
 
 from bench.report.comparison import compare_runs, differences_of_plan, pivot_text
 from bench.results.run import StoredRun
+from bench.verdict.baselines.samples import stand_in
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import environment, healthy, replaced
@@ -20,7 +21,7 @@ from support.golden import check_golden
 
 
 def concluded(before: StoredRun, after: StoredRun, judgements: list[Judgement]) -> Conclusion:
-    return Conclusion(run=after, baseline=None, old=before, judgements=judgements)
+    return Conclusion(run=after, baseline=stand_in(before), old=before, judgements=judgements)
 
 
 def compared(*sides: Any, **options: Any) -> tuple[str, list[str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.claim import ClaimResult
 from bench.verdict.baselines.folder import Acceptance, Baseline, baseline_from_run
+from bench.verdict.conclusion import Conclusion, against_baseline
 from bench.verdict.envelope import describe
 from bench.verdict.judgement import Comparison, Departure, EnvelopeTest, Judgement, Verdict
 from support.builders import (
@@ -28,8 +31,6 @@ from support.builders import (
     stored,
     trained,
 )
-
-Story = tuple[StoredRun, list[Judgement], Baseline | None]
 
 ACCEPTED = Acceptance(
     run="20261101-020000-quick",
@@ -60,30 +61,43 @@ def judged(run: StoredRun, verdict: Verdict, reason: str, rung: str) -> list[Jud
     ]
 
 
-def identical() -> Story:
+def concluded(
+    run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline | None = None
+) -> Conclusion:
+    """What is concluded of a run whose cells are judged so."""
+    found = against_baseline(run, None)
+    return dataclasses.replace(found, judgements=list(judgements), baseline=baseline)
+
+
+def rejudged(found: Conclusion, number: int, **changes: Any) -> Conclusion:
+    """The same but for one cell's judgement; ``changes`` are its fields."""
+    judgements = list(found.judgements)
+    judgements[number] = msgspec.structs.replace(judgements[number], **changes)
+    return dataclasses.replace(found, judgements=judgements)
+
+
+def identical() -> Conclusion:
     """All is as it was."""
     run = healthy()
-    return (
-        run,
-        judged(run, Verdict.IDENTICAL, "3 of 3 seeds bit-identical", "digest"),
-        as_baseline(run),
-    )
+    judgements = judged(run, Verdict.IDENTICAL, "3 of 3 seeds bit-identical", "digest")
+    return concluded(run, judgements, as_baseline(run))
 
 
-def new() -> Story:
+def new() -> Conclusion:
     """The first run on a machine."""
     run = healthy()
-    return run, judged(run, Verdict.NEW, "no baseline for this class", "none"), None
+    return concluded(run, judged(run, Verdict.NEW, "no baseline for this class", "none"))
 
 
-def unmeasured() -> Story:
+def unmeasured() -> Conclusion:
     """No replica came back."""
     run = healthy()
     run = stored(run.plan, [])
-    return run, judged(run, Verdict.MISSING, "not measured", "none"), as_baseline(healthy())
+    judgements = judged(run, Verdict.MISSING, "not measured", "none")
+    return concluded(run, judgements, as_baseline(healthy()))
 
 
-def mixed() -> Story:
+def mixed() -> Conclusion:
     """Every verdict once, two grids, claims that hold and claims that do not."""
     depth = [Cell(depth=d, activation=a) for d in (3, 10, 30) for a in ("relu", "tanh", "sigmoid")]
     clip = [Cell(clipping="value_1.0"), Cell(clipping="norm_0.1"), Cell(depth=0, steps=100)]
@@ -149,7 +163,9 @@ def mixed() -> Story:
         for item, (verdict, reason, rung) in zip(the_items, given, strict=True)
     ]
     here = environment(software={"tensorflow": "2.21.0"})
-    return stored(the_plan, after, of=here), judgements, as_baseline(stored(the_plan, before))
+    return concluded(
+        stored(the_plan, after, of=here), judgements, as_baseline(stored(the_plan, before))
+    )
 
 
 #: The depths of the cells of :func:`parted`, and of the two that are outside the envelope.
@@ -185,7 +201,7 @@ def outside(**changes: Any) -> EnvelopeTest:
     return envelope_test(**{**given, **changes})
 
 
-def parted() -> Story:
+def parted() -> Conclusion:
     """Every outcome of the envelope: two cells inside, of which one is chaotic; one outside and worse,
     one outside from the first step without a tensor to blame, one whose moving statistic alone departs;
     one inside but for a seed's jump."""
@@ -238,7 +254,7 @@ def parted() -> Story:
         for item, (verdict, test) in zip(the_plan.items, given, strict=True)
     ]
     run = replaced(stored(the_plan, after), copies=results)
-    return run, judgements, as_baseline(stored(the_plan, before))
+    return concluded(run, judgements, as_baseline(stored(the_plan, before)))
 
 
 def moved(record: Record, size: float, *, later: float | None = None) -> Record:

@@ -20,9 +20,8 @@ from bench.report.figures.picture import (
     Upright,
 )
 from bench.report.text import count, grouped
-from bench.results.run import StoredRun
-from bench.verdict.baselines.samples import Baseline
 from bench.verdict.bits import traced_seeds
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import Differences
 from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
 
@@ -58,19 +57,12 @@ def cells_tested(judgements: Sequence[Judgement]) -> list[tuple[Judgement, tuple
     return [(group[0], tuple(judgement.item.name for judgement in group)) for group in ordered]
 
 
-def envelope_picture(
-    run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline | None
-) -> Picture | None:
-    """The figure of the most severe cells, then of the most chaotic; None without any.
-
-    Args:
-        run: what was measured.
-        judgements: of all cells.
-        baseline: what they were judged against.
-    """
+def envelope_picture(conclusion: Conclusion) -> Picture | None:
+    """The figure of the most severe cells, then of the most chaotic; None without any."""
+    run, baseline = conclusion.run, conclusion.baseline
     if baseline is None:
         return None
-    tested = [(judgement, names[0]) for judgement, names in cells_tested(judgements)]
+    tested = [(judgement, names[0]) for judgement, names in cells_tested(conclusion.judgements)]
     # A stable sort: those that fail stay in order, the others are ordered by how soon their
     # envelope is blunt.
     tested.sort(key=lambda pair: _sharpness(pair[0]))

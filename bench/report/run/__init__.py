@@ -1,1 +1,1 @@
-"""A run for people: report.md, the terminal's last lines."""
+"""What is left to be told of a run: rows of a grid."""

@@ -11,7 +11,12 @@ from bench.report.document import Block, Bullets, Document, Section, Table
 from bench.report.groups import reason_lines
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
-from bench.report.run.full import TITLES
+from bench.report.sections.answer import because_text
+from bench.report.sections.changes import group_facts, leading_metric, pattern_text
+from bench.report.sections.checks import claim_name
+from bench.report.sections.rounding import origin
+from bench.report.sections.sides import TITLES, different
+from bench.report.sections.speed import format_title, speed_text
 from bench.report.text import (
     MOST_REASON,
     MOST_ROWS,
@@ -24,17 +29,12 @@ from bench.report.text import (
     more,
     some_of,
 )
-from bench.report.upgrade.cells import gained
-from bench.report.upgrade.changes import changed_groups, group_facts, leading_metric
-from bench.report.upgrade.parts import claim_name, format_title, speed_text
-from bench.report.upgrade.patterns import Pairs, patterns
-from bench.report.upgrade.sides import different
-from bench.report.upgrade.words import because_text, origin
 from bench.results.plan import Item
 from bench.results.timings import SIDES
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import ATTENTION, PASSED, Judgement, Verdict
+from bench.verdict.patterns import Pairs, patterns
 from bench.verdict.saving import Outcome
 
 #: Raised when a name in the JSON disappears or means something else.
@@ -156,23 +156,22 @@ def _entry(step: Conclusion, family: Family) -> str:
 
 def _counted(step: Conclusion, family: Family) -> dict[str, list[Judgement]]:
     """Judgements by word, passes first."""
-    newly = {item for item, _ in gained(step)}
     return grouped(
-        (_word(step, judgement, newly), judgement)
+        (_word(step, judgement), judgement)
         for verdict in reversed(ATTENTION)
         for judgement in step.judgements
         if judgement.verdict is verdict and judgement.item in family.items
     )
 
 
-def _word(step: Conclusion, judgement: Judgement, newly: set[Item]) -> str:
+def _word(step: Conclusion, judgement: Judgement) -> str:
     if judgement.item in step.lost:
         return "lost"
-    if judgement.item in newly:
+    if judgement.item in step.gained:
         return "gained"
     if judgement.rung == "absent":
         return "on neither side"
-    if judgement.verdict is Verdict.CRASHED and judgement.item in step.crashed_before:
+    if step.known_crash(judgement):
         return "crashing on both sides"
     return judgement.verdict.value
 
@@ -193,12 +192,12 @@ def _why(judgements: Sequence[Judgement]) -> str:
 
 def _findings(step: Conclusion) -> list[str]:
     """What a step changed, the most important first, each as inline text."""
-    because = clipped(because_text(step.because), 1000)
+    because = because_text(step, 1000)
     lines = [f"{strong(capital(step.answer.value))}: {because}.", _software(step)]
-    for pattern, judgements in changed_groups(step)[:MOST_ROWS]:
-        facts = clipped("; ".join(group_facts(judgements)), MOST_REASON)
-        grids = ", ".join(dict.fromkeys(j.item.grid for j in judgements))
-        lines.append(f"{pattern.text} (in {grids}): {facts}.")
+    for group in step.groups[:MOST_ROWS]:
+        facts = clipped("; ".join(group_facts(group.judgements)), MOST_REASON)
+        grids = ", ".join(dict.fromkeys(j.item.grid for j in group.judgements))
+        lines.append(f"{pattern_text(group.pattern)} (in {grids}): {facts}.")
     crashed = [(j.item, j.reason) for j in step.failing if j.verdict is Verdict.CRASHED]
     lines += _by_reason("Crashes", crashed)
     for wrong, text in ((Wrong.NEW, "newly wrong"), (Wrong.OLD, "no longer wrong")):
@@ -210,7 +209,7 @@ def _findings(step: Conclusion) -> list[str]:
     lines += [clipped(f"Speed, {speed_text(*pair)}.", 500) for pair in step.speeds.items()]
     reasons = {j.item: j.reason for j in step.judgements}
     lines += _by_reason("Cannot be trained any more", [(i, reasons[i]) for i in step.lost])
-    lines += _by_reason("Can be trained only now", gained(step))
+    lines += _by_reason("Can be trained only now", list(step.gained.items()))
     return [line for line in lines if line]
 
 
@@ -258,11 +257,11 @@ def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
         ],
         "changed": [
             {
-                "values": dict(pattern.pairs),
-                "cells": [judgement.item.name for judgement in judgements],
-                "facts": group_facts(judgements),
+                "values": dict(group.pattern.pairs),
+                "cells": [judgement.item.name for judgement in group.judgements],
+                "facts": group_facts(group.judgements),
             }
-            for pattern, judgements in changed_groups(step)
+            for group in step.groups
         ],
         "checks": [{"check": c.check.id, "wrong": c.wrong.name.lower()} for c in step.checks],
         "claims": [
@@ -280,5 +279,5 @@ def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
             for work, found in step.speeds.items()
         ],
         "lost": [item.name for item in step.lost],
-        "gained": [item.name for item, _ in gained(step)],
+        "gained": [item.name for item in step.gained],
     }

@@ -167,7 +167,7 @@ def test_matplotlib_only_where_a_figure_is_drawn() -> None:
     """Importing all reports does not import it; drawing does, without pyplot."""
     code = """
 import sys
-import bench.commands.main, bench.report.run.files, bench.report.theory
+import bench.commands.main, bench.report.files, bench.report.theory
 from bench.cells.cell import Cell
 from bench.report.figures.draw import draw
 from bench.report.figures.picture import Picture

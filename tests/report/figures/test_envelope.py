@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from pathlib import Path
@@ -18,20 +19,21 @@ from bench.report.figures.draw import draw
 from bench.report.figures.envelope import envelope_picture, strip
 from bench.report.figures.picture import Panel, Picture
 from bench.report.files import write_document
-from bench.report.run.full import full_report
+from bench.report.full import full_report
 from bench.results.plan import Item
 from bench.results.record import Replica
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import replaced
-from support.stories import Story, as_baseline, envelope_test, identical, parted
+from support.stories import as_baseline, concluded, envelope_test, identical, parted
 
 SVG = "{http://www.w3.org/2000/svg}"
 VERMILION = "#d55e00"
 
 
-def picture_of(story: Story) -> Picture:
-    found = envelope_picture(*story)
+def picture_of(story: Conclusion) -> Picture:
+    found = envelope_picture(story)
     assert found is not None
     return found
 
@@ -48,7 +50,7 @@ def given_strip(
     return Picture("figures/rounding.svg", "heading", "", "", (panel,), columns=1)
 
 
-def panels(story: Story) -> list[Panel]:
+def panels(story: Conclusion) -> list[Panel]:
     return [panel for panel in picture_of(story).panels if isinstance(panel, Panel)]
 
 
@@ -59,10 +61,8 @@ def texts(svg: bytes) -> list[str]:
 
 def test_nothing_to_show() -> None:
     """No envelope, no figure; without a baseline neither."""
-    run, judgements, baseline = identical()
-    assert envelope_picture(run, judgements, baseline) is None
-    run, judgements, _ = parted()
-    assert envelope_picture(run, judgements, None) is None
+    assert envelope_picture(identical()) is None
+    assert envelope_picture(dataclasses.replace(parted(), baseline=None)) is None
 
 
 def test_severe_then_chaotic() -> None:
@@ -73,7 +73,8 @@ def test_severe_then_chaotic() -> None:
 
 def test_six_cells_at_most() -> None:
     """The seventh, the least severe, is left out."""
-    run, judgements, _ = parted()
+    story = parted()
+    run, judgements = story.run, list(story.judgements)
     cell = Cell(depth=4)
     records = {
         s: msgspec.structs.replace(run.records[Replica(Cell(), s)], cell=cell) for s in range(3)
@@ -96,7 +97,7 @@ def test_six_cells_at_most() -> None:
             envelope=envelope_test(sharp_steps=2),
         )
     )
-    titles = [panel.title for panel in panels((more, judgements, as_baseline(more)))]
+    titles = [panel.title for panel in panels(concluded(more, judgements, as_baseline(more)))]
     assert len(titles) == 6
     # sharp for 2 steps, before the cells that are sharp for 3 and for 20 of them
     assert titles[4].startswith("depth/depth:4:")
@@ -197,15 +198,9 @@ def test_lone_differences_are_points() -> None:
 def test_report_embeds_the_stored_figure(tmp_path: Path) -> None:
     """``report.md`` names ``figures/rounding.svg``, and the file is there; no figure without
     envelopes."""
-    run, judgements, baseline = parted()
-    run = replaced(run, path=tmp_path / "a")
-    run.path.mkdir()
-    path = write_document(full_report(run, judgements, baseline=baseline), run.path)
+    path = write_document(full_report(parted()), tmp_path / "a")
     assert "step by step: 6 cells](figures/rounding.svg)" in path.read_text()
-    assert texts((run.path / "figures/rounding.svg").read_bytes())
-    run, judgements, baseline = identical()
-    run = replaced(run, path=tmp_path / "b")
-    run.path.mkdir()
-    path = write_document(full_report(run, judgements, baseline=baseline), run.path)
+    assert texts((tmp_path / "a/figures/rounding.svg").read_bytes())
+    path = write_document(full_report(identical()), tmp_path / "b")
     assert "rounding.svg" not in path.read_text()
-    assert not (run.path / "figures/rounding.svg").exists()
+    assert not (tmp_path / "b/figures/rounding.svg").exists()

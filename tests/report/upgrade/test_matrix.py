@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from bench.report.markup import plain
+from bench.report.sections.changes import pattern_text
 from bench.report.upgrade.matrix import families, matrix_json, matrix_table
-from bench.report.upgrade.patterns import patterns, shared
 from bench.results.check import Check
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Verdict
+from bench.verdict.patterns import patterns, shared
 from support.upgraded import (
     CELLS,
     CHECK,
@@ -192,14 +193,20 @@ def test_what_else_singles_out_the_same_cells_is_told() -> None:
     others = [Cell(optimizer=o, depth=3) for o in ("sgd", "adam")]
     made = [Item(grid="g", id=cell.id(), cell=cell) for cell in (*cells, *others)]
     (group,) = patterns(made[:2], made[2:])
-    assert plain(group.text) == "2 cells, every one with opt:ftrl (the same cells have depth:1)"
+    assert (
+        plain(pattern_text(group))
+        == "2 cells, every one with opt:ftrl (the same cells have depth:1)"
+    )
     open_ = Item(grid="g", id="o", cell=Cell(optimizer="ftrl", depth=1, width=7))
     (group,) = patterns(made[:2], made[2:], [open_])
-    assert plain(group.text).startswith(
+    assert plain(pattern_text(group)).startswith(
         "2 cells with opt:ftrl; 1 more with it could not be decided"
     )
-    assert plain(patterns(made[:2], [])[0].text) == "2 cells, every one that could be compared"
-    assert [plain(g.text) for g in patterns(made[:1], made[1:])] == ["1 cell by itself"]
+    assert (
+        plain(pattern_text(patterns(made[:2], [])[0]))
+        == "2 cells, every one that could be compared"
+    )
+    assert [plain(pattern_text(g)) for g in patterns(made[:1], made[1:])] == ["1 cell by itself"]
     assert patterns([], made) == []
 
 

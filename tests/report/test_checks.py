@@ -8,14 +8,13 @@ from pathlib import Path
 from bench.cells.cell import Cell
 from bench.report.markdown import markdown
 from bench.report.markup import plain
-from bench.report.run.checks import checks_section, compared_checks
-from bench.report.run.headlines import headlines
-from bench.report.run.terminal import summary_lines
+from bench.report.sections.answer import answer_blocks
+from bench.report.sections.checks import checks_section
+from bench.report.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation, result
 from bench.results.kind import Crash
 from bench.results.run import StoredRun
-from bench.verdict.conclusion import against_baseline
-from bench.verdict.judging import judge_with_claims
+from bench.verdict.conclusion import against_baseline, between
 from support import builders
 
 
@@ -49,30 +48,37 @@ def run_of(
     return builders.replaced(run, checks={found.check: found for found in results})
 
 
+def section(run: StoredRun, *, brief: bool = False) -> str:
+    return markdown([checks_section(against_baseline(run, None), brief=brief)])
+
+
+def answer(run: StoredRun) -> list[str]:
+    return [plain(line) for line in answer_blocks(against_baseline(run, None))]
+
+
 def test_all_hold() -> None:
-    """The headline counts checks and tensors; nothing fails."""
+    """The answer counts checks and tensors; nothing fails."""
     run = run_of([well("adam"), well("sgd")])
-    (line,) = headlines(run, [], None)
-    assert plain(line) == "2 checks against independent truth hold: 4 tensors compared."
-    assert against_baseline(run, None).exit_code == 0
-    assert "0.2: `sgd`" in markdown([checks_section(run)]) or "0.2: `adam`" in markdown(
-        [checks_section(run)]
-    )
+    assert answer(run) == [
+        "Safe: 2 checks of arithmetic hold.",
+        "Exit code 0.",
+        "2 checks against independent truth hold: 4 tensors compared.",
+    ]
+    assert "0.2: `sgd`" in section(run) or "0.2: `adam`" in section(run)
 
 
-def test_a_failing_check_comes_first_and_fails_the_run() -> None:
-    """Before the cells, which are sound; the reason names tensor, ulps and bound."""
+def test_a_failing_check_fails_the_run() -> None:
+    """Whatever the cells are; the reason names tensor, ulps and bound."""
     run = run_of([well("adam"), out("sgd")], cells=[Cell()])
-    judgements = judge_with_claims(run, None)
-    first, second = map(plain, headlines(run, judgements, None))
-    assert first.startswith("1 of 2 checks against independent truth fails")
-    assert "Nothing to compare 1 cell with" in second
-    assert against_baseline(run, None).exit_code == 1
-    section = markdown([checks_section(run)])
-    assert "step 1, kernel: got 1, expected 2 within 3, 1.64e+03 units in the last place" in section
-    assert "812 times the bound" in section
-    lines = summary_lines(run, judgements, baseline=None, report=None)
-    assert any(line.startswith("CHECK FAILS optimizer:sgd") for line in lines)
+    first, second, third = answer(run)
+    assert first == "Not safe: 1 check of arithmetic out of bounds."
+    assert second == "No baseline is stored to compare with. Exit code 1."
+    assert third.startswith("1 of 2 checks against independent truth fails")
+    for text in (section(run), section(run, brief=True)):
+        assert "step 1, kernel: got 1, expected 2 within 3, 1.64e+03 units in the last" in text
+        assert "812 times the bound" in text
+    lines = summary_lines(against_baseline(run, None))
+    assert any(line.startswith("WRONG optimizer:sgd") for line in lines)
 
 
 def test_a_crashed_check_fails_the_run() -> None:
@@ -80,14 +86,15 @@ def test_a_crashed_check_fails_the_run() -> None:
     crash = Crash(reason="signal", message="killed by SIGABRT")
     run = run_of([CheckResult(check=check("adam"), crash=crash)])
     assert against_baseline(run, None).exit_code == 1
-    assert "crashed: killed by SIGABRT" in markdown([checks_section(run)])
+    assert "crashed: killed by SIGABRT" in section(run)
 
 
 def test_checks_that_did_not_run_are_no_success() -> None:
     """Infrastructure trouble, exit code 2."""
-    run = run_of([well("adam")], more=[check("sgd")])
-    assert against_baseline(run, None).exit_code == 2
-    assert "Incomplete: 1 of 2 checks did not run" in plain(headlines(run, [], None)[0])
+    first, second, third = answer(run_of([well("adam")], more=[check("sgd")]))
+    assert first == "Undecided: 1 check not run."
+    assert second == "Exit code 2."
+    assert third.startswith("Incomplete: 1 of 2 checks did not run")
 
 
 def test_absent_parts_are_told_and_no_failure() -> None:
@@ -97,34 +104,38 @@ def test_absent_parts_are_told_and_no_failure() -> None:
     ]
     run = run_of([well("adam"), *gone])
     assert against_baseline(run, None).exit_code == 0
-    section = markdown([checks_section(run)])
-    assert "- Keras 2 has no Lamb: `lamb`" in section.replace("optimizer:", "").replace(
+    text = section(run)
+    assert "- Keras 2 has no Lamb: `lamb`" in text.replace("optimizer:", "").replace(
         "-precision:float32", ""
     )
-    assert "2 checks with nothing to compare here" in section
+    assert "2 checks with nothing to compare here" in text
 
 
 def test_many_failing_checks_are_counted() -> None:
-    """A report stays readable if everything is broken."""
+    """A report stays readable if everything is broken; the full one folds the others away."""
     run = run_of([out(f"o{index}") for index in range(60)])
-    section = markdown([checks_section(run)])
-    assert section.count("- `optimizer:") == 15
-    assert "and 45 more checks" in section
+    text = section(run, brief=True)
+    assert text.count("- `optimizer:") == 15
+    assert "and 45 more checks" in text
+    shown, hidden = section(run).split("<details>")
+    assert (shown.count("- `optimizer:"), hidden.count("- `optimizer:")) == (15, 45)
 
 
 def test_no_checks_no_section() -> None:
     """A run of cells alone says nothing of checks."""
     run = run_of([], cells=[Cell()])
-    assert checks_section(run) is None
-    assert len(headlines(run, judge_with_claims(run, None), None)) == 1
+    assert section(run) == ""
+    assert not any("check" in line for line in answer(run))
 
 
 def test_two_runs_side_by_side() -> None:
-    """How many gave the same bits, whose outcome differs, and whose bits."""
+    """How many gave the same bits, which are wrong on which side, and whose bits differ."""
     before = run_of([well("adam"), well("sgd"), well("lion")])
     after = run_of([well("adam"), well("sgd", digest="b"), out("lion")])
-    text = markdown([compared_checks(before, after)])
-    assert "Of 3 checks that ran in both, 1 gave the same bits" in text
-    assert "`optimizer:lion-precision:float32` | holds" in text
-    assert "Other bits: `optimizer:sgd-precision:float32`" in text
-    assert compared_checks(run_of([]), after) is None
+    for brief in (False, True):
+        text = markdown([checks_section(between(before, after), brief=brief)])
+        assert "Of 3 checks, 3 ran on both sides: 2 hold on both, 1 gave the same bits." in text
+        assert (
+            "- `optimizer:lion-precision:float32`: OLD: holds; NEW: step 1, kernel: got 1" in text
+        )
+        assert "Other bits: `optimizer:sgd-precision:float32`" in text

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.report.document import Figure, Section, Table, limited_table
-from bench.report.figures.envelope import cells_tested
-from bench.report.figures.picture import Picture
+from bench.report.figures.envelope import cells_tested, envelope_picture
 from bench.report.markup import emphasis, strong
 from bench.report.text import (
     MOST_NAMED,
@@ -21,16 +20,17 @@ from bench.report.text import (
     significant,
     verb,
 )
-from bench.results.run import StoredRun
-from bench.verdict.baselines.samples import Baseline
 from bench.verdict.bits import traced_seeds
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import LOOK_AHEAD, Differences
 from bench.verdict.envelope import risk
-from bench.verdict.judgement import Departure, EnvelopeTest, Judgement
+from bench.verdict.judgement import EnvelopeTest, Judgement
 
 #: Failing cells that a short report lists; the others are counted.
 MOST_SHORT = 30
 
+#: Columns of a brief report: cell, step, size and tensor.
+_BRIEF = (0, 3, 4, 8)
 _HEADERS = (
     "cell",
     "verdict",
@@ -63,68 +63,51 @@ READING = (
 )
 
 
-def rounding_section(
-    run: StoredRun,
-    judgements: Sequence[Judgement],
-    baseline: Baseline | None,
-    picture: Picture | None = None,
-) -> Section | None:
-    """Cells against their envelopes; None if none was held against one.
-
-    Args:
-        run: what was measured; its copies are held against each other, too.
-        judgements: of all cells.
-        baseline: what they were judged against.
-        picture: the figure, if there is something to draw.
-    """
-    tested = cells_tested(judgements)
+def rounding_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
+    """Cells against their envelopes, and how far these can be trusted; in a brief report, since when
+    and where failing cells depart. None if none was held against one, or, in brief, none fails."""
+    tested = cells_tested(conclusion.judgements)
+    if brief:
+        tested = [(judgement, names) for judgement, names in tested if judgement.verdict.fails]
     if not tested:
         return None
-    outside = sum(not test.inside for test in _tests(judgements))
+    rows = [_row(judgement, names) for judgement, names in tested]
+    if brief:
+        shown = [[row[n] for n in _BRIEF] for row in rows[:MOST_SHORT]]
+        hidden = len(rows) - len(shown)
+        return Section(
+            "Where it begins",
+            [
+                origins(conclusion),
+                Table([_HEADERS[n] for n in _BRIEF], shown, "lrrl"),
+                f"And {more(hidden, 'cell')}." if hidden else None,
+            ],
+        )
+    outside = sum(not test.inside for test in _tests(tested))
     others = strong(f"{outside} outside") if outside else "none outside"
     inside = count(len(tested) - outside, "cell")
-    rows = [_row(judgement, names) for judgement, names in tested]
+    picture = envelope_picture(conclusion)
     return Section(
         "Rounding",
         [
-            f"Held against the rounding envelope: {inside} inside, {others}. {origins(judgements)}",
+            f"Held against the rounding envelope: {inside} inside, {others}. {origins(conclusion)}",
             READING,
-            _trust(run, judgements, baseline),
+            _trust(conclusion, tested),
             *limited_table(_HEADERS, rows, "llrrrrrrl", "cell"),
             Figure(picture) if picture is not None else None,
         ],
     )
 
 
-def failing_section(judgements: Sequence[Judgement]) -> Section | None:
-    """For a short report: since when and where each failing cell departs; None if none does."""
-    failing = [(j, names) for j, names in cells_tested(judgements) if j.verdict.fails]
-    if not failing:
-        return None
-    rows = [
-        [first_of(names), *_where(judgement.envelope)]
-        for judgement, names in failing[:MOST_SHORT]
-        if judgement.envelope is not None
-    ]
-    hidden = len(failing) - len(rows)
-    headers = ("cell", "outside from step", "largest difference, over the envelope", "begins in")
-    return Section(
-        "Where it begins",
-        [
-            origins(judgements),
-            Table(headers, rows, "lrrl"),
-            f"And {more(hidden, 'cell')}." if hidden else None,
-        ],
-    )
-
-
-def origins(judgements: Sequence[Judgement]) -> str:
+def origins(conclusion: Conclusion) -> str:
     """In which tensors the differences of failing cells begin, with the number of cells; or
     nothing."""
     counted = Counter(
         (departure.tensor, departure.step)
-        for judgement, _ in cells_tested(judgements)
-        if judgement.verdict.fails and (departure := _departure(judgement)) is not None
+        for judgement, _ in cells_tested(conclusion.judgements)
+        if judgement.verdict.fails
+        and judgement.envelope is not None
+        and (departure := judgement.envelope.departure) is not None
     )
     if not counted:
         return ""
@@ -137,21 +120,24 @@ def origins(judgements: Sequence[Judgement]) -> str:
     return f"Differences begin in {'; '.join(named)}{rest}."
 
 
-def briefly(judgement: Judgement) -> str:
-    """One line for a terminal: first step, size, and where it begins; empty without an envelope."""
-    test = judgement.envelope
-    if test is None:
-        return ""
-    if test.first_step is None:
-        losses = "losses within the envelope"
-    else:
-        losses = f"outside from step {test.first_step}, {_times(test.ratio)}"
-    return f"{losses}; {_begins(test)}"
+def origin(test: EnvelopeTest) -> str:
+    """Tensor and step at which a difference begins: ``layer 3, kernel, before step 1``; or nothing."""
+    departure = test.departure
+    return "" if departure is None else f"{departure.tensor}, before step {departure.step}"
 
 
-def _trust(run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline | None) -> str:
-    """How far the envelopes of this run can be trusted, in figures."""
-    tests = _tests(judgements)
+def times(ratio: float) -> str:
+    """A ratio as a factor beyond the envelope, or as a share of it."""
+    if math.isinf(ratio):
+        return "∞ ×"
+    if ratio > 1:
+        return f"{rate(ratio) if ratio < 1e6 else significant(ratio)} ×"
+    return f"{significant(100 * ratio, 2 if ratio < 0.99 else 3)} %"
+
+
+def _trust(conclusion: Conclusion, tested: Sequence[tuple[Judgement, tuple[str, ...]]]) -> str:
+    """How far these envelopes can be trusted, in figures."""
+    run, baseline, tests = conclusion.run, conclusion.baseline, _tests(tested)
     chance = sum(risk(test.copies, test.seeds) for test in tests)
     bound = f"at most {significant(chance, 2)}" if chance < 1 else "not bounded: train more seeds"
     text = (
@@ -165,7 +151,7 @@ def _trust(run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline |
         f"step, {blunt} for less than a tenth of the steps."
     )
     inside = total = cells = 0
-    for judgement, _ in cells_tested(judgements):
+    for judgement, _ in tested:
         seeds = traced_seeds(run, baseline, judgement.item) if baseline is not None else []
         if sum(seed.count for seed in seeds) < 2:  # nothing to hold a copy against
             continue
@@ -181,41 +167,23 @@ def _trust(run: StoredRun, judgements: Sequence[Judgement], baseline: Baseline |
     )
 
 
-def _tests(judgements: Sequence[Judgement]) -> list[EnvelopeTest]:
-    return [
-        judgement.envelope
-        for judgement, _ in cells_tested(judgements)
-        if judgement.envelope is not None
-    ]
-
-
-def _departure(judgement: Judgement) -> Departure | None:
-    return judgement.envelope.departure if judgement.envelope is not None else None
+def _tests(tested: Sequence[tuple[Judgement, tuple[str, ...]]]) -> list[EnvelopeTest]:
+    return [judgement.envelope for judgement, _ in tested if judgement.envelope is not None]
 
 
 def _row(judgement: Judgement, names: Sequence[str]) -> list[str]:
     test = judgement.envelope
     assert test is not None  # cells_tested has only those
     verdict = judgement.verdict
-    outside, largest, begins = _where(test)
     return [
         first_of(names),
         strong(verdict.value) if verdict.fails else verdict.value,
         NOTHING if test.starts is None else str(test.starts),
-        outside,
-        largest,
+        NOTHING if test.first_step is None else str(test.first_step),
+        times(test.ratio),
         NOTHING if test.starts is None else str(test.worst_step),
         f"{test.sharp_steps} of {test.steps}",
         f"{test.copies} over {count(test.seeds, 'seed')}",
-        begins,
-    ]
-
-
-def _where(test: EnvelopeTest) -> list[str]:
-    """Step, size and tensor of a departure, as three columns."""
-    return [
-        NOTHING if test.first_step is None else str(test.first_step),
-        _times(test.ratio),
         _strays(test) if test.inside else clipped(_begins(test)),
     ]
 
@@ -233,16 +201,4 @@ def _begins(test: EnvelopeTest) -> str:
     if departure is None:
         return "no stored tensor departs by itself"
     size = "∞" if departure.distance is None else significant(departure.distance, 2)
-    return (
-        f"{departure.tensor}, before step {departure.step}: {size}, rounding explains "
-        f"{significant(departure.allowed, 2)}"
-    )
-
-
-def _times(ratio: float) -> str:
-    """A ratio as a factor beyond the envelope, or as a share of it."""
-    if math.isinf(ratio):
-        return "∞ ×"
-    if ratio > 1:
-        return f"{rate(ratio) if ratio < 1e6 else significant(ratio)} ×"
-    return f"{significant(100 * ratio, 2 if ratio < 0.99 else 3)} %"
+    return f"{origin(test)}: {size}, rounding explains {significant(departure.allowed, 2)}"

@@ -15,16 +15,16 @@ from bench.cells.grids import GRIDS
 from bench.errors import BenchError
 from bench.mnist import MNIST_FINGERPRINT
 from bench.report.figures.curves import pictures
-from bench.report.files import write_document
+from bench.report.files import write_document, write_reports
+from bench.report.full import full_report
 from bench.report.markdown import inline, markdown
-from bench.report.run.files import write_reports
-from bench.report.run.full import full_report
-from bench.report.run.prediction import READING, prediction_section
+from bench.report.sections.prediction import READING, prediction_section
 from bench.results.record import Replica
 from bench.results.run import StoredRun
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Verdict
 from support.builders import crashed, flow, healthy, items, plan, replaced, stored, trained
-from support.stories import judged
+from support.stories import concluded, judged
 
 GLOROT = Cell(depth=3, initializer="glorot_normal")
 AXES = GRIDS["depth"].axes
@@ -103,8 +103,7 @@ def test_grids_without_a_section(grid: str) -> None:
 
 def test_section_and_reading_stand_in_the_report() -> None:
     """Once per grid, how to read it once; a figure is linked unless it is not stored there."""
-    run = healthy()
-    report = full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None)
+    report = full_report(new(healthy()))
     text = markdown(report)
     assert text.count("### Prediction and measurement at step 0") == 1
     assert text.count(inline(READING)) == 1
@@ -115,17 +114,15 @@ def test_section_and_reading_stand_in_the_report() -> None:
 # Files
 
 
-def judged_run(path: Path) -> tuple[StoredRun, list]:
-    run = healthy(path)
-    path.mkdir()
-    return run, judged(run, Verdict.NEW, "", "none")
+def new(run: StoredRun) -> Conclusion:
+    """Of a run without a baseline."""
+    return concluded(run, judged(run, Verdict.NEW, "", "none"))
 
 
-def test_every_linked_figure_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_linked_figure_is_written(tmp_path: Path) -> None:
     """The report's images lie where it says, beside it, with a text for those who cannot see."""
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    run, judgements = judged_run(tmp_path / "run")
-    assert write_reports(run, judgements, baseline=None) is None
+    run = healthy(tmp_path / "run")
+    assert write_reports(new(run)) == run.path / "report.md"
     links = re.findall(r"!\[(.+)\]\((.+)\)", (run.path / "report.md").read_text())
     assert [path for _, path in links] == ["figures/depth.svg"]
     assert "Depth: predicted (lines) and measured (points)" in links[0][0]
@@ -141,29 +138,30 @@ def test_no_figure_no_folder(tmp_path: Path) -> None:
     cell = Cell(depth=0)
     run = stored(plan(items("depth", [cell], AXES)), [trained(cell, 0)], path=tmp_path)
     assert pictures(run) == {}
-    path = write_document(
-        full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None), run.path
-    )
+    path = write_document(full_report(new(run)), run.path)
     assert {found.name for found in tmp_path.iterdir()} == {path.name, "report.html"}
 
 
 def test_figures_that_cannot_be_written(tmp_path: Path) -> None:
     """Trouble that names the file, as for the report; the report itself is there."""
-    run, judgements = judged_run(tmp_path / "run")
+    run = healthy(tmp_path / "run")
+    run.path.mkdir()
     (run.path / "figures").write_text("not a folder")
     with pytest.raises(BenchError, match=r"figures/depth\.svg: cannot be written: Not a directory"):
-        write_document(full_report(run, judgements, baseline=None), run.path)
-    assert (run.path / "report.md").read_text().startswith("**Nothing to compare")
+        write_document(full_report(new(run)), run.path)
+    assert (
+        (run.path / "report.md").read_text().startswith("**Undecided**: nothing could be compared.")
+    )
 
 
 def test_broken_matplotlib_leaves_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who cannot draw can still read: the report needs no matplotlib and is written first."""
-    run, judgements = judged_run(tmp_path / "run")
+    run = healthy(tmp_path / "run")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(BenchError, match="no figure can be drawn"):
-        write_document(full_report(run, judgements, baseline=None), run.path)
+        write_document(full_report(new(run)), run.path)
     assert (run.path / "report.md").exists()
     assert "<em>Depth: predicted" in (run.path / "report.html").read_text()
 
@@ -177,8 +175,6 @@ def test_signals_that_are_not_numbers(tmp_path: Path) -> None:
         for cell, signal in zip(cells, signals, strict=True)
     ]
     run = stored(plan(items("depth", cells, AXES), seeds=[0]), records, path=tmp_path)
-    path = write_document(
-        full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None), run.path
-    )
+    path = write_document(full_report(new(run)), run.path)
     assert "2 cells without points" in path.read_text()
     assert (tmp_path / "figures" / "depth.svg").exists()

@@ -1,4 +1,5 @@
-"""What some cells have in common that others do not: the shortest description by axis values.
+"""What some cells have in common that others do not: the shortest description by axis values; groups of
+changed cells.
 
 A description is a pair ``axis:value``, or two of them, that at least two of the cells have and none of
 those that behave otherwise. Descriptions are found greedily, the one that says most first, as a
@@ -13,9 +14,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bench.cells.cell import AXES
-from bench.report.markup import code
-from bench.report.text import count
 from bench.results.plan import Item
+from bench.verdict.judgement import CHANGED, PASSED, Judgement
 
 Pair = tuple[str, str]
 #: A conjunction of axis values.
@@ -46,26 +46,46 @@ class Pattern:
     same: tuple[Pairs, ...] = ()
     """What else singles out exactly these cells: the data cannot say which it is."""
 
-    @property
-    def text(self) -> str:
-        """Inline text, such as ``14 cells, every one with opt:nadam``."""
-        number = len(self.items)
-        cells = count(number, "cell")
-        if self.everything:
-            return f"{cells}, every one that could be compared"
-        if not self.pairs:
-            if number == 1:
-                return "1 cell by itself"
-            return f"{cells} that no axis value, nor two of them, tells from the others"
-        text = f"{cells}, every one with {_joined(self.pairs)}"
-        if self.having > number:
-            text = (
-                f"{cells} with {_joined(self.pairs)}; {self.having - number} more with it could "
-                "not be decided"
-            )
-        if self.same:
-            text += f" (the same cells have {', '.join(_joined(p) for p in self.same)})"
-        return text
+
+@dataclass(frozen=True)
+class Group:
+    """Changed cells that belong together."""
+
+    pattern: Pattern
+    judgements: tuple[Judgement, ...]
+    common: Pairs = ()
+    """Axis values that all of them have, and others too, where nothing tells them apart."""
+
+
+def changed_groups(judgements: Sequence[Judgement]) -> list[Group]:
+    """Cells that changed or regressed, in groups that axis values tell from cells that passed; those
+    that nothing tells apart are grouped by the tensor and step in which their differences begin."""
+    by_item = {judgement.item: judgement for judgement in judgements}
+    changed = [j.item for j in judgements if j.verdict in CHANGED]
+    passed = [j.item for j in judgements if j.verdict in PASSED]
+    undecided = [j.item for j in judgements if j.verdict not in CHANGED | PASSED]
+    groups: list[Group] = []
+    for pattern in patterns(changed, passed, undecided):
+        cells = [by_item[item] for item in pattern.items]
+        if pattern.pairs or pattern.everything:
+            groups.append(Group(pattern, tuple(cells)))
+            continue
+        by_origin: dict[object, list[Judgement]] = defaultdict(list)
+        for judgement in cells:
+            by_origin[_origin(judgement)].append(judgement)
+        for part in sorted(by_origin.values(), key=len, reverse=True):
+            items = tuple(judgement.item for judgement in part)
+            common = shared(items, passed) if len(part) > 1 and passed else ()
+            groups.append(Group(Pattern(items, (), len(part)), tuple(part), common))
+    return groups
+
+
+def _origin(judgement: Judgement) -> object:
+    """Tensor and step in which a difference begins; without an envelope that it leaves, the rung."""
+    test = judgement.envelope
+    if test is None or test.inside:
+        return judgement.rung
+    return None if test.departure is None else (test.departure.tensor, test.departure.step)
 
 
 def patterns(
@@ -159,7 +179,3 @@ def _pattern(
 
 def _holds(pairs: Pairs, item: Item) -> bool:
     return all(item.cell.value(axis) == value for axis, value in pairs)
-
-
-def _joined(pairs: Pairs) -> str:
-    return " and ".join(code(f"{axis}:{value}") for axis, value in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
+from bench.report.full import full_report
 from bench.report.github import append_step_summary
 from bench.report.markdown import markdown
 from bench.report.markup import plain
-from bench.report.run.full import full_report, short_report
-from bench.report.run.terminal import summary_lines
-from bench.report.run.words import answer
+from bench.report.sections.answer import answer_blocks
+from bench.report.short import short_report
+from bench.report.terminal import summary_lines
 from bench.results.check import Check
 from bench.results.plan import Item
 from bench.verdict.baselines.samples import baseline_from_run
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import (
     DEPTH_AXES,
@@ -32,48 +35,52 @@ from support.builders import (
     trained,
 )
 from support.golden import check_golden
-from support.stories import STORIES, Story, as_baseline, identical, judged, mixed
+from support.stories import (
+    STORIES,
+    as_baseline,
+    concluded,
+    identical,
+    judged,
+    mixed,
+    new,
+    rejudged,
+    unmeasured,
+)
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_full_report(name: str) -> None:
     """What ``report.md`` says."""
-    run, judgements, baseline = STORIES[name]()
-    text = markdown(full_report(run, judgements, baseline=baseline, total_sec=187.2))
+    text = markdown(full_report(STORIES[name](), total_sec=187.2))
     check_golden(f"full-{name}.md", text)
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_short_report(name: str) -> None:
     """What a CI job's summary says."""
-    run, judgements, baseline = STORIES[name]()
-    text = markdown(short_report(run, judgements, baseline=baseline, total_sec=187.2))
-    check_golden(f"short-{name}.md", text)
+    check_golden(f"short-{name}.md", short_report(STORIES[name](), total_sec=187.2))
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_terminal(name: str) -> None:
     """What the terminal says last."""
-    run, judgements, baseline = STORIES[name]()
-    lines = summary_lines(
-        run, judgements, baseline=baseline, report=run.path / "report.md", total_sec=187.2
-    )
+    story = STORIES[name]()
+    lines = summary_lines(story, total_sec=187.2, report=story.folder / "report.md")
     assert not any("\n" in line for line in lines)
     check_golden(f"terminal-{name}.md", "\n".join(lines) + "\n")
 
 
-def full(story: Story) -> str:
-    run, judgements, baseline = story
-    return markdown(full_report(run, judgements, baseline=baseline))
+def full(story: Conclusion) -> str:
+    return markdown(full_report(story))
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_every_cell_has_its_row(name: str) -> None:
     """Nothing is left out of the full report, whatever its verdict."""
-    run, judgements, _ = STORIES[name]()
-    text = full(STORIES[name]())
-    assert len(judgements) == len(run.plan.items) > 0
-    for judgement in judgements:
+    story = STORIES[name]()
+    text = full(story)
+    assert len(story.judgements) == len(story.run.plan.items) > 0
+    for judgement in story.judgements:
         row = re.search(rf"^\| `{re.escape(judgement.item.id)}` .*$", text, re.MULTILINE)
         assert row is not None
         assert judgement.verdict.value in row[0].rsplit("|", 2)[1]
@@ -96,70 +103,81 @@ def test_tables_are_rectangular(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "expected"),
+    ("verdicts", "first", "second"),
     [
-        ({"identical": 3}, "Nothing regressed: 3 of 3 cells identical to X."),
+        ({"identical": 6}, "Safe: 6 cells identical.", "Compared with the baseline cpu-"),
+        ({"identical": 5, "rounding": 1}, "Safe: 5 cells identical; 1 cell rounding.", "Compared"),
         (
-            {"identical": 2, "rounding": 1},
-            "Nothing regressed: 1 rounding, 2 identical, of 3 cells.",
+            {"regressed": 1, "crashed": 2, "identical": 3},
+            "Not safe: 2 cells crashed; 1 cell regressed.",
+            "Compared",
         ),
-        (
-            {"regressed": 1, "identical": 2},
-            "1 of 3 cells needs attention: 1 regressed, 2 identical",
-        ),
-        ({"crashed": 2, "new": 1}, "2 of 3 cells need attention: 2 crashed, 1 new"),
-        (
-            {"inconclusive": 1, "identical": 2},
-            "Nothing regressed, but 1 of 3 cells is undecided: 1 inconclusive, 2 identical",
-        ),
-        (
-            {"missing": 2, "identical": 1},
-            "Incomplete: 2 of 3 cells were not measured, and nothing regressed among the others: "
-            "2 missing, 1 identical",
-        ),
-        ({"not comparable": 3}, "Nothing regressed, but 3 of 3 cells are undecided"),
-        ({"new": 3}, "Nothing to compare 3 cells with: X has none of them."),
-        ({"missing": 3}, "Nothing was measured: this run says nothing about TensorFlow."),
-        ({}, "Nothing was measured: this run says nothing about TensorFlow."),
+        ({"inconclusive": 1, "identical": 5}, "Undecided: 1 cell inconclusive.", "Compared"),
+        ({"missing": 2, "identical": 4}, "Undecided: 2 cells missing.", "Compared"),
+        ({"not comparable": 6}, "Undecided: 6 cells not comparable.", "Compared"),
     ],
 )
-def test_answer(verdicts: dict[str, int], expected: str) -> None:
-    """The first line never calls a run good that shows nothing."""
-    item = Item(grid="depth", id="depth:3", cell=Cell())
-    judgements = [
-        Judgement(item=item, verdict=Verdict(verdict), reason="", rung="")
-        for verdict, cells in verdicts.items()
-        for _ in range(cells)
-    ]
-    assert plain(answer(judgements, "X")).startswith(expected)
+def test_answer(verdicts: dict[str, int], first: str, second: str) -> None:
+    """The first line never calls a run good that shows nothing; the second says against what."""
+    found = identical()
+    given = [Verdict(verdict) for verdict, cells in verdicts.items() for _ in range(cells)]
+    for number, verdict in enumerate(given):
+        found = rejudged(found, number, verdict=verdict)
+    lines = [plain(line) for line in answer_blocks(found)]
+    assert lines[0] == first
+    assert lines[1].startswith(second)
+    assert lines[1].endswith(f"Exit code {found.exit_code}.")
+
+
+def test_nothing_to_compare_with() -> None:
+    """No baseline, one without any of the cells, nothing measured: each is undecided, and said."""
+    run, baseline = healthy(), as_baseline(healthy())
+    judgements = judged(run, Verdict.NEW, "", "none")
+    first, second = map(plain, answer_blocks(new()))
+    assert first == "Undecided: nothing could be compared."
+    assert second == "No baseline is stored to compare with. Exit code 3."
+    first, second = map(plain, answer_blocks(concluded(run, judgements, baseline)))
+    assert first == "Undecided: nothing could be compared."
+    assert "(TensorFlow 2.20.0), which has none of these cells. Exit code 3." in second
+    for found in (unmeasured(), concluded(stored(plan([]), []), [])):
+        first, second = map(plain, answer_blocks(found))
+        assert first.startswith("Undecided: ")
+        text = "Nothing was measured: this run says nothing about TensorFlow. Exit code 2."
+        assert second == text
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_one_bad_cell_is_never_hidden(verdict: Verdict) -> None:
-    """One cell among six that fails or is undecided changes the first line and is listed first."""
-    run, judgements, baseline = identical()
-    judgements[4] = msgspec.structs.replace(judgements[4], verdict=verdict, reason="because of X")
-    text = markdown(short_report(run, judgements, baseline=baseline))
-    first = text.splitlines()[0]
+    """One cell among six that fails or is undecided changes the answer, and its reason is listed."""
+    found = rejudged(identical(), 4, verdict=verdict, reason="because of X")
+    text = short_report(found)
     undecided = (Verdict.MISSING, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE)
-    assert ("needs attention" in first) == verdict.fails
-    assert ("undecided" in first or "Incomplete" in first) == (verdict in undecided)
-    listed = [line for line in text.splitlines() if "because of X" in line]
-    assert len(listed) == (verdict.fails or verdict in undecided)
-    assert all(judgements[4].item.id in line for line in listed)
+    assert text.startswith("**Not safe**") == verdict.fails
+    assert text.startswith("**Undecided**") == (verdict in undecided)
+    told = verdict.fails or verdict in undecided or verdict is Verdict.NEW
+    for listed in (text, full(found), " ".join(" ".join(summary_lines(found)).split())):
+        assert ("ecause of X" in listed) >= told
+        assert found.judgements[4].item.id in listed or not told
 
 
-def test_worst_comes_first() -> None:
-    """Rows that need attention are in the order of verdicts, whatever the plan's order."""
-    run, judgements, baseline = mixed()
-    text = markdown(short_report(run, judgements[::-1], baseline=baseline))
-    section = text.split("## Verdicts")[0]
-    found = re.findall(r"^\| \*\*(.*?)\*\*", section, re.MULTILINE)
-    assert found == [verdict.value for verdict in list(Verdict)[:7]]
+def test_what_fails_comes_before_what_is_open() -> None:
+    """Sections in the order of importance, whatever the plan's order."""
+    found = mixed()
+    found = dataclasses.replace(found, judgements=found.judgements[::-1])
+    titles = re.findall(r"^## (.*)$", short_report(found), re.MULTILINE)
+    assert titles == [
+        "What trains differently",
+        "What to do next",
+        "Accuracy and learning",
+        "Claims",
+        "Crashes",
+        "5 cells of which nothing was concluded",
+        "All cells",
+        "What was compared",
+    ]
 
 
-def many(cells: int) -> Story:
-    run = healthy()
+def many(cells: int) -> Conclusion:
     the_items = [Item(grid="depth", id=f"depth:{n}", cell=Cell(depth=n)) for n in range(cells)]
     judgements = [
         Judgement(
@@ -167,16 +185,15 @@ def many(cells: int) -> Story:
         )
         for item in the_items
     ]
-    return replaced(run, plan=plan(the_items)), judgements, None
+    return concluded(replaced(healthy(), plan=plan(the_items)), judgements)
 
 
 def test_short_report_stays_short() -> None:
-    """1,200 failing cells with long reasons: fifteen rows, the rest counted, far below 1 MiB."""
-    run, judgements, _ = many(1200)
-    text = markdown(short_report(run, judgements, baseline=None))
+    """1,200 failing cells with long reasons: a group, and how many it has."""
+    text = short_report(many(1200))
     assert len(text.encode()) < 20_000
-    assert text.count("**regressed**") == 15
-    assert "And 1185 more cells." in text
+    assert "**1200 cells, every one that could be compared**. 1200 regressed." in text
+    assert "Likewise " in text and "and 1194 more cells." in text
 
 
 def test_diverged_is_said_in_the_row() -> None:
@@ -185,7 +202,7 @@ def test_diverged_is_said_in_the_row() -> None:
     the_plan = plan(items("depth", [cell], DEPTH_AXES))
     records = [diverged(cell, 0, step=41), diverged(cell, 1, step=57), trained(cell, 2, spread=0)]
     run = stored(the_plan, records)
-    text = markdown(full_report(run, judged(run, Verdict.NEW, "", "none"), baseline=None))
+    text = markdown(full_report(concluded(run, judged(run, Verdict.NEW, "", "none"))))
     assert "| 94.00; diverged 2/3 at steps 41–57 |" in re.sub(" +", " ", text)
     assert "accuracy over 1 of 3 seeds: only these trained" in text
 
@@ -201,7 +218,7 @@ def test_change_is_over_shared_seeds() -> None:
         for accuracies in ({0: 0.90, 1: 0.92}, {1: 0.80, 2: 0.88})
     )
     judgements = judged(run, Verdict.IMPROVED, "", "distribution")
-    text = markdown(full_report(run, judgements, baseline=as_baseline(before)))
+    text = markdown(full_report(concluded(run, judgements, as_baseline(before))))
     # mean of .90 and .92, their sample standard deviation sqrt(2 * .01^2) = .0141
     assert "| 91.00 ± 1.41 |" in re.sub(" +", " ", text)
     assert "| 80.00 | +12.00 | improved |" in re.sub(" +", " ", text)
@@ -220,11 +237,10 @@ def test_a_run_in_place_of_a_baseline_has_its_versions() -> None:
     run = healthy()
     before = healthy(Path("results/before"), of=environment(software={"tensorflow": "2.12.1"}))
     judgements = judged(run, Verdict.IDENTICAL, "", "digest")
-    text = full((run, judgements, baseline_from_run(before)))
-    assert "Compared with" not in text.splitlines()[0]
-    assert "identical to the run before (TensorFlow 2.12.1)." in text.splitlines()[0]
-    assert "| TensorFlow        | **2.21.0**" in text
-    assert "| **2.12.1**" in text
+    text = full(concluded(run, judgements, baseline_from_run(before)))
+    assert "Compared with the run before (TensorFlow 2.12.1). Exit code 0." in text
+    assert "| TensorFlow        | **2.12.1**" in text
+    assert "| **2.21.0**" in text
 
 
 def test_throughput_is_one_line() -> None:
@@ -236,7 +252,7 @@ def test_throughput_is_one_line() -> None:
     def text(speeds: dict[Cell, float | None]) -> str:
         records = [trained(c, s, images_per_sec=speeds[c]) for c in cells for s in the_plan.seeds]
         run = stored(the_plan, records)
-        return full((run, judged(run, Verdict.NEW, "", "none"), None))
+        return full(concluded(run, judged(run, Verdict.NEW, "", "none")))
 
     line = "Throughput: 20,000 images/s in the median over cells, from 10,000 to 90,000."
     assert line in text({**speeds})
@@ -245,18 +261,16 @@ def test_throughput_is_one_line() -> None:
 
 def test_only_what_is_identical_is_folded() -> None:
     """A grid whose cells are all identical is behind a title; one other cell opens it."""
-    run, judgements, baseline = identical()
-    assert "<details><summary>6 cells, all identical</summary>" in full((run, judgements, baseline))
-    judgements[3] = msgspec.structs.replace(judgements[3], verdict=Verdict.EQUIVALENT)
-    assert "<details>" not in full((run, judgements, baseline))
+    assert "<details><summary>6 cells, all identical</summary>" in full(identical())
+    assert "<details>" not in full(rejudged(identical(), 3, verdict=Verdict.EQUIVALENT))
 
 
 def test_arithmetic_comes_before_the_grids() -> None:
     """What holds for every network is read before the networks."""
-    run, judgements, baseline = identical()
+    story = identical()
     check = Check(family="optimizer", subject="adam-clip:norm")
-    planned = msgspec.structs.replace(run.plan, checks=[check])
-    text = full((replaced(run, plan=planned), judgements, baseline))
+    planned = msgspec.structs.replace(story.run.plan, checks=[check])
+    text = full(dataclasses.replace(story, run=replaced(story.run, plan=planned)))
     assert text.index("## TensorFlow's arithmetic") < text.index("## Depth")
 
 
@@ -267,7 +281,7 @@ def test_seeds_of_undecided_cells() -> None:
     records = [trained(cell, seed) for cell in cells for seed in range(3)]
     records += [trained(cells[0], 3), diverged(cells[0], 4)]
     run = stored(the_plan, records)
-    text = full((run, judged(run, Verdict.NEW, "", "none"), None))
+    text = full(concluded(run, judged(run, Verdict.NEW, "", "none")))
     assert "3 (0..2); more for 1 undecided cell" in text
     assert "diverged 1/5 at step 41" in text
     assert "accuracy over 4 of 5 seeds: only these trained" in text
@@ -278,23 +292,20 @@ def test_nearest_class_is_named() -> None:
     numerics = msgspec.structs.replace(environment().numerics, isa="avx2")
     run = healthy(of=environment(numerics=numerics))
     judgements = judged(run, Verdict.EQUIVALENT, "", "distribution")
-    text = markdown(short_report(run, judgements, baseline=as_baseline(healthy())))
+    text = short_report(concluded(run, judgements, as_baseline(healthy())))
     assert "**cpu-avx2-onednn-1thread**" in text
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
-    assert "No baseline is stored" not in markdown(
-        short_report(*identical()[:2], baseline=identical()[2])
-    )
+    assert "No baseline is stored" not in short_report(identical())
 
 
 def test_stale_cells_of_the_baseline_are_named() -> None:
     """A cell that no grid has any more is said, one that a larger tier has is not."""
     story = identical()
-    assert story[2] is not None
     assert "no grid has any more" not in full(story)
     cells = [Cell(depth=77), next(iter(GRIDS["depth"].cells("full").values()))]
     old = items("depth", cells, GRIDS["depth"].axes)
     before = stored(plan(old), [trained(cell, 0) for cell in cells])
-    text = full((*story[:2], as_baseline(before)))
+    text = full(dataclasses.replace(story, baseline=as_baseline(before)))
     assert f"also holds 1 cell that no grid has any more, such as `depth/{old[0].id}`" in text
 
 

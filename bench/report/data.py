@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+from bench.report.full import NO_SCRIPTS
+from bench.report.sections.sides import different, locked, pin
 from bench.report.text import as_json
-from bench.report.upgrade.sides import different, locked, pin
-from bench.report.upgrade.words import common_seeds, metric_means
 from bench.results.plan import Item
+from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.results.timings import SIDES, Side
 from bench.verdict import speed
 from bench.verdict.conclusion import Conclusion
-from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.judgement import Judgement
 from bench.verdict.ladder import counts
+from bench.verdict.metrics import BY_NAME, Metric
 
 #: Raised when a name here disappears or means something else.
 SCHEMA = 1
 
-_NONE: Mapping[Item, str] = MappingProxyType({})
-
 
 def upgrade_json(
-    upgrade: Conclusion,
+    conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = _NONE,
+    reproducers: Mapping[Item, str] = NO_SCRIPTS,
 ) -> str:
     """JSON that ends in one newline. Numbers are raw: shares, ratios, seconds. An infinite number is
     null, and so is what does not exist: a distance of null beside a named tensor is infinite.
 
     Args:
-        upgrade: what is concluded.
+        conclusion: what is concluded.
         total_sec: how long measuring took.
         reproducers: the path of a script that shows the change of a cell.
     """
     content = {
         "schema": SCHEMA,
-        "answer": upgrade.answer.value,
-        "exit_code": upgrade.exit_code,
-        "because": list(upgrade.because),
-        "incomplete": upgrade.incomplete,
+        "answer": conclusion.answer.value,
+        "exit_code": conclusion.exit_code,
+        "because": list(conclusion.because),
+        "incomplete": conclusion.incomplete,
         "total_sec": total_sec,
-        "folder": str(upgrade.folder),
-        "left_out": list(upgrade.left_out),
-        "counts": {verdict.value: n for verdict, n in counts(upgrade.judgements).items()},
-        "cells": [_cell(upgrade, j, reproducers.get(j.item)) for j in upgrade.judgements],
-        "lost": [_name(item) for item in upgrade.lost],
+        "folder": str(conclusion.folder),
+        "left_out": list(conclusion.left_out),
+        "counts": {verdict.value: n for verdict, n in counts(conclusion.judgements).items()},
+        "cells": [_cell(conclusion, j, reproducers.get(j.item)) for j in conclusion.judgements],
+        "lost": [_name(item) for item in conclusion.lost],
         "claims": [
             {**_name(c.item), "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}
-            for c in upgrade.claims
+            for c in conclusion.claims
         ],
-        "checks": _checks(upgrade),
-        "speed": _speeds(upgrade),
-        "savings": list(upgrade.savings),
-        "sides": {side: _side(upgrade, side) for side in SIDES},
-        "differences": different(locked(upgrade, "old"), locked(upgrade, "new")),
-        "pin": pin(upgrade),
+        "checks": _checks(conclusion),
+        "speed": _speeds(conclusion),
+        "savings": list(conclusion.savings),
+        "sides": {side: _side(conclusion, side) for side in SIDES},
+        "differences": different(locked(conclusion, "old"), locked(conclusion, "new")),
+        "pin": pin(conclusion),
     }
     return as_json(content)
 
@@ -67,10 +67,10 @@ def _name(item: Item) -> dict[str, str]:
     return {"grid": item.grid, "cell": item.id}
 
 
-def _cell(upgrade: Conclusion, judgement: Judgement, script: str | None) -> dict[str, Any]:
+def _cell(conclusion: Conclusion, judgement: Judgement, script: str | None) -> dict[str, Any]:
     item, test = judgement.item, judgement.envelope
     departure = test.departure if test is not None else None
-    known = judgement.verdict is Verdict.CRASHED and item in upgrade.crashed_before
+    known = conclusion.known_crash(judgement)
     return {
         **_name(item),
         "verdict": judgement.verdict.value,
@@ -78,7 +78,7 @@ def _cell(upgrade: Conclusion, judgement: Judgement, script: str | None) -> dict
         "reason": judgement.reason,
         "fails": judgement.verdict.fails and not known,
         "crashed_before": known,
-        "seeds_on_both": common_seeds(upgrade, item),
+        "seeds_on_both": conclusion.common_seeds(item),
         "first_step": test.first_step if test is not None else None,
         "ratio": test.ratio if test is not None else None,
         "tensor": departure.tensor if departure is not None else None,
@@ -87,8 +87,8 @@ def _cell(upgrade: Conclusion, judgement: Judgement, script: str | None) -> dict
         "allowed": departure.allowed if departure is not None else None,
         "envelope": test,
         "comparisons": list(judgement.comparisons),
-        "old": _measured(upgrade.both[0], item),
-        "new": _measured(upgrade.run, item),
+        "old": _measured(conclusion.both[0], item),
+        "new": _measured(conclusion.run, item),
         "script": script,
     }
 
@@ -97,12 +97,19 @@ def _measured(run: StoredRun, item: Item) -> dict[str, Any]:
     records = run.of(item.cell)
     return {
         "outcomes": {str(record.seed): record.outcome for record in records},
-        "means": metric_means(records),
+        "means": {
+            name: fmean(values) if (values := _values(metric, records)) else None
+            for name, metric in BY_NAME.items()
+        },
     }
 
 
-def _checks(upgrade: Conclusion) -> dict[str, Any]:
-    old, new = upgrade.both[0], upgrade.run
+def _values(metric: Metric, records: Sequence[Record]) -> list[float]:
+    return [value for record in records if (value := metric.get(record)) is not None]
+
+
+def _checks(conclusion: Conclusion) -> dict[str, Any]:
+    old, new = conclusion.both[0], conclusion.run
     return {
         "planned": len(new.plan.checks),
         "ran": {"old": len(old.results), "new": len(new.results)},
@@ -113,12 +120,12 @@ def _checks(upgrade: Conclusion) -> dict[str, Any]:
         ),
         "wrong": [
             {"check": c.check.id, "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}
-            for c in upgrade.checks
+            for c in conclusion.checks
         ],
     }
 
 
-def _speeds(upgrade: Conclusion) -> dict[str, Any]:
+def _speeds(conclusion: Conclusion) -> dict[str, Any]:
     return {
         "margin": speed.MARGIN,
         "margins": speed.MARGINS,
@@ -131,9 +138,9 @@ def _speeds(upgrade: Conclusion) -> dict[str, Any]:
                 "steps": timings.steps,
                 "rounds": len(timings.rounds),
                 "crashes": timings.crashes,
-                "speed": _speed(upgrade.speeds.get(timings.workload)),
+                "speed": _speed(conclusion.speeds.get(timings.workload)),
             }
-            for timings in upgrade.timings
+            for timings in conclusion.timings
         ],
     }
 
@@ -154,11 +161,11 @@ def _speed(found: speed.Speed | None) -> dict[str, Any] | None:
     }
 
 
-def _side(upgrade: Conclusion, side: Side) -> dict[str, Any]:
-    run = upgrade.both[0] if side == "old" else upgrade.run
+def _side(conclusion: Conclusion, side: Side) -> dict[str, Any]:
+    run = conclusion.both[0] if side == "old" else conclusion.run
     return {
-        "facts": upgrade.sides[side],
-        "packages": locked(upgrade, side),
+        "facts": conclusion.sides[side],
+        "packages": locked(conclusion, side),
         "run": str(run.path),
         "environment": run.environment,
         "environment_class": run.environment.environment_class,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import functools
+import dataclasses
 import io
 import json
 import math
 import re
-from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,18 +19,28 @@ from hypothesis import strategies as st
 from bench.cells.cell import Cell
 from bench.report.comparison import compare_runs
 from bench.report.figures.envelope import cells_tested
+from bench.report.full import full_report
 from bench.report.markdown import markdown
-from bench.report.run.full import full_report, short_report
-from bench.report.run.rounding import briefly, failing_section, origins, rounding_section
-from bench.report.run.terminal import summary_lines
+from bench.report.sections.rounding import origins, rounding_section
+from bench.report.short import short_report
+from bench.report.terminal import summary_lines
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.kind import Crash
 from bench.results.plan import Item
+from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
-from support.builders import healthy, replaced
-from support.stories import STORIES, Story, envelope_test, identical, outside, parted
+from support.builders import replaced
+from support.stories import STORIES, envelope_test, identical, outside, parted
 
-compared = functools.partial(compare_runs, conclusion="Not safe: 1 cell regressed")
+
+def compared(found: Conclusion, **options: Any) -> str:
+    """What ``bench compare`` prints of the run against itself."""
+    return compare_runs(dataclasses.replace(found, old=found.run), **options)[0]
+
+
+def with_cells(*judgements: Judgement) -> Conclusion:
+    """Cells that were judged so, in a run that has the copies of :func:`parted`."""
+    return dataclasses.replace(parted(), judgements=judgements)
 
 
 def of(
@@ -40,9 +50,8 @@ def of(
     return Judgement(item=item, verdict=verdict, reason="", rung="envelope", envelope=test)
 
 
-def section(story: Story | None = None) -> str:
-    run, judgements, baseline = parted() if story is None else story
-    return markdown([rounding_section(run, judgements, baseline)])
+def section(found: Conclusion | None = None, *, brief: bool = False) -> str:
+    return markdown([rounding_section(parted() if found is None else found, brief=brief)])
 
 
 def rows(text: str) -> list[list[str]]:
@@ -53,21 +62,17 @@ def rows(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", [name for name in STORIES if name != "parted"])
 def test_no_envelope_no_section(name: str) -> None:
-    """A run without a tested cell has no section, no table and no link to one."""
-    run, judgements, baseline = STORIES[name]()
-    assert rounding_section(run, judgements, baseline) is None
-    assert failing_section(judgements) is None
-    assert origins(judgements) == ""
-    text = markdown(full_report(run, judgements, baseline=baseline))
-    assert "## Rounding" not in text
-    assert "#rounding" not in text
+    """A run without a tested cell has no section and no table."""
+    story = STORIES[name]()
+    assert rounding_section(story) is rounding_section(story, brief=True) is None
+    assert origins(story) == ""
+    assert "## Rounding" not in markdown(full_report(story))
 
 
 def test_place_in_the_report() -> None:
-    """After the headline, before the first grid; what needs attention links to it."""
-    run, judgements, baseline = parted()
-    text = markdown(full_report(run, judgements, baseline=baseline))
-    marks = ["## What needs attention", "(#rounding)", "\n## Rounding\n", "\n## Depth\n"]
+    """After what changed, before the first grid."""
+    text = markdown(full_report(parted()))
+    marks = ["## What trains differently", "\n## Rounding\n", "\n## Depth\n"]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
 
@@ -114,9 +119,8 @@ def test_departures_without_a_tensor_or_a_step() -> None:
 def test_answer_counts_both_sides() -> None:
     """Four cells of the story are outside, one of them by a moving statistic alone."""
     assert "2 cells inside, **4 outside**." in section()
-    run, judgements, baseline = parted()
-    inside = [j for j in judgements if j.verdict is Verdict.ROUNDING]
-    assert "2 cells inside, none outside." in section((run, inside, baseline))
+    inside = [j for j in parted().judgements if j.verdict is Verdict.ROUNDING]
+    assert "2 cells inside, none outside." in section(with_cells(*inside))
 
 
 def test_trust_in_figures() -> None:
@@ -134,40 +138,40 @@ def test_trust_in_figures() -> None:
 
 def test_a_copy_outside_is_counted() -> None:
     """One copy that parts by 1 from step 0 on lies outside the envelope of the other eleven."""
-    run, judgements, baseline = parted()
+    found = parted()
+    run = found.run
     wild = Copy(cell=Cell(depth=0), seed=1, number=2)
     losses = np.frombuffer(run.copies[wild].trajectory, "<f4")
     far = (losses + 1).astype("<f4").tobytes()
     copies = {**run.copies, wild: CopyResult(copy=wild, trajectory=far)}
-    assert "**71 of 72** (98.6 %)" in section((replaced(run, copies=copies), judgements, baseline))
+    found = dataclasses.replace(found, run=replaced(run, copies=copies))
+    assert "**71 of 72** (98.6 %)" in section(found)
 
 
 def test_a_single_copy_is_not_held_against_itself() -> None:
     """With one copy that did not crash there are no others: the figure is left out, nothing fails."""
-    run, judgements, baseline = parted()
+    found = with_cells(parted().judgements[0])
     crash = Crash(reason="signal", message="killed by SIGABRT")
     kept = Copy(cell=Cell(depth=0), seed=0, number=0)
     copies = {
         copy: result if copy == kept else CopyResult(copy=copy, crash=crash)
-        for copy, result in run.copies.items()
+        for copy, result in found.run.copies.items()
     }
-    text = section((replaced(run, copies=copies), judgements[:1], baseline))
+    text = section(dataclasses.replace(found, run=replaced(found.run, copies=copies)))
     assert "lie inside at every step" not in text
     assert "would be at most" in text
 
 
 def test_too_few_copies_have_no_bound() -> None:
     """Risks that add up to 1 or more bound nothing, and the report says what would."""
-    run, _, baseline = parted()
     tests = [of(Verdict.ROUNDING, envelope_test(copies=1, seeds=1), depth=n) for n in range(3)]
-    assert "not bounded: train more seeds" in section((run, tests, baseline))
+    assert "not bounded: train more seeds" in section(with_cells(*tests))
 
 
 def test_many_rows_are_folded() -> None:
     """15 rows are shown, the rest is behind a title; both tables have the same columns."""
-    run, _, baseline = parted()
     judgements = [of(Verdict.ROUNDING, envelope_test(), depth=depth) for depth in range(40)]
-    shown, hidden = section((run, judgements, baseline)).split("<details>")
+    shown, hidden = section(with_cells(*judgements)).split("<details>")
     assert len(rows(shown)) == 15
     assert len(rows(hidden)) == 25
     assert "25 more cells" in hidden
@@ -185,12 +189,12 @@ def test_cell_of_two_grids_has_one_row() -> None:
         ("c/depth:3",),
         ("a/depth:3", "b/depth:3"),
     ]
-    assert "`a/depth:3` and 1 more" in markdown([failing_section(judgements)])
+    assert "`a/depth:3` and 1 more" in section(with_cells(*judgements), brief=True)
 
 
 def test_origins_are_counted() -> None:
     """Most frequent first; beyond five they are counted; cells that pass are none."""
-    assert origins(parted()[1]) == (
+    assert origins(parted()) == (
         "Differences begin in layer 1, kernel before step 1 (2 cells); layer 1, moving variance, "
         "inference before step 10 (1 cell)."
     )
@@ -204,19 +208,10 @@ def test_origins_are_counted() -> None:
         )
         for n in range(8)
     ]
-    assert origins(judgements).endswith(
+    assert origins(with_cells(*judgements)).endswith(
         "layer 4, kernel before step 1 (1 cell); elsewhere (3 cells)."
     )
-    assert origins([of(Verdict.INCONCLUSIVE, outside())]) == ""
-
-
-def test_briefly() -> None:
-    """Step, factor, tensor and size in one line; nothing where there is no envelope."""
-    assert briefly(of(Verdict.CHANGED, outside())) == (
-        "outside from step 4, 1,230 ×; layer 1, kernel, before step 1: 0.0012, rounding explains "
-        "2.3e-07"
-    )
-    assert briefly(of(Verdict.CHANGED, None)) == ""
+    assert origins(with_cells(of(Verdict.INCONCLUSIVE, outside()))) == ""
 
 
 @given(ratio=st.floats(min_value=0, allow_nan=False), outside_from=st.none() | st.integers(0, 199))
@@ -226,7 +221,7 @@ def test_briefly() -> None:
 def test_any_ratio_has_words(ratio: float, outside_from: int | None) -> None:
     """From 0 to infinity; never an exponent where a plain number fits, and tables stay whole."""
     test = outside(ratio=ratio, first_step=outside_from)
-    row = rows(markdown([failing_section([of(Verdict.CHANGED, test)])]))[0]
+    row = rows(section(with_cells(of(Verdict.CHANGED, test)), brief=True))[0]
     assert len(row) == 4
     assert row[2].endswith("×" if ratio > 1 else "%")
     assert ("e+" in row[2]) == (1e6 <= ratio < math.inf)
@@ -236,48 +231,31 @@ def test_any_ratio_has_words(ratio: float, outside_from: int | None) -> None:
 
 
 def test_short_report_names_each_failing_cell() -> None:
-    """Step, size and tensor of each of 25 changed cells stand in the job's summary, ten of them also
-    with their reason; of 200 cells, 30 and a count."""
-    run, _, baseline = parted()
-    judgements = [of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)]
-    text = markdown(short_report(run, judgements, baseline=baseline))
+    """Step, size and tensor of each of 25 changed cells stand in the job's summary; of 200 cells, 30
+    and a count."""
+    found = with_cells(*(of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)))
+    text = short_report(found)
     table = text.split("## Where it begins")[1].split("##")[0]
     assert [row[1] for row in rows(table)] == [str(n) for n in range(25)]
     assert all("layer 1, kernel" in row[3] for row in rows(table))
-    many = [of(Verdict.CHANGED, outside(), depth=n) for n in range(200)]
-    text = markdown(short_report(run, many, baseline=baseline))
+    text = short_report(with_cells(*(of(Verdict.CHANGED, outside(), depth=n) for n in range(200))))
     assert "And 170 more cells." in text
     assert len(text.encode()) < 20_000
 
 
-def test_terminal_names_each_failing_cell() -> None:
-    """Five with their whole reason, then fifteen with one line each, then a count."""
-    run, _, baseline = parted()
-    judgements = [
-        msgspec.structs.replace(
-            of(Verdict.CHANGED, outside(first_step=n), depth=n), reason=f"{n} " + "word " * 60
-        )
-        for n in range(25)
-    ]
-    lines = summary_lines(run, judgements, baseline=baseline, report=None)
-    assert sum(line.strip().startswith("CHANGED g/depth:") for line in lines) == 20
-    brief = [line for line in lines if "outside from step" in line]
-    assert len(brief) == 15
-    assert all("layer 1, kernel, before step 1: 0.0012" in line for line in brief)
-    assert "... and 5 more cells, all in the report" in lines
-    # 4 + 300 characters in lines of at most 100
-    assert "\n".join(lines).count("word") == 5 * 60
-    assert all(len(line) <= 100 for line in lines if line.startswith("    "))
+def test_terminal_names_steps_sizes_and_tensors() -> None:
+    """Changed cells as groups: since when, by how much and where they differ."""
+    found = with_cells(*(of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)))
+    text = " ".join(" ".join(summary_lines(found)).split())
+    assert "CHANGED g/depth:0 and 24 more (25 cells, every one that could be compared)" in text
+    assert "leave the rounding envelope at step 0 to 24, up to 1,230 × what rounding" in text
+    assert "begins in layer 1, kernel, before step 1" in text
 
 
 def test_reason_is_whole_in_the_report() -> None:
     """What follows the envelope's words in a reason is not cut off."""
-    run, judgements, baseline = parted()
-    for text in (
-        markdown(full_report(run, judgements, baseline=baseline)),
-        markdown(short_report(run, judgements, baseline=baseline)),
-    ):
-        assert "where rounding explains 2.3e-07; test accuracy -3.73 pp" in text
+    text = markdown(full_report(parted()))
+    assert text.count("where rounding explains 2.3e-07; test accuracy -3.73 pp") == 2
 
 
 # Data formats
@@ -285,9 +263,7 @@ def test_reason_is_whole_in_the_report() -> None:
 
 def test_envelope_is_flat_in_csv_and_json() -> None:
     """Fields by their own names; infinite is ``inf`` in CSV and null in JSON, absent is empty."""
-    before = healthy(Path("results/a"))
-    run, judgements, _ = parted()
-    comma = compared(before, run, judgements, form="csv")[0]
+    comma = compared(parted(), form="csv")
     table = list(csv.DictReader(io.StringIO(comma)))
     names = ("first_step", "ratio", "worst_step", "sharp_steps", "copies")
     assert [table[2][name] for name in names] == ["4", "1234.5", "7", "20", "12"]
@@ -295,7 +271,7 @@ def test_envelope_is_flat_in_csv_and_json() -> None:
     assert [table[2][name] for name in departs] == ["layer 1, kernel", "1", "0.0012"]
     assert table[3]["ratio"] == table[4]["departs_distance"] == "inf"
     assert [table[3][name] for name in departs] == ["", "", ""]
-    cells = json.loads(compared(before, run, judgements, form="json")[0])["cells"]
+    cells = json.loads(compared(parted(), form="json"))["cells"]
     assert cells[2]["departs_distance"] == 0.0012
     assert cells[3]["ratio"] is None
     assert cells[3]["first_step"] == 0
@@ -304,13 +280,11 @@ def test_envelope_is_flat_in_csv_and_json() -> None:
 
 def test_no_envelope_is_empty_in_csv() -> None:
     """A cell decided on another rung has the columns, without values."""
-    run, judgements, _ = identical()
-    text = compared(run, run, judgements, form="csv", everything=True)[0]
+    text = compared(identical(), form="csv", everything=True)
     row = next(csv.DictReader(io.StringIO(text)))
     assert row["ratio"] == row["copies"] == row["departs_tensor"] == ""
 
 
 def test_comparison_says_where_differences_begin() -> None:
     """``bench compare`` names the tensors before its table."""
-    run, judgements, _ = parted()
-    assert origins(judgements) in compared(run, run, judgements)[0]
+    assert origins(parted()) in compared(parted())

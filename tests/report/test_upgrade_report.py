@@ -14,15 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cells.cell import OPTIMIZERS, Cell
+from bench.report.data import upgrade_json
+from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
-from bench.report.upgrade.report import (
-    MOST_CHARACTERS,
-    upgrade_json,
-    upgrade_lines,
-    upgrade_report,
-    upgrade_summary,
-)
+from bench.report.short import MOST_CHARACTERS, short_report
+from bench.report.terminal import summary_lines
 from bench.results.check import Check
 from bench.results.kind import Crash
 from bench.results.plan import Item
@@ -108,39 +105,43 @@ def sections(text: str) -> list[str]:
 def test_the_answer_comes_first(make: Any, expected: str) -> None:
     """The first line is the answer in words, with its reason, in every form."""
     found = make()
-    assert markdown(upgrade_report(found)).splitlines()[0] == expected
-    assert upgrade_summary(found).splitlines()[0] == expected
+    assert markdown(full_report(found)).splitlines()[0] == expected
+    assert short_report(found).splitlines()[0] == expected
     plain = expected.replace("*", "").rstrip(".")
-    told = " ".join(upgrade_lines(found))
+    told = " ".join(summary_lines(found))
     assert plain[0].lower() + plain[1:] in told
     assert json.loads(upgrade_json(found))["answer"] == found.answer.value
 
 
 def test_sections_that_have_nothing_to_tell_are_absent() -> None:
     """A safe upgrade of which little was measured has no empty sections."""
-    assert sections(markdown(upgrade_report(upgraded()))) == [
+    assert sections(markdown(full_report(upgraded()))) == [
         "What to do next",
         "All cells",
-        "The two sides",
+        "How to read the grids' tables",
+        "Optimizers",
+        "What was compared",
     ]
     empty = upgraded(side("old", chosen=[]), side("new", chosen=[]))
-    assert markdown(upgrade_report(empty)).startswith("**Undecided**: nothing could be compared.")
-    assert sections(markdown(upgrade_report(empty))) == ["What to do next", "The two sides"]
+    assert markdown(full_report(empty)).startswith("**Undecided**: nothing could be compared.")
+    assert sections(markdown(full_report(empty))) == ["What to do next", "What was compared"]
 
 
 def test_sections_in_their_order() -> None:
     """The most important first, and every kind of finding has its section."""
-    assert sections(markdown(upgrade_report(everything()))) == [
+    assert sections(markdown(full_report(everything()))) == [
         "What trains differently",
         "Accuracy and learning",
-        "Arithmetic",
-        "Speed",
-        "Saved models",
+        "TensorFlow's arithmetic",
         "Crashes",
         "What NEW cannot train any more",
+        "Speed",
+        "Saved models",
         "What to do next",
         "All cells",
-        "The two sides",
+        "How to read the grids' tables",
+        "Optimizers",
+        "What was compared",
         "Left out",
     ]
 
@@ -148,13 +149,15 @@ def test_sections_in_their_order() -> None:
 def test_a_group_is_described_by_what_its_cells_share() -> None:
     """Cells that changed are told as one group where one axis value singles them out."""
     items = [item for item in ITEMS if nadam(item.cell)]
-    text = markdown(upgrade_report(departed(*items)))
+    text = markdown(full_report(departed(*items)))
     assert "**4 cells, every one with `opt:nadam`**. 4 changed." in text
-    assert "Losses leave the rounding envelope at step 1, up to 300 times" in text
+    assert (
+        "Losses leave the rounding envelope at step 1, up to 300 × what rounding explains." in text
+    )
     assert "Begins in layer 1, kernel, before step 1." in text
     two = [item for item in items if item.cell.normalization == "batch"]
     assert "**2 cells, every one with `opt:nadam` and `norm:batch`**." in markdown(
-        upgrade_report(departed(*two))
+        full_report(departed(*two))
     )
 
 
@@ -165,37 +168,37 @@ def test_cells_without_a_description_are_told_by_where_they_begin() -> None:
     judgements = [
         outside(j.item, "layer 2, bias") if j.item == other else j for j in found.judgements
     ]
-    text = markdown(upgrade_report(dataclasses.replace(found, judgements=judgements)))
+    text = markdown(full_report(dataclasses.replace(found, judgements=judgements)))
     assert text.count("**1 cell by itself**.") == 2
     assert "Begins in layer 2, bias, before step 1." in text
 
 
 def test_one_seed_is_called_one_seed() -> None:
     """Counts say on how many seeds they rest."""
-    text = markdown(upgrade_report(upgraded(side("old", seeds=[0]), side("new", seeds=[0]))))
+    text = markdown(full_report(upgraded(side("old", seeds=[0]), side("new", seeds=[0]))))
     row = next(line for line in text.splitlines() if line.startswith("| identical"))
     assert "| 1 seed each" in row
-    assert "3 seeds each" in markdown(upgrade_report(upgraded()))
+    assert "3 seeds each" in markdown(full_report(upgraded()))
 
 
 def test_crashes() -> None:
     """New crashes come before known ones, with what the process printed; mended ones are told."""
-    text = markdown(upgrade_report(everything()))
+    text = markdown(full_report(everything()))
     assert "**2 cells newly**: OLD does not crash, or under fewer seeds." in text
     assert "    <b>last</b> line" in text
     known = markdown(
-        upgrade_report(upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash))))
+        full_report(upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash))))
     )
     assert "4 cells on both sides: known, and no change." in known
     assert "newly" not in known
-    mended = markdown(upgrade_report(upgraded(side("old", where(nadam, crash)))))
+    mended = markdown(full_report(upgraded(side("old", where(nadam, crash)))))
     assert "Crashed on the old side alone: " in mended
 
 
 def test_what_only_one_side_can_train() -> None:
     """Lost and gained cells, with the reason; neither counts as open."""
-    lost = markdown(upgrade_report(upgraded(new=side("new", where(nadam, absent)))))
-    gained = markdown(upgrade_report(upgraded(old=side("old", where(nadam, absent)))))
+    lost = markdown(full_report(upgraded(new=side("new", where(nadam, absent)))))
+    gained = markdown(full_report(upgraded(old=side("old", where(nadam, absent)))))
     for text, title in (
         (lost, "What NEW cannot train any more"),
         (gained, "What only NEW can train"),
@@ -207,7 +210,7 @@ def test_what_only_one_side_can_train() -> None:
 
 def test_checks_and_claims_by_side() -> None:
     """What is wrong on both sides is told as known, what is newly wrong first."""
-    text = markdown(upgrade_report(everything()))
+    text = markdown(full_report(everything()))
     assert "**Wrong in NEW alone** (1 check):" in text
     assert "**Wrong in OLD, and not in NEW** (1 check):" in text
     assert text.index("Wrong in NEW alone") < text.index("Wrong in OLD, and")
@@ -216,7 +219,7 @@ def test_checks_and_claims_by_side() -> None:
         side("old", checks={CHECK: checked(out=True)}),
         side("new", checks={CHECK: checked(out=True, digest="b")}),
     )
-    told = markdown(upgrade_report(both))
+    told = markdown(full_report(both))
     assert "**Wrong in both: known, and no change** (1 check):" in told
     assert "`: both: step 1, cube" in told
     assert "1 ran on both sides: 0 hold on both, 0 gave the same bits" in told
@@ -228,14 +231,14 @@ def test_claims_are_stated() -> None:
     dead = Cell(depth=1, optimizer="sgd", initializer="zeros", steps=200)
     item = Item(grid="initialization", id=dead.id(), cell=dead)
     found = upgraded(side("old", chosen=[item]), side("new", chosen=[item]))
-    text = markdown(upgrade_report(found))
+    text = markdown(full_report(found))
     assert "**Wrong in both: known, and no change** (1 cell):" in text
     assert "- `zero-initialization-is-dead`: All-zero weights" in text
 
 
 def test_speed() -> None:
     """Ratio, interval, noise floor and restarts of each workload; what remains possible if open."""
-    text = markdown(upgrade_report(everything()))
+    text = markdown(full_report(everything()))
     rows = [
         line for line in text.splitlines() if line.startswith(("| training, MLP", "| inference"))
     ]
@@ -258,7 +261,7 @@ def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
             block[2][:] = [1.2 * sec for sec in block[2]]
             block[3][:] = [1.2 * sec for sec in block[3]]
     found = upgraded(timings=[seconds])
-    text = markdown(upgrade_report(found))
+    text = markdown(full_report(found))
     assert text.startswith(
         "**Undecided**: speed of training, MLP of depth 3, fit: machine too noisy"
     )
@@ -269,8 +272,8 @@ def test_a_noisy_machine_leaves_nothing_possible_or_impossible() -> None:
 def test_a_wider_margin_is_named_in_every_form() -> None:
     """Table, terminal and JSON say by which margin."""
     found = upgraded(timings=[timed(noise=0.05)])
-    assert re.search(r"\| +8 \| same within 5 % +\|", markdown(upgrade_report(found)))
-    assert any("fit: same within 5 %: time" in line for line in upgrade_lines(found))
+    assert re.search(r"\| +8 \| same within 5 % +\|", markdown(full_report(found)))
+    assert any("fit: same within 5 %: time" in line for line in summary_lines(found))
     timing = json.loads(upgrade_json(found))["speed"]
     assert timing["margins"] == [0.02, 0.05]
     told = timing["workloads"][0]["speed"]
@@ -279,13 +282,13 @@ def test_a_wider_margin_is_named_in_every_form() -> None:
 
 def test_undecided_speed_tells_what_to_do() -> None:
     """Only what is open is measured again: speed on an idle machine, or not at all; or seeds."""
-    text = markdown(upgrade_report(upgraded(timings=[timed(noise=0.5)])))
+    text = markdown(full_report(upgraded(timings=[timed(noise=0.5)])))
     assert "on an idle machine" in text
     assert "`--skip cells --skip checks --skip saving`" in text
     assert "`--skip speed`" in text
     assert "more seeds" not in text
     seeds = markdown(
-        upgrade_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
+        full_report(upgraded(side("old", seeds=[0]), side("new", other_bits, seeds=[0])))
     )
     assert "more seeds" in seeds
     assert "idle machine" not in seeds
@@ -293,7 +296,7 @@ def test_undecided_speed_tells_what_to_do() -> None:
 
 def test_saved_models() -> None:
     """Each format and model with its outcome, failures first."""
-    text = markdown(upgrade_report(everything()))
+    text = markdown(full_report(everything()))
     rows = [line for line in text.splitlines() if line.startswith("| mlp")]
     assert ["**differs**" in row for row in rows] == [True, False, False]
     assert "**broken**" in rows[1]
@@ -304,14 +307,14 @@ def test_what_to_do() -> None:
     """Pin with the exact requirements, report with the script, accept."""
     items = [item for item in ITEMS if nadam(item.cell)]
     found = departed(*items)
-    text = markdown(upgrade_report(found, reproducers={items[0]: "out/one.py"}))
+    text = markdown(full_report(found, reproducers={items[0]: "out/one.py"}))
     assert "keep OLD: `keras==3.12.0 tensorflow-cpu==2.20.0`." in text
     assert f"`out/one.py` for `optimizer/{items[0].id}`" in text
     assert "bench reproduce" not in text
-    assert "`bench reproduce results/u CELL` writes a script" in markdown(upgrade_report(found))
+    assert "`bench reproduce results/u CELL` writes a script" in markdown(full_report(found))
     assert "- Accept" in text
-    assert "Pin" not in markdown(upgrade_report(upgraded()))
-    assert "out/one.py" in "\n".join(upgrade_lines(found, reproducers={items[0]: "out/one.py"}))
+    assert "Pin" not in markdown(full_report(upgraded()))
+    assert "out/one.py" in "\n".join(summary_lines(found, reproducers={items[0]: "out/one.py"}))
 
 
 @pytest.mark.parametrize(
@@ -328,7 +331,7 @@ def test_the_pin_is_what_differs(old: str, new: str, expected: str) -> None:
         name: SideFacts(label="x", python="p", lock=lock)
         for name, lock in (("old", old), ("new", new))
     }
-    assert expected in markdown(upgrade_report(upgraded(new=side("new", crash), sides=sides)))
+    assert expected in markdown(full_report(upgraded(new=side("new", crash), sides=sides)))
 
 
 def test_variables_are_what_to_keep() -> None:
@@ -337,15 +340,15 @@ def test_variables_are_what_to_keep() -> None:
         name: SideFacts(label="2.21", python="p", lock="a==1\n", variables={"TF_X": value})
         for name, value in (("old", "1"), ("new", "0"))
     }
-    text = markdown(upgrade_report(upgraded(new=side("new", crash), sides=sides)))
+    text = markdown(full_report(upgraded(new=side("new", crash), sides=sides)))
     assert "keep OLD's variables: `TF_X=1`." in text
-    assert re.search(r"\| variable TF\\?_X +\| 1 +\| 0 ", text)
+    assert re.search(r"\| variable TF\\?_X +\| \*\*1\*\* +\| \*\*0\*\* ", text)
     assert "All 1 package are the same" in text
 
 
 def test_only_differences_of_the_sides_are_listed() -> None:
     """Packages that are the same are counted."""
-    text = markdown(upgrade_report(upgraded()))
+    text = markdown(full_report(upgraded()))
     assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
     assert re.search(r"\| `added` +\| – +\| 1 ", text)
     assert "2 packages the same on both sides." in text
@@ -383,12 +386,12 @@ def test_metrics_that_changed() -> None:
         else j
         for j in found.judgements
     ]
-    text = markdown(upgrade_report(dataclasses.replace(found, judgements=judgements)))
+    text = markdown(full_report(dataclasses.replace(found, judgements=judgements)))
     assert "- test accuracy changed: 4 cells, every one with `opt:nadam`." in text
     assert "- signal ratio, trained changed: 4 cells, every one with `opt:nadam`." in text
     assert "## Gradient flow" in text
     assert re.search(
-        r"\| test accuracy +\| +0\.9 \| +0\.6 \| -30\.00 pp \| +0\.002 \| changed", text
+        r"\| test accuracy +\| +0\.9 \| +0\.6 \| -30\.00 pp \| +0\.001 \| +0\.002 \| changed", text
     )
 
 
@@ -430,7 +433,7 @@ def test_json_holds_everything() -> None:
 def test_tables_are_rectangular() -> None:
     """No text of a crash, reason or label breaks a table."""
     columns, tables = None, 0
-    for line in markdown(upgrade_report(everything())).splitlines():
+    for line in markdown(full_report(everything())).splitlines():
         if not line.startswith("|"):
             columns = None
             continue
@@ -443,12 +446,12 @@ def test_tables_are_rectangular() -> None:
 
 def test_terminal_lines() -> None:
     """Plain text in lines of bounded length, with the report's path."""
-    lines = upgrade_lines(everything(), total_sec=61.0, report=Path("out/report.md"))
+    lines = summary_lines(everything(), total_sec=61.0, report=Path("out/report.md"))
     assert not any("\n" in line or "**" in line for line in lines)
     assert max(map(len, lines)) <= 130  # ids are not broken
     assert "report: out/report.md" in lines
     assert lines[-1] == "time: 1 min 01 s"
-    for word in ("CHANGED", "CRASHED", "NEWLY WRONG", "SAVED MODEL", "SPEED"):
+    for word in ("REGRESSED", "CRASHED", "NEWLY WRONG", "SAVED MODEL", "SPEED"):
         assert any(line.startswith(word) for line in lines), word
 
 
@@ -464,7 +467,7 @@ def test_an_outside_text_stays_text() -> None:
     }
     found = upgraded(new=side("new", change), sides=sides, left_out=[evil])
     vars(found)["because"] = [evil]
-    rendered = html(upgrade_report(found))
+    rendered = html(full_report(found))
     assert "<script" not in rendered
     assert "<h1" not in rendered
     assert 'href="javascript' not in rendered
@@ -516,14 +519,15 @@ def test_a_summary_fits_into_a_comment(
     found = dataclasses.replace(found, judgements=judgements)
     vars(found)["because"] = [reason] * 20
     scripts = dict.fromkeys(items, f"{reason[:50]}.py")
-    text = upgrade_summary(found, total_sec=1.0, reproducers=scripts)
+    text = short_report(found, total_sec=1.0, reproducers=scripts)
     assert len(text) < MOST_CHARACTERS
     assert text.startswith(f"**{found.answer.value[:1].upper()}{found.answer.value[1:]}**: ")
-    full = sections(markdown(upgrade_report(found, reproducers=scripts)))
+    full = sections(markdown(full_report(found, reproducers=scripts)))
     named = text.partition("Left out here")[2]
+    in_full = ("Rounding", "How to read the grids' tables", items[0].grid)
     for title in full:
-        assert f"## {title[:40]}" in text or title[:40] in named or title == "How to read envelopes"
-    assert upgrade_lines(found, reproducers=scripts)
+        assert f"## {title[:40]}" in text or title[:40] in named or title in in_full
+    assert summary_lines(found, reproducers=scripts)
     assert json.loads(upgrade_json(found, reproducers=scripts))["schema"] == 1
 
 
@@ -531,19 +535,19 @@ def test_safe_is_said_of_what_was_measured() -> None:
     """A narrowed check is not called safe without a word, nor is its new version to be accepted."""
     whole, part = upgraded(), upgraded(left_out=["grids but clipping"])
     assert whole.answer is part.answer is Answer.SAFE
-    assert markdown(upgrade_report(whole)).startswith("**Safe**:")
-    assert "Accept: take" in markdown(upgrade_report(whole))
-    text = markdown(upgrade_report(part))
+    assert markdown(full_report(whole)).startswith("**Safe**:")
+    assert "Accept: take" in markdown(full_report(whole))
+    text = markdown(full_report(part))
     assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
     assert "Accept: take" not in text
-    told = "\n".join(upgrade_lines(part, reproducers={}, report=None))
+    told = "\n".join(summary_lines(part, reproducers={}, report=None))
     assert "as far as measured" in told
 
 
 def test_a_summary_names_what_does_not_fit() -> None:
     """A section that would be too long is left out as a whole, by name."""
     found = upgraded(left_out=["x" * 250 + str(n) for n in range(300)])
-    text = upgrade_summary(found)
+    text = short_report(found)
     assert len(text) < MOST_CHARACTERS
     assert "Left out here, because it would be too long: Left out." in text
-    assert "Left out here" not in upgrade_summary(upgraded())
+    assert "Left out here" not in short_report(upgraded())

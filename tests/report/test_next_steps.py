@@ -8,15 +8,17 @@ import pytest
 
 from bench.commands import main as cli
 from bench.report.markdown import inline, markdown
-from bench.report.run.next_steps import bench_command, next_steps
+from bench.report.sections.next_steps import bench_command, next_steps
 from bench.verdict.judgement import Verdict
 from support.builders import healthy
-from support.stories import STORIES, as_baseline, judged
+from support.stories import as_baseline, concluded, judged, new
 
 
 def steps(verdict: Verdict, path: Path = Path("results/r")) -> str:
     run = healthy(path)
-    return markdown([next_steps(run, judged(run, verdict, "", ""), as_baseline(run))])
+    return markdown(
+        [next_steps(concluded(run, judged(run, verdict, "", ""), as_baseline(run)), {})]
+    )
 
 
 @pytest.mark.parametrize("verdict", ["identical", "rounding", "equivalent", "improved"])
@@ -52,12 +54,11 @@ def test_undecided_and_unmeasured() -> None:
 
 def test_without_a_baseline() -> None:
     """The whole run is accepted, not chosen cells; said once."""
-    run, judgements, _ = STORIES["new"]()
-    text = markdown([next_steps(run, judgements, None)])
+    text = markdown([next_steps(new(), {})])
     assert "No baseline is stored for `cpu-avx512_bf16-onednn-1thread`" in text
     assert text.count("bench baseline accept") == 1
     assert "-k" not in text
-    assert next_steps(run, [], None) is None
+    assert next_steps(concluded(healthy(), []), {}) is None
 
 
 def test_a_run_elsewhere_is_named_by_its_path() -> None:

@@ -1,0 +1,128 @@
+"""The answer: whether what was judged is safe, why, and what it was held against."""
+
+from __future__ import annotations
+
+import statistics
+
+from bench.report.markup import strong
+from bench.report.published import answer as published_answer
+from bench.report.sections.checks import checks_answer
+from bench.report.text import capital, clipped, count, significant
+from bench.results.timings import SIDES
+from bench.verdict.baselines.samples import Baseline
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.judgement import UNDECIDED, Verdict
+
+#: Characters of what an answer rests on: it names every kind of finding, and each slower workload.
+MOST_ANSWER = 2_000
+
+
+def answer_blocks(conclusion: Conclusion) -> list[str]:
+    """The answer with its reasons, and what it was held against; then checks and publications."""
+    first, *others = details(conclusion)
+    return [
+        f"{strong(capital(answer_text(conclusion)))}: {because_text(conclusion)}.",
+        f"{first} Exit code {conclusion.exit_code}.".lstrip(),
+        *others,
+    ]
+
+
+def answer_text(conclusion: Conclusion) -> str:
+    """The answer in words; a safe one is about what was measured."""
+    left = conclusion.left_out
+    if conclusion.answer is not Answer.SAFE or not left:
+        return conclusion.answer.value
+    parts = clipped(", ".join(left), 200)
+    return f"{conclusion.answer.value}, as far as measured (left out: {parts})"
+
+
+def because_text(conclusion: Conclusion, length: int = MOST_ANSWER) -> str:
+    """What the answer rests on, in one sentence of at most ``length`` characters."""
+    return clipped("; ".join(conclusion.because) or "nothing was measured", length)
+
+
+def title(conclusion: Conclusion) -> str:
+    """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``; ``run 20261121-quick``."""
+    if conclusion.sides:
+        return " -> ".join(conclusion.sides[side].label for side in SIDES)
+    return f"run {conclusion.run.path.name}"
+
+
+def details(conclusion: Conclusion) -> list[str]:
+    """Lines of inline text: what the cells were held against and how sharply, then, of a run, what its
+    checks and its trials of published experiments say. The first may be empty."""
+    lines = [f"{_held_against(conclusion)} {_sharpness(conclusion)}".strip()]
+    if conclusion.old is None:
+        lines += filter(None, [checks_answer(conclusion), _trials(conclusion)])
+    return lines
+
+
+def versions_of(baseline: Baseline | None) -> dict[str, str]:
+    """The software that a baseline's present cells were measured with; all of it where that is not
+    one version. Of a run in its place, that run's."""
+    if baseline is None:
+        return {}
+    if not baseline.acceptances:
+        return dict(baseline.software)
+    names = ("tensorflow", "keras", "numpy", "python", "bench")
+    return {
+        name: ", ".join(dict.fromkeys(getattr(source, name) for source in baseline.sources))
+        for name in names
+    }
+
+
+def _held_against(conclusion: Conclusion) -> str:
+    baseline, judgements = conclusion.baseline, conclusion.judgements
+    if conclusion.sides:
+        old, new = (clipped(conclusion.sides[side].label) for side in SIDES)
+        return f"OLD is {old}, NEW is {new}; both were measured on one machine, side by side."
+    if not conclusion.run.records and not conclusion.run.results and not conclusion.run.trials:
+        return "Nothing was measured: this run says nothing about TensorFlow."
+    if not judgements:
+        return ""
+    if baseline is None:
+        return "No baseline is stored to compare with."
+    name = clipped(baseline.name if conclusion.old is None else f"run {conclusion.old.path.name}")
+    version = versions_of(baseline).get("tensorflow")
+    text = f"Compared with the {name}" + (f" (TensorFlow {version})" if version else "")
+    nothing = all(judgement.verdict is Verdict.NEW for judgement in judgements)
+    return f"{text}, which has none of these cells." if nothing else f"{text}."
+
+
+def _sharpness(conclusion: Conclusion) -> str:
+    """How many cells were decided, and how small a change of a gradient those would have shown whose
+    bits differ by rounding; empty if none was decided, or all by their bits."""
+    judgements = conclusion.judgements
+    unknown = sum(j.verdict in UNDECIDED or j.verdict is Verdict.NEW for j in judgements)
+    rounded = [
+        judgement.envelope.sensitivity
+        for judgement in judgements
+        if judgement.verdict is Verdict.ROUNDING
+        and judgement.envelope is not None
+        and judgement.envelope.sensitivity is not None
+    ]
+    decided, text = len(judgements) - unknown, ""
+    if decided and (unknown or rounded):
+        text = f"{decided} of {count(len(judgements), 'cell')} decided"
+    if rounded:
+        median, most = (significant(of(rounded), 2) for of in (statistics.median, max))
+        text += (
+            f"; where rounding differs, a gradient changed by {median} of its size would have shown in "
+            f"the median cell, by {most} in the least sharp"
+        )
+    return f"{text}." if text else ""
+
+
+def _trials(conclusion: Conclusion) -> str:
+    """What trials of published experiments say; empty if none was planned."""
+    planned, results = conclusion.run.plan.trials, conclusion.run.trials
+    if not planned:
+        return ""
+    text = published_answer(conclusion.findings)
+    crashed = sum(result.outcome == "crashed" for result in results.values())
+    if crashed:
+        text += f" {strong(count(crashed, 'trial') + ' crashed')}."
+    if len(results) < len(planned):
+        gone = len(planned) - len(results)
+        text += f" Incomplete: {gone} of {count(len(planned), 'trial')} did not run."
+    return text

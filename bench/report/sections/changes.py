@@ -1,0 +1,149 @@
+"""What trains differently, in groups of cells that belong together, and where it begins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from bench.report.document import Block, Section, limited_table
+from bench.report.markup import code, strong
+from bench.report.sections.rounding import origin, times
+from bench.report.text import (
+    MOST_REASON,
+    MOST_ROWS,
+    capital,
+    clipped,
+    count,
+    more,
+    some_of,
+    span,
+)
+from bench.results.plan import Item
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.judgement import CHANGED, PASSED, Judgement
+from bench.verdict.ladder import counts
+from bench.verdict.metrics import BY_NAME
+from bench.verdict.patterns import Pairs, Pattern
+
+#: Ways in which the differences of a group begin that are named, and its scripts; the others are
+#: counted.
+MOST_ORIGINS = 3
+
+
+def changes_section(
+    conclusion: Conclusion, reproducers: Mapping[Item, str], *, brief: bool = False
+) -> Section | None:
+    """Cells that train to something else, in groups; None if there is none."""
+    groups = conclusion.groups
+    if not groups:
+        return None
+    passed = sum(judgement.verdict in PASSED for judgement in conclusion.judgements)
+    changed = sum(len(group.judgements) for group in groups)
+    rest = len(conclusion.judgements) - changed - passed
+    blocks: list[Block | None] = [
+        f"Trained to something that rounding and luck do not explain: {count(changed, 'cell')}. To "
+        f"what they explain: {passed}. Failed otherwise, or nothing was concluded: {rest}. Steps are "
+        "counted from 0; a size is relative to that of the tensor."
+    ]
+    shown = groups[:MOST_ROWS] if brief else groups
+    for group in shown:
+        facts = (clipped(capital(fact), MOST_REASON) for fact in group_facts(group.judgements))
+        lines = [f"{strong(pattern_text(group.pattern))}.", *(f"{fact}." for fact in facts)]
+        if group.common:
+            lines.append(f"They share {_joined(group.common[:1])}, which other cells have too.")
+        blocks.append(" ".join([*lines, *scripts(group.judgements, reproducers)]))
+        if brief:
+            first, *others = group.judgements
+            reason = f"{code(first.item.name)}: {clipped(first.reason, MOST_REASON)}."
+            names = some_of([j.item.name for j in others], "cell")
+            blocks.append(reason + (f" Likewise {names}." if others else ""))
+        else:
+            rows = [
+                [strong(j.verdict.value), code(j.item.name), clipped(j.reason, MOST_REASON)]
+                for j in group.judgements
+            ]
+            blocks += limited_table(("verdict", "cell", "reason"), rows, "lll")
+    if len(groups) > len(shown):
+        hidden = sum(len(group.judgements) for group in groups[len(shown) :])
+        blocks.append(f"And {more(hidden, 'cell')} in {count(len(groups) - len(shown), 'group')}.")
+    return Section("What trains differently", blocks)
+
+
+def pattern_text(pattern: Pattern) -> str:
+    """Inline text, such as ``14 cells, every one with opt:nadam``."""
+    number = len(pattern.items)
+    cells = count(number, "cell")
+    if pattern.everything:
+        return f"{cells}, every one that could be compared"
+    if not pattern.pairs:
+        if number == 1:
+            return "1 cell by itself"
+        return f"{cells} that no axis value, nor two of them, tells from the others"
+    text = f"{cells}, every one with {_joined(pattern.pairs)}"
+    if pattern.having > number:
+        text = (
+            f"{cells} with {_joined(pattern.pairs)}; {pattern.having - number} more with it could not "
+            "be decided"
+        )
+    if pattern.same:
+        text += f" (the same cells have {', '.join(map(_joined, pattern.same))})"
+    return text
+
+
+def group_facts(judgements: Sequence[Judgement]) -> list[str]:
+    """Plain facts on a group: verdicts, since when and by how much, where it begins, in which metrics;
+    the reasons of cells that have none of these."""
+    tests = [j.envelope for j in judgements if j.envelope is not None and not j.envelope.inside]
+    facts = [", ".join(f"{n} {verdict.value}" for verdict, n in counts(judgements).items())]
+    steps = [test.first_step for test in tests if test.first_step is not None]
+    if steps:
+        ratio = max(test.ratio for test in tests if test.first_step is not None)
+        facts.append(
+            f"losses leave the rounding envelope at step {span(steps)}, up to {times(ratio)} what "
+            "rounding explains"
+        )
+    begins = Counter(origin(test) for test in tests if test.departure is not None)
+    if begins:
+        named = begins.most_common(MOST_ORIGINS)
+        places = [
+            where if len(begins) == 1 else f"{where} ({count(n, 'cell')})" for where, n in named
+        ]
+        rest = sum(begins.values()) - sum(n for _, n in named)
+        places += [f"elsewhere ({count(rest, 'cell')})"] if rest else []
+        facts.append(f"begins in {'; '.join(places)}")
+    metrics = Counter(
+        metric_title(c.metric) for j in judgements for c in j.comparisons if c.verdict in CHANGED
+    )
+    if metrics:
+        changed = [f"{title} ({count(n, 'cell')})" for title, n in metrics.most_common()]
+        facts.append(f"metrics that changed: {', '.join(changed)}")
+    others = Counter(
+        j.reason
+        for j in judgements
+        if (j.envelope is None or j.envelope.inside)
+        and not any(c.verdict in CHANGED for c in j.comparisons)
+    )
+    return [*facts, *(reason for reason, _ in others.most_common(MOST_ORIGINS))]
+
+
+def leading_metric(judgement: Judgement) -> str:
+    """Title of the first metric that changed; empty if none did."""
+    return next((metric_title(c.metric) for c in judgement.comparisons if c.verdict in CHANGED), "")
+
+
+def metric_title(name: str) -> str:
+    """The title of a metric; its name if this version does not know it."""
+    return BY_NAME[name].title if name in BY_NAME else name
+
+
+def scripts(judgements: Sequence[Judgement], reproducers: Mapping[Item, str]) -> list[str]:
+    """A sentence for each of the first scripts that show what became of these cells."""
+    items = [judgement.item for judgement in judgements if judgement.item in reproducers]
+    return [
+        f"Script that shows it for {code(item.name)}: {code(reproducers[item])}."
+        for item in items[:MOST_ORIGINS]
+    ]
+
+
+def _joined(pairs: Pairs) -> str:
+    return " and ".join(code(f"{axis}:{value}") for axis, value in pairs)

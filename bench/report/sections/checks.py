@@ -1,0 +1,216 @@
+"""What needs no baseline: checks against independent truth, and claims of theory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from bench.report.document import Block, Bullets, Section, Table, limited_list
+from bench.report.groups import by_reason, reasons_table
+from bench.report.markup import code, strong
+from bench.report.text import (
+    MOST_REASON,
+    MOST_ROWS,
+    NOTHING,
+    clipped,
+    count,
+    grouped,
+    significant,
+    some_of,
+    verb,
+)
+from bench.results.check import FAMILIES, CheckResult
+from bench.results.run import StoredRun
+from bench.theory.claim import ClaimResult
+from bench.verdict.conclusion import Conclusion
+from bench.verdict.contrast import CheckContrast, ClaimContrast, Wrong
+from bench.verdict.judgement import Verdict
+
+T = TypeVar("T", CheckContrast, ClaimContrast)
+
+_WRONG = {
+    Wrong.NEW: "Wrong in NEW alone",
+    Wrong.BOTH: "Wrong in both: known, and no change",
+    Wrong.OLD: "Wrong in OLD, and not in NEW",
+}
+_HEADERS = (
+    "family",
+    "checks",
+    "hold",
+    "fail",
+    "nothing here",
+    "not run",
+    "tensors compared",
+    "closest to its bound",
+)
+_NOTE = (
+    "Each tensor that TensorFlow computed is compared with a float64 formula, an exact invariant or a "
+    "promised distribution. The bound on its error is derived from the rounding of that very "
+    "computation; the last column is the largest share of a bound that any tensor used up (at most 1 "
+    "holds; a tiny number that was flushed to 0 uses all of its bound)."
+)
+
+
+def checks_answer(conclusion: Conclusion) -> str:
+    """All checks of a run in one line of inline text; empty if none was planned."""
+    planned, results = conclusion.run.plan.checks, conclusion.run.results
+    if not planned:
+        return ""
+    failing = sum(result.fails for result in results)
+    absent = sum(bool(result.absent) for result in results)
+    compared = f"{count(sum(result.compared for result in results), 'tensor')} compared"
+    if absent:
+        compared += f", {count(absent, 'check')} with nothing to compare here"
+    checks = count(len(planned), "check")
+    if failing:
+        fail = verb(failing, "fails", "fail")
+        text = f"{failing} of {checks} against independent truth {fail}"
+    elif len(results) < len(planned):
+        text = f"Incomplete: {len(planned) - len(results)} of {checks} did not run"
+    else:
+        held = len(planned) - absent
+        hold = verb(held, "holds", "hold")
+        text = f"{count(held, 'check')} against independent truth {hold}"
+    return f"{strong(text)}: {compared}."
+
+
+def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
+    """TensorFlow's arithmetic against independent truth: those that fail, by side where there are two,
+    then counts by family; None if no check was planned."""
+    run = conclusion.run
+    if not run.plan.checks:
+        return None
+    blocks: list[Block | None] = [] if brief else [_NOTE]
+    if conclusion.old is not None:
+        blocks += _of_both(conclusion)
+        blocks += _contrasts(conclusion.checks, _check_line, "check", brief=brief)
+    else:
+        failing = [
+            f"{code(contrast.check.id)}: {clipped(contrast.new.reason)}"
+            for contrast in conclusion.checks
+            if contrast.new is not None
+        ]
+        blocks += [checks_answer(conclusion), *limited_list(failing, "check", brief=brief)]
+    if not brief:
+        present = {check.family for check in run.plan.checks}
+        rows = [_family(run, family) for family in FAMILIES if family in present]
+        absent = grouped((r.absent, code(r.check.id)) for r in run.results if r.absent)
+        blocks += [
+            Table(_HEADERS, rows, "lrrrrrrl"),
+            Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
+        ]
+    return Section("TensorFlow's arithmetic", blocks)
+
+
+def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
+    """Claims that must hold of any TensorFlow and do not: the cells that fail for it, and where there
+    are two sides, on which; None if all hold, or none applies."""
+    violated = [j for j in conclusion.judgements if j.verdict is Verdict.CLAIM_VIOLATED]
+    if not violated and not conclusion.claims:
+        return None
+    statements = {
+        result.claim: f"{code(result.claim)}: {clipped(result.statement, MOST_REASON)}"
+        for contrast in conclusion.claims
+        for result in (contrast.old, contrast.new)
+        if result is not None
+    }
+    return Section(
+        "Claims",
+        [
+            "What theory says of any TensorFlow does not hold:",
+            *(reasons_table(by_reason(violated)) if violated else []),
+            Bullets(list(statements.values())),
+            *_contrasts(conclusion.claims, _claim_line, "cell", brief=brief),
+        ],
+    )
+
+
+def claim_name(contrast: ClaimContrast) -> str:
+    """The claim that does not hold."""
+    return next(result.claim for result in (contrast.new, contrast.old) if result is not None)
+
+
+def _family(run: StoredRun, family: str) -> list[str]:
+    planned = [check for check in run.plan.checks if check.family == family]
+    results = [result for result in run.results if result.check.family == family]
+    failing = sum(result.fails for result in results)
+    absent = sum(bool(result.absent) for result in results)
+    return [
+        family,
+        str(len(planned)),
+        str(len(results) - failing - absent),
+        strong(str(failing)) if failing else "0",
+        str(absent),
+        str(len(planned) - len(results)),
+        f"{sum(result.compared for result in results):,}",
+        _closest(results),
+    ]
+
+
+def _closest(results: Sequence[CheckResult]) -> str:
+    known = [(result.closest, result) for result in results if result.closest is not None]
+    if not known:
+        return NOTHING
+    closest, result = max(known, key=lambda pair: pair[0].used)
+    used = "out" if closest.excess is None else significant(closest.excess, 3)
+    return f"{used}: {code(result.check.subject)}, {clipped(closest.tensor, 100)}"
+
+
+def _of_both(conclusion: Conclusion) -> list[Block]:
+    """How many checks ran on both sides, hold there, and gave the same bits."""
+    old, new = conclusion.both
+    ran = old.checks.keys() & new.checks.keys()
+    pairs = [(old.checks[c], new.checks[c]) for c in new.plan.checks if c in ran]
+    hold = sum(not (a.fails or b.fails or a.absent or b.absent) for a, b in pairs)
+    lacking = sum(bool(a.absent or b.absent) for a, b in pairs)
+    same = sum(a.digest == b.digest and a.compared > 0 and b.compared > 0 for a, b in pairs)
+    text = (
+        f"Of {count(len(new.plan.checks), 'check')}, {len(pairs)} ran on both sides: {hold} hold on "
+        f"both, {same} gave the same bits."
+    )
+    if lacking:
+        text += f" {count(lacking, 'check')} found nothing to check on a side."
+    other = [b.check.id for a, b in pairs if a.digest != b.digest and not (a.absent or b.absent)]
+    if other:
+        text += f" Other bits: {some_of(other, 'check', MOST_ROWS)}."
+    return [text]
+
+
+def _contrasts(
+    contrasts: Sequence[T], line: Callable[[T], str], noun: str, *, brief: bool
+) -> list[Block]:
+    """Lists of what is wrong, by side; in full reports all, behind a title where they are many."""
+    blocks: list[Block] = []
+    for wrong, title in _WRONG.items():
+        lines = [line(contrast) for contrast in contrasts if contrast.wrong is wrong]
+        if lines:
+            blocks.append(f"{strong(title)} ({count(len(lines), noun)}):")
+            blocks += limited_list(lines, noun, brief=brief)
+    return blocks
+
+
+def _check_line(contrast: CheckContrast) -> str:
+    old, new = contrast.old, contrast.new
+    if old is not None and new is not None and old.reason == new.reason:
+        return f"{code(contrast.check.id)}: both: {clipped(new.reason)}"
+    texts = []
+    for side, result in (("OLD", old), ("NEW", new)):
+        if result is None:
+            text = "did not run"
+        else:
+            text = clipped(result.reason if result.fails else result.absent) or "holds"
+        texts.append(f"{side}: {text}")
+    return f"{code(contrast.check.id)}: {'; '.join(texts)}"
+
+
+def _claim_line(contrast: ClaimContrast) -> str:
+    old, new = (_evidence(result) for result in (contrast.old, contrast.new))
+    text = f"both: {old}" if old == new else f"OLD: {old}; NEW: {new}"
+    return f"{code(contrast.item.name)}, {code(claim_name(contrast))}: {text}"
+
+
+def _evidence(result: ClaimResult | None) -> str:
+    if result is None:
+        return "not checked"
+    held = "holds" if result.holds else "does not hold"
+    return f"{held} ({clipped(result.evidence)})"

@@ -1,0 +1,162 @@
+"""What to do next: commands for those who have ``bench`` installed and for those who use tox."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.report.document import Bullets, Section
+from bench.report.markup import code
+from bench.report.sections.answer import versions_of
+from bench.report.sections.sides import different, pin
+from bench.report.text import MOST_NAMED, clipped, more, some_of
+from bench.results.plan import Item
+from bench.results.timings import Side
+from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.contrast import Wrong
+from bench.verdict.judgement import Verdict
+from bench.verdict.ladder import counts
+
+#: A run is found by its name below this folder, by its path elsewhere.
+_RESULTS = Path("results")
+
+
+def bench_command(words: str) -> str:
+    """``bench WORDS`` in code font, and what does the same through tox."""
+    return f"{code(f'bench {words}')} (with tox: {code(f'python -m tox run -e bench -- {words}')})"
+
+
+def next_steps(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Section | None:
+    """What a reader should do: of an upgrade pin, report, accept or measure more; of a run something
+    for each kind of verdict that asks for it. None if nothing does."""
+    upgrade = bool(conclusion.sides)
+    lines = _of_upgrade(conclusion, reproducers) if upgrade else _of_run(conclusion)
+    return Section("What to do next", [Bullets(lines)]) if lines else None
+
+
+def _of_run(conclusion: Conclusion) -> list[str]:
+    run, baseline = conclusion.run, conclusion.baseline
+    counted = counts(conclusion.judgements)
+    named = shlex.quote(run.path.name if run.path.parent == _RESULTS else str(run.path))
+    accept_all = bench_command(f"baseline accept {named} --reason TEXT")
+    accept_some = bench_command(f"baseline accept {named} -k WORDS --reason TEXT")
+    lines = []
+    if Verdict.CRASHED in counted or Verdict.MISSING in counted:
+        lines.append(
+            "Crashed or missing: the reason names the cause. What was not measured is measured by "
+            f"the same command with {code('--resume')}."
+        )
+    if Verdict.CHANGED in counted or Verdict.REGRESSED in counted:
+        lines.append(
+            "Changed or regressed: look for the cause where the difference begins. If the new results "
+            f"are right, accept these cells: {accept_some}."
+        )
+    if Verdict.INCONCLUSIVE in counted:
+        tier = run.plan.tier
+        # What trains the baseline's version and the run's on this machine.
+        versions = (versions_of(baseline), run.environment.software)
+        sides = " ".join(v.get("tensorflow", "").split(", ")[0] or "VERSION" for v in versions)
+        lines.append(
+            "Inconclusive: the reason says what would decide. Where that is more seeds, "
+            f"{code('--decide')} gives them to these cells alone, on the run's side: "
+            f"{code(f'pytest suites --tier {tier} --benchmark-skip --decide')} (with tox: "
+            f"{code(f'python -m tox run -e {tier} -- --decide')}). On both sides, and with the same "
+            f"kernels: {bench_command(f'upgrade {sides} -k WORDS --seeds 24')}."
+        )
+    class_ = run.environment.environment_class
+    if conclusion.judgements and (baseline is None or baseline.environment_class != class_):
+        undecided = (
+            ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
+        )
+        lines.append(
+            f"No baseline is stored for {code(class_)}{undecided}. Once the results of a run with "
+            f"{code('--all-seeds')} are reviewed: {accept_all}."
+        )
+    elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
+        lines.append(
+            f"New or not comparable: once the results of these cells are reviewed, {accept_some}."
+        )
+    return lines
+
+
+def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+    if conclusion.answer is Answer.SAFE and conclusion.left_out:
+        return ["Measure what was left out before you take NEW into use."]
+    new = _asked(conclusion, "new")
+    if conclusion.answer is Answer.SAFE:
+        return [f"Accept: take {new} into use."]
+    if conclusion.answer is Answer.UNDECIDED:
+        return [*_measure_again(conclusion), _stay(conclusion, "until then")]
+    return [
+        _stay(conclusion, "until the cause is known"),
+        *_upstream(conclusion, reproducers),
+        "Accept, if what changed is meant to change (release notes tell) and does not concern your "
+        f"models: take {new} into use, and accept its results as the new baseline.",
+    ]
+
+
+def _measure_again(conclusion: Conclusion) -> list[str]:
+    """What is open, and that alone."""
+    noisy = any(each.verdict == "undecided" for each in conclusion.speeds.values())
+    lines = []
+    if conclusion.incomplete:
+        lines.append("Measure what is missing; its reasons name the cause.")
+    elif not noisy or any(j.verdict is Verdict.INCONCLUSIVE for j in conclusion.judgements):
+        lines.append("Measure again what is open: the same command, with more seeds.")
+    if noisy:
+        alone = code("--skip cells --skip checks --skip saving")
+        lines.append(
+            f"Time again on an idle machine: the same command, with {alone}. If speed does not matter "
+            f"to you, leave it out: {code('--skip speed')}."
+        )
+    return lines
+
+
+def _stay(conclusion: Conclusion, when: str) -> str:
+    requirements = pin(conclusion)
+    if requirements:
+        return f"Pin: {when}, keep OLD: {code(' '.join(requirements))}."
+    sides = conclusion.sides
+    changed = different(sides["old"].variables, sides["new"].variables)
+    if changed:
+        kept = [name if old is None else f"{name}={old}" for name, (old, _) in changed.items()]
+        unset = any(old is None for old, _ in changed.values())
+        note = " (unset where no value is named)" if unset else ""
+        return f"Set: {when}, keep OLD's variables: {code(' '.join(kept))}{note}."
+    return f"Stay: {when}, use {_asked(conclusion, 'old')}."
+
+
+def _upstream(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+    """Reports to TensorFlow's developers: with scripts where there are some."""
+    failing = {judgement.item for judgement in conclusion.failing}
+    scripts = [
+        f"{code(path)} for {code(item.name)}"
+        for item, path in reproducers.items()
+        if item in failing
+    ]
+    checks = [c.check.id for c in conclusion.checks if c.wrong is Wrong.NEW]
+    lines = []
+    if scripts:
+        rest = len(scripts) - MOST_NAMED
+        named = [*scripts[:MOST_NAMED], *([f"and {more(rest, 'script')}"] if rest > 0 else [])]
+        lines.append(
+            f"Report upstream, with a script to be run in both environments: {'; '.join(named)}."
+        )
+    elif failing:
+        where = f"bench reproduce {conclusion.folder} CELL"
+        lines.append(f"Report upstream: {code(where)} writes a script that shows the difference.")
+    if checks:
+        lines.append(
+            "Report upstream: arithmetic newly out of bounds, "
+            f"{some_of(checks, 'check', most=1)}; each needs no training to be seen."
+        )
+    if any(judgement.verdict is Verdict.CRASHED for judgement in conclusion.failing):
+        lines.append("A crash is worth a report of its own, with the last lines of the process.")
+    return lines
+
+
+def _asked(conclusion: Conclusion, side: Side) -> str:
+    facts = conclusion.sides[side]
+    set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
+    return clipped(f"{facts.label}{set_}")
