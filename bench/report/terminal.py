@@ -78,7 +78,7 @@ def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
             by_reason(open_cells(conclusion)),
         )
     ]
-    wrong = "WRONG" if conclusion.old is None else "NEWLY WRONG"
+    wrong = "CHECK FAILS" if conclusion.old is None else "NEWLY WRONG"
     newly = [
         f"{wrong} {contrast.check.id}: {contrast.new.reason}"
         for contrast in conclusion.checks

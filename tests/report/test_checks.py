@@ -78,7 +78,7 @@ def test_a_failing_check_fails_the_run() -> None:
         assert "step 1, kernel: got 1, expected 2 within 3, 1.64e+03 units in the last" in text
         assert "812 times the bound" in text
     lines = summary_lines(against_baseline(run, None))
-    assert any(line.startswith("WRONG optimizer:sgd") for line in lines)
+    assert any(line.startswith("CHECK FAILS optimizer:sgd") for line in lines)
 
 
 def test_a_crashed_check_fails_the_run() -> None:
