@@ -295,7 +295,7 @@ def test_compare_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "a", "b"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith("**Safe: 6 cells identical.** B (NEW) compared with A (OLD), run a (Te")
+    assert out.startswith("**Safe: 6 cells identical.** A is OLD, B is NEW.\n")
     check_golden("cli-compare-identical.md", out)
 
 
