@@ -1,0 +1,107 @@
+"""A linear model that NumPy replays: the sample input of contracts on loops, callbacks and optimizers.
+
+One dense layer without activation, mean squared error and plain SGD: everything that a loop returns
+follows from its data in a few lines of float64, with the bound on rounding that
+:class:`bench.theory.rounding.arrays.Bounded` carries along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.cells import initial_values
+from bench.theory.rounding.arrays import Bounded
+
+Array = npt.NDArray[np.float32]
+
+FEATURES, OUTPUTS = 4, 2
+RATE = 0.125
+
+
+def drawn(role: str, *shape: int) -> Array:
+    """Standard normal numbers, the same for the same role and shape."""
+    size = int(np.prod(shape))
+    values = initial_values.standard_normal(initial_values.stream(0, f"contract {role}", 0), size)
+    return values.reshape(shape).astype(np.float32)
+
+
+def data(samples: int) -> tuple[Array, Array]:
+    """Inputs (samples, FEATURES) and targets (samples, OUTPUTS)."""
+    return drawn("inputs", samples, FEATURES), drawn("targets", samples, OUTPUTS)
+
+
+def built(**compilation: Any) -> Any:
+    """A compiled Keras model with the weights of a fresh :class:`Replay`.
+
+    Args:
+        compilation: arguments of ``compile``; SGD and mse unless given.
+    """
+    from bench.nets.api import keras
+
+    inputs = keras.Input((FEATURES,))
+    model = keras.Model(inputs, keras.layers.Dense(OUTPUTS)(inputs))
+    model.set_weights([np.asarray(each.value, np.float32) for each in Replay().weights])
+    settings = {"optimizer": keras.optimizers.SGD(RATE), "loss": "mse", **compilation}
+    model.compile(**settings)
+    return model
+
+
+class Replay:
+    """The same model in float64, with bounds for float32."""
+
+    def __init__(self) -> None:
+        self.kernel = Bounded(drawn("kernel", FEATURES, OUTPUTS))
+        self.bias = Bounded(drawn("bias", OUTPUTS))
+
+    @property
+    def weights(self) -> list[Bounded]:
+        return [self.kernel, self.bias]
+
+    def predict(self, x: Array) -> Bounded:
+        """(samples, OUTPUTS)"""
+        return Bounded(x) @ self.kernel + self.bias
+
+    def losses(self, x: Array, y: Array) -> Bounded:
+        """Mean squared error of each sample, (samples,)."""
+        return np.square(self.predict(x) - y).mean(-1)
+
+    def loss(self, x: Array, y: Array, weights: Array | None = None) -> Bounded:
+        """Mean over the samples; weighted ones are divided by their number, not by their weights."""
+        losses = self.losses(x, y)
+        return (losses if weights is None else losses * weights).mean()
+
+    def errors(self, x: Array, y: Array) -> Bounded:
+        """The mean absolute error."""
+        return np.abs(self.predict(x) - y).mean()
+
+    def step(self, x: Array, y: Array, weights: Array | None = None, rate: float = RATE) -> None:
+        """One update by SGD."""
+        gradient = (self.predict(x) - y) * (2.0 / (OUTPUTS * len(x)))
+        if weights is not None:
+            gradient = gradient * weights[:, None]
+        self.kernel = self.kernel - (Bounded(x).T @ gradient) * rate
+        self.bias = self.bias - gradient.sum(0) * rate
+
+    def epoch(
+        self, x: Array, y: Array, batch: int, weights: Array | None = None
+    ) -> Iterator[tuple[Bounded, int]]:
+        """Trains over the data once; yields each batch's loss before its step, and its size."""
+        for part in batches(len(x), batch):
+            weighted = None if weights is None else weights[part]
+            yield self.loss(x[part], y[part], weighted), len(x[part])
+            self.step(x[part], y[part], weighted)
+
+
+def batches(samples: int, batch: int) -> list[slice]:
+    """In order, the last one short where it does not fill."""
+    return [slice(start, min(start + batch, samples)) for start in range(0, samples, batch)]
+
+
+def mean(parts: Sequence[tuple[Bounded, int]]) -> Bounded:
+    """Over all samples, of means over batches and their sizes."""
+    total = sum((loss * size for loss, size in parts), start=Bounded(np.float64(0.0)))
+    return total / sum(size for _, size in parts)
