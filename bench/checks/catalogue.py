@@ -9,7 +9,12 @@ import msgspec
 
 from bench.cells.grid import TIERS
 from bench.errors import BenchError
-from bench.results.check import FAMILIES, Check
+from bench.results.check import CONTRACTS, FAMILIES, Check
+
+
+def module_of(family: str) -> str:
+    """The name of the module that has the checks of a family."""
+    return f"bench.checks.{'contracts.' if family in CONTRACTS else ''}{family}"
 
 
 def checks(tier: str, families: Iterable[str] = FAMILIES, *, seeds: int = 1) -> list[Check]:
@@ -22,5 +27,5 @@ def checks(tier: str, families: Iterable[str] = FAMILIES, *, seeds: int = 1) -> 
         raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(TIERS)}")
     listed: list[Check] = []
     for family in families:
-        listed += importlib.import_module(f"bench.checks.{family}").checks(tier)
+        listed += importlib.import_module(module_of(family)).checks(tier)
     return [msgspec.structs.replace(check, seed=seed) for check in listed for seed in range(seeds)]

@@ -8,6 +8,7 @@ import time
 import msgspec
 import numpy as np
 
+from bench.checks.catalogue import module_of
 from bench.checks.lab import AbsentError, Lab
 from bench.mnist import Mnist
 from bench.results.check import FAMILIES, Check, CheckResult, Deviation, result
@@ -36,7 +37,7 @@ class Examiner:
         """
         if check.family not in FAMILIES:
             raise ValueError(f"no family {check.family!r}; there are {', '.join(FAMILIES)}")
-        family = importlib.import_module(f"bench.checks.{check.family}")
+        family = importlib.import_module(module_of(check.family))
         lab = Lab(self._data, self._device, tf32=self._tf32)
         begin = time.perf_counter()
         compared: list[Deviation] = []

@@ -1,4 +1,4 @@
-"""Check: one comparison of TensorFlow's arithmetic with independent truth, and what came of it."""
+"""Check: one comparison of a part of TensorFlow with independent truth, and what came of it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 
 from bench.results.kind import Crash, Kind, Outcome, Task
 
-#: Kinds of checks, in the order of a computation: what each compares with what truth stands in
-#: :mod:`bench.checks`.
-FAMILIES = (
+#: Families of checks of arithmetic, in the order of a computation: what each compares with what truth
+#: stands in :mod:`bench.checks`.
+ARITHMETIC = (
     "initializer",
     "activation",
     "normalization",
@@ -23,6 +23,11 @@ FAMILIES = (
     "engine",
     "invariant",
 )
+
+#: Families of contracts of the training API (:mod:`bench.checks.contracts`).
+CONTRACTS = ("loops", "callbacks")
+
+FAMILIES = (*ARITHMETIC, *CONTRACTS)
 
 #: Deviations of one check that are kept; the others are counted.
 MOST_DEVIATIONS = 20
@@ -56,9 +61,16 @@ class Check(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """``family:subject-precision:name``, and ``-seed:n`` unless it is 0."""
+        """``family:subject-precision:name``, and ``-seed:n`` unless it is 0; a contract has no
+        precision."""
+        precision = "" if self.is_contract else f"-precision:{self.precision}"
         seed = f"-seed:{self.seed}" if self.seed else ""
-        return f"{self.family}:{self.subject}-precision:{self.precision}{seed}"
+        return f"{self.family}:{self.subject}{precision}{seed}"
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether it tests a contract of the training API, not arithmetic."""
+        return self.family in CONTRACTS
 
     @property
     def cost(self) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cells.cell import Cell
+from bench.results.check import Check
 from bench.results.run import StoredRun
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Judgement, Verdict
@@ -22,7 +23,7 @@ _NOTHING = (Verdict.CRASHED, Verdict.MISSING, Verdict.NOT_COMPARABLE, Verdict.NE
 
 def against(found: Conclusion) -> list[str]:
     """What fails, and did not on the other side."""
-    newly = [check for check in found.checks if check.wrong is Wrong.NEW]
+    newly = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.NEW]
     claims = {claim.item.cell for claim in found.claims if claim.wrong is Wrong.NEW}
     broken = [saving for saving in found.savings if saving.outcome.fails]
     crashed = [trial for trial in found.run.trials.values() if trial.outcome == "crashed"]
@@ -31,7 +32,7 @@ def against(found: Conclusion) -> list[str]:
     return [
         *_by_verdict(counts(found.failing)),
         *_some(len(found.lost), "cell", "cannot be trained any more"),
-        *_some(len(newly), "check", f"of arithmetic {since}out of bounds"),
+        *_checks(newly, (f"{since}out of bounds",) * 2, f"{since}broken"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
         *_some(len(broken), "saved model", "not read back as saved"),
         *(
@@ -71,18 +72,16 @@ def undecided(found: Conclusion) -> list[str]:
 
 def in_favour(found: Conclusion) -> list[str]:
     """What was compared and is as it was."""
-    known = sum(check.wrong is Wrong.BOTH for check in found.checks)
+    known = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.BOTH]
     same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
     agreeing = sum(finding.holds is True for finding in found.findings)
     names = Counter(speed.name for speed in found.speeds.values())
     speeds = ", ".join(f"{number} {name}" for name, number in names.items())
-    held = _held(found)
-    verb = "holds" if held == 1 else "hold"
     where = "" if found.old is None else " on both sides"
     return [
         *reversed(_by_verdict(counts(found.judgements))),
-        *_some(held, "check", f"of arithmetic {verb}{where}"),
-        *_some(known, "check", "of arithmetic wrong on both sides"),
+        *_checks(_held(found), ("holds" + where, "hold" + where), "kept" + where),
+        *_checks(known, ("wrong on both sides",) * 2, "broken on both sides"),
         *_some(same, "saved model", "read back the same"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_some(agreeing, "published finding", "reproduced"),
@@ -129,15 +128,27 @@ def _compared(found: Conclusion) -> bool:
     return checked or bool(found.speeds or found.savings or found.run.trials)
 
 
-def _held(found: Conclusion) -> int:
+def _held(found: Conclusion) -> list[Check]:
     """Checks that compared something and hold, on both sides if there are two."""
     results = [result for result in found.run.results if result.compared and not result.fails]
     if found.old is None:
-        return len(results)
+        return [result.check for result in results]
     before = found.old.checks
-    return sum(
-        (old := before.get(result.check)) is not None and not old.fails for result in results
-    )
+    return [
+        result.check
+        for result in results
+        if (old := before.get(result.check)) is not None and not old.fails
+    ]
+
+
+def _checks(checks: Sequence[Check], one_or_many: tuple[str, str], contract: str) -> list[str]:
+    """Numbers of checks of arithmetic, of which one or many are something, and of contracts."""
+    contracts = sum(check.is_contract for check in checks)
+    arithmetic = len(checks) - contracts
+    return [
+        *_some(arithmetic, "check", f"of arithmetic {one_or_many[arithmetic != 1]}"),
+        *_some(contracts, "contract", contract),
+    ]
 
 
 def _by_verdict(numbers: Mapping[Verdict, int]) -> list[str]:

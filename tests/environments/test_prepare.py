@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import bench
+from bench.checks.catalogue import module_of
 from bench.environments import bench_copy, installer
 from bench.environments.prepare import Built, prepare
 from bench.environments.requirements import Side, lock_versions, parse_side
@@ -432,7 +433,7 @@ def test_what_a_training_process_may_import_is_what_is_installed() -> None:
 
 
 #: The examiner imports them by name.
-FAMILY_MODULES = [f"bench.checks.{family}" for family in FAMILIES]
+FAMILY_MODULES = [module_of(family) for family in FAMILIES]
 
 
 def third_party_imports(modules: list[str]) -> set[str]:

@@ -200,7 +200,8 @@ if "bench.execution.trainer" in sys.orig_argv:
         software=lambda: {"tensorflow": os.environ.get("FAULTY_VERSION", "9.9.9"), "keras": "9"},
     )
     _module("bench.nets.programs", perform=_perform)
+    from bench.checks.catalogue import module_of
     from bench.results.check import FAMILIES
 
     for family in FAMILIES:
-        _module(f"bench.checks.{family}", run=_run)
+        _module(module_of(family), run=_run)
