@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from bench.checks.contracts.callbacks import RATE, SCRIPT, plateaus, stops
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import RATE as STEP
 from bench.checks.contracts.linear import Replay, batches, data, mean
+from bench.checks.contracts.page import page
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import CONTRACTS, Check, CheckResult, Deviation, result
 from bench.theory.rounding.deviation import exact
@@ -32,6 +34,12 @@ def test_a_contract_has_an_id_without_a_precision() -> None:
     ids = [check.id for check in checks("full", CONTRACTS)]
     assert "loops:train_on_batch-returns:loss" in ids
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_is_made_from_the_code() -> None:
+    """Where it is not: python -m bench.checks.contracts.page > docs/contracts.md."""
+    written = Path(__file__).parents[3] / "docs" / "contracts.md"
+    assert written.read_text() == page()
 
 
 def test_tiers_grow() -> None:

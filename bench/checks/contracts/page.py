@@ -1,0 +1,46 @@
+"""Page of all contracts for the documentation, made by running this module."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from bench.checks.catalogue import module_of
+from bench.checks.contracts.contract import Catalogue, Contract
+from bench.results.check import CONTRACTS
+
+_HEAD = """\
+# Contracts of the training API
+
+What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no baseline: float64 NumPy within the
+bound of rounding, or an exact relation. `pytest suites/test_contracts.py` (`tox run -e contracts`) tests them on the TensorFlow that is
+installed, the quick tier among its checks, and `bench upgrade OLD NEW` on both sides: one that is broken on the new side alone makes an
+upgrade unsafe.
+
+This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
+"""
+
+
+_COLUMNS = ("| contract | of | what holds | broken by |", "|:--|:--|:--|:--|")
+
+
+def page() -> str:
+    """Markdown: a table for each family, in the order of its module."""
+    parts = [_HEAD]
+    for family in CONTRACTS:
+        module = importlib.import_module(module_of(family))
+        catalogue: Catalogue = module.catalogue
+        summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        rows = map(_row, catalogue.contracts.values())
+        parts.append("\n".join([f"## {summary}\n", *_COLUMNS, *rows]))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _row(contract: Contract) -> str:
+    broken = "; ".join(f"{each.versions} ({each.issue})" for each in contract.broken)
+    only = "" if len(contract.keras) > 1 else f" (Keras {contract.keras[0]})"
+    return f"| `{contract.subject}` | `{contract.thing}`{only} | {contract.truth} | {broken} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
