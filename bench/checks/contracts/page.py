@@ -12,10 +12,11 @@ from bench.results.check import CONTRACTS
 _HEAD = """\
 # Contracts of the training API
 
-What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no baseline: float64 NumPy within the
-bound of rounding, or an exact relation. `pytest suites/test_contracts.py` (`tox run -e contracts`) tests them on the TensorFlow that is
-installed, the quick tier among its checks, and `bench upgrade OLD NEW` on both sides: one that is broken on the new side alone makes an
-upgrade unsafe.
+What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no
+baseline: float64 NumPy within the bound of rounding, or an exact relation. `tox run -e contracts`
+(`pytest suites/test_contracts.py`) tests them on the TensorFlow that is installed, and so does the
+quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that is broken on the new side
+alone makes the upgrade unsafe.
 
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """
