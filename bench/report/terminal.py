@@ -79,15 +79,23 @@ def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
         )
     ]
     wrong = "CHECK FAILS" if conclusion.old is None else "NEWLY WRONG"
-    newly = [
-        f"{wrong} {contrast.check.id}: {contrast.new.reason}"
-        for contrast in conclusion.checks
-        if contrast.wrong is Wrong.NEW and contrast.new is not None
-    ] + [
-        f"{wrong} {contrast.new.claim} of {contrast.item.name}: {contrast.new.evidence}"
-        for contrast in conclusion.claims
-        if contrast.wrong is Wrong.NEW and contrast.new is not None
-    ]
+    newly = (
+        [
+            f"{wrong} {contrast.check.id}: {contrast.new.reason}"
+            for contrast in conclusion.checks
+            if contrast.wrong is Wrong.NEW and contrast.new is not None
+        ]
+        + [
+            f"BEHAVIOUR CHANGES {contrast.check.id}: in OLD {contrast.old.reason}"
+            for contrast in conclusion.checks
+            if contrast.mended and contrast.counts_against and contrast.old is not None
+        ]
+        + [
+            f"{wrong} {contrast.new.claim} of {contrast.item.name}: {contrast.new.evidence}"
+            for contrast in conclusion.claims
+            if contrast.wrong is Wrong.NEW and contrast.new is not None
+        ]
+    )
     return [
         ("group", [_group(group) for group in conclusion.groups]),
         *(("reason", texts) for texts in reasons),

@@ -41,6 +41,17 @@ class CheckContrast:
     """None where the other side is a stored baseline: checks need none."""
     new: CheckResult | None
 
+    @property
+    def counts_against(self) -> bool:
+        """Whether something changed for users: it newly fails; or a contract is kept that was broken,
+        and whoever lived with that gets other results."""
+        return self.wrong is Wrong.NEW or (self.mended and self.check.is_contract)
+
+    @property
+    def mended(self) -> bool:
+        """Whether it failed before, and does not any more."""
+        return self.wrong is Wrong.OLD
+
 
 def _sides(fails: Sequence[bool]) -> Wrong:
     """Of whether it fails on the old and on the new side; one of them does."""

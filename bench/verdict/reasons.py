@@ -24,6 +24,7 @@ _NOTHING = (Verdict.CRASHED, Verdict.MISSING, Verdict.NOT_COMPARABLE, Verdict.NE
 def against(found: Conclusion) -> list[str]:
     """What fails, and did not on the other side."""
     newly = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.NEW]
+    mended = sum(contrast.mended and contrast.counts_against for contrast in found.checks)
     claims = {claim.item.cell for claim in found.claims if claim.wrong is Wrong.NEW}
     broken = [saving for saving in found.savings if saving.outcome.fails]
     crashed = [trial for trial in found.run.trials.values() if trial.outcome == "crashed"]
@@ -33,6 +34,7 @@ def against(found: Conclusion) -> list[str]:
         *_by_verdict(counts(found.failing)),
         *_some(len(found.lost), "cell", "cannot be trained any more"),
         *_checks(newly, (f"{since}out of bounds",) * 2, f"{since}broken"),
+        *_some(mended, "contract", "kept that was broken: behaviour changes"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
         *_some(len(broken), "saved model", "not read back as saved"),
         *(

@@ -271,7 +271,7 @@ def test_arithmetic_comes_before_the_grids() -> None:
     check = Check(family="optimizer", subject="adam-clip:norm")
     planned = msgspec.structs.replace(story.run.plan, checks=[check])
     text = full(dataclasses.replace(story, run=replaced(story.run, plan=planned)))
-    assert text.index("## TensorFlow's arithmetic") < text.index("## Depth")
+    assert text.index("## Checks against independent truth") < text.index("## Depth")
 
 
 def test_seeds_of_undecided_cells() -> None:

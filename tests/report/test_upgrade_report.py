@@ -132,7 +132,7 @@ def test_sections_in_their_order() -> None:
     assert sections(markdown(full_report(everything()))) == [
         "What trains differently",
         "Accuracy and learning",
-        "TensorFlow's arithmetic",
+        "Checks against independent truth",
         "Crashes",
         "What NEW cannot train any more",
         "Speed",

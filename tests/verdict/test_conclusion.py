@@ -6,7 +6,9 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import allowed
-from bench.verdict.conclusion import Answer, Conclusion, against_baseline
+from bench.report.terminal import summary_lines
+from bench.results.check import Check, CheckResult, Deviation
+from bench.verdict.conclusion import Answer, Conclusion, against_baseline, between
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import items, plan, replaced, stored, trained
 from support.upgraded import checked
@@ -67,3 +69,30 @@ def test_the_answer_names_the_cells_that_it_rests_on(verdict: Verdict, answer: A
         found = concluded(verdict)
     assert found.answer is answer
     assert found.because == [f"1 cell {verdict.value}"]
+
+
+@pytest.mark.parametrize(
+    ("family", "answer"), [("callbacks", Answer.UNSAFE), ("optimizer", Answer.SAFE)]
+)
+def test_a_mended_contract_is_a_change_and_mended_arithmetic_is_none(
+    family: str, answer: Answer
+) -> None:
+    """Who lived with EarlyStopping as it was trains other epochs now; a wrong number that is right now
+    changes cells, which are compared themselves."""
+    check = Check(family=family, subject="x")
+    wrong = Deviation(tensor="fit 1, epochs", excess=None, evidence="got 2, expected 5")
+    results = [CheckResult(check=check, compared=1, deviations=d) for d in ([wrong], [])]
+    old, new = (
+        replaced(
+            stored(plan([ITEM], seeds=(0,), checks=[check]), [trained(ITEM.cell, 0)]),
+            checks={check: found},
+        )
+        for found in results
+    )
+    found = between(old, new)
+    assert found.answer is answer
+    if answer is Answer.UNSAFE:
+        assert found.because == ["1 contract kept that was broken: behaviour changes"]
+        text = "\n".join(summary_lines(found))
+        assert "BEHAVIOUR CHANGES callbacks:x: in OLD fit 1, epochs: got 2, expected 5" in text
+    assert between(new, old).answer is Answer.UNSAFE

@@ -44,10 +44,11 @@ _HEADERS = (
     "closest to its bound",
 )
 _NOTE = (
-    "Each tensor that TensorFlow computed is compared with a float64 formula, an exact invariant or a "
-    "promised distribution. The bound on its error is derived from the rounding of that very "
-    "computation; the last column is the largest share of a bound that any tensor used up (at most 1 "
-    "holds; a tiny number that was flushed to 0 uses all of its bound)."
+    "Each tensor that TensorFlow computed, and each number that a contract of the training API "
+    "promises, is compared with a float64 formula, an exact relation or a promised distribution. The "
+    "bound on its error is derived from the rounding of that very computation; the last column is the "
+    "largest share of a bound that any tensor used up (at most 1 holds; a tiny number that was "
+    "flushed to 0 uses all of its bound)."
 )
 
 
@@ -75,7 +76,7 @@ def checks_answer(conclusion: Conclusion) -> str:
 
 
 def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
-    """TensorFlow's arithmetic against independent truth: those that fail, by side where there are two,
+    """Arithmetic and contracts against independent truth: those that fail, by side where there are two,
     then counts by family; None if no check was planned."""
     run = conclusion.run
     if not run.plan.checks:
@@ -99,7 +100,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
             Table(_HEADERS, rows, "lrrrrrrl"),
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
         ]
-    return Section("TensorFlow's arithmetic", blocks)
+    return Section("Checks against independent truth", blocks)
 
 
 def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
