@@ -34,7 +34,7 @@ def against(found: Conclusion) -> list[str]:
         *_by_verdict(counts(found.failing)),
         *_some(len(found.lost), "cell", "cannot be trained any more"),
         *_checks(newly, (f"{since}out of bounds",) * 2, f"{since}broken"),
-        *_some(mended, "contract", "kept that was broken: behaviour changes"),
+        *_some(mended, "contract", "kept now and broken before: behaviour changes"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
         *_some(len(broken), "saved model", "not read back as saved"),
         *(
