@@ -36,7 +36,7 @@ from bench.theory.rounding.formats import FLOAT32, FLOAT64, Format
 FAMILY = "activation"
 Array = npt.NDArray[Any]
 
-#: Beyond this an activation is its asymptote: what is left is below exp(-1e4).
+#: Size beyond which an activation is its asymptote: what is left is below exp(-1e4).
 FAR = 1e4
 #: Slope below 0 of ``keras.activations.leaky_relu`` and ``tf.nn.leaky_relu``, not of the layer.
 FUNCTION_LEAKY_SLOPE = 0.2

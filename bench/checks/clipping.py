@@ -36,7 +36,7 @@ THRESHOLD = 0.3
 SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"matrix": (7, 5), "vector": (11,), "scalar": (1,)}
 )
-#: How large a gradient is, as a multiple of the threshold. For rules that go by a norm, it is the
+#: Sizes of gradients, each as a multiple of the threshold. For rules that go by a norm, it is the
 #: norm; by value, the largest entry. 2^-20 is far above the rounding of a norm and far below 1e-4.
 SIZES: Mapping[str, float] = MappingProxyType(
     {
@@ -50,7 +50,7 @@ SIZES: Mapping[str, float] = MappingProxyType(
         "huge": 1e15,
     }
 )
-#: What needs no size: squares below float32's range, numbers below it, and zeros.
+#: Cases that need no size: squares below float32's range, numbers below it, and zeros.
 _SMALL: Mapping[str, float] = MappingProxyType(
     {"squares vanish": 1e-25, "subnormal": 1e-41, "zero": 0.0}
 )

@@ -36,8 +36,8 @@ from bench.theory.rounding.formats import Format
 
 FAMILY = "engine"
 STEPS = 10
-#: Of Monte Carlo arithmetic: 16 let a sound error be 10 to 11 root mean squares at the levels used
-#: here; with 8 it would be 21 to 23, with 64 at four times the cost 6.5.
+#: Draws of Monte Carlo arithmetic: 16 let a sound error be 10 to 11 root mean squares at the levels
+#: used here; with 8 it would be 21 to 23, with 64 at four times the cost 6.5.
 DRAWS = 16
 
 Array = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ SUBJECTS: Mapping[str, Cell] = {
     ),
     "layer": Cell(depth=2, normalization="layer", activation="gelu", **_SMALL),
 }
-#: Where an optimizer's constants are rounded to the format before anything is made of them.
+#: Places where an optimizer's constants are rounded to the format before anything is made of them.
 ROUNDED = ("nowhere", "everywhere", "in the bias correction")
 ENGINES = ("in_graph", "function", "eager", "fit", "xla", "session")
 

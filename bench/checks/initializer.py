@@ -95,7 +95,7 @@ def _fan_scaled() -> Iterator[tuple[str, Spec]]:
 
 
 def _plain() -> Iterator[tuple[str, Spec]]:
-    """Those whose scale is an argument; Keras' defaults are -.05 to .05, and .05."""
+    """Initializers whose scale is an argument; Keras' defaults are -.05 to .05, and .05."""
     normal, cut, even = (
         distributions.normal,
         distributions.truncated_normal,
@@ -138,7 +138,7 @@ def _others() -> Iterator[tuple[str, Spec]]:
     yield "layer:convolution", Spec("layer", "Conv2D", CONVOLUTION)
 
 
-#: By a check's subject.
+#: Specs by the subjects of checks.
 SPECS: Mapping[str, Spec] = {
     f"{name}-shape:{_shape(spec.shape)}": spec
     for specs in (_fan_scaled(), _plain(), _others())

@@ -68,5 +68,5 @@ class Lab:
 
     @property
     def digest(self) -> str:
-        """Of all arrays seen."""
+        """Hash of all arrays seen."""
         return self._hash.hexdigest()[:32]

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from bench.nets.inside import Inside
     from bench.nets.network import Network
 
-#: Of kernels before a normalization: makes the variance that it divides by about its epsilon, .001, for
-#: real images and 100 units, so that epsilon decides the outcome. Units of the first layer see images
-#: whose pixels have variances that sum to 53 over the data set and squares that sum to about 100 in an
-#: image; those of later layers see 100 inputs with squares of about .5: .005^2 times 53, 100 and 50 is
-#: .0013 to .0025.
+#: Initializer of kernels before a normalization: makes the variance that it divides by about its
+#: epsilon, .001, for real images and 100 units, so that epsilon decides the outcome. Units of the
+#: first layer see images whose pixels have variances that sum to 53 over the data set and squares that
+#: sum to about 100 in an image; those of later layers see 100 inputs with squares of about .5: .005^2
+#: times 53, 100 and 50 is .0013 to .0025.
 SMALL = "normal_0.005"
 
 _Cells = Sequence[Cell]

@@ -150,6 +150,7 @@ def _held(values: Array, form: Format) -> Array:
 def run(check: Check, lab: Lab) -> Iterator[Deviation]:
     """A fresh layer's variables, one training step, several more, and inference."""
     from bench.nets import parts
+    from bench.nets.keras_version import keras_generation
 
     setting = SETTINGS[check.subject]
     form = lab.form(check.precision)
@@ -167,7 +168,7 @@ def run(check: Check, lab: Lab) -> Iterator[Deviation]:
 
     yield from _fresh(layer({}).variables(), given, lab)
     made = layer(given.variables)
-    truth = Moving(setting, given, generation=parts.keras_generation(), form=form)
+    truth = Moving(setting, given, generation=keras_generation(), form=form)
     upstream = given.upstream.astype(check.precision)
     for step, batch in enumerate(given.batches):
         x = batch.astype(check.precision)

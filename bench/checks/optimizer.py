@@ -170,11 +170,11 @@ def compared(
         AbsentError: this Keras has no such optimizer.
     """
     from bench.nets import updates
+    from bench.nets.keras_version import keras_generation, keras_version
 
-    major, version = updates.keras_version()
     if not updates.has(setup.name):
-        raise AbsentError(f"Keras {version} has no optimizer {updates.CLASSES[setup.name]}")
-    optimizer = oracle.optimizer(setup.name, keras=major, **setup.constants)
+        raise AbsentError(f"Keras {keras_version()} has no optimizer {updates.CLASSES[setup.name]}")
+    optimizer = oracle.optimizer(setup.name, keras=keras_generation(), **setup.constants)
     variables = starting_values(seed)
     gradients = gradient_sequence(seed, optimizer.constants if setup.name == "lion" else None)
     truth = expected(optimizer, variables, gradients)
@@ -269,13 +269,13 @@ def gradient_sequence(
     return sequence
 
 
-#: How near to 0 Lion's sum is brought, as a part of its terms. A beta_1 off by 1e-4 moves it by
+#: Distance to 0 that Lion's sum is brought to, as a part of its terms. A beta_1 off by 1e-4 moves it by
 #: 1e-4 / (1 - beta_1) of them, rounding by some 2^-24 beta / (1 - beta).
 _MARGIN = 3e-5
 
 
 def _balance(sequence: list[list[Array]], beta_1: float, beta_2: float) -> None:
-    """With m = (1 - beta_2) g_1, beta_1 m + (1 - beta_1) g_2 is 0 at this g_2."""
+    """Brings it near 0: with m = (1 - beta_2) g_1, beta_1 m + (1 - beta_1) g_2 is 0 at this g_2."""
     first, second = sequence[0][0].astype(np.float64), sequence[1][0]
     sides = np.where(np.arange(first.size).reshape(first.shape) % 4 < 2, -1.0, 1.0)
     balancing = -first * beta_1 * (1.0 - beta_2) / (1.0 - beta_1)
@@ -285,9 +285,9 @@ def _balance(sequence: list[list[Array]], beta_1: float, beta_2: float) -> None:
 def _defaults(lab: Lab) -> Iterator[Deviation]:
     """Every default of every optimizer that is there; learning rates are float32 in Keras."""
     from bench.nets import updates
+    from bench.nets.keras_version import keras_generation
 
-    major, _ = updates.keras_version()
-    for name, promised in oracle.DEFAULTS[major].items():
+    for name, promised in oracle.DEFAULTS[keras_generation()].items():
         if not updates.has(name):
             continue
         found = updates.defaults(name)

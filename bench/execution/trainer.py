@@ -7,6 +7,7 @@ its standard input, also in the middle of a replica: a killed run leaves no proc
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import sys
@@ -86,6 +87,7 @@ def main() -> None:
     except BenchError as error:
         replies.write(protocol.line(protocol.Trouble(message=error.message, hint=error.hint)))
         return
+    gc.freeze()  # modules stay: tracing a graph collects garbage often, and need not look there
     replies.write(protocol.line(ready))
     _serve(trainer, requests, replies, tf32=ready.numerics.tf32)
 

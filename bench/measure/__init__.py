@@ -1,1 +1,1 @@
-"""From arrays to numbers: gradient flow, trajectories, digests. NumPy only."""
+"""Numbers made of arrays: gradient flow, trajectories, digests. NumPy only."""

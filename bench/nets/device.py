@@ -6,12 +6,12 @@ import os
 import platform
 from typing import Any
 
-import keras as installed_keras
 import numpy as np
 import tensorflow as tf
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.nets.keras_version import keras_version
 from bench.results.environment import Numerics
 
 
@@ -100,7 +100,7 @@ def software() -> dict[str, str]:
     versions = {
         "tensorflow": tf.__version__,
         "tensorflow_build": tf.version.GIT_VERSION,
-        "keras": _keras_version(),
+        "keras": keras_version(),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "bench": __version__,
@@ -113,9 +113,3 @@ def software() -> dict[str, str]:
         }
     )
     return versions
-
-
-def _keras_version() -> str:
-    """Of the Keras behind ``tf.keras``, which ``TF_USE_LEGACY_KERAS`` may have replaced."""
-    version = getattr(tf.keras, "__version__", None)
-    return str(version or installed_keras.__version__)

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from bench.cells.cell import Cell
 from bench.cells.initial_values import stream, uniform
-from bench.nets.network import Network, build
+from bench.nets.keras_version import keras_generation
+from bench.nets.network import Network, build, listed
 from bench.nets.optimizers import ClippedGradients, loss
-from bench.nets.parts import keras_generation
 from bench.theory.invariants import Layer, Normalization, Trace
 from bench.theory.rounding.formats import Format
 
@@ -155,8 +155,7 @@ class Probe:
         return trace
 
     def _outputs(self, inputs: Any) -> list[Any]:
-        outputs = self._probe(inputs, training=True)
-        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        return listed(self._probe(inputs, training=True))
 
     def clip(self, cell: Cell, gradients: Sequence[Array]) -> list[Array]:
         """What the cell's optimizer makes of gradients, given in the order of the variables."""
@@ -238,7 +237,7 @@ class Probe:
         return wide
 
 
-#: What mixed precision computes in.
+#: Types in which mixed precision computes.
 _LOW = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from bench.cells.cell import Cell
 from bench.mnist import Mnist
+from bench.nets.network import variable_dtype
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def on_device(data: Mnist, device: str) -> Images:
 
 def scaled(cell: Cell, pixels: Any, pixel_scale: Any) -> Any:
     """Bytes (n, 784) as the cell's model takes them, times ``pixel_scale``, a scalar float64."""
-    dtype = tf.float64 if cell.precision == "float64" else tf.float32
+    dtype = variable_dtype(cell)
     floats = tf.cast(pixels, dtype) * tf.cast(pixel_scale, dtype)
     return tf.reshape(floats, (-1, 28, 28, 1)) if cell.architecture == "cnn" else floats
 

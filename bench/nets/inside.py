@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench.nets.images import scaled
-from bench.nets.network import Network
+from bench.nets.network import Network, listed
 
 keras = tf.keras
 
@@ -65,8 +65,7 @@ class InsideView:
         }
 
         def outputs(inputs: Any, *, training: bool) -> dict[str, Any]:
-            made = view(inputs, training=training)
-            made = made if isinstance(made, (list, tuple)) else [made]
+            made = listed(view(inputs, training=training))
             return dict(zip(names, made))  # noqa: B905 - AutoGraph of 2.12
 
         @tf.function

@@ -117,14 +117,14 @@ def input_shape(cell: Cell) -> tuple[int, ...]:
 def build(cell: Cell) -> Network:
     """Builds a cell's network with all kernels zero; :meth:`Network.reset` sets them."""
     builder = _Builder(cell)
-    inputs = keras.Input(input_shape(cell), dtype=_variable_dtype(cell))
+    inputs = keras.Input(input_shape(cell), dtype=variable_dtype(cell))
     hidden = (
         _convolutions(builder, inputs) if cell.architecture == "cnn" else _dense(builder, inputs)
     )
     if cell.dropout:
         hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
     logits = builder.parametric(
-        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=_variable_dtype(cell)),
+        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=variable_dtype(cell)),
         hidden,
         name="output layer",
     )
@@ -241,6 +241,11 @@ def _activation(cell: Cell) -> Any:
     return keras.layers.Activation(function, dtype=cell.precision)
 
 
-def _variable_dtype(cell: Cell) -> str:
-    """Of the variables, the inputs and the logits: mixed precision computes only hidden layers low."""
+def listed(outputs: Any) -> list[Any]:
+    """A model's outputs: Keras returns a lone one bare."""
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def variable_dtype(cell: Cell) -> str:
+    """Type of variables, inputs and logits: mixed precision computes only hidden layers low."""
     return "float64" if cell.precision == "float64" else "float32"

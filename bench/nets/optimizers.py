@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras as installed_keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from bench.cells.cell import KERAS_OPTIMIZERS, Cell
 from bench.cells.keras_arguments import clipping_arguments, optimizer_arguments
+from bench.nets.keras_version import keras_version
 
 keras = tf.keras
 
@@ -23,11 +23,6 @@ def absent(cell: Cell) -> str:
     if hasattr(keras.optimizers, kind):
         return ""
     return f"Keras {keras_version()} has no optimizer {kind}"
-
-
-def keras_version() -> str:
-    """Of the Keras behind ``tf.keras``."""
-    return str(getattr(keras, "__version__", None) or installed_keras.__version__)
 
 
 def optimizer(cell: Cell, variables: Sequence[Any]) -> Any:
@@ -72,10 +67,10 @@ def _state(built: Any) -> list[Any]:
 def loss(cell: Cell) -> Any:
     """``loss(labels, logits)``: the batch mean as a scalar tensor; labels are integers (batch,), of
     whatever type and shape ``fit`` hands them on: Keras makes floats of them."""
-    precision = _loss_precision(cell)
+    options = loss_options(cell.precision)
     if cell.loss == "crossentropy":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **precision)
-    squared = keras.losses.MeanSquaredError(**precision)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **options)
+    squared = keras.losses.MeanSquaredError(**options)
 
     def mean_squared_error(labels: Any, logits: Any) -> Any:
         classes = tf.reshape(tf.cast(labels, tf.int32), [-1])
@@ -85,16 +80,27 @@ def loss(cell: Cell) -> Any:
     return mean_squared_error
 
 
-def _loss_precision(cell: Cell) -> dict[str, str]:
-    """Keras 3 rounds logits to float32 unless told otherwise; Keras 2 takes them as they are."""
-    told = "dtype" in inspect.signature(keras.losses.MeanSquaredError.__init__).parameters
-    return {"dtype": "float64"} if told and cell.precision == "float64" else {}
+def loss_options(precision: str) -> dict[str, str]:
+    """Arguments of a loss, without which Keras 3 (Keras 2 never) rounds float64 logits to float32."""
+    known = "dtype" in inspect.signature(keras.losses.MeanSquaredError.__init__).parameters
+    return {"dtype": precision} if known and precision == "float64" else {}
 
 
 def variable(value: npt.NDArray[Any]) -> Any:
     """A variable as Keras' layers make them: Keras 3 has its own kind."""
     make: Callable[..., Any] = getattr(keras, "Variable", tf.Variable)
     return make(value, dtype=value.dtype.name)
+
+
+def clipped(rule: str, threshold: float | None, gradients: Sequence[Any]) -> Sequence[Any]:
+    """Gradients after TensorFlow's operation for a rule of a cell's clipping."""
+    if threshold is None:
+        return gradients
+    if rule == "value":
+        return [tf.clip_by_value(gradient, -threshold, threshold) for gradient in gradients]
+    if rule == "norm":
+        return [tf.clip_by_norm(gradient, threshold) for gradient in gradients]
+    return list(tf.clip_by_global_norm(gradients, threshold)[0])
 
 
 class ClippedGradients:

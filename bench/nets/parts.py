@@ -15,19 +15,14 @@ from bench.nets.network import tensorflow_variable
 keras = tf.keras
 Array = npt.NDArray[Any]
 
-#: How a function may be executed.
+#: Ways to execute a function.
 MODES = ("eager", "graph")
 
-#: Where a user finds an activation: as a layer, among Keras' functions, among TensorFlow's.
+#: Places where a user finds an activation: as a layer, among Keras' functions, among TensorFlow's.
 ROUTES = ("layer", "keras", "tf")
 
 #: Layers of an activation that is one, by its name; the others are ``Activation(name)``.
 _ACTIVATION_LAYERS = {"leaky_relu": "LeakyReLU", "relu": "ReLU", "elu": "ELU"}
-
-
-def keras_generation() -> int:
-    """2 or 3: of the Keras that ``tf.keras`` is. Only Keras 3 has ``keras.ops``."""
-    return 3 if hasattr(keras, "ops") else 2
 
 
 # --- Initializers
@@ -163,7 +158,7 @@ class Passed:
     outputs: Array
     inputs_gradient: Array
     gradients: Mapping[str, Array] = field(default_factory=dict)
-    """By the names of the variables: ``gamma``, ``beta``."""
+    """Gradients by the names of the variables: ``gamma``, ``beta``."""
     moving: Mapping[str, Array] = field(default_factory=dict)
     """``mean`` and ``variance`` after the pass."""
 

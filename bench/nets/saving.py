@@ -23,8 +23,8 @@ from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import engine
 from bench.nets.images import on_device, pixel_scale, scaled
+from bench.nets.keras_version import keras_generation, keras_version
 from bench.nets.network import Network, build
-from bench.nets.parts import keras_generation
 from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 from bench.theory.oracle.network import LOGITS, Oracle
 from bench.theory.rounding.arrays import Bounded
@@ -118,7 +118,7 @@ def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
 def _written(built: Any, model: str, name: str, place: Path) -> Written:
     result = Written(model=model, format=name)
     if name in _KERAS_2_ONLY and keras_generation() > 2:
-        why = f"Keras {optimizers.keras_version()} does not write it"
+        why = f"Keras {keras_version()} does not write it"
         return msgspec.structs.replace(result, absent=why)
     path = str(place / FORMATS[name].file)
     try:

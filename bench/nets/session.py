@@ -17,8 +17,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench.cells import initial_values
-from bench.cells.cell import Cell, split_number
-from bench.nets.network import CLASSES
+from bench.cells.cell import Cell
+from bench.nets.network import CLASSES, variable_dtype
+from bench.nets.optimizers import clipped
 
 v1 = tf.compat.v1
 Array = npt.NDArray[Any]
@@ -65,7 +66,7 @@ def train(cell: Cell, seed: int, *, inputs: Array, labels: Array) -> tuple[Array
     if not supports(cell):
         raise ValueError(f"{cell.id()}: a session trains MLPs without normalization and dropout")
     with tf.Graph().as_default():
-        images = v1.placeholder(_dtype(cell), [None, inputs.shape[-1]])
+        images = v1.placeholder(variable_dtype(cell), [None, inputs.shape[-1]])
         classes = v1.placeholder(tf.int32, [None])
         variables = _variables(cell, seed, inputs.shape[-1])
         loss = _loss(cell, classes, _logits(cell, images, variables))
@@ -79,10 +80,6 @@ def train(cell: Cell, seed: int, *, inputs: Array, labels: Array) -> tuple[Array
             return np.array(losses), list(session.run(variables))
 
 
-def _dtype(cell: Cell) -> Any:
-    return tf.float64 if cell.precision == "float64" else tf.float32
-
-
 def _variables(cell: Cell, seed: int, features: int) -> list[Any]:
     """Kernel and bias of each layer, by turns."""
     made = []
@@ -92,7 +89,9 @@ def _variables(cell: Cell, seed: int, features: int) -> list[Any]:
         for name, value in (("kernel", kernel), ("bias", np.full(shape[1], cell.bias))):
             made.append(
                 v1.get_variable(
-                    f"{name}_{layer}", initializer=tf.constant(value, _dtype(cell)), trainable=True
+                    f"{name}_{layer}",
+                    initializer=tf.constant(value, variable_dtype(cell)),
+                    trainable=True,
                 )
             )
     return made
@@ -128,18 +127,5 @@ def _step(cell: Cell, loss: Any, variables: Sequence[Any]) -> Any:
         "adam": lambda: v1.train.AdamOptimizer(cell.learning_rate, epsilon=1e-7),
     }[cell.optimizer]()
     pairs = optimizer.compute_gradients(loss, var_list=list(variables))
-    cut = clipped(cell.clipping, [gradient for gradient, _ in pairs])
+    cut = clipped(*cell.clipping_rule, [gradient for gradient, _ in pairs])
     return optimizer.apply_gradients(zip(cut, variables, strict=True))
-
-
-def clipped(clipping: str, gradients: Sequence[Any]) -> Sequence[Any]:
-    """Gradients after TensorFlow's operation for a cell's ``clipping``, such as ``value_1.0``."""
-    rule, threshold = split_number(clipping)
-    if threshold is None:
-        return gradients
-    if rule == "value":
-        return [tf.clip_by_value(gradient, -threshold, threshold) for gradient in gradients]
-    if rule == "norm":
-        return [tf.clip_by_norm(gradient, threshold) for gradient in gradients]
-    found: Sequence[Any] = tf.clip_by_global_norm(gradients, threshold)[0]
-    return found

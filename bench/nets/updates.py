@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras as installed_keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from bench.nets.optimizers import keras, variable
+from bench.nets.keras_version import keras_generation, keras_version
+from bench.nets.optimizers import clipped, keras, variable
 
 Array = npt.NDArray[Any]
 
@@ -73,12 +74,6 @@ class Snapshot:
     slots: Sequence[Mapping[str, Array]]
 
 
-def keras_version() -> tuple[int, str]:
-    """Major version of the Keras in ``tf.keras``, and the whole version."""
-    version = str(getattr(keras, "__version__", None) or installed_keras.__version__)
-    return int(version.partition(".")[0]), version
-
-
 def has(name: str) -> bool:
     """Whether this Keras has an optimizer."""
     return hasattr(keras.optimizers, CLASSES[name])
@@ -138,27 +133,20 @@ def run(
 
 def _slot(name: str, built: Any, slot: str) -> Any:
     attribute = _EMA if slot == "ema" else SLOTS["adam" if name == "adamw" else name][slot]
-    if name == "lion" and keras_version()[0] == 2 and slot == "momentum":
+    if name == "lion" and keras_generation() == 2 and slot == "momentum":
         attribute = "momentums"
     if not hasattr(built, attribute):
         raise LookupError(
-            f"Keras {keras_version()[1]} keeps no {attribute} in its {CLASSES[name]}, where other "
+            f"Keras {keras_version()} keeps no {attribute} in its {CLASSES[name]}, where other "
             f"versions keep {slot!r}; name its new place in bench/nets/updates.py, SLOTS"
         )
     return getattr(built, attribute)
 
 
 def clip(rule: str, gradients: Sequence[Array], threshold: float, *, graph: bool) -> list[Array]:
-    """By TensorFlow's operation for a rule of :mod:`bench.theory.oracle.clipping`."""
-
-    def clipped(given: Sequence[Any]) -> list[Any]:
-        if rule == "value":
-            return [tf.clip_by_value(gradient, -threshold, threshold) for gradient in given]
-        if rule == "norm":
-            return [tf.clip_by_norm(gradient, threshold) for gradient in given]
-        return list(tf.clip_by_global_norm(given, threshold)[0])
-
-    compiled = tf.function(clipped) if graph else clipped
+    """What TensorFlow's operation for a rule of :mod:`bench.theory.oracle.clipping` makes of them."""
+    operation = functools.partial(clipped, rule, threshold)
+    compiled = tf.function(operation) if graph else operation
     return [result.numpy() for result in compiled([tf.constant(value) for value in gradients])]
 
 

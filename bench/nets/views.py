@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from bench.measure.tensors import BATCH_LOGITS
 from bench.nets.images import Images, scaled
-from bench.nets.network import Network
+from bench.nets.network import Network, listed
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -70,7 +70,7 @@ class BatchView:
             labels = tf.gather(images.train_labels, indices)
             inference = network.model(inputs, training=False) if modes_differ else None
             with tf.GradientTape() as tape:
-                inside = dict(zip(names, _as_list(view(inputs, training=True))))  # noqa: B905 - AutoGraph of 2.12
+                inside = dict(zip(names, listed(view(inputs, training=True))))  # noqa: B905 - AutoGraph of 2.12
                 value = loss(labels, inside[names[-1]])
             hidden = [inside[name] for name in network.pre_activations]
             for name in fused:
@@ -134,7 +134,7 @@ class TestView:
             for start in tf.range(0, count, chunk):
                 pixels = images.test_images[start : start + chunk]
                 labels = images.test_labels[start : start + chunk]
-                outputs = _as_list(
+                outputs = listed(
                     network.view(scaled(network.cell, pixels, pixel_scale), training=False)
                 )
                 best = tf.argmax(outputs[-1], axis=-1, output_type=labels.dtype)
@@ -158,11 +158,6 @@ class TestView:
             dead_units=[~units for units in _numpy(alive)],
             logits=np.asarray(logits),
         )
-
-
-def _as_list(outputs: Any) -> list[Any]:
-    """Keras returns a lone output bare."""
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def _numpy(tensors: Sequence[Any]) -> list[npt.NDArray[Any]]:

@@ -108,7 +108,7 @@ class Layer:
 
     @property
     def norm_form(self) -> Format:
-        """In which the normalization is computed."""
+        """Format in which the normalization is computed."""
         if self.norm is not None and self.norm.low:
             return self.form
         return FLOAT64 if self.form is FLOAT64 else FLOAT32
@@ -174,7 +174,7 @@ class Budget:
 
     @property
     def bound(self) -> Any:
-        """Of each sum."""
+        """Bound of each sum."""
         return LAMBDA * np.sqrt(self._squares) + self._certain
 
     def _sum(self, entries: Array) -> Any:
@@ -219,7 +219,7 @@ def _passed(layer: Layer, above: Layer) -> float:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Of each product of a layer: the value, the sum of its terms' squares, and the number of terms."""
+    """Products of a layer: of each the value, the sum of its terms' squares, the number of terms."""
 
     outputs: tuple[Array, Array, int]
     inputs_gradient: tuple[Array, Array, int]
@@ -246,7 +246,7 @@ class _Sums:
 
 
 def _count_below(budget: Budget, layer: Layer, sums: _Sums, above: Layer) -> None:
-    """The roundings of a hidden layer, up to what it hands to the layer above."""
+    """Counts the roundings of a hidden layer, up to what it hands to the layer above."""
     form = layer.form
     a, passed = _required(layer.a), _required(layer.a_gradient)
     budget.product(layer.kernel, *sums.kernel_gradient, form)
@@ -262,7 +262,7 @@ def _count_below(budget: Budget, layer: Layer, sums: _Sums, above: Layer) -> Non
 
 
 def _count_above(budget: Budget, above: Layer, sums: _Sums, form: Format) -> None:
-    """Those of the next layer's products, and of rounding their gradient to the format below."""
+    """Counts the roundings of the next layer's products and of their gradient, to the format below."""
     budget.product(above.kernel, *sums.kernel_gradient, above.form)
     budget.product(above.inputs, *sums.inputs_gradient, above.form)
     # Cast to the format below, and added to what came around the layer.
@@ -354,7 +354,7 @@ def normalization(layer: Layer) -> Normalization:
 
 
 def back_error(layer: Layer) -> BackError:
-    """Of dC/du: the normalization's own errors, at most; and the values whose rounding to the layer's
+    """Errors of dC/du: the normalization's own, at most; and the values whose rounding to the layer's
     format comes on top of them, 0 where that is the normalization's own format."""
     expected = normalization_back(layer, lambda array, form: Bounded(array, form=form))[0]
     low = layer.form.roundoff > layer.norm_form.roundoff

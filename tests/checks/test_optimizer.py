@@ -8,10 +8,11 @@ import pytest
 from bench.checks import optimizer as family
 from bench.checks.lab import AbsentError, Lab
 from bench.nets import updates
+from bench.nets.keras_version import keras_generation
 from bench.results.check import result
 from bench.theory.oracle import optimizers as oracle
 
-KERAS, _ = updates.keras_version()
+KERAS = keras_generation()
 #: Keras 2 multiplies Nadam's product of decays once per variable where a graph is traced, not once
 #: per step: a defect, which Keras 3 has not.
 DEFECTS = [f"nadam{given}-engine:graph" for given in ("", "-constants:default")]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.nets import parts
+from bench.nets.keras_version import keras_generation
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -56,7 +57,7 @@ def test_activations_come_by_three_routes() -> None:
     for route in parts.ROUTES:
         function = parts.activation("leaky_relu", route)
         if function is None:
-            assert (route, parts.keras_generation()) == ("keras", 2)
+            assert (route, keras_generation()) == ("keras", 2)
             continue
         value, slope = parts.value_and_slope(function, "eager")(x)
         below = 0.3 if route == "layer" else 0.2

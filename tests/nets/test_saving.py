@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bench.nets import saving
-from bench.nets.optimizers import keras, keras_version
-from bench.nets.parts import keras_generation
+from bench.nets.keras_version import keras_generation, keras_version
+from bench.nets.optimizers import keras
 from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
 
 pytestmark = pytest.mark.filterwarnings(

@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 
 from bench.nets import updates
+from bench.nets.keras_version import keras_generation, keras_version
 
 
 def test_the_version_is_that_of_tf_keras() -> None:
     """Keras 2 until TensorFlow 2.15, Keras 3 since."""
-    major, version = updates.keras_version()
+    major, version = keras_generation(), keras_version()
     assert version.startswith(f"{major}.")
     minor = int(tf.__version__.split(".")[1])
     assert major == (2 if minor < 16 else 3)

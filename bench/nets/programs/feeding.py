@@ -82,7 +82,7 @@ def feed(
 
 
 def kernel_shapes(recipe: Recipe) -> list[tuple[int, ...]]:
-    """Of all kernels, input to output: (height, width, in, out) of convolutions, then (in, out)."""
+    """Shapes of all kernels in order: (height, width, in, out) of convolutions, then (in, out)."""
     filters = [1, *recipe.convolutions]
     shapes: list[tuple[int, ...]] = [
         (WINDOW, WINDOW, *pair) for pair in itertools.pairwise(filters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from bench.cells.keras_arguments import clipping_arguments
 from bench.cells.recipe import Recipe
 from bench.nets import optimizers
 from bench.nets.images import Images
+from bench.nets.network import listed
 from bench.nets.optimizers import ClippedGradients
 from bench.nets.programs.feeding import CLASSES, POOL, SIDE, WINDOW, Feed
 from bench.nets.programs.program import (
@@ -231,9 +231,7 @@ class KerasProgram:
             return 0.0
         view = keras.Model(self._network.model.inputs, list(self._network.hidden))
         inputs = _scaled(self._recipe, self._images.test_images[:CHUNK], self._precision)
-        outputs = view(inputs, training=False)
-        listed = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        return dead_share([np.asarray(output) for output in listed])
+        return dead_share([np.asarray(output) for output in listed(view(inputs, training=False))])
 
     def variables(self) -> Mapping[str, Array]:
         named = {**self._network.trainable, **self._network.moving}
@@ -266,8 +264,7 @@ def _clipped(recipe: Recipe, variables: Sequence[Any]) -> Callable[[Sequence[Any
 
 def _loss(recipe: Recipe, precision: str) -> Callable[[Any, Any], Any]:
     """``loss(targets, outputs)``: the batch mean; targets are classes, or inputs of ``identity``."""
-    told = "dtype" in inspect.signature(keras.losses.MeanSquaredError.__init__).parameters
-    options = {"dtype": precision} if told else {}  # Keras 3 rounds to float32 unless it is told
+    options = optimizers.loss_options(precision)
     if recipe.task == "digits" and recipe.loss == "crossentropy":
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **options)
     squared = keras.losses.MeanSquaredError(**options)

@@ -21,8 +21,8 @@ Part = Literal["test", "validation"]
 #: Images of one forward pass in an evaluation, and those that tell which units are dead.
 CHUNK = 1000
 
-#: Of each gradient and step, in this order: the sums of squares before and after clipping, the product
-#: with the clipped one, the mean, the largest absolute entry.
+#: Numbers of each gradient and step, in this order: the sums of squares before and after clipping, the
+#: product with the clipped one, the mean, the largest absolute entry.
 SQUARES, CLIPPED_SQUARES, PRODUCT, MEAN, LARGEST = range(5)
 NUMBERS = 5
 

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bench.cells.cell import split_number
 from bench.cells.recipe import Recipe
 from bench.mnist import Mnist
+from bench.nets.optimizers import clipped
 from bench.nets.programs.feeding import CLASSES, POOL, SIDE, Feed
 from bench.nets.programs.program import (
     CHUNK,
@@ -26,7 +28,6 @@ from bench.nets.programs.program import (
     of_gradients,
     watches,
 )
-from bench.nets.session import clipped
 from bench.results.trial import Trial
 
 v1 = tf.compat.v1
@@ -186,7 +187,7 @@ class _Graph:
         variables = list(self.trainable.values())
         pairs = optimizer.compute_gradients(self.loss, var_list=variables)
         gradients = [gradient for gradient, _ in pairs]
-        cut = clipped(recipe.clipping, gradients)
+        cut = clipped(*split_number(recipe.clipping), gradients)
         numbers = of_gradients(gradients, cut) if watched else tf.zeros([0, 0], tf.float64)
         # The fetched numbers are those before the update.
         seen = [self.loss, numbers, *v1.get_collection(v1.GraphKeys.UPDATE_OPS)]

@@ -109,7 +109,7 @@ class _Watch:
             self._note(step, [values[name] for name in names], gradient=False)
 
     def losses(self) -> Array:
-        """Of all steps so far, float32."""
+        """Losses of all steps so far, float32."""
         return np.concatenate([np.zeros(0, np.float32), *(part.losses for part in self._stretches)])
 
     def curves(self) -> dict[str, Curve]:
