@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from bench.report.document import Block, Table
 from bench.report.markup import strong
@@ -12,35 +11,21 @@ from bench.results.plan import Item
 from bench.verdict.judgement import ATTENTION, Judgement, Verdict
 
 
-@dataclass(frozen=True)
-class Group:
-    """Cells with one verdict for one reason."""
-
-    verdict: Verdict
-    reason: str
-    judgements: tuple[Judgement, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """``<grid>/<id>`` of each."""
-        return tuple(judgement.item.name for judgement in self.judgements)
-
-
-def by_reason(judgements: Iterable[Judgement]) -> list[Group]:
-    """Equal reasons of one verdict together, in the order of attention."""
+def by_reason(judgements: Iterable[Judgement]) -> dict[tuple[Verdict, str], list[str]]:
+    """Names of cells by verdict and reason, in the order of attention."""
     ordered = sorted(judgements, key=lambda judgement: ATTENTION.index(judgement.verdict))
-    groups = grouped(((j.verdict, j.reason), j) for j in ordered)
-    return [Group(verdict, reason, tuple(cells)) for (verdict, reason), cells in groups.items()]
+    return grouped(((j.verdict, j.reason), j.item.name) for j in ordered)
 
 
-def reasons_table(groups: Sequence[Group], *, most_reason: int = MOST_REASON) -> list[Block]:
-    """A row for each group; the cells of those that are not shown are counted."""
+def reasons_table(judgements: Iterable[Judgement]) -> list[Block]:
+    """A row for each verdict and reason; the cells of those that are not shown are counted."""
+    groups = by_reason(judgements)
     rows = [
-        [strong(group.verdict.value), first_of(group.names), clipped(group.reason, most_reason)]
-        for group in groups[:MOST_ROWS]
+        [strong(verdict.value), first_of(names), clipped(reason, MOST_REASON)]
+        for (verdict, reason), names in groups.items()
     ]
-    hidden = sum(len(group.names) for group in groups[MOST_ROWS:])
-    blocks: list[Block] = [Table(("verdict", "cell", "reason"), rows, "lll")]
+    hidden = sum(map(len, list(groups.values())[MOST_ROWS:]))
+    blocks: list[Block] = [Table(("verdict", "cell", "reason"), rows[:MOST_ROWS], "lll")]
     return [*blocks, f"And {more(hidden, 'cell')}."] if hidden else blocks
 
 

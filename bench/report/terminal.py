@@ -69,10 +69,7 @@ def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
     """Kinds of findings: what one of them is called, and inline text of each."""
     failing = (Verdict.CRASHED, Verdict.CLAIM_VIOLATED)
     reasons = [
-        [
-            f"{group.verdict.value.upper()} {first_of(group.names)}: {group.reason}"
-            for group in groups
-        ]
+        [f"{v.value.upper()} {first_of(names)}: {reason}" for (v, reason), names in groups.items()]
         for groups in (
             by_reason(j for j in conclusion.failing if j.verdict in failing),
             by_reason(open_cells(conclusion)),

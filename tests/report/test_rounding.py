@@ -195,8 +195,8 @@ def test_cell_of_two_grids_has_one_row() -> None:
 def test_origins_are_counted() -> None:
     """Most frequent first; beyond five they are counted; cells that pass are none."""
     assert origins(parted()) == (
-        "Differences begin in layer 1, kernel before step 1 (2 cells); layer 1, moving variance, "
-        "inference before step 10 (1 cell)."
+        "Differences begin in layer 1, kernel, before step 1 (2 cells); layer 1, moving variance, "
+        "inference, before step 10 (1 cell)."
     )
     departure = outside().departure
     assert departure is not None
@@ -209,7 +209,7 @@ def test_origins_are_counted() -> None:
         for n in range(8)
     ]
     assert origins(with_cells(*judgements)).endswith(
-        "layer 4, kernel before step 1 (1 cell); elsewhere (3 cells)."
+        "layer 4, kernel, before step 1 (1 cell); elsewhere (3 cells)."
     )
     assert origins(with_cells(of(Verdict.INCONCLUSIVE, outside()))) == ""
 

@@ -154,7 +154,7 @@ def test_a_group_is_described_by_what_its_cells_share() -> None:
     assert (
         "Losses leave the rounding envelope at step 1, up to 300 × what rounding explains." in text
     )
-    assert "Begins in layer 1, kernel, before step 1." in text
+    assert "Begins in layer 1, kernel, before step 1 (4 cells)." in text
     two = [item for item in items if item.cell.normalization == "batch"]
     assert "**2 cells, every one with `opt:nadam` and `norm:batch`**." in markdown(
         full_report(departed(*two))
@@ -170,7 +170,7 @@ def test_cells_without_a_description_are_told_by_where_they_begin() -> None:
     ]
     text = markdown(full_report(dataclasses.replace(found, judgements=judgements)))
     assert text.count("**1 cell by itself**.") == 2
-    assert "Begins in layer 2, bias, before step 1." in text
+    assert "Begins in layer 2, bias, before step 1 (1 cell)." in text
 
 
 def test_one_seed_is_called_one_seed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.report.document import Block, Folded, Section, Table, Verbatim, limited_list
-from bench.report.groups import by_reason, reason_lines, reasons_table
+from bench.report.groups import reason_lines, reasons_table
 from bench.report.markup import strong
 from bench.report.sections.changes import scripts
 from bench.report.text import NOTHING, count, grouped, some_of, span
@@ -32,13 +32,13 @@ def crash_section(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Se
             cells, what = f"{cells} newly", "OLD does not crash, or under fewer seeds"
         blocks += [
             f"{strong(cells)}: {what}.",
-            *reasons_table(by_reason(newly)),
+            *reasons_table(newly),
             *scripts(newly, reproducers),
             *_outputs(conclusion.run, newly),
         ]
     if before:
         blocks.append(f"{count(len(before), 'cell')} on both sides: known, and no change.")
-        blocks += reasons_table(by_reason(before))
+        blocks += reasons_table(before)
     mended = [
         j.item.name
         for j in (conclusion.judgements if conclusion.old is not None else ())
@@ -80,7 +80,7 @@ def open_section(conclusion: Conclusion) -> Section | None:
     """Cells of which nothing was concluded, and why; None if there is none."""
     unknown = open_cells(conclusion)
     title = f"{count(len(unknown), 'cell')} of which nothing was concluded"
-    return Section(title, reasons_table(by_reason(unknown))) if unknown else None
+    return Section(title, reasons_table(unknown)) if unknown else None
 
 
 def counts_section(conclusion: Conclusion) -> Section | None:

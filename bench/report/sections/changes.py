@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.report.document import Block, Section, limited_table
 from bench.report.markup import code, strong
-from bench.report.sections.rounding import origin, times
+from bench.report.sections.rounding import begins_in, times
 from bench.report.text import (
     MOST_REASON,
     MOST_ROWS,
@@ -102,15 +102,8 @@ def group_facts(judgements: Sequence[Judgement]) -> list[str]:
             f"losses leave the rounding envelope at step {span(steps)}, up to {times(ratio)} what "
             "rounding explains"
         )
-    begins = Counter(origin(test) for test in tests if test.departure is not None)
-    if begins:
-        named = begins.most_common(MOST_ORIGINS)
-        places = [
-            where if len(begins) == 1 else f"{where} ({count(n, 'cell')})" for where, n in named
-        ]
-        rest = sum(begins.values()) - sum(n for _, n in named)
-        places += [f"elsewhere ({count(rest, 'cell')})"] if rest else []
-        facts.append(f"begins in {'; '.join(places)}")
+    if begins := begins_in(tests):
+        facts.append(f"begins in {begins}")
     metrics = Counter(
         metric_title(c.metric) for j in judgements for c in j.comparisons if c.verdict in CHANGED
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bench.report.document import Block, Bullets, Section, Table, limited_list
-from bench.report.groups import by_reason, reasons_table
+from bench.report.groups import reasons_table
 from bench.report.markup import code, strong
 from bench.report.text import (
     MOST_REASON,
@@ -119,7 +119,7 @@ def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         "Claims",
         [
             "What theory says of any TensorFlow does not hold:",
-            *(reasons_table(by_reason(violated)) if violated else []),
+            *(reasons_table(violated) if violated else []),
             Bullets(list(statements.values())),
             *_contrasts(conclusion.claims, _claim_line, "cell", brief=brief),
         ],

@@ -102,22 +102,19 @@ def rounding_section(conclusion: Conclusion, *, brief: bool = False) -> Section 
 def origins(conclusion: Conclusion) -> str:
     """In which tensors the differences of failing cells begin, with the number of cells; or
     nothing."""
-    counted = Counter(
-        (departure.tensor, departure.step)
-        for judgement, _ in cells_tested(conclusion.judgements)
-        if judgement.verdict.fails
-        and judgement.envelope is not None
-        and (departure := judgement.envelope.departure) is not None
-    )
-    if not counted:
-        return ""
-    named = [
-        f"{tensor} before step {step} ({count(cells, 'cell')})"
-        for (tensor, step), cells in counted.most_common(MOST_NAMED)
-    ]
-    others = sum(counted.values()) - sum(n for _, n in counted.most_common(MOST_NAMED))
-    rest = f"; elsewhere ({count(others, 'cell')})" if others else ""
-    return f"Differences begin in {'; '.join(named)}{rest}."
+    tested = cells_tested(conclusion.judgements)
+    begins = begins_in(_tests([(j, names) for j, names in tested if j.verdict.fails]))
+    return f"Differences begin in {begins}." if begins else ""
+
+
+def begins_in(tests: Sequence[EnvelopeTest]) -> str:
+    """Tensors and steps in which most of these differences begin, with the number of cells; or
+    nothing."""
+    counted = Counter(origin(test) for test in tests if test.departure is not None)
+    named = counted.most_common(MOST_NAMED)
+    places = [f"{place} ({count(cells, 'cell')})" for place, cells in named]
+    rest = counted.total() - sum(cells for _, cells in named)
+    return "; ".join([*places, *([f"elsewhere ({count(rest, 'cell')})"] if rest else [])])
 
 
 def origin(test: EnvelopeTest) -> str:
