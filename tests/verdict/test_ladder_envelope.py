@@ -150,6 +150,19 @@ def test_a_change_that_is_shown_to_be_worse_is_regressed(drop: float) -> None:
     assert re.search(r"test accuracy 0\.9\d+ -> 0\.9\d+ \([+-][12]\.\d+ pp", judgement.reason)
 
 
+def test_against_another_class_a_metric_that_is_worse_still_speaks() -> None:
+    """Losses outside the envelope may be the kernels' doing there; two points of accuracy are not."""
+    change = lambda r: msgspec.structs.replace(  # noqa: E731
+        moved(r, CHANGE), test_accuracy=r.test_accuracy - 0.02
+    )
+    other = of_class(BASELINE, isa="avx2")
+    judgement = chosen(_copied(made(change), other), other)
+    assert (judgement.verdict, judgement.rung) == (Verdict.REGRESSED, "distribution")
+    assert "kernels may be to blame" in judgement.reason
+    judgement = chosen(_copied(made(_moved(CHANGE)), other), other)
+    assert (judgement.verdict, judgement.rung) == (Verdict.INCONCLUSIVE, "envelope")
+
+
 def _weighed(found: Judgement, **changes: Any) -> Judgement:
     """The verdict where the envelope of a cell inside is another one."""
     run = _copied(made(_moved(ROUNDING)))
