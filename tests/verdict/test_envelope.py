@@ -308,7 +308,7 @@ def test_the_shortest_trajectory_counts(which: str) -> None:
 # Metrics at the end
 
 
-def ended(run: float, baseline: float, copy: float) -> Seed:
+def ended(run: float | None, baseline: float | None, copy: float | None) -> Seed:
     """One seed whose losses are equal, by the test accuracy of both sides and of a copy of the run."""
     sides = [
         dataclasses.replace(trace(flat()), metrics={"test_accuracy": a})
@@ -324,6 +324,12 @@ def test_accuracy_may_differ_as_copies_do_up_to_how_far_seeds_lie_apart() -> Non
         test = examine(CELL, [ended(own, own - by, own - 0.01) for own in (0.92, 0.94)])
         assert test.seen == ("test_accuracy",)
         assert (test.beyond, test.inside) == (beyond, not beyond)
+
+
+def test_a_metric_that_copies_lose_as_well_may_be_lost() -> None:
+    """Whether it is defined is as chaotic as they are; where no copy loses it, that is a change."""
+    for copy, beyond in ((0.9, ()), (None, ("test_accuracy",))):
+        assert examine(CELL, [ended(None, 0.9, copy)]).beyond == beyond
 
 
 def test_one_seed_has_no_other_to_lie_apart_from() -> None:

@@ -15,7 +15,7 @@ from bench.measure.tensors import fingerprints
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.kind import Crash
 from bench.results.plan import Item
-from bench.results.record import Record
+from bench.results.record import Record, Replica
 from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline, baseline_from_run
 from bench.verdict.bits import ALONE
@@ -383,6 +383,15 @@ def test_copies_are_wanted_of_cells_whose_bits_differ() -> None:
     assert still_wanted(run, baseline_from_run(replaced(made(), plan=twice))) == one
     other_seeds = baseline_from_run(made(_moved(ROUNDING), seeds=(3, 4, 5)))
     assert {copy.seed for copy in still_wanted(made(), other_seeds)} == {3, 4}
+
+
+def test_further_seeds_come_before_copies() -> None:
+    """Those that the plan names, of the cell whose bits differ, and no others."""
+    further = SEEDS[1:]
+    run = made(_moved(CHANGE), seeds=SEEDS[:1], further=list(further))
+    assert still_wanted(run, BASELINE) == [Replica(CHOSEN.cell, seed) for seed in further]
+    whole = replaced(run, records=made(_moved(CHANGE)).records)
+    assert all(isinstance(wanted, Copy) for wanted in still_wanted(whole, BASELINE))
 
 
 def test_cells_that_leave_their_envelope_get_as_many_copies_as_the_level_asks_for() -> None:
