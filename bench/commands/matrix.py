@@ -32,7 +32,7 @@ def matrix(
     from bench.environments.requirements import parse_side
     from bench.jobs.reproducers import slug
     from bench.jobs.upgrade import UpgradeRun
-    from bench.report.upgrade.matrix import matrix_json, matrix_table
+    from bench.report.matrix import matrix_json, matrix_table
     from bench.results.files import write_atomically
     from bench.results.writer import new_run_name
     from bench.verdict.conclusion import of_upgrade

@@ -9,7 +9,7 @@ from bench.report.comparison import warning_quotes
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.markdown import markdown
 from bench.report.markup import code
-from bench.report.run.rows import spread
+from bench.report.rows import spread
 from bench.report.sections.changes import metric_title
 from bench.report.text import NOTHING, clipped, count, more, points, significant
 from bench.results.plan import Item

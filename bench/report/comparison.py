@@ -12,7 +12,7 @@ from bench.frames.pivot import pivot
 from bench.report.document import Block, Quote, Table
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
-from bench.report.run.rows import Row, Rows
+from bench.report.rows import Row, Rows
 from bench.report.sections.answer import because_text
 from bench.report.sections.cells import counts_section
 from bench.report.sections.checks import checks_section

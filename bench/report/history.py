@@ -13,7 +13,7 @@ from bench.report.document import Section, Table
 from bench.report.figures.series import Dot, Series
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
-from bench.report.run.rows import spread
+from bench.report.rows import spread
 from bench.report.text import (
     NOTHING,
     as_json,

@@ -8,7 +8,7 @@ from statistics import fmean
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.figures.curves import SHOWN, pictures
 from bench.report.markup import code, emphasis, strong
-from bench.report.run.rows import Row, Rows, common_configuration, throughput
+from bench.report.rows import Row, Rows, common_configuration, throughput
 from bench.report.sections.prediction import READING, prediction_section
 from bench.report.text import (
     MOST_NAMED,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from bench.report.markup import plain
+from bench.report.matrix import families, matrix_json, matrix_table
 from bench.report.sections.changes import pattern_text
-from bench.report.upgrade.matrix import families, matrix_json, matrix_table
 from bench.results.check import Check
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion

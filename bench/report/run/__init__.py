@@ -1,1 +1,0 @@
-"""What is left to be told of a run: rows of a grid."""
