@@ -25,7 +25,10 @@ ARITHMETIC = (
 )
 
 #: Families of contracts of the training API (:mod:`bench.checks.contracts`).
-CONTRACTS = ("loops", "callbacks")
+CONTRACTS = (
+    *("loops", "execution", "models", "callbacks"),
+    *("losses", "reductions", "metrics", "regularizers", "seeds"),
+)
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)
 

@@ -14,11 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation
 
 Array = npt.NDArray[np.float32]
 
 FEATURES, OUTPUTS = 4, 2
+#: 23 samples in batches of 8: the last one is short.
+SAMPLES, BATCH = 23, 8
 RATE = 0.125
 
 
@@ -105,3 +110,18 @@ def mean(parts: Sequence[tuple[Bounded, int]]) -> Bounded:
     """Over all samples, of means over batches and their sizes."""
     total = sum((loss * size for loss, size in parts), start=Bounded(np.float64(0.0)))
     return total / sum(size for _, size in parts)
+
+
+def weights_of(lab: Lab, model: Any, replay: Replay, when: str = "") -> Iterator[Deviation]:
+    """Kernel and bias after training."""
+    for name, got, truth in zip(
+        ("kernel", "bias"), model.get_weights(), replay.weights, strict=True
+    ):
+        yield deviation(f"{name}{when}", lab.seen(got), truth)
+
+
+def over(losses: Bounded) -> Bounded:
+    """A mean that may be taken in any order and over batches of any size: their sizes, up to 2^8, are
+    exact in float32, and each partial mean is rounded twice more."""
+    total = losses.mean() if losses.ndim else losses
+    return Bounded(total.value, total.error + 4 * SAMPLES * np.spacing(np.float32(total.value)))

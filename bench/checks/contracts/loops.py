@@ -9,27 +9,25 @@ import numpy as np
 
 from bench.checks.contracts import linear
 from bench.checks.contracts.contract import Broken, Catalogue
-from bench.checks.contracts.linear import Array, Replay, batches, built, data, mean
+from bench.checks.contracts.linear import (
+    BATCH,
+    SAMPLES,
+    Array,
+    Replay,
+    batches,
+    built,
+    data,
+    mean,
+    over,
+    weights_of,
+)
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
-from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("loops")
 contract = catalogue.contract
 checks, run = catalogue.checks, catalogue.run
-
-#: 23 samples in batches of 8: the last one is short.
-SAMPLES, BATCH = 23, 8
-
-
-def _weights(lab: Lab, model: Any, replay: Replay, when: str = "") -> Iterator[Deviation]:
-    """Kernel and bias after training."""
-    for name, got, truth in zip(
-        ("kernel", "bias"), model.get_weights(), replay.weights, strict=True
-    ):
-        yield deviation(f"{name}{when}", lab.seen(got), truth)
-
 
 # --- One batch at a time
 
@@ -47,7 +45,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
         got = model.train_on_batch(x[part], y[part])
         yield deviation(f"call {call}, loss", lab.seen(got), replay.loss(x[part], y[part]))
         replay.step(x[part], y[part])
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -79,7 +77,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     for call, part in enumerate(batches(SAMPLES, BATCH)):
         got = model.test_on_batch(x[part], y[part])
         yield deviation(f"call {call}, loss", lab.seen(got), replay.loss(x[part], y[part]))
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -94,7 +92,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     got = model.train_on_batch(x, y, sample_weight=weights)
     yield deviation("loss", lab.seen(got), replay.loss(x, y, weights))
     replay.step(x, y, weights)
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -126,7 +124,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     for epoch, got in enumerate(history["loss"]):
         truth = mean(list(replay.epoch(x, y, BATCH)))
         yield deviation(f"epoch {epoch}, loss", lab.seen(got), truth)
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -158,7 +156,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     model.fit(x, y, sample_weight=weights, batch_size=BATCH, shuffle=False, verbose=0)
     for _ in replay.epoch(x, y, BATCH, weights):
         pass
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -197,8 +195,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
     model, replay = built(metrics=[_mean_absolute_error()]), Replay()
     for size in (SAMPLES, BATCH, 1, BATCH):
         loss, error = model.evaluate(x, y, batch_size=size, verbose=0)
-        yield deviation(f"batches of {size}, loss", lab.seen(loss), _over(replay.losses(x, y)))
-        yield deviation(f"batches of {size}, metric", lab.seen(error), _over(replay.errors(x, y)))
+        yield deviation(f"batches of {size}, loss", lab.seen(loss), over(replay.losses(x, y)))
+        yield deviation(f"batches of {size}, metric", lab.seen(error), over(replay.errors(x, y)))
 
 
 @contract(
@@ -228,9 +226,9 @@ def _(lab: Lab) -> Iterator[Deviation]:
     for epoch, got in enumerate(history["val_loss"]):
         for _ in replay.epoch(x[:15], y[:15], 8):
             pass
-        truth = _over(replay.losses(x[15:], y[15:]))
+        truth = over(replay.losses(x[15:], y[15:]))
         yield deviation(f"epoch {epoch}, validation loss", lab.seen(got), truth)
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -309,7 +307,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     for _ in range(3):
         replay.step(x, y)
     yield exact("epochs that callbacks saw", lab.seen(seen), np.array([2, 3, 4]))
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -324,7 +322,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
         got = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
         truth = mean(list(replay.epoch(x, y, BATCH)))
         yield deviation(f"fit {call}, loss", lab.seen(got), truth.reshape(1))
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 @contract(
@@ -343,205 +341,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     got = model.train_on_batch(x, y)
     yield deviation("loss", lab.seen(got), replay.loss(x, y))
     replay.step(x, y, rate=linear.RATE / 2)
-    yield from _weights(lab, model, replay)
-
-
-# --- Ways to execute
-
-
-def _steps_per_execution(steps: int) -> None:
-    @contract(
-        f"fit-steps_per_execution:{steps}",
-        thing="keras.Model.compile",
-        truth="Several steps in one execution train as one at a time, also where data end inside.",
-    )
-    def _(lab: Lab) -> Iterator[Deviation]:
-        x, y = data(SAMPLES)
-        model, replay = built(steps_per_execution=steps), Replay()
-        history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
-        for epoch, got in enumerate(history["loss"]):
-            truth = mean(list(replay.epoch(x, y, 4)))
-            yield deviation(f"epoch {epoch}, loss", lab.seen(got), truth)
-        yield from _weights(lab, model, replay)
-        got = model.evaluate(x, y, batch_size=4, verbose=0)
-        yield deviation("evaluate", lab.seen(got), _over(replay.losses(x, y)))
-        got = model.predict(x, batch_size=4, verbose=0)
-        yield deviation("predict", lab.seen(got), replay.predict(x))
-
-
-for _steps in (1, 3, 32):
-    _steps_per_execution(_steps)
-
-
-def _compiled(name: str, **compilation: Any) -> None:
-    @contract(
-        f"fit-{name}",
-        thing="keras.Model.compile",
-        truth="However a step is executed, it trains the same up to rounding.",
-    )
-    def _(lab: Lab) -> Iterator[Deviation]:
-        x, y = data(SAMPLES)
-        model, replay = built(**compilation), Replay()
-        got = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
-        truth = mean(list(replay.epoch(x, y, BATCH)))
-        yield deviation("loss", lab.seen(got), truth.reshape(1))
-        yield from _weights(lab, model, replay)
-
-
-_compiled("run_eagerly:true", run_eagerly=True)
-_compiled("jit_compile:false", jit_compile=False)
-_compiled("jit_compile:true", jit_compile=True)
-
-
-# --- Ways to give data
-
-
-def _given(kind: str, x: Array, y: Array) -> Any:
-    """The data in batches, in order, as one of the things that ``fit`` takes."""
-    from bench.nets.api import keras, tf
-
-    parts = [(x[part], y[part]) for part in batches(len(x), BATCH)]
-    if kind == "tf_data":
-        return tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
-    if kind == "generator":
-        return (part for part in parts)
-    base = getattr(keras.utils, "PyDataset", None) or keras.utils.Sequence
-
-    class Batches(base):  # type: ignore[misc, valid-type]
-        def __len__(self) -> int:
-            return len(parts)
-
-        def __getitem__(self, index: int) -> tuple[Array, Array]:
-            return parts[index]
-
-    return Batches()
-
-
-def _from(kind: str) -> None:
-    @contract(
-        f"fit-data:{kind}",
-        thing="keras.Model.fit",
-        truth="Whatever data come in, the same batches train the same.",
-    )
-    def _(lab: Lab) -> Iterator[Deviation]:
-        x, y = data(SAMPLES)
-        model, replay = built(), Replay()
-        got = model.fit(_given(kind, x, y), shuffle=False, verbose=0).history["loss"]
-        truth = mean(list(replay.epoch(x, y, BATCH)))
-        yield deviation("loss", lab.seen(got), truth.reshape(1))
-        yield from _weights(lab, model, replay)
-        got = model.evaluate(_given(kind, x, y), verbose=0)
-        yield deviation("evaluate", lab.seen(got), _over(replay.losses(x, y)))
-        got = model.predict(_given(kind, x, y), verbose=0)
-        yield deviation("predict", lab.seen(got), replay.predict(x))
-
-
-for _kind in ("tf_data", "generator", "py_dataset"):
-    _from(_kind)
-
-
-# --- Several outputs, models in models
-
-
-def _two_outputs(form: str) -> None:
-    @contract(
-        f"fit-outputs:{form}",
-        thing="keras.Model.fit",
-        truth="The loss is the weighted sum of the outputs' losses, which are told without weights.",
-        broken=[Broken("keras 3.0.0 to 3.6.0", "keras #20343")],
-    )
-    def _(lab: Lab) -> Iterator[Deviation]:
-        from bench.nets.api import keras
-
-        x, y = data(BATCH)
-        inputs = keras.Input((linear.FEATURES,), name="inputs")
-        dense = [keras.layers.Dense(1, name=name) for name in ("first", "second")]
-        heads = {layer.name: layer(inputs) for layer in dense}
-        model = keras.Model(inputs, heads if form == "dict" else list(heads.values()))
-        replay = Replay()
-        kernel, bias = (np.asarray(each.value, np.float32) for each in replay.weights)
-        for column, layer in enumerate(dense):
-            layer.set_weights([kernel[:, column : column + 1], bias[column : column + 1]])
-        targets = {"first": y[:, :1], "second": y[:, 1:]}
-        losses, weights = dict.fromkeys(targets, "mse"), {"first": 0.5, "second": 4.0}
-        as_list = form == "list"
-        model.compile(
-            keras.optimizers.SGD(0.0),
-            list(losses.values()) if as_list else losses,
-            loss_weights=list(weights.values()) if as_list else weights,
-        )
-        given = list(targets.values()) if as_list else targets
-        history = model.fit(x, given, batch_size=BATCH, verbose=0).history
-        parts = np.square(replay.predict(x) - y).mean(0)
-        first, second = parts[0], parts[1]
-        got = {name: lab.seen(history[name][0]) for name in ("loss", "first_loss", "second_loss")}
-        yield deviation("loss", got["loss"], first * 0.5 + second * 4.0)
-        yield deviation("first output's loss", got["first_loss"], first)
-        yield deviation("second output's loss", got["second_loss"], second)
-
-
-for _form in ("list", "dict"):
-    _two_outputs(_form)
-
-
-@contract(
-    "fit-model_in_model-trainable",
-    thing="keras.Model.trainable",
-    truth="A model inside another is trained by whichever was compiled with it trainable (GAN).",
-)
-def _(lab: Lab) -> Iterator[Deviation]:
-    from bench.nets.api import keras
-
-    x, y = data(BATCH)
-    inner = built()
-    inputs = keras.Input((linear.FEATURES,))
-    before = keras.layers.Dense(linear.FEATURES, use_bias=False)
-    inner.trainable = False
-    outer = keras.Model(inputs, inner(before(inputs)))
-    outer.compile(keras.optimizers.SGD(linear.RATE), "mse")
-    frozen = [np.array(weight) for weight in inner.get_weights()]
-    start = np.array(before.get_weights()[0])
-    outer.train_on_batch(x, y)
-    for name, got, truth in zip(("kernel", "bias"), inner.get_weights(), frozen, strict=True):
-        yield exact(f"frozen inside, {name}", lab.seen(got), truth)
-    yield exact(
-        "outside moves", np.array((before.get_weights()[0] != start).any()), np.ones((), bool)
-    )
-    inner.trainable = True
-    inner.compile(keras.optimizers.SGD(linear.RATE), "mse")
-    replay = Replay()
-    inner.train_on_batch(x, y)
-    replay.step(x, y)
-    yield from _weights(lab, inner, replay, ", trained alone")
-
-
-@contract(
-    "fit-train_step",
-    thing="keras.Model.train_step",
-    truth="A train_step of one's own is what fit calls, and the metrics that it returns are the logs.",
-)
-def _(lab: Lab) -> Iterator[Deviation]:
-    from bench.nets.api import keras, tf
-
-    class Custom(keras.Model):
-        def train_step(self, batch: Any) -> Any:
-            x, y = batch
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(tf.square(self(x, training=True) - y))
-            gradients = tape.gradient(loss, self.trainable_variables)
-            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-            return {"my_loss": loss}
-
-    x, y = data(BATCH)
-    replay = Replay()
-    inputs = keras.Input((linear.FEATURES,))
-    model = Custom(inputs, keras.layers.Dense(linear.OUTPUTS)(inputs))
-    model.set_weights([np.asarray(each.value, np.float32) for each in replay.weights])
-    model.compile(keras.optimizers.SGD(linear.RATE))
-    got = model.fit(x, y, batch_size=BATCH, verbose=0, shuffle=False).history
-    yield deviation("my_loss", lab.seen(got["my_loss"]), replay.loss(x, y).reshape(1))
-    replay.step(x, y)
-    yield from _weights(lab, model, replay)
+    yield from weights_of(lab, model, replay)
 
 
 def _mean_absolute_error() -> Any:
@@ -553,10 +353,3 @@ def _mean_absolute_error() -> Any:
 def _sample_weights(samples: int) -> Array:
     """Powers of two from .25 to 4, and a zero."""
     return np.resize(np.array([0.25, 0.5, 0.0, 1.0, 2.0, 4.0], np.float32), samples)
-
-
-def _over(losses: Bounded) -> Bounded:
-    """A mean that may be taken in any order and over batches of any size: their sizes, up to 2^8, are
-    exact in float32, and each partial mean is rounded twice more."""
-    total = losses.mean() if losses.ndim else losses
-    return Bounded(total.value, total.error + 4 * SAMPLES * np.spacing(np.float32(total.value)))
