@@ -19,7 +19,7 @@ from bench.theory.rounding.arrays import Bounded
 
 Array = npt.NDArray[Any]
 #: Batches of unequal sizes, one of them a single sample.
-SIZES = (5, 1, 7)
+SIZES = (8, 1, 11)
 SAMPLES = sum(SIZES)
 #: Powers of two and zeros: sums of them, and products with them, are exact.
 WEIGHTS = np.resize(formulas.float32([0.25, 2.0, 0.0, 1.0, 4.0, 0.5, 1.0]), SAMPLES)

@@ -164,7 +164,7 @@ def best_where(wanted: Callable[..., Numbers], given: Callable[..., Numbers]) ->
     def truth(y: Array, p: Array, w: Array) -> Numbers:
         pairs = [(wanted(y, p, w, t), given(y, p, w, t)) for t in _CURVE_THRESHOLDS]
         reached = [rate for rate, other in pairs if other.value >= LEAST]
-        return np.stack(reached).max(0)
+        return np.stack(reached).max(0) if reached else Bounded(0.0)
 
     return truth
 
