@@ -134,6 +134,8 @@ class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Number of further ones that are out."""
     digest: str = ""
     """Digest of all numbers that TensorFlow gave."""
+    known: str = ""
+    """Fault that this version is known to have here, so that what is out fails no run."""
     absent: str = ""
     """Reason why this TensorFlow has nothing to check; then nothing was compared."""
     crash: Crash | None = None
@@ -149,13 +151,21 @@ class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def fails(self) -> bool:
-        """Whether it makes a run fail. A check that compared nothing fails, unless there is nothing of
-        the kind in this TensorFlow."""
+        """Whether it makes a run fail: something is wrong that is not known to be, or the other way
+        round."""
+        return self.wrong != bool(self.known)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is out, known or not. A check that compared nothing is wrong, unless there
+        is nothing of the kind in this TensorFlow."""
         return bool(self.crash or self.deviations or not (self.compared or self.absent))
 
     @property
     def reason(self) -> str:
-        """Reason why it fails, one line that a person can act on; empty if it does not."""
+        """Reason why it is wrong, one line that a person can act on; empty if it is not."""
+        if self.known and not self.wrong:
+            return f"a known fault is gone, so its entry is to be removed: {self.known}"
         if self.crash is not None:
             return f"crashed: {self.crash.message}"
         if self.deviations:

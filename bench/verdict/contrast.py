@@ -83,7 +83,7 @@ def contrast_checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
     contrasts = []
     for check in new.plan.checks:
         pair = old.checks.get(check), new.checks.get(check)
-        fails = [result is not None and result.fails for result in pair]
+        fails = [result is not None and result.wrong for result in pair]
         if any(fails):
             contrasts.append(
                 CheckContrast(check=check, wrong=_sides(fails), old=pair[0], new=pair[1])

@@ -132,14 +132,14 @@ def _compared(found: Conclusion) -> bool:
 
 def _held(found: Conclusion) -> list[Check]:
     """Checks that compared something and hold, on both sides if there are two."""
-    results = [result for result in found.run.results if result.compared and not result.fails]
+    results = [result for result in found.run.results if result.compared and not result.wrong]
     if found.old is None:
         return [result.check for result in results]
     before = found.old.checks
     return [
         result.check
         for result in results
-        if (old := before.get(result.check)) is not None and not old.fails
+        if (old := before.get(result.check)) is not None and not old.wrong
     ]
 
 

@@ -99,8 +99,19 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         blocks += [
             Table(_HEADERS, rows, "lrrrrrrl"),
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
+            *_known_faults(run),
         ]
     return Section("Checks against independent truth", blocks)
+
+
+def _known_faults(run: StoredRun) -> list[Block | None]:
+    """What this version is known to get wrong, which fails no run."""
+    known = [
+        f"{code(result.check.id)}: {clipped(result.known)}"
+        for result in run.results
+        if result.known and result.wrong
+    ]
+    return ["Known faults, which do not fail a run:", Bullets(known)] if known else []
 
 
 def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from bench.checks.catalogue import checks, module_of
 from bench.checks.contracts.callbacks import RATE, SCRIPT, plateaus, stops
 from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.known_faults import KNOWN_FAULTS, known
 from bench.checks.contracts.linear import RATE as STEP
 from bench.checks.contracts.linear import Replay, batches, data, mean
 from bench.checks.contracts.page import page
@@ -40,6 +42,27 @@ def test_the_page_is_made_from_the_code() -> None:
     """Where it is not: python -m bench.checks.contracts.page > docs/contracts.md."""
     written = Path(__file__).parents[3] / "docs" / "contracts.md"
     assert written.read_text() == page()
+
+
+def test_known_faults_are_of_contracts_that_exist() -> None:
+    """An entry that matches nothing is to be removed."""
+    ids = {check.id for check in checks("full", CONTRACTS)}
+    assert {fault.check for fault in KNOWN_FAULTS} <= ids
+
+
+def test_a_known_fault_fails_no_run_and_one_that_is_gone_does() -> None:
+    """What is wrong and known to be passes; what is known and right fails, so that the entry goes."""
+    fault = KNOWN_FAULTS[-1]
+    assert known(fault.check, fault.last) == fault.what
+    assert known(fault.check, "9.0.0") == known("losses:other", fault.last) == ""
+    wrong = [Deviation(tensor="loss", excess=2.0, evidence="got 2, expected 1")]
+    check = Check(family="metrics", subject="x")
+    bad = CheckResult(check=check, compared=1, deviations=wrong)
+    assert bad.fails
+    assert not msgspec.structs.replace(bad, known="it is known").fails
+    gone = CheckResult(check=check, compared=1, known="it is known")
+    assert gone.fails
+    assert "known fault is gone" in gone.reason
 
 
 def test_tiers_grow() -> None:

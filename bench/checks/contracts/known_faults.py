@@ -1,0 +1,62 @@
+"""Known faults: contracts that released versions break. They are told, and fail no run.
+
+An entry that matches no check, or whose fault is gone in a version that it names, fails: then it is to be
+removed, or its last version written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownFault:
+    """A contract that is known to be broken."""
+
+    check: str
+    """Its id: ``losses:axis-categorical_crossentropy-smoothing``."""
+    first: str
+    """First version of Keras that has it."""
+    last: str
+    """Last one that was seen to have it."""
+    what: str
+    """What goes wrong, with the upstream issue where there is one."""
+
+    def applies(self, keras: str) -> bool:
+        """Whether it is known of this version of Keras."""
+        return _parts(self.first) <= _parts(keras) <= _parts(self.last)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+KNOWN_FAULTS = (
+    *(
+        KnownFault(
+            check="losses:axis-categorical_crossentropy-smoothing",
+            first=first,
+            last=last,
+            what="label smoothing divides by the size of the last axis, not of its own (keras #23451)",
+        )
+        for first, last in (("2.12.0", "2.12.0"), ("3.0.0", "3.15.1"))
+    ),
+    KnownFault(
+        check="reductions:sample_weight-sequences",
+        first="3.0.0",
+        last="3.15.1",
+        what="a weight for each sample raises where outputs have rank 3; no report of it is known",
+    ),
+    KnownFault(
+        check="metrics:iou-weights:fractions",
+        first="3.8.0",
+        last="3.15.1",
+        what="IoU casts weights to whole numbers, against the example in its own documentation "
+        "(since keras PR #20584)",
+    ),
+)
+
+
+def known(check: str, keras: str) -> str:
+    """What is known to be wrong with a check in a version of Keras; empty if nothing is."""
+    return next((f.what for f in KNOWN_FAULTS if f.check == check and f.applies(keras)), "")
