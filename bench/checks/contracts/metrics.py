@@ -146,7 +146,7 @@ def _paired(form: str, metrics: Callable[[], Any]) -> None:
         x = [formulas.real(f"passed {name}", SAMPLES, 2) for name in "ab"]
         y = [formulas.real(f"wanted {name}", SAMPLES, 2) for name in "ab"]
         model = _passing(2, 2, loss=["mse", "mse"], metrics=metrics())
-        got = model.evaluate(x, y, batch_size=5, verbose=0, return_dict=True)
+        got = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)
         truths = {
             "a_error": formulas.mae(y[0], Bounded(x[0])).mean(),
             "b_squares": formulas.mse(y[1], Bounded(x[1])).mean(),
@@ -197,7 +197,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     model = _passing(
         2, loss="mse", metrics=[_error("plain")], weighted_metrics=[_error("weighted")]
     )
-    got = model.evaluate(x, y, sample_weight=WEIGHTS, batch_size=5, verbose=0, return_dict=True)
+    got = model.evaluate(x, y, sample_weight=WEIGHTS, batch_size=8, verbose=0, return_dict=True)
     errors = formulas.mae(y, Bounded(x))
     yield deviation("plain", lab.seen(got.get("plain", np.nan)), errors.mean())
     yield deviation("weighted", lab.seen(got.get("weighted", np.nan)), mean(errors, WEIGHTS))
@@ -231,7 +231,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     x, y = formulas.real("passed", SAMPLES, 2), formulas.real("wanted", SAMPLES, 2)
     model = _passing(2, loss="mse", metrics=[Largest(), sums])
     for call, part in enumerate((slice(None), slice(5))):
-        got = model.evaluate(x[part], y[part], batch_size=5, verbose=0, return_dict=True)
+        got = model.evaluate(x[part], y[part], batch_size=8, verbose=0, return_dict=True)
         error = np.abs(Bounded(x[part]) - y[part])
         largest = error.reshape(-1).max(0)
         yield deviation(f"call {call}, class", lab.seen(got["largest"]), largest)

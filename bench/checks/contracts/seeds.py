@@ -151,13 +151,7 @@ def _fans(
     build: Callable[[Any, Any], Mapping[str, tuple[Any, int, int]]],
     broken: tuple[Broken, ...] = (),
 ) -> None:
-    """A contract on fans.
-
-    Args:
-        subject: part of its name.
-        thing: the layer.
-        build: of ``keras`` and an initializer, gives names of kernels, each with its fans in and out.
-    """
+    """A contract on the fans in and out of the kernels that ``build`` gives, by name."""
 
     @contract(
         f"fans-{subject}",
@@ -333,8 +327,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
         moved = np.array((calls[0][0] != calls[0][1]).any())
         yield exact(f"seed {seed}, calls differ", moved, TRUE)
     for one, other in itertools.combinations(SEEDS, 2):
-        differ = np.array((by_seed[one] != by_seed[other]).any())
-        yield exact(f"seeds {one} and {other} differ", differ, TRUE)
+        yield exact(f"seeds {one}, {other}", np.array((by_seed[one] != by_seed[other]).any()), TRUE)
 
 
 @contract(
