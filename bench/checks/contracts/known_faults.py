@@ -1,7 +1,7 @@
 """Known faults: contracts that released versions break. They are told, and fail no run.
 
-An entry that matches no check, or whose fault is gone in a version that it names, fails: then it is to be
-removed, or its last version written down.
+An entry that matches no check, or whose fault is gone in a version that it names, fails: it is to be
+removed then, or its last version written down.
 """
 
 from __future__ import annotations
