@@ -55,12 +55,12 @@ class Examiner:
         return msgspec.structs.replace(
             found,
             digest=lab.digest,
-            known=_known(check) if check.is_contract and not found.absent else "",
+            known=_known(found) if check.is_contract and not found.absent else "",
             total_sec=time.perf_counter() - begin,
         )
 
 
-def _known(check: Check) -> str:
+def _known(found: CheckResult) -> str:
     from bench.nets.api import KERAS_VERSION
 
-    return known(check.id, KERAS_VERSION)
+    return known(found.check.id, KERAS_VERSION, wrong=found.wrong)

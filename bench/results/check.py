@@ -28,6 +28,8 @@ ARITHMETIC = (
 CONTRACTS = (
     *("loops", "execution", "models", "callbacks"),
     *("losses", "reductions", "metrics", "regularizers", "seeds"),
+    *("layers", "convolutions", "sequences", "stress", "products"),
+    *("training", "loss_scale", "sparse", "schedules"),
 )
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)

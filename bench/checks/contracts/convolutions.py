@@ -1,0 +1,117 @@
+"""Convolutions and pooling: outputs and all gradients against their formulas."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from bench.checks.contracts import layer_formulas, layered
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layer_formulas import given, grid
+from bench.checks.contracts.oracle import Traced
+
+catalogue = Catalogue("convolutions")
+checks, run = catalogue.checks, catalogue.run
+layer_contract = functools.partial(layered.layer_contract, catalogue)
+
+_SIZES = {1: (11,), 2: (7, 6), 3: (4, 5, 4)}
+_KERNEL = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
+
+
+def _convolution(rank: int, name: str, *, groups: int = 1, **options: Any) -> None:
+    sizes, kernel = _SIZES[rank], _KERNEL[rank]
+    tables = grid(
+        *(sizes, kernel),
+        stride=options.get("strides", 1),
+        dilation=options.get("dilation_rate", 1),
+        padding=options.get("padding", "valid"),
+    )
+
+    def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+        return layer_formulas.correlated(inputs[0], weights[0], tables, groups) + weights[1]
+
+    given_options = {"filters": 4, "kernel_size": kernel, "groups": groups, **options}
+    layer_contract(f"conv{rank}d-{name}", f"Conv{rank}D", [(2, *sizes, 4)], formula, given_options)
+
+
+for _rank in (1, 2, 3):
+    _convolution(_rank, "valid")
+    _convolution(_rank, "same", padding="same")
+    _convolution(_rank, "strides:2", strides=2, padding="same")
+    _convolution(_rank, "dilation:2", dilation_rate=2, padding="same")
+_convolution(1, "causal", padding="causal", dilation_rate=2)
+_convolution(1, "groups:2", groups=2)
+_convolution(2, "groups:2", groups=2)
+_convolution(2, "strides:2.1", strides=(2, 1))
+
+
+def _depthwise(rank: int, padding: str, stride: int) -> None:
+    sizes, kernel = _SIZES[rank], _KERNEL[rank]
+    tables = grid(sizes, kernel, stride=stride, padding=padding)
+    options = {"kernel_size": kernel, "depth_multiplier": 2, "padding": padding, "strides": stride}
+    name = f"{padding}-strides:{stride}"
+
+    def depthwise(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+        return layer_formulas.depthwise(inputs[0], weights[0], tables) + weights[1]
+
+    def separable(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+        seen = layer_formulas.depthwise(inputs[0], weights[0], tables)
+        return seen @ weights[1].reshape(*weights[1].shape[-2:]) + weights[2]
+
+    shapes = [(2, *sizes, 3)]
+    layer_contract(
+        f"depthwise_conv{rank}d-{name}", f"DepthwiseConv{rank}D", shapes, depthwise, options
+    )
+    layer_contract(
+        *(f"separable_conv{rank}d-{name}", f"SeparableConv{rank}D", shapes, separable),
+        {"filters": 5, **options},
+    )
+
+
+def _transposed(rank: int, padding: str, stride: int) -> None:
+    sizes, kernel = _SIZES[rank], _KERNEL[rank]
+    tables = [given(size, k, stride, padding) for size, k in zip(sizes, kernel, strict=True)]
+
+    def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+        swapped = weights[0].transpose(*range(rank), rank + 1, rank)
+        return layer_formulas.correlated(inputs[0], swapped, tables) + weights[1]
+
+    layer_contract(
+        f"conv{rank}d_transpose-{padding}-strides:{stride}",
+        *(f"Conv{rank}DTranspose", [(2, *sizes, 3)], formula),
+        {"filters": 4, "kernel_size": kernel, "padding": padding, "strides": stride},
+    )
+
+
+def _pool(rank: int, kind: str, padding: str) -> None:
+    sizes = _SIZES[rank]
+    tables = grid(sizes, (3,) * rank, stride=2, padding=padding)
+
+    def formula(inputs: Sequence[Traced], _: Sequence[Traced]) -> Traced:
+        return layer_formulas.pooled(inputs[0], tables, largest=kind == "Max")
+
+    layer_contract(
+        f"{kind.lower()}_pool{rank}d-{padding}",
+        *(f"{kind}Pooling{rank}D", [(2, *sizes, 3)], formula),
+        {"pool_size": 3, "strides": 2, "padding": padding},
+    )
+
+
+for _rank in (1, 2):
+    for _padding, _stride in (("valid", 1), ("same", 2)):
+        _depthwise(_rank, _padding, _stride)
+for _rank in (1, 2, 3):
+    for _padding, _stride in (("valid", 1), ("same", 2), ("valid", 3)):
+        _transposed(_rank, _padding, _stride)
+    for _padding in ("valid", "same"):
+        for _kind in ("Max", "Average"):
+            _pool(_rank, _kind, _padding)
+layer_contract(
+    *("global_average_pool2d", "GlobalAveragePooling2D", [(2, 7, 6, 3)]),
+    lambda inputs, _: inputs[0].mean((1, 2)),
+)
+layer_contract(
+    *("global_max_pool2d", "GlobalMaxPooling2D", [(2, 7, 6, 3)]),
+    lambda inputs, _: inputs[0].reshape(2, 42, 3).max(1),
+)

@@ -1,0 +1,108 @@
+"""Scaled losses: a scale that follows overflows, and one that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.training import (
+    Truth,
+    apply,
+    compared,
+    drawn_gradients,
+    made,
+    values,
+    variables,
+)
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
+from bench.theory.oracle.optimizers import State
+from bench.theory.rounding.deviation import exact
+
+catalogue = Catalogue("loss_scale")
+contract = catalogue.contract
+checks, run = catalogue.checks, catalogue.run
+
+#: Gradients by step: finite, or holding what overflows. The scale doubles after two finite steps.
+SCRIPT = ("finite", "finite", "inf", "finite", "nan", "finite", "finite", "finite")
+SCALE = 1024.0
+
+
+def scales() -> list[float]:
+    """Of the loss before each step and after the last."""
+    scale, finite, told = SCALE, 0, [SCALE]
+    for kind in SCRIPT:
+        finite = finite + 1 if kind == "finite" else 0
+        if kind != "finite":
+            scale *= 0.5
+        elif finite == 2:
+            scale, finite = scale * 2.0, 0
+        told.append(scale)
+    return told
+
+
+def _scaled(keras_major: int, thing: str, counting: str) -> None:
+    @contract(
+        f"overflow:keras{keras_major}",
+        thing=thing,
+        truth="A step with gradients that are not finite moves nothing and halves the scale;"
+        f" dynamic_growth_steps finite ones in a row double it; {counting}.",
+        keras=(keras_major,),
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import keras, tf
+
+        inner = made("adam")
+        settings = {"initial_scale": SCALE, "dynamic_growth_steps": 2}
+        optimizer = keras.mixed_precision.LossScaleOptimizer(inner, **settings)
+        targets = variables()
+        truth = Truth("adam", values(targets))
+        optimizer.build(targets) if keras_major == 3 else None
+        for step, (kind, scale) in enumerate(zip(SCRIPT, scales(), strict=False)):
+            if keras_major == 3:
+                told = optimizer.scale_loss(tf.constant(1.0))
+            else:
+                told = optimizer.get_scaled_loss(tf.constant(1.0))
+            yield exact(f"scale before step {step + 1}", lab.seen(told), np.array(scale))
+            gradients = drawn_gradients(step)
+            given = [g * np.float32(scale) for g in gradients]
+            if kind == "finite":
+                truth.step(gradients)
+            else:
+                given[1][0] = float(kind)
+                if keras_major == 2:
+                    truth.state = State(truth.state.steps + 1, truth.state.slots)
+            if keras_major == 2:
+                given = optimizer.get_unscaled_gradients([tf.constant(g) for g in given])
+            apply(optimizer, given, targets)
+            yield from compared(lab, targets, truth, f"after step {step + 1} ({kind})")
+        taken = lab.seen(inner.iterations)
+        yield exact("iterations", taken, np.array(float(truth.state.steps)))
+
+
+_scaled(
+    *(3, "keras.optimizers.LossScaleOptimizer", "iterations do not count what was left out"),
+)
+_scaled(
+    *(2, "keras.mixed_precision.LossScaleOptimizer", "iterations count what was left out, too"),
+)
+
+
+@contract(
+    "factor",
+    thing="keras.optimizers.SGD",
+    truth="loss_scale_factor multiplies the loss, and gradients are divided by it.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    optimizer = made("sgd", loss_scale_factor=8.0)
+    yield exact("loss", lab.seen(optimizer.scale_loss(tf.constant(1.5))), np.array(12.0))
+    targets = variables()
+    truth = Truth("sgd", values(targets))
+    apply(optimizer, [8.0 * g for g in drawn_gradients(0)], targets)
+    truth.step(drawn_gradients(0))
+    yield from compared(lab, targets, truth, "after step 1")

@@ -1,0 +1,123 @@
+"""Products: matmul and einsum against float64, over inner lengths, ranks and odd sizes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.layer_formulas import einsum
+from bench.checks.contracts.linear import drawn
+from bench.checks.contracts.oracle import traced
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation, exact
+
+catalogue = Catalogue("products")
+contract = catalogue.contract
+checks, run = catalogue.checks, catalogue.run
+
+#: Around the lengths at which kernels change their blocking, and long ones.
+INNER = (*range(1, 10), 15, 16, 17, 31, 33, 63, 65, 127, 129, 255, 257, 511, 1000, 2049, 3001, 5000)
+
+
+@contract(
+    "matmul-inner",
+    thing="tf.linalg.matmul",
+    truth="Products of matrices hold for inner lengths of 1 to 5000, transposed or not, and for"
+    " rows that start anywhere in memory.",
+    broken=[Broken("tensorflow 2.13.0 on AVX512-VNNI", "tensorflow #61510")],
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    form = lab.form("float32")
+    for inner in INNER:
+        a, b = drawn(f"left {inner}", 6, inner), drawn(f"right {inner}", inner, 7)
+        truth = Bounded(a, form=form) @ Bounded(b, form=form)
+        yield deviation(f"inner length {inner}", lab.seen(tf.linalg.matmul(a, b)), truth)
+        got = tf.linalg.matmul(a.T.copy(), b.T.copy(), transpose_a=True, transpose_b=True)
+        yield deviation(f"inner length {inner}, transposed", lab.seen(got), truth)
+        got = tf.linalg.matmul(tf.constant(a)[1:], b)
+        yield deviation(f"inner length {inner}, from the second row", lab.seen(got), truth[1:])
+
+
+@contract(
+    "matmul-batches",
+    thing="tf.linalg.matmul",
+    truth="Products of batches of matrices broadcast as NumPy's do.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    form = lab.form("float32")
+    for left, right in (
+        ((3, 5, 7), (7, 2)),
+        ((2, 3, 5, 7), (7, 3)),
+        ((3, 5, 7), (3, 7, 2)),
+        ((2, 1, 5, 7), (3, 7, 2)),
+        ((5, 7), (3, 7, 2)),
+        ((4, 1, 1), (1, 1, 9)),
+        ((3, 1, 65), (3, 65, 33)),
+    ):
+        a, b = drawn(f"left {left}", *left), drawn(f"right {right}", *right)
+        truth = Bounded(a, form=form) @ Bounded(b, form=form)
+        yield deviation(f"{left} by {right}", lab.seen(tf.linalg.matmul(a, b)), truth)
+
+
+#: Equations and the shapes of their factors; those of dense layers and of attention among them.
+EQUATIONS = (
+    ("ij,jk->ik", (5, 7), (7, 3)),
+    ("ij,kj->ik", (5, 7), (3, 7)),
+    ("bij,jk->bik", (2, 5, 7), (7, 3)),
+    ("bij,bjk->bik", (2, 5, 7), (2, 7, 3)),
+    ("abcd,de->abce", (2, 3, 4, 5), (5, 6)),
+    ("abc,cde->abde", (2, 3, 4), (4, 2, 3)),
+    ("bthd,bshd->bhts", (2, 3, 2, 5), (2, 4, 2, 5)),
+    ("bhts,bshd->bthd", (2, 2, 3, 4), (2, 4, 2, 5)),
+    ("...x,xy->...y", (4, 5), (5, 6)),
+    ("...x,xy->...y", (3, 4, 5), (5, 6)),
+    ("...x,xy->...y", (2, 3, 4, 5), (5, 6)),
+)
+
+
+@contract(
+    "einsum",
+    thing="tf.einsum",
+    truth="Sums of products follow their equation, with an ellipsis for any number of axes.",
+    broken=[Broken("tensorflow 2.16.2", "not reported")],
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    for equation, left, right in EQUATIONS:
+        a, b = drawn(f"{equation} {left}", *left), drawn(f"{equation} {right}", *right)
+        truth = einsum(equation, traced(lab, a), traced(lab, b)).array
+        yield deviation(f"{equation} of {left}", lab.seen(tf.einsum(equation, a, b)), truth)
+
+
+#: What aborts in TensorFlow 2.16.2, 2.20 and 2.21: a batch with an axis of one, by one matrix.
+HEAP = """
+import os
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+import tensorflow as tf
+for _ in range(20):
+    tf.linalg.matmul(tf.random.normal([13, 1, 3, 4]), tf.random.normal([4, 16])).numpy()
+"""
+
+
+@contract(
+    "matmul-process",
+    thing="tf.linalg.matmul",
+    truth="A process that multiplies a batch with an axis of one by a matrix ends well.",
+    broken=[Broken("tensorflow 2.16.2 to 2.21.0", "tensorflow #117700")],
+    tier="standard",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    done: Any = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, check=False)
+    yield exact("exit status", lab.seen(float(done.returncode)), np.zeros(()))

@@ -1,0 +1,284 @@
+"""Layers of sequences: embeddings, recurrent layers and attention, with masks and states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layer_formulas import CELLS, attention, gru_reset_before, unrolled
+from bench.checks.contracts.layered import ALL, Array, compared, furnished, made
+from bench.checks.contracts.linear import drawn
+from bench.checks.contracts.oracle import Traced, joined, traced
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
+from bench.theory.rounding.deviation import deviation, exact
+
+catalogue = Catalogue("sequences")
+contract = catalogue.contract
+checks, run = catalogue.checks, catalogue.run
+
+BATCH, STEPS, FEATURES, UNITS = 3, 4, 2, 3
+#: Ends of one, two and no steps; one in the middle.
+MASK = np.array([[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]], bool)
+
+
+def sequences() -> Array:
+    return drawn("sequences", BATCH, STEPS, FEATURES)
+
+
+# --- Embedding
+
+
+@contract(
+    "embedding",
+    thing="keras.layers.Embedding",
+    truth="Outputs are rows of the table; the gradient of a row is the sum over all its uses.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    indices = np.array([[1, 2, 2, 0], [5, 1, 1, 1]], np.int32)
+    layer = made("Embedding", 7, 3)
+    yield from compared(lab, layer, "embedding", [indices], lambda _, weights: weights[0][indices])
+
+
+@contract(
+    "embedding-mask_zero",
+    thing="keras.layers.Embedding",
+    truth="With mask_zero, compute_mask marks what is not 0; without, there is no mask.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    indices = np.array([[1, 2, 0, 0], [5, 0, 1, 1]], np.int32)
+    layer = made("Embedding", 7, 3, mask_zero=True)
+    yield exact("mask", lab.seen(layer.compute_mask(indices)), indices != 0)
+    none = made("Embedding", 7, 3).compute_mask(indices) is None
+    yield exact("no mask", float(none), np.ones(()))
+
+
+@contract(
+    "embedding-mask-reaches:lstm",
+    thing="keras.layers.Embedding",
+    truth="The mask of an Embedding reaches the recurrent layer that takes its outputs.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    indices = np.array([[1, 2, 0, 0], [5, 3, 1, 0], [2, 2, 2, 2]], np.int32)
+    table = drawn("table", 7, FEATURES)
+    embedding, layer = made("Embedding", 7, FEATURES, mask_zero=True), made("LSTM", UNITS)
+    _, weights = furnished(layer, "masked", [table[indices]])
+    inputs = keras.Input((STEPS,), dtype="int32")
+    model = keras.Model(inputs, layer(embedding(inputs)))
+    embedding.set_weights([table])
+    outputs, _ = unrolled(
+        CELLS["LSTM"],
+        traced(lab, table[indices]),
+        [traced(lab, one) for one in weights],
+        mask=indices != 0,
+    )
+    got = lab.seen(model(indices, training=False))
+    yield deviation("outputs", got, outputs[:, -1].array)
+
+
+# --- Recurrent layers
+
+
+def _recurrent(name: str, cell: Any, label: str, **options: Any) -> None:
+    def sequence(
+        inputs: Sequence[Traced], weights: Sequence[Traced], mask: Array | None = None
+    ) -> Traced:
+        return unrolled(cell, inputs[0], weights, mask=mask)[0]
+
+    @contract(f"{label}-sequence", thing=f"keras.layers.{name}", truth=f"{ALL} at every step.")
+    def _(lab: Lab) -> Iterator[Deviation]:
+        layer = made(name, UNITS, return_sequences=True, **options)
+        yield from compared(lab, layer, label, [sequences()], sequence)
+
+    @contract(
+        f"{label}-mask",
+        thing=f"keras.layers.{name}",
+        truth="A masked step repeats the outputs and states before it, and has no gradient.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        layer = made(name, UNITS, return_sequences=True, **options)
+        x = sequences()
+        formula = lambda inputs, weights: sequence(inputs, weights, MASK)  # noqa: E731
+        yield from compared(lab, layer, label, [x], formula, mask=MASK)
+        first = np.logical_not(MASK)[:, ::-1].copy()  # the first step of two samples is masked
+        formula = lambda inputs, weights: sequence(inputs, weights, first)  # noqa: E731
+        layer = made(name, UNITS, return_sequences=True, **options)
+        yield from compared(lab, layer, label, [x], formula, mask=first, what=", first masked")
+
+    @contract(
+        f"{label}-state",
+        thing=f"keras.layers.{name}",
+        truth="return_state tells the last states, initial_state starts from them, and go_backwards"
+        " takes the steps from the last.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import tf
+
+        x = sequences()
+        layer = made(name, UNITS, return_state=True, **options)
+        _, weights = furnished(layer, label, [x])
+        exactly = [traced(lab, weight) for weight in weights]
+        outputs, states = unrolled(cell, traced(lab, x), exactly)
+        got = layer(x)
+        yield deviation("last outputs", lab.seen(got[0]), outputs[:, -1].array)
+        for at, (state, wanted) in enumerate(zip(got[1:], states, strict=True)):
+            yield deviation(f"state {at}", lab.seen(state), wanted.array)
+        first = [drawn(f"{label} state {at}", BATCH, UNITS) for at in range(len(states))]
+        outputs, _ = unrolled(
+            cell, traced(lab, x), exactly, states=[traced(lab, one) for one in first]
+        )
+        tensors = [tf.constant(one) for one in first]
+        got = layer(x, initial_state=tensors if len(first) > 1 else tensors[0])
+        yield deviation("from initial state", lab.seen(got[0]), outputs[:, -1].array)
+        backwards = made(name, UNITS, go_backwards=True, **options)
+        backwards(x)
+        backwards.set_weights(weights)
+        outputs, _ = unrolled(cell, traced(lab, x), exactly, backwards=True)
+        yield deviation("backwards", lab.seen(backwards(x)), outputs[:, -1].array)
+
+    @contract(
+        f"{label}-stateful",
+        thing=f"keras.layers.{name}",
+        truth="A stateful layer goes on from where the call before ended, until it is reset.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import KERAS_MAJOR, keras
+
+        x = sequences()
+        layer = made(name, UNITS, stateful=True, **options)
+        inputs = keras.Input(batch_shape=x.shape)
+        layer(inputs)
+        weights = []
+        for number, variable in enumerate(layer.trainable_variables):
+            weights.append(drawn(f"{label} weight {number}", *variable.shape))
+            variable.assign(weights[-1])
+        exactly, states = [traced(lab, weight) for weight in weights], None
+        layer.reset_states() if KERAS_MAJOR == 2 else layer.reset_state()
+        for call in range(3):
+            outputs, states = unrolled(cell, traced(lab, x), exactly, states=states)
+            got = lab.seen(layer(x))
+            yield deviation(f"call {call}", got, outputs[:, -1].array)
+        layer.reset_states() if KERAS_MAJOR == 2 else layer.reset_state()
+        outputs, _ = unrolled(cell, traced(lab, x), exactly)
+        yield deviation("after reset", lab.seen(layer(x)), outputs[:, -1].array)
+
+    @contract(
+        f"bidirectional-{label}",
+        thing="keras.layers.Bidirectional",
+        truth="Outputs forwards and, in the order of the inputs, backwards are joined or summed.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        for mode, merge in (
+            ("concat", lambda a, b: joined([a, b], 2)),
+            ("sum", lambda a, b: a + b),
+        ):
+            for mask in (None, MASK):
+
+                def both(
+                    inputs: Sequence[Traced],
+                    weights: Sequence[Traced],
+                    merge: Any = merge,
+                    mask: Array | None = mask,
+                ) -> Traced:
+                    half = len(weights) // 2
+                    forwards = sequence(inputs, weights[:half], mask)
+                    back, _ = unrolled(cell, inputs[0], weights[half:], mask=mask, backwards=True)
+                    return merge(forwards, back[:, ::-1])
+
+                layer = made(
+                    "Bidirectional",
+                    made(name, UNITS, return_sequences=True, **options),
+                    merge_mode=mode,
+                )
+                what = f", {mode}{'' if mask is None else ', masked'}"
+                # What is masked repeats the step before or is 0: the documentation leaves it open.
+                call = (
+                    {} if mask is None else {"mask": mask, "counted": mask[..., None].astype("f4")}
+                )
+                yield from compared(lab, layer, label, [sequences()], both, what=what, **call)
+
+
+_recurrent("SimpleRNN", CELLS["SimpleRNN"], "simple_rnn")
+_recurrent("LSTM", CELLS["LSTM"], "lstm")
+_recurrent("GRU", CELLS["GRU"], "gru")
+_recurrent("GRU", gru_reset_before, "gru-reset_before", reset_after=False)
+
+
+# --- Attention
+
+HEADS, SIZE, WIDTH, SOURCE = 2, 3, 4, 5
+
+
+def _attention(name: str, mask: Array | None, **call: Any) -> None:
+    @contract(
+        f"attention-{name}",
+        thing="keras.layers.MultiHeadAttention",
+        truth=f"{ALL}; what is masked gets no attention.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        source = STEPS if "causal" in name else SOURCE
+        inputs = [
+            drawn(f"attention {at}", BATCH, length, WIDTH)
+            for at, length in enumerate((STEPS, source, source))
+        ]
+
+        def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+            query, value, key = inputs
+            return attention(query, value, key, weights, mask)[0]
+
+        layer = made("MultiHeadAttention", HEADS, SIZE)
+        yield from compared(lab, layer, f"attention {name}", inputs, formula, **call)
+
+
+_LOOKS = np.array(drawn("looks", BATCH, STEPS, SOURCE) > -0.5) | np.eye(STEPS, SOURCE, dtype=bool)
+_attention("plain", None)
+_attention("mask", _LOOKS, attention_mask=_LOOKS)
+_attention("causal", np.tril(np.ones((BATCH, STEPS, STEPS), bool)), use_causal_mask=True)
+
+
+@contract(
+    "attention-scores",
+    thing="keras.layers.MultiHeadAttention",
+    truth="return_attention_scores tells the softmax that outputs are made with.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    inputs = [drawn(f"attention {at}", BATCH, n, WIDTH) for at, n in enumerate((STEPS, SOURCE))]
+    layer = made("MultiHeadAttention", HEADS, SIZE)
+    call = {"attention_mask": _LOOKS, "return_attention_scores": True}
+    (got, scores), weights = furnished(layer, "attention scores", inputs, **call)
+    query, value = (traced(lab, x) for x in inputs)
+    outputs, wanted = attention(query, value, value, [traced(lab, one) for one in weights], _LOOKS)
+    yield deviation("outputs", lab.seen(got), outputs.array)
+    yield deviation("scores", lab.seen(scores), wanted.array)
+
+
+@contract(
+    "attention-mask-from:embedding",
+    thing="keras.layers.MultiHeadAttention",
+    truth="The mask of an Embedding keeps padding from getting attention.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    indices = np.array([[1, 2, 0, 0], [5, 3, 1, 0], [2, 2, 2, 2]], np.int32)
+    table = drawn("table", 7, WIDTH)
+    embedding = made("Embedding", 7, WIDTH, mask_zero=True)
+    layer = made("MultiHeadAttention", HEADS, SIZE)
+    x = table[indices]
+    _, weights = furnished(layer, "attention from embedding", [x, x])
+    inputs = keras.Input((STEPS,), dtype="int32")
+    embedded = embedding(inputs)
+    model = keras.Model(inputs, layer(embedded, embedded))
+    embedding.set_weights([table])
+    looks = np.broadcast_to((indices != 0)[:, None], (BATCH, STEPS, STEPS))
+    exactly = traced(lab, x)
+    of_layer = [traced(lab, one) for one in weights]
+    truth, _ = attention(exactly, exactly, exactly, of_layer, looks)
+    got = lab.seen(model(indices, training=False))
+    kept = indices != 0  # outputs of padding itself are nobody's
+    yield deviation("outputs", got[kept], truth[kept].array)
