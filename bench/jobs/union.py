@@ -12,7 +12,7 @@ from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.checks import catalogue
 from bench.errors import BenchError
 from bench.published.experiments import EXPERIMENTS
-from bench.results.check import FAMILIES, Check
+from bench.results.check import ARITHMETIC, CONTRACTS, Check
 from bench.results.kind import Kind, Outcome, Task
 from bench.results.plan import Item, Plan
 from bench.results.run import ENVIRONMENT, StoredRun
@@ -47,9 +47,10 @@ def union_of_plans(plans: Sequence[Plan]) -> Plan:
 
 
 def _checks(tier: str, wanted: set[Check]) -> list[Check]:
-    """Those of the suite of invariants come first: its file's name does."""
+    """In the order of the suites' files: contracts, invariants, numerics."""
     seeds = max((check.seed for check in wanted), default=0) + 1
-    families = sorted(FAMILIES, key=lambda family: family != "invariant")
+    others = [family for family in ARITHMETIC if family != "invariant"]
+    families = (*CONTRACTS, "invariant", *others)
     known = [check for check in catalogue.checks(tier, families, seeds=seeds) if check in wanted]
     return [*known, *sorted(wanted.difference(known), key=lambda check: check.id)]
 
