@@ -126,22 +126,27 @@ def test_order_is_that_of_one_session(tmp_path: Path) -> None:
     """The plan of merged shards, one per suite and in any order, is that of a run of all suites: it can
     be continued with ``--resume`` and nothing is a selection any more."""
     everything = catalogue.checks("quick")
-    invariants = [check for check in everything if check.family == "invariant"]
-    numerics = [check for check in everything if check.family != "invariant"]
+
+    def suite_of(check: Check) -> str:
+        if check.is_contract:
+            return "contracts"
+        return "invariants" if check.family == "invariant" else "numerics"
+
     paths = [shard(tmp_path / name, items_of(name), seeds=[0]).path for name in UPGRADE_GRIDS]
-    for name, checks in (("invariants", invariants), ("numerics", numerics)):
-        results = [passed(check) for check in checks]
+    for name in ("contracts", "invariants", "numerics"):
+        results = [passed(check) for check in everything if suite_of(check) == name]
         paths.append(shard(tmp_path / name, [], seeds=[0], checks=results).path)
     random.Random(0).shuffle(paths)
     union = merge(paths, tmp_path / "union").run.plan
     assert not union.selected
     names = [(item.grid, item.id) for item in union.items]
-    suites = {"invariant": "invariants"}
-    names += [(suites.get(check.family, "numerics"), check.id) for check in union.checks]
+    names += [(suite_of(check), check.id) for check in union.checks]
     session = collected("--tier", "quick")
     assert len(session) > 500
     # In one session, suites of checks stand among those of cells; a plan keeps two lists.
-    assert names == sorted(session, key=lambda name: name[0] in ("invariants", "numerics"))
+    assert names == sorted(
+        session, key=lambda name: name[0] in ("contracts", "invariants", "numerics")
+    )
 
 
 def test_whole_tier_only_with_every_cell(tmp_path: Path) -> None:

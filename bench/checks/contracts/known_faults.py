@@ -73,8 +73,8 @@ KNOWN_FAULTS = (
             check=f"sparse:{optimizer}-rows:twice",
             first="3.0.0",
             last="3.15.1",
-            what="rows of an Embedding that are used twice in a batch are squared before they are added "
-            "up; no report of it is known",
+            what="rows of an Embedding that are used twice in a batch are squared before they are "
+            "added up; no report of it is known",
         )
         for optimizer in (
             *("adam", "adamw", "adamax", "nadam", "rmsprop", "adagrad", "adadelta", "ftrl"),
