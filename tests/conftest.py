@@ -1,15 +1,19 @@
-"""Settings for all tests of bench. What they share lies in ``support``."""
+"""Settings and fixtures of all tests of bench; ``support`` holds what else they share."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from bench import mnist
+from support.main_jobs import FAULTY_PATH, Job
+from support.shared import Shared
 
 # A shared machine stalls now and then: a slow example says nothing about the code. The examples
 # are the same in every run, so a red test is red for everybody.
@@ -24,6 +28,24 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("GITHUB_STEP_SUMMARY", None)
 
 
+ROOT = Path(__file__).parent
+#: Rooms whose tests have TensorFlow in their process.
+TENSORFLOW_ROOMS = (ROOT / "checks", ROOT / "nets")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Rooms that are deselected as a whole need not import TensorFlow."""
+    deselected = "not slow" in config.option.markexpr
+    return True if deselected and collection_path in TENSORFLOW_ROOMS else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests that train are slow, here or in processes of their own, which need images."""
+    in_process = any(room in item.path.parents for room in TENSORFLOW_ROOMS)
+    if in_process or "image_cache" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def below_a_file(tmp_path: Path) -> Path:
     """A path nobody can write to, root included: its parent is a regular file."""
@@ -33,24 +55,82 @@ def below_a_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def images_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An npz file with images of MNIST's shapes that are not MNIST: noise around ten templates."""
-    generator = np.random.default_rng(0)
-    templates = generator.integers(0, 200, (10, 28, 28), dtype=np.uint8)
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """``shared(name, fill)``: a folder that all processes of pytest-xdist share. The first to ask for
+    it has ``fill`` fill it, others wait; nobody may change it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
 
-    def split(count: int) -> tuple[np.ndarray, np.ndarray]:
-        labels = generator.integers(0, 10, count, dtype=np.uint8)
-        noise = generator.integers(0, 55, (count, 28, 28), dtype=np.uint8)
-        return templates[labels] + noise, labels
+    def folder(name: str, fill: Callable[[Path], None]) -> Path:
+        path = base / f"shared-{name}"
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                scratch = path.with_suffix(".scratch")
+                scratch.mkdir()
+                fill(scratch)
+                scratch.rename(path)
+        return path
 
-    train, test = split(60_000), split(10_000)
-    path = tmp_path_factory.mktemp("images") / "images.npz"
-    np.savez(path, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
-    return path
+    return folder
 
 
 @pytest.fixture(scope="session")
-def image_cache(tmp_path_factory: pytest.TempPathFactory, images_file: Path) -> tuple[Path, str]:
+def images_file(shared: Shared) -> Path:
+    """An npz file with images of MNIST's shapes that are not MNIST: noise around ten templates."""
+
+    def fill(folder: Path) -> None:
+        generator = np.random.default_rng(0)
+        templates = generator.integers(0, 200, (10, 28, 28), dtype=np.uint8)
+
+        def split(count: int) -> tuple[np.ndarray, np.ndarray]:
+            labels = generator.integers(0, 10, count, dtype=np.uint8)
+            noise = generator.integers(0, 55, (count, 28, 28), dtype=np.uint8)
+            return templates[labels] + noise, labels
+
+        train, test = split(60_000), split(10_000)
+        np.savez(
+            folder / "images.npz",
+            x_train=train[0],
+            y_train=train[1],
+            x_test=test[0],
+            y_test=test[1],
+        )
+
+    return shared("images", fill) / "images.npz"
+
+
+@pytest.fixture(scope="session")
+def image_cache(shared: Shared, images_file: Path) -> tuple[Path, str]:
     """A cache that holds :func:`images_file`, and its fingerprint."""
-    cache = tmp_path_factory.mktemp("cache")
+    cache = shared("cache", lambda folder: mnist.load(directory=images_file, cache_dir=folder))
     return cache, mnist.load(directory=images_file, cache_dir=cache).fingerprint
+
+
+@pytest.fixture(scope="session")
+def image_variables(images_file: Path, image_cache: tuple[Path, str]) -> dict[str, str]:
+    """Environment variables under which commands train on these images, and write no summary."""
+    return {
+        "BENCH_CACHE_DIR": str(image_cache[0]),
+        "BENCH_MNIST_DIR": str(images_file),
+        "GITHUB_STEP_SUMMARY": "",
+    }
+
+
+@pytest.fixture(scope="session")
+def faulty_variables(image_variables: dict[str, str]) -> dict[str, str]:
+    """Those under which training processes are the stand-in, too."""
+    return {**image_variables, "PYTHONPATH": FAULTY_PATH}
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch, faulty_variables: dict[str, str]) -> None:
+    """Training processes that this process starts are the stand-in."""
+    for name, value in faulty_variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def job(tmp_path: Path, faulty_variables: dict[str, str]) -> Job:
+    """Main jobs in an empty folder, with the stand-in."""
+    return Job(tmp_path, faulty_variables)

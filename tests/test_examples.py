@@ -163,7 +163,7 @@ def test_runs_collect_cells() -> None:
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert listing.returncode == 0, listing.stdout + listing.stderr
         suites = set(re.findall(r"^suites/test_(\w+)\.py::", listing.stdout, re.M))
@@ -240,7 +240,7 @@ class Runner:
             env={**given, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
 
     def git(self, *arguments: str) -> str:

@@ -1412,7 +1412,7 @@ def load_in_processes(
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [0] * count, outputs
     return [json.loads(out) for out, _ in outputs]
 

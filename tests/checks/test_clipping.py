@@ -13,23 +13,19 @@ from bench.results.check import result
 CHECKS = family.checks("quick")
 
 
-def lab() -> Lab:
-    return Lab(None, "cpu")  # type: ignore[arg-type] # no images here
-
-
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.subject)
-def test_tensorflow_holds(check) -> None:
+def test_tensorflow_holds(lab: Lab, check) -> None:
     """Every rule, as an operation and as an optimizer's argument, eagerly and in a graph."""
-    found = result(check, family.run(check, lab()))
+    found = result(check, family.run(check, lab))
     assert not found.fails, found.reason
 
 
 @pytest.mark.parametrize("fault", [0.9999, 1.0001])
 @pytest.mark.parametrize("way", family.WAYS)
 @pytest.mark.parametrize("rule", family.RULES)
-def test_a_threshold_off_by_one_in_ten_thousand_shows(rule, way, fault) -> None:
+def test_a_threshold_off_by_one_in_ten_thousand_shows(lab: Lab, rule, way, fault) -> None:
     """At least ten times the bound."""
-    found = list(family.compared(rule, way, "finite", 0, lab(), graph=False, fault=fault))
+    found = list(family.compared(rule, way, "finite", 0, lab, graph=False, fault=fault))
     assert max(np.inf if one.excess is None else one.excess for one in found) > 10.0
 
 
@@ -57,7 +53,7 @@ def test_sizes_are_what_they_say(rule) -> None:
             assert sizes == pytest.approx([expected] * len(sizes), rel=2.0**-24)
 
 
-def test_a_rule_that_ignores_its_neighbours_shows(monkeypatch) -> None:
+def test_a_rule_that_ignores_its_neighbours_shows(lab: Lab, monkeypatch) -> None:
     """Clipping each gradient alone is not clipping by the global norm."""
     plain = updates.clip
 
@@ -70,19 +66,19 @@ def test_a_rule_that_ignores_its_neighbours_shows(monkeypatch) -> None:
         for check in CHECKS
         if check.subject == "global_norm-by:op-gradient:finite-engine:eager"
     ]
-    assert result(check, family.run(check, lab())).fails
+    assert result(check, family.run(check, lab)).fails
 
 
 @pytest.mark.parametrize("kind", family.SPECIAL)
 @pytest.mark.parametrize("rule", family.RULES)
-def test_silently_dropping_what_is_not_finite_shows(rule, kind, monkeypatch) -> None:
+def test_silently_dropping_what_is_not_finite_shows(lab: Lab, rule, kind, monkeypatch) -> None:
     """Gradients that TensorFlow would set to 0.3, the threshold, where a NaN or 0 is due."""
 
     def flat(rule, gradients, threshold, *, graph):
         return [np.full_like(gradient, threshold) for gradient in gradients]
 
     monkeypatch.setattr(updates, "clip", flat)
-    found = result(CHECKS[0], family.compared(rule, "op", kind, 0, lab(), graph=False))
+    found = result(CHECKS[0], family.compared(rule, "op", kind, 0, lab, graph=False))
     assert found.deviations
 
 

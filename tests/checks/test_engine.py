@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
@@ -20,22 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.* got an unexpected keyword argument:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-
-
-@pytest.fixture
-def lab() -> Lab:
-    random = np.random.default_rng(1)
-    pixels = random.integers(0, 256, (200, 28, 28)) * (random.random((200, 28, 28)) < 0.2)
-    labels = (np.arange(200) % 10).astype(np.uint8)
-    return Lab(
-        SimpleNamespace(
-            train_images=pixels.astype(np.uint8),
-            train_labels=labels,
-            test_images=pixels[:20].astype(np.uint8),
-            test_labels=labels[:20],
-        ),
-        "cpu",
-    )
 
 
 def test_every_network_is_listed_and_later_tiers_add_float64() -> None:

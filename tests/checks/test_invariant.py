@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,6 @@ from bench.checks.examiner import Examiner
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import result
 from bench.theory.rounding.formats import FLOAT32
-
-
-@pytest.fixture
-def lab() -> Lab:
-    random = np.random.default_rng(1)
-    pixels = random.integers(0, 256, (200, 28, 28)) * (random.random((200, 28, 28)) < 0.2)
-    labels = (np.arange(200) % 10).astype(np.uint8)
-    return Lab(SimpleNamespace(train_images=pixels.astype(np.uint8), train_labels=labels), "cpu")
 
 
 def check_of(part: str, precision: str) -> Any:

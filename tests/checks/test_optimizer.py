@@ -19,10 +19,6 @@ DEFECTS = [f"nadam{given}-engine:graph" for given in ("", "-constants:default")]
 CHECKS = family.checks("quick")
 
 
-def lab() -> Lab:
-    return Lab(None, "cpu")  # type: ignore[arg-type] # no images here
-
-
 def pairs() -> list[tuple[str, str]]:
     """Every constant of every optimizer, in the first check that is given it."""
     found: dict[tuple[str, str], str] = {}
@@ -53,10 +49,10 @@ def test_ids_are_unique_and_select_nothing_by_accident() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.subject)
-def test_tensorflow_holds(check) -> None:
+def test_tensorflow_holds(lab: Lab, check) -> None:
     """Every check, except the known defect, which must be found."""
     try:
-        found = result(check, family.run(check, lab()))
+        found = result(check, family.run(check, lab))
     except AbsentError as absent:
         pytest.skip(str(absent))
     if KERAS == 2 and check.subject in DEFECTS:
@@ -67,33 +63,33 @@ def test_tensorflow_holds(check) -> None:
 
 
 @pytest.mark.parametrize(("subject", "constant"), pairs())
-def test_a_fault_of_one_in_ten_thousand_shows(subject, constant) -> None:
+def test_a_fault_of_one_in_ten_thousand_shows(lab: Lab, subject, constant) -> None:
     """In any constant, with some margin: at least twice the bound."""
     setup = family.SETUPS[subject]
     faults = {constant: 1.0001}
     try:
-        found = list(family.compared(setup, 0, lab(), graph=False, faults=faults))
+        found = list(family.compared(setup, 0, lab, graph=False, faults=faults))
     except AbsentError as absent:
         pytest.skip(str(absent))
     assert max(np.inf if one.excess is None else one.excess for one in found) > 2.0
 
 
-def test_a_changed_default_shows(monkeypatch) -> None:
+def test_a_changed_default_shows(lab: Lab, monkeypatch) -> None:
     """By as little as 1 part in 10^4, with its name."""
     wrong = {name: dict(updates.defaults(name)) for name in updates.CLASSES if updates.has(name)}
     wrong["adam"]["beta_1"] *= 1.0001
     monkeypatch.setattr(updates, "defaults", wrong.__getitem__)
     (check,) = [check for check in CHECKS if check.subject == "defaults"]
-    found = result(check, family.run(check, lab()))
+    found = result(check, family.run(check, lab))
     assert [one.tensor for one in found.deviations] == ["Adam, default of beta_1"]
 
 
-def test_an_optimizer_that_is_not_there_is_absent(monkeypatch) -> None:
+def test_an_optimizer_that_is_not_there_is_absent(lab: Lab, monkeypatch) -> None:
     """The message names the version."""
     monkeypatch.setattr(updates, "has", lambda name: False)
     (check,) = [check for check in CHECKS if check.subject == "lamb-engine:eager"]
     with pytest.raises(AbsentError, match=r"Keras \d+\.\d+\.\d+ has no optimizer Lamb"):
-        list(family.run(check, lab()))
+        list(family.run(check, lab))
 
 
 def test_seeds_vary_the_inputs() -> None:

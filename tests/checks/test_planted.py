@@ -5,7 +5,6 @@ All of them, on MNIST: ``python tests/checks/planted.py``.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +36,8 @@ def examiner(image_cache: tuple[Path, str]) -> Examiner:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_planted_fault_is_seen(name: str, examiner: Examiner) -> None:
-    """A check of its own family fails with it, and none without."""
+    """A check of its own family fails with it; without it none does, as the tests of families say."""
     fault = replace(FAULTS[name], families=FAULTS[name].families[:1])
-    sound = examined(replace(fault, plant=contextlib.nullcontext), examiner)
-    assert sound
-    assert not [result.reason for results in sound.values() for result in results if result.fails]
     assert max(excess(results) for results in examined(fault, examiner).values()) > 2.0
 
 

@@ -745,7 +745,7 @@ def test_closed_pipe() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert result.stderr == ""
@@ -770,7 +770,7 @@ assert not heavy, heavy
         env={**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -11,24 +11,11 @@ from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.published.experiments import EXPERIMENTS
 from bench.results.run import read_run
 from bench.results.trial import TRIALS
-from support.main_jobs import FAULTY_PATH
 
 
 @pytest.fixture
-def place(
-    tmp_path: Path,
-    image_cache: tuple[Path, str],
-    images_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
+def place(tmp_path: Path, faulty: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with images, and faulty training processes."""
-    for name, value in {
-        "PYTHONPATH": FAULTY_PATH,
-        "BENCH_CACHE_DIR": str(image_cache[0]),
-        "BENCH_MNIST_DIR": str(images_file),
-        "GITHUB_STEP_SUMMARY": "",
-    }.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

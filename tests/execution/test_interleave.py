@@ -258,7 +258,7 @@ def test_a_process_that_does_not_start_ends_it() -> None:
     assert not machine.live
 
 
-def test_real_processes_are_timed(image_cache: tuple, faulty_environment: dict[str, str]) -> None:
+def test_real_processes_are_timed(image_cache: tuple, faulty_variables: dict[str, str]) -> None:
     """Supervisors are such processes: here of a stand-in for TensorFlow that takes .1 ms a step."""
     from bench.execution import protocol
     from bench.execution.supervisor import Supervisor
@@ -266,7 +266,7 @@ def test_real_processes_are_timed(image_cache: tuple, faulty_environment: dict[s
     settings = protocol.Settings(device="cpu", data=image_cache[1], cache_dir=str(image_cache[0]))
     found = measure(
         [FIRST],
-        lambda side: Supervisor(settings, environment=faulty_environment, name=side),
+        lambda side: Supervisor(settings, environment=faulty_variables, name=side),
         go_on=go_on(1),
         timeout_sec=60.0,
     )

@@ -118,11 +118,11 @@ class Done:
 def done(
     tmp_path_factory: pytest.TempPathFactory,
     image_cache: tuple[Path, str],
-    faulty_environment: dict[str, str],
+    faulty_variables: dict[str, str],
 ) -> Done:
     path = tmp_path_factory.mktemp("pair")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in faulty_environment.items():
+        for name, value in faulty_variables.items():
             patch.setenv(name, value)
         watchers = run_pair(path, plan(10, 11, faults.ABORT, 12, 13), image_cache)
     return Done({side: read_run(path / side) for side in SIDES}, watchers)

@@ -37,10 +37,10 @@ def make(cache: tuple[Path, str], environment: dict[str, str], **options: Any) -
 
 @pytest.fixture
 def supervisor(
-    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+    image_cache: tuple[Path, str], faulty_variables: dict[str, str]
 ) -> Iterator[Supervisor]:
     """A supervisor with a limit of 400 MiB."""
-    made = make(image_cache, faulty_environment, memory_limit_bytes=400 * 2**20)
+    made = make(image_cache, faulty_variables, memory_limit_bytes=400 * 2**20)
     yield made
     made.close()
 
@@ -125,7 +125,7 @@ def test_a_process_killed_from_outside(supervisor: Supervisor) -> None:
 
 def test_the_process_finds_what_its_variables_name_and_nothing_else(
     image_cache: tuple[Path, str],
-    faulty_environment: dict[str, str],
+    faulty_variables: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -134,7 +134,7 @@ def test_the_process_finds_what_its_variables_name_and_nothing_else(
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "__init__.py").write_text("raise RuntimeError('a foreign bench')")
     monkeypatch.chdir(tmp_path)
-    folders = faulty_environment["PYTHONPATH"].split(os.pathsep)
+    folders = faulty_variables["PYTHONPATH"].split(os.pathsep)
     relative = [os.path.relpath(one) for one in folders]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(relative))
     monkeypatch.setenv("BENCH_CACHE_DIR", os.path.relpath(image_cache[0]))
@@ -158,14 +158,14 @@ def test_a_process_killed_between_replicas_is_replaced(supervisor: Supervisor) -
 
 def test_close_leaves_no_process_and_no_file(
     image_cache: tuple[Path, str],
-    faulty_environment: dict[str, str],
+    faulty_variables: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not even what the process wrote to its temporary folder, as AutoGraph does: it is killed, and
     removes nothing itself."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    supervisor = make(image_cache, faulty_environment)
+    supervisor = make(image_cache, faulty_variables)
     train(supervisor, 100)
     (child,) = _trainers()
     temporary = Path(child.environ()["TMPDIR"])
@@ -202,13 +202,13 @@ def test_a_copy_is_trained(supervisor: Supervisor) -> None:
 )
 def test_a_copy_that_fails_says_how(
     image_cache: tuple[Path, str],
-    faulty_environment: dict[str, str],
+    faulty_variables: dict[str, str],
     fault: int,
     reason: str,
     message: str,
 ) -> None:
     """As a replica does; the next replica gets a process that works."""
-    made = make(image_cache, {**faulty_environment, "FAULTY_COPIES": f"100:{fault}"})
+    made = make(image_cache, {**faulty_variables, "FAULTY_COPIES": f"100:{fault}"})
     made.start()
     result = copied(made, timeout_sec=2.0 if fault == faults.HANG else TIMEOUT_SEC)
     assert result.crash is not None
@@ -229,10 +229,10 @@ def test_a_burst_that_crashes_is_an_exception(supervisor: Supervisor) -> None:
 
 
 def test_a_process_that_cannot_start_is_trouble(
-    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+    image_cache: tuple[Path, str], faulty_variables: dict[str, str]
 ) -> None:
     """Not a crash of whichever cell came first; the last output says why."""
-    made = make(image_cache, {**faulty_environment, "FAULTY_START": "abort"})
+    made = make(image_cache, {**faulty_variables, "FAULTY_START": "abort"})
     with pytest.raises(
         BenchError, match="7: the training process did not start: killed by SIGABRT"
     ) as caught:
@@ -242,10 +242,10 @@ def test_a_process_that_cannot_start_is_trouble(
 
 
 def test_images_that_are_not_cached_are_trouble(
-    image_cache: tuple[Path, str], faulty_environment: dict[str, str]
+    image_cache: tuple[Path, str], faulty_variables: dict[str, str]
 ) -> None:
     """The process says so itself."""
-    made = make((image_cache[0], "0" * 64), faulty_environment)
+    made = make((image_cache[0], "0" * 64), faulty_variables)
     with pytest.raises(BenchError, match=re.escape("0" * 12)):
         made.start()
     made.close()

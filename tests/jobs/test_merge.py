@@ -117,7 +117,7 @@ def collected(*arguments: str) -> list[tuple[str, str]]:
     command = [sys.executable, "-m", "pytest", "suites", "--collect-only", "-q", *arguments]
     command += ["-p", "no:cacheprovider", "--benchmark-skip"]
     listing = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=True
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=True
     ).stdout
     return re.findall(r"^suites/test_(\w+)\.py::test_(?:cell|check)\[(.*)\]$", listing, re.M)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from bench.commands import upgrade
 from bench.environments import prepare
 from bench.environments.prepare import Built
 from bench.environments.requirements import Side as Requested
-from bench.errors import EXIT_REGRESSED, EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, BenchError
 from bench.execution.cluster import Placement
 from bench.jobs import reproducers
 from bench.jobs.reproduce import Reproduction
@@ -24,13 +26,14 @@ from bench.jobs.upgrade import Options, UpgradeRun, left_out, next_round, planne
 from bench.results.find import UPGRADE, is_upgrade
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import Description, SideFacts, claimed, read_upgrade
-from bench.verdict.conclusion import Answer, of_upgrade
+from bench.verdict.conclusion import Answer, Conclusion, of_upgrade
+from bench.verdict.envelope import describe
 from bench.verdict.speed import judge
 from support.builders import replaced, write
+from support.main_jobs import FAULTY_PATH
 from support.upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded
 
-#: Two cells whose graphs are small.
-CELLS = "depth:1- and relu"
+REPOSITORY = Path(__file__).parents[2]
 
 
 def sides_of(*words: str) -> dict[Side, Requested]:
@@ -300,11 +303,11 @@ def test_a_folder_in_use_is_told_before_environments_are_built(
     assert "another process is writing" in capsys.readouterr().err
 
 
-# --- The whole, with the real TensorFlow on both sides
+# --- The whole
 
 
 def built(variables: dict[str, str], folder: Path) -> Built:
-    own = {"PYTHONPATH": str(Path(__file__).parents[2]), **variables}
+    own = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(REPOSITORY)), **variables}
     return Built(
         python=Path(sys.executable),
         lock="tensorflow==0",
@@ -316,76 +319,90 @@ def built(variables: dict[str, str], folder: Path) -> Built:
 
 @pytest.fixture
 def images(
-    images_file: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    images_file: Path, image_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    monkeypatch.setenv("BENCH_CACHE_DIR", str(image_cache[0]))
+    for name, value in image_variables.items():
+        monkeypatch.setenv(name, value)
     return images_file
 
 
-def run_upgrade(chosen: Options, new: dict[str, str] | None = None) -> tuple[str, object]:
-    """Runs it between two processes' environments; what was printed, and what is concluded."""
+def run_upgrade(chosen: Options, new: dict[str, str]) -> Conclusion:
+    """Runs it between two environments of processes: variables of the new one, else this one's."""
     sides: dict[Side, Built] = {
-        side: built((new or {}) if side == "new" else {}, chosen.folder) for side in SIDES
+        side: built(new if side == "new" else {}, chosen.folder) for side in SIDES
     }
-    stream = io.StringIO()
-    measured = UpgradeRun(chosen, sides, stream=stream).measure()
-    return stream.getvalue(), of_upgrade(measured)
+    return of_upgrade(UpgradeRun(chosen, sides, stream=io.StringIO()).measure())
 
 
 def test_the_same_environment_on_both_sides_is_safe_and_resumes(
-    tmp_path: Path, images: Path
+    tmp_path: Path, images: Path, faulty: None
 ) -> None:
     """Bits are equal under one seed, and no other is trained. A second start with the same sides has
-    nothing left to do; without ``resume``, or with other sides, it is refused."""
-    chosen = options(tmp_path / "same", expression=CELLS, skip={"speed", "saving"}, data_dir=images)
-    _, found = run_upgrade(chosen)
+    nothing left to do; without ``resume``, or with other sides, it is refused. Training processes
+    are stand-ins."""
+    new = {"PYTHONPATH": FAULTY_PATH, "FAULTY_SLEEP_SEC": "0.02"}
+    chosen = options(
+        tmp_path / "same", expression="depth:1-", skip={"speed", "saving"}, data_dir=images
+    )
+    found = run_upgrade(chosen, new)
     assert found.answer is Answer.SAFE
-    assert found.exit_code == 0
+    assert found.exit_code == EXIT_OK
     assert {judgement.verdict.value for judgement in found.judgements} == {"identical"}
     assert all("1 seed" in judgement.reason for judgement in found.judgements)
     assert is_upgrade(chosen.folder)
     kept = [side.records for side in found.both]
     with pytest.raises(BenchError, match="already holds"):
-        run_upgrade(chosen)
+        run_upgrade(chosen, new)
     again = Options(**{**vars(chosen), "resume": True})
     with pytest.raises(BenchError, match="of the same sides"):
-        run_upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}))
-    _, found = run_upgrade(again)
+        run_upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}), new)
+    found = run_upgrade(again, new)
     assert [side.records for side in found.both] == kept
 
 
-def test_another_learning_rate_is_not_safe(tmp_path: Path, images: Path) -> None:
-    """SGD's rate a tenth of a percent off on the new side: every seed is trained, copies too, and the
-    change is found with the first update."""
-    planted = tmp_path / "planted"
-    planted.mkdir()
-    (planted / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'bench.execution.trainer' in sys.orig_argv:\n"
-        "    import tensorflow as tf\n"
-        "    class SGD(tf.keras.optimizers.SGD):\n"
-        "        def apply_gradients(self, pairs, *args, **kwargs):\n"
-        "            pairs = [(gradient * 1.001, variable) for gradient, variable in pairs]\n"
-        "            return super().apply_gradients(pairs, *args, **kwargs)\n"
-        "    tf.keras.optimizers.SGD = SGD\n"
-    )
+#: Trained by SGD, and by an optimizer of its own.
+TOUCHED = "depth/depth:1-arch:mlp-act:relu-init:he_normal-norm:none"
+UNTOUCHED = "optimizer/depth:1-clip:none-opt:ftrl-steps:200-decay:0.0"
+#: SGD's rate is a tenth of a percent off.
+PLANTED = """
+import sys
+if "bench.execution.trainer" in sys.orig_argv:
+    import tensorflow as tf
+    class SGD(tf.keras.optimizers.SGD):
+        def apply_gradients(self, pairs, *args, **kwargs):
+            pairs = [(gradient * 1.001, variable) for gradient, variable in pairs]
+            return super().apply_gradients(pairs, *args, **kwargs)
+    tf.keras.optimizers.SGD = SGD
+"""
+
+
+def test_a_planted_rate_is_not_safe_and_the_rest_identical(tmp_path: Path, images: Path) -> None:
+    """With the real TensorFlow. Where bits are equal under one seed no other is trained; where they
+    differ every seed is, copies too, and the change is found with the first update. Models are
+    exchanged."""
+    (tmp_path / "sitecustomize.py").write_text(PLANTED)
+    new = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
     chosen = options(
-        tmp_path / "planted-run",
-        expression="depth/depth:1-arch:mlp-act:relu-init:he_normal-norm:none",
-        skip={"speed"},
-        data_dir=images,
+        tmp_path / "run", expression=f"{TOUCHED} or {UNTOUCHED}", skip={"speed"}, data_dir=images
     )
-    path = f"{planted}:{Path(__file__).parents[2]}"
-    _, found = run_upgrade(chosen, {"PYTHONPATH": path})
+    found = run_upgrade(chosen, new)
     assert found.answer is Answer.UNSAFE
-    assert found.exit_code == 1
-    (judgement,) = found.failing
-    assert judgement.envelope is not None
-    assert judgement.envelope.seeds == 5
-    assert judgement.envelope.departure is not None
-    assert "layer 1" in judgement.envelope.departure.tensor
-    assert {saving.outcome.fails for saving in found.savings} == {False}
+    assert found.exit_code == EXIT_REGRESSED
     assert "cell changed" in found.because[0]
+    verdicts = {f"{each.item.grid}/{each.item.id}": each for each in found.judgements}
+    assert {name: each.verdict.value for name, each in verdicts.items()} == {
+        TOUCHED: "changed",
+        UNTOUCHED: "identical",
+    }
+    assert "1 seed" in verdicts[UNTOUCHED].reason
+    assert found.failing == [verdicts[TOUCHED]]
+    envelope = verdicts[TOUCHED].envelope
+    assert envelope is not None
+    assert envelope.seeds == 5
+    told = describe(envelope)
+    assert "losses leave the rounding envelope at step 1" in told
+    assert re.search(r"it begins in layer 1, (kernel|bias), which departs by [^ ]+ of its", told)
+    assert {saving.outcome.fails for saving in found.savings} == {False}
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -190,8 +190,14 @@ def images(data: Any) -> Images:
     return on_device(data, "cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trainer(data: Any) -> Trainer:
+    """One for all tests, as a training process has it: cells of one graph share its trace."""
+    return Trainer(data, "cpu", "made-up")
+
+
+@pytest.fixture
+def fresh_trainer(data: Any) -> Trainer:
     """With nothing compiled yet."""
     return Trainer(data, "cpu", "made-up")
 

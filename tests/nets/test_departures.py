@@ -39,27 +39,27 @@ class Lab:
 
     def __init__(self, data: Any) -> None:
         self._data = data
+        self._trainer = Trainer(data, "cpu", "made-up")
         self._replicas: dict[Cell, list[Trace]] = {}
         self._copies: dict[Copy, Trace] = {}
 
     def trained(self, cell: Cell) -> list[Trace]:
-        """By seed, on TensorFlow as it is now."""
+        """By seed, on TensorFlow as it is now, which may have a fault."""
         trainer = Trainer(self._data, "cpu", "made-up")
         return [Trace.of(trainer.train(cell, seed)) for seed in SEEDS]
 
     def sound(self, cell: Cell) -> list[Trace]:
         """The replicas by seed."""
         if cell not in self._replicas:
-            self._replicas[cell] = self.trained(cell)
+            self._replicas[cell] = [Trace.of(self._trainer.train(cell, seed)) for seed in SEEDS]
         return self._replicas[cell]
 
     def copies(self, cell: Cell, seed: int, moved_at: int = 0) -> list[Trace]:
         """Of a replica."""
         wanted = [Copy(cell=cell, seed=seed, number=n, moved_at=moved_at) for n in range(COPIES)]
-        trainer = Trainer(self._data, "cpu", "made-up")
         for copy in wanted:
             if copy not in self._copies:
-                self._copies[copy] = Trace.of(trainer.copy(copy))
+                self._copies[copy] = Trace.of(self._trainer.copy(copy))
         return [self._copies[copy] for copy in wanted]
 
     def against(self, cell: Cell, others: Sequence[Trace]) -> EnvelopeTest:

@@ -1,6 +1,6 @@
 """Tests of the main job as users start it: ``pytest suites`` in a process of its own.
 
-Training processes are the stand-in of ``execution/faulty``; all else is real.
+Training processes are the stand-in of ``support/faulty``; all else is real.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import time
 import xml.etree.ElementTree as ET
@@ -19,21 +20,12 @@ import numpy as np
 import pytest
 
 from bench.results import check
-from support.faults import ABORT
-from support.main_jobs import FAULTY, FAULTY_PATH, Job
+from bench.results.record import RECORDS
+from support.faults import ABORT, FAULTY
+from support.main_jobs import FAULTY_PATH, Job
+from support.shared import Shared
 
 CLASS = "cpu-fake-onednn-1thread"
-
-
-@pytest.fixture
-def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job:
-    environment = {
-        "PYTHONPATH": FAULTY_PATH,
-        "BENCH_CACHE_DIR": str(image_cache[0]),
-        "BENCH_MNIST_DIR": str(images_file),
-        "GITHUB_STEP_SUMMARY": "",
-    }
-    return Job(tmp_path, environment)
 
 
 @pytest.fixture
@@ -47,52 +39,90 @@ def other_images(tmp_path: Path, images_file: Path) -> Path:
 
 
 FEW = ("--axis", "depth=3", "-k", "test_clipping and clip:norm", "--run", "r")
+#: Other digests, and losses that are off by as much: a hundred times what copies are.
+SHIFTED = {"FAULTY_SHIFT": "0.001"}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+@pytest.fixture(scope="session")
+def first(shared: Shared, faulty_variables: dict[str, str]) -> Path:
+    """A folder with a run "first", by as many workers as there are by default; what it printed is in
+    ``output``, its summary in ``summary.md``."""
+
+    def fill(folder: Path) -> None:
+        job = Job(folder, faulty_variables, options=("--seeds", "3", "--all-seeds"))
+        summary = {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+        output = job.run(*FEW[:-1], "first", "--allow-undecided", **summary)
+        (folder / "output").write_text(output)
+
+    return shared("first", fill)
+
+
+@pytest.fixture(scope="session")
+def shifted(shared: Shared, first: Path, faulty_variables: dict[str, str]) -> Path:
+    """A folder in which a run "other" was compared with "first", and is changed."""
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(first, folder, dirs_exist_ok=True)
+        output = against(Job(folder, faulty_variables), "other", 1, **SHIFTED)
+        (folder / "output").write_text(output)
+
+    return shared("shifted", fill)
+
+
+@pytest.fixture
+def second(job: Job, first: Path) -> Job:
+    """Jobs in a folder that has the run "first"."""
+    shutil.copytree(first, job.folder, dirs_exist_ok=True)
+    return job
+
+
+def against(job: Job, run: str, expect: int, *more: str, **environment: str) -> str:
+    """Runs the cells of "first", and compares with it."""
+    arguments = [*FEW[:-1], run, "--against", "results/first", *more]
+    return job.run(*arguments, expect=expect, **environment)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 600
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 class TestMainJob:
-    def test_leaves_all_its_files(self, job: Job) -> None:
+    def test_leaves_all_its_files(self, first: Path) -> None:
         """Records, report, JUnit, environment, and plain progress lines without a terminal."""
-        summary = job.folder / "summary.md"
-        output = job.run(*FEW, GITHUB_STEP_SUMMARY=str(summary))
-        folder = job.folder / "results" / "r"
-        assert len(job.records("r")) == 4 * 3
+        output = (first / "output").read_text()
+        folder = first / "results" / "first"
+        assert len(RECORDS.read(folder / "records.jsonl")) == 4 * 3
         assert "4/4 cells, 12/12 replicas" in output
         assert re.search(r"elapsed \d+:\d\d, remaining 0:00", output)
         assert re.search(r"^new +4$", output, re.MULTILINE)
-        assert "report: results/r/report.md" in output
+        assert "report: results/first/report.md" in output
         assert re.search(r"^time: ", output, re.MULTILINE)
         assert "clip:norm_0.1" in (folder / "report.md").read_text()
-        assert "4" in summary.read_text()
+        assert "4 cells" in (first / "summary.md").read_text()
         environment = json.loads((folder / "environment.json").read_text())
         assert environment["software"]["tensorflow"] == "9.9.9"
         cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")
         assert sum("clip:norm" in case.attrib["name"] for case in cases) == 4
 
-    def test_identical_then_regressed(self, job: Job) -> None:
+    def test_identical_then_regressed(self, second: Job) -> None:
         """The same bits again are identical, exit 0; 20 points less accuracy is exit 1."""
-        job.run(*FEW)
-        job.accept("r")
-        again = job.run(*FEW[:-1], "again")
+        second.accept("first")
+        again = second.run(*FEW[:-1], "again")
         assert re.search(r"^identical +4$", again, re.MULTILINE)
-        worse = job.run(*FEW[:-1], "worse", expect=1, FAULTY_SHIFT="0.2")
+        worse = second.run(*FEW[:-1], "worse", expect=1, FAULTY_SHIFT="0.2")
         assert "regressed" in worse
         assert "4 failed" in worse
 
-    def test_other_images_are_not_comparable(self, job: Job, other_images: Path) -> None:
+    def test_other_images_are_not_comparable(self, second: Job, other_images: Path) -> None:
         """Images of MNIST's shape with another fingerprint are trained on, recorded, not compared."""
-        job.run(*FEW)
-        job.accept("r")
-        output = job.run(*FEW[:-1], "other", BENCH_MNIST_DIR=str(other_images))
+        second.accept("first")
+        output = second.run(*FEW[:-1], "other", BENCH_MNIST_DIR=str(other_images))
         assert re.search(r"^not comparable +4$", output, re.MULTILINE)
         assert "trained on other images" in " ".join(output.split())
-        prints = {record.data for run in ("r", "other") for record in job.records(run)}
+        prints = {record.data for run in ("first", "other") for record in second.records(run)}
         assert len(prints) == 2
 
     def test_a_crash_is_a_finding(self, job: Job) -> None:
@@ -110,7 +140,7 @@ class TestMainJob:
             "        return train(self, cell, seed)\n"
             "    module.Trainer.train = wrapped\n"
         )
-        path = f"{job.folder}{os.pathsep}{FAULTY_PATH.partition(os.pathsep)[2]}"
+        path = f"{job.folder}{os.pathsep}{FAULTY_PATH}"
         output = job.run(*FEW, expect=1, PYTHONPATH=path)
         assert re.search(r"^CRASHED clipping/\S*clip:norm_0.1", output, re.MULTILINE)
         assert "killed by SIGABRT" in output
@@ -126,41 +156,30 @@ class TestMainJob:
         assert "test_claim[sigmoid-signal-ratio]" in output
 
 
-#: Other digests, and losses that are off by as much: a hundred times what copies are.
-SHIFTED = {"FAULTY_SHIFT": "0.001"}
-
-
 class TestCopies:
     """Cells whose bits differ get copies, and an envelope."""
 
-    def first(self, job: Job) -> None:
-        """A run that others are compared with."""
-        job.run(*FEW[:-1], "first")
+    def test_the_same_bits_need_no_copy(self, second: Job) -> None:
+        output = against(second, "same", 0)
+        assert re.search(r"^identical +4$", output, re.MULTILINE)
+        assert second.copies("same") == []
 
-    def against(self, job: Job, run: str, expect: int, *more: str, **environment: str) -> str:
-        arguments = [*FEW[:-1], run, "--against", "results/first", *more]
-        return job.run(*arguments, expect=expect, **environment)
-
-    def test_against_a_run(self, job: Job) -> None:
-        """The same bits are identical, with no copy; others get copies of each seed, and a loss that
-        is beyond them from the first step on is a change, which the report explains."""
-        self.first(job)
-        same = self.against(job, "same", 0)
-        assert re.search(r"^identical +4$", same, re.MULTILINE)
-        assert job.copies("same") == []
-        other = self.against(job, "other", 1, **SHIFTED)
-        assert re.search(r"^changed +4$", other, re.MULTILINE)
-        assert "losses leave the rounding envelope at step 0" in other
+    def test_other_bits_get_copies(self, shifted: Path, faulty_variables: dict[str, str]) -> None:
+        """As many of each seed, and a loss that is beyond them from the first step on is a change,
+        which the report explains."""
+        job, output = Job(shifted, faulty_variables), (shifted / "output").read_text()
+        assert re.search(r"^changed +4$", output, re.MULTILINE)
+        assert "losses leave the rounding envelope at step 0" in output
         found = Counter(copy.copy.replica for copy in job.copies("other"))
         assert set(found) == set(job.plan("other").replicas())
         assert len(set(found.values())) == 1
         report = (job.folder / "results" / "other" / "report.md").read_text()
         assert "rounding envelope" in report
 
-    def test_kill_among_the_copies_and_resume(self, job: Job) -> None:
+    def test_kill_among_the_copies_and_resume(self, second: Job) -> None:
         """SIGKILL while copies are trained: resuming keeps replicas and copies, and trains the rest;
         judged again without training, the verdicts are the same."""
-        self.first(job)
+        job = second
         arguments = [*FEW[:-1], "r", "--against", "results/first"]
         path = job.folder / "results" / "r" / "copies.jsonl"
         process = job.start(*arguments, FAULTY_COPY_SEC="0.3", **SHIFTED)
@@ -182,24 +201,22 @@ class TestCopies:
         assert re.search(r"^changed +4$", again, re.MULTILINE)
         assert len(job.copies("r")) == whole
 
-    def test_copies_that_crash_are_no_finding(self, job: Job) -> None:
+    def test_copies_that_crash_are_no_finding(self, second: Job) -> None:
         """The run goes on and ends, and the distribution decides."""
-        self.first(job)
         faults = {"FAULTY_COPIES": f"100:{ABORT}"}
-        output = self.against(job, "r", 0, **SHIFTED, **faults)
+        output = against(second, "r", 0, **SHIFTED, **faults)
         assert re.search(r"^equivalent +4$", output, re.MULTILINE)
-        crashes = [copy.crash for copy in job.copies("r")]
+        crashes = [copy.crash for copy in second.copies("r")]
         assert crashes
         assert {crash.message for crash in crashes if crash} == {"killed by SIGABRT"}
 
-    def test_damaged_copies(self, job: Job) -> None:
+    def test_damaged_copies(self, job: Job, shifted: Path) -> None:
         """Exit 2 with file and line."""
-        self.first(job)
-        self.against(job, "r", 1, **SHIFTED)
-        path = job.folder / "results" / "r" / "copies.jsonl"
+        shutil.copytree(shifted, job.folder, dirs_exist_ok=True)
+        path = job.folder / "results" / "other" / "copies.jsonl"
         path.write_bytes(b"{}\n" + path.read_bytes())
-        output = self.against(job, "r", 2, "--resume", **SHIFTED)
-        assert "results/r/copies.jsonl, line 1: not a copy's result" in output
+        output = against(job, "other", 2, "--resume", **SHIFTED)
+        assert "results/other/copies.jsonl, line 1: not a copy's result" in output
         assert "Traceback" not in output
 
     def test_against_no_run(self, job: Job) -> None:
@@ -354,7 +371,7 @@ class TestInterruption:
         process = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.3")
         wait_for(lambda: self.count(job) >= 9)
         os.kill(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == 2, output
         assert re.search(r"^missing +\d+$", output, re.MULTILINE), output
         assert "--resume" in output
@@ -369,7 +386,7 @@ class TestInterruption:
         wait_for(lambda: self.count(job) >= 1)
         second = job.run(*self.SLOW, "--resume", expect=2)
         assert "another process is writing to this run" in second
-        output, _ = first.communicate(timeout=60)
+        output, _ = first.communicate(timeout=600)
         assert first.returncode == 0, output
         junit = (job.folder / "results" / "r" / "junit.xml").read_bytes()
         third = job.run(*self.SLOW, expect=2)

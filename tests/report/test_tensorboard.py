@@ -31,7 +31,7 @@ from bench.results.plan import Item
 from bench.results.record import RECORDS, Flow, Record
 from bench.results.trial import Curve, Trial, TrialResult
 from support import builders
-from support.main_jobs import FAULTY_PATH, Job
+from support.main_jobs import Job
 
 CELL = Cell(depth=3, steps=20)
 ITEM = Item(grid="depth", id="depth:3-act:relu", cell=CELL)
@@ -380,18 +380,6 @@ def test_without_tensorboardx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 # --- As users start it
-
-
-@pytest.fixture
-def job(tmp_path: Path, images_file: Path, image_cache: tuple[Path, str]) -> Job:
-    """Training processes are the stand-in of ``execution/faulty``."""
-    environment = {
-        "PYTHONPATH": FAULTY_PATH,
-        "BENCH_CACHE_DIR": str(image_cache[0]),
-        "BENCH_MNIST_DIR": str(images_file),
-        "GITHUB_STEP_SUMMARY": "",
-    }
-    return Job(tmp_path, environment)
 
 
 #: Four cells, three seeds.

@@ -51,7 +51,7 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
         env={**os.environ, "PYTHONPATH": paths, "COVERAGE_PROCESS_CONFIG": ""},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

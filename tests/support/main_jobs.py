@@ -15,9 +15,9 @@ from bench.results.copy_result import COPIES, CopyResult
 from bench.results.files import read_json
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record
+from support.faults import FAULTY
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FAULTY = REPOSITORY / "tests" / "execution" / "faulty"
 
 #: PYTHONPATH of faulty training processes: what makes them so, what that imports, and the ``bench``
 #: that is tested, which may not be the one that is installed.
@@ -37,11 +37,18 @@ class Job:
 
     folder: Path
     environment: dict[str, str]
-    options: tuple[str, ...] = ("--seeds", "3", "--all-seeds", "--allow-undecided")
-    """Of every run: all of three seeds, and what has no baseline is no failure."""
+    options: tuple[str, ...] = (
+        "--seeds",
+        "3",
+        "--all-seeds",
+        "--allow-undecided",
+        "--workers",
+        "1",
+    )
+    """Of every run: all of three seeds, what has no baseline is no failure, one training process."""
 
     def __post_init__(self) -> None:
-        (self.folder / "baselines").mkdir()
+        (self.folder / "baselines").mkdir(exist_ok=True)
 
     def command(self, *arguments: str) -> list[str]:
         folders = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
@@ -72,7 +79,7 @@ class Job:
 
     def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
         process = self.start(*arguments, **environment)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == expect, output
         return output
 

@@ -253,10 +253,16 @@ class Rates:
 
 
 def measure(
-    truth: Truth, seeds: int, runs: int, *, parts: str = "awp", alone: bool = False
+    truth: Truth,
+    seeds: int,
+    runs: int,
+    *,
+    parts: str = "awp",
+    alone: bool = False,
+    changes: Sequence[float] = CHANGES,
 ) -> Rates:
     """Simulates ``runs`` runs of each part: alarms (and equivalent), wrong, power, power of a single
-    change (s); of test accuracy among all metrics, or alone."""
+    change (s), which is one of ``changes``; of test accuracy among all metrics, or alone."""
     rates = Rates(runs=runs)
     for run in range(runs):
         random = np.random.default_rng([run, seeds, 1, sum(truth.__name__.encode())])
@@ -278,11 +284,11 @@ def measure(
                 rates.power[times].count(found.count(Verdict.REGRESSED), len(found))
         if "s" in parts:
             before, after = draw(truth, random, seeds)
-            for times, rate in rates.single.items():
+            for times in changes:
                 changed = after.copy()
                 changed[CHANGED] -= times * MARGIN
                 verdict = accuracies(judged(before, changed, random, alone=alone))[CHANGED]
-                rate.count(verdict is Verdict.REGRESSED, 1)
+                rates.single[times].count(verdict is Verdict.REGRESSED, 1)
     return rates
 
 

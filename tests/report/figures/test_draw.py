@@ -178,6 +178,6 @@ assert "matplotlib.pyplot" not in sys.modules
 assert "tensorflow" not in sys.modules
 """
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
     )
     assert result.returncode == 0, result.stderr
