@@ -17,7 +17,7 @@ from support.shared import Shared
 
 # A shared machine stalls now and then: a slow example says nothing about the code. The examples
 # are the same in every run, so a red test is red for everybody.
-settings.register_profile("bench", deadline=None, derandomize=True, max_examples=100, database=None)
+settings.register_profile("bench", deadline=None, derandomize=True, max_examples=50, database=None)
 settings.load_profile("bench")
 
 

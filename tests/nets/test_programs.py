@@ -46,13 +46,14 @@ def trial_of(
 
 
 def published(experiment: str, variant: str, **changes: Any) -> Recipe:
-    """A published recipe of few steps that fits 2,000 images.
+    """A published recipe of few steps and layers that fits 2,000 images.
 
     Keras holds its learning rate in float32: here it is one of its numbers, for both forms.
     """
     recipe = EXPERIMENTS[experiment].variants[variant]
     rate = float(np.float32(recipe.learning_rate))
-    fitting = {"steps": 3, "held_out": min(recipe.held_out, 500), "learning_rate": rate}
+    fitting: dict[str, Any] = {"steps": 3, "held_out": min(recipe.held_out, 500)}
+    fitting |= {"learning_rate": rate, "hidden": recipe.hidden[:4]}
     return msgspec.structs.replace(recipe, **{**fitting, **changes})
 
 

@@ -383,7 +383,7 @@ def test_without_tensorboardx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 #: Four cells, three seeds.
-FEW = ("--axis", "depth=3", "-k", "test_clipping and clip:norm")
+FEW = ("suites/test_clipping.py", "--axis", "depth=3", "-k", "clip:norm")
 
 
 def lines(job: Job, run: str) -> list[bytes]:

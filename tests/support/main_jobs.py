@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+
+import pytest
 
 import bench
 from bench.commands.main import main as bench_main
@@ -24,11 +29,46 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FAULTY_PATH = os.pathsep.join(
     str(folder) for folder in (FAULTY, FAULTY.parents[1], Path(bench.__file__).parents[1])
 )
+#: Processes of main jobs are forked from one that has imported what takes their start most of its time.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["distributed", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special", "scipy.stats"]
+)
 
 
-def _heed_ctrl_c() -> None:
-    """A shell starts what runs in its background deaf to Ctrl-C, and so are all that this starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _main(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
+) -> None:
+    """Runs pytest, as a shell would have it: in a session of its own, and open to Ctrl-C."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with output.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.argv = ["pytest", *arguments]
+    sys.exit(int(pytest.main(list(arguments))))
+
+
+@dataclass
+class Started:
+    """A main job that was started."""
+
+    process: BaseProcess
+    _output: Path
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def wait(self) -> tuple[int, str]:
+        """Its exit code, and what it printed."""
+        self.process.join(600)
+        assert self.process.exitcode is not None, f"still running: {self._output.read_text()}"
+        return self.process.exitcode, self._output.read_text()
 
 
 @dataclass
@@ -50,37 +90,39 @@ class Job:
     def __post_init__(self) -> None:
         (self.folder / "baselines").mkdir(exist_ok=True)
 
-    def command(self, *arguments: str) -> list[str]:
-        folders = ["--results", "results", "--baselines", "baselines", "--benchmark-skip"]
-        suites = str(REPOSITORY / "suites")
+    def arguments(self, *arguments: str) -> list[str]:
+        """Those of pytest: for all suites, unless they name some, as in ``suites/test_depth.py``."""
+        named = [one for one in arguments if one.startswith("suites/")]
         return [
-            sys.executable,
-            "-m",
-            "pytest",
-            suites,
-            "-p",
-            "no:cacheprovider",
-            *folders,
+            *("-p", "no:cacheprovider", "--benchmark-skip"),
+            *(str(REPOSITORY / one) for one in named or ["suites"]),
+            *("--results", "results", "--baselines", "baselines"),
             *self.options,
-            *arguments,
+            *(one for one in arguments if one not in named),
         ]
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env={**os.environ, **self.environment, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_heed_ctrl_c,
+    def variables(self, **more: str) -> dict[str, str]:
+        """Those of the job's environment."""
+        return {**os.environ, **self.environment, **more}
+
+    def start(self, *arguments: str, **environment: str) -> Started:
+        handle, output = tempfile.mkstemp(dir=self.folder, suffix=".output")
+        os.close(handle)
+        process = _CONTEXT.Process(
+            target=_main,
+            args=(
+                self.arguments(*arguments),
+                self.folder,
+                self.variables(**environment),
+                Path(output),
+            ),
         )
+        process.start()
+        return Started(process, Path(output))
 
     def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
-        process = self.start(*arguments, **environment)
-        output, _ = process.communicate(timeout=600)
-        assert process.returncode == expect, output
+        code, output = self.start(*arguments, **environment).wait()
+        assert code == expect, output
         return output
 
     def records(self, run: str) -> list[Record]:
