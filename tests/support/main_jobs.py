@@ -1,18 +1,10 @@
-"""Main jobs in processes of their own, as users start them."""
+"""Main jobs in processes of their own."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-
-import pytest
 
 import bench
 from bench.commands.main import main as bench_main
@@ -21,6 +13,7 @@ from bench.results.files import read_json
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record
 from support.faults import FAULTY
+from support.forked import Forked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -29,46 +22,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FAULTY_PATH = os.pathsep.join(
     str(folder) for folder in (FAULTY, FAULTY.parents[1], Path(bench.__file__).parents[1])
 )
-#: Processes of main jobs are forked from one that has imported what takes their start most of its time.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    ["distributed", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special", "scipy.stats"]
-)
-
-
-def _main(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
-) -> None:
-    """Runs pytest, as a shell would have it: in a session of its own, and open to Ctrl-C."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    with output.open("wb") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    sys.argv = ["pytest", *arguments]
-    sys.exit(int(pytest.main(list(arguments))))
-
-
-@dataclass
-class Started:
-    """A main job that was started."""
-
-    process: BaseProcess
-    _output: Path
-
-    @property
-    def pid(self) -> int:
-        assert self.process.pid is not None
-        return self.process.pid
-
-    def wait(self) -> tuple[int, str]:
-        """Its exit code, and what it printed."""
-        self.process.join(600)
-        assert self.process.exitcode is not None, f"still running: {self._output.read_text()}"
-        return self.process.exitcode, self._output.read_text()
 
 
 @dataclass
@@ -105,20 +58,8 @@ class Job:
         """Those of the job's environment."""
         return {**os.environ, **self.environment, **more}
 
-    def start(self, *arguments: str, **environment: str) -> Started:
-        handle, output = tempfile.mkstemp(dir=self.folder, suffix=".output")
-        os.close(handle)
-        process = _CONTEXT.Process(
-            target=_main,
-            args=(
-                self.arguments(*arguments),
-                self.folder,
-                self.variables(**environment),
-                Path(output),
-            ),
-        )
-        process.start()
-        return Started(process, Path(output))
+    def start(self, *arguments: str, **environment: str) -> Forked:
+        return Forked.start(self.arguments(*arguments), self.folder, self.variables(**environment))
 
     def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
         code, output = self.start(*arguments, **environment).wait()
