@@ -32,17 +32,15 @@ TRUE = np.ones((), bool)
 #: modulo 2^31 - 2, so that 2^31 - 1 stands for 1.
 SEEDS = (0, 1, 2**31 - 5, 2**32 - 1)
 RANDOM = (
-    "RandomNormal",
-    "RandomUniform",
-    "TruncatedNormal",
-    "VarianceScaling",
-    "GlorotNormal",
-    "GlorotUniform",
-    "HeNormal",
-    "HeUniform",
-    "LecunNormal",
-    "LecunUniform",
-    "Orthogonal",
+    *(
+        "RandomNormal",
+        "RandomUniform",
+        "TruncatedNormal",
+        "VarianceScaling",
+        "GlorotNormal",
+        "GlorotUniform",
+    ),
+    *("HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Orthogonal"),
 )
 #: Numbers that are compared: two that are drawn are the same in 2^-23 of cases at most.
 _SHAPE = (6, 4)
