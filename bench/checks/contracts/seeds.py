@@ -25,7 +25,6 @@ checks, run = catalogue.checks, catalogue.run
 
 TRUE = np.ones((), bool)
 
-
 # --- Initializers
 
 #: 0, which is a seed and not the lack of one, and large ones: of 31 bits and of 32. Keras 3 takes seeds
