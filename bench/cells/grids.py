@@ -31,6 +31,7 @@ def _depth(
     activations: Iterable[str] = FITTING,
     normalizations: Sequence[str] = ("none",),
     branches: Sequence[str] = ("plain",),
+    initializers: Sequence[Mapping[str, str]] = (FITTING, UNFITTING),
 ) -> Iterator[Cell]:
     """Plain and residual networks; a residual network of depth 1 has no skip and is left out."""
     for depth, architecture, activation in itertools.product(depths, architectures, activations):
@@ -41,7 +42,7 @@ def _depth(
             architecture=[architecture],
             branch=branches if architecture == "residual" else ["plain"],
             activation=[activation],
-            initializer=[FITTING[activation], UNFITTING[activation]],
+            initializer=[rule[activation] for rule in initializers],
             normalization=normalizations,
         )
 
@@ -54,14 +55,17 @@ DEPTH = Grid(
     axes=("depth", "arch", "act", "init", "norm"),
     added={
         "quick": [
-            *_depth((1, 3, 10, 30), ("mlp",)),
+            *_depth((1, 3, 10), ("mlp",)),
             *_depth((3, 10), ("residual",)),
-            *_depth((50,), activations=["relu"]),
-            *_depth((50,), ("residual",), ["relu"], normalizations=["batch"]),
-            *_depth((10, 50), ("residual",), ["relu"], branches=["scaled"]),
+            *_depth((10,), ("residual",), ["relu"], branches=["scaled"]),
+            *_depth((30,), ("mlp",), ["relu"]),
+            *_depth((30,), ("mlp",), ["tanh", "sigmoid"], initializers=[FITTING]),
+            *_depth((50,), activations=["relu"], initializers=[FITTING]),
+            *_depth((50,), ("residual",), ["relu"], ["batch"], initializers=[FITTING]),
+            *_depth((50,), ("residual",), ["relu"], branches=["scaled"], initializers=[FITTING]),
         ],
         "standard": [
-            *_depth((2, 5, 20, 50), ("mlp",)),
+            *_depth(DEPTHS, ("mlp",)),
             *_depth(DEPTHS, ("residual",), branches=["plain", "scaled"]),
             *_depth((3, 10, 30, 50), normalizations=["batch"]),
         ],
@@ -157,11 +161,7 @@ NORMALIZATION = Grid(
                 initializer=["glorot_normal", "normal_0.01"],
                 normalization=["none", "batch", "layer"],
             ),
-            *product(
-                depth=[30],
-                initializer=["he_normal", "normal_0.01"],
-                normalization=["none", "batch", "layer"],
-            ),
+            *product(depth=[30], initializer=["he_normal"], normalization=["none", "batch"]),
         ],
         "standard": [
             *product(

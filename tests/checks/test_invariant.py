@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.cells.cell import Cell
+from bench.cells.cell import Cell, from_texts
 from bench.cells.grids import GRIDS
 from bench.checks import invariant
 from bench.checks.examiner import Examiner
@@ -18,13 +20,13 @@ from bench.theory.rounding.formats import FLOAT32
 
 
 def check_of(part: str, precision: str) -> Any:
-    found = [
+    float32 = [
         check
         for check in invariant.checks("quick")
-        if check.subject == f"tier:quick-{part}" and check.precision == precision
+        if check.subject == f"tier:quick-{part}" and check.precision == "float32"
     ]
-    assert len(found) == 1
-    return found[0]
+    assert len(float32) == 1
+    return msgspec.structs.replace(float32[0], precision=precision)
 
 
 @pytest.mark.parametrize("tier", ["quick", "standard", "full"])
@@ -37,7 +39,25 @@ def test_every_cell_of_every_grid_has_its_network_listed(tier: str) -> None:
             assert invariant._first_pass(cell) in covered
             assert cell.loss == "crossentropy", "reruns.steps knows no other"
     checks = invariant.checks(tier)
-    assert len({check.id for check in checks}) == len(checks) == 4 * len(networks)
+    assert len({check.id for check in checks}) == len(checks)
+    assert sum(check.precision == "float32" for check in checks) == len(networks)
+    assert len(checks) == 4 * len(networks) or tier == "quick"
+
+
+@pytest.mark.parametrize("precision", invariant.PRECISIONS)
+def test_the_quick_tier_has_every_kind_of_layer_in_every_precision(precision: str) -> None:
+    def parts(cells: Iterable[Cell]) -> set[tuple[str, ...]]:
+        deep = [cell for cell in cells if cell.depth > 2]
+        return {(cell.activation, cell.normalization) for cell in deep} | {
+            (cell.activation, cell.architecture, cell.branch) for cell in deep
+        }
+
+    checked = [
+        from_texts({name: text for name, text in check.axes.items() if name != "tier"})
+        for check in invariant.checks("quick")
+        if check.precision == precision
+    ]
+    assert parts(checked) == parts(invariant.networks("quick"))
 
 
 SUBJECTS = (
