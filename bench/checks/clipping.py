@@ -31,7 +31,7 @@ RULES: Mapping[str, str] = MappingProxyType(
 WAYS = ("op", "optimizer")
 ENGINES = ("eager", "graph")
 
-#: Not a number that binary formats hold: its rounding counts.
+#: A number that binary formats do not hold: its rounding counts.
 THRESHOLD = 0.3
 SHAPES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {"matrix": (7, 5), "vector": (11,), "scalar": (1,)}

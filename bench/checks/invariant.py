@@ -61,7 +61,7 @@ BATCH, CNN_BATCH = 40, 4
 LOSS_SCALE = {"mixed_float16": 1024.0}
 DOUBLING, MULTIPLICATION = 8.0, 3.0
 
-#: From this number of starts on, tracing a network once is cheaper than running each eagerly.
+#: The number of starts from which on tracing a network once is cheaper than running each eagerly.
 MANY_STARTS = 6
 
 #: Digits that a pixel keeps: those which bfloat16 has, so that all precisions see the same images.

@@ -236,7 +236,7 @@ def inferred(
     inverse = 1.0 / np.sqrt(variance + setting.epsilon)
     axes = tuple(range(x.ndim - 1))
     total = upstream.sum(axis=axes)
-    # As differentiated from x s + (beta - mean s): it rounds worse than a sum of upstream (x - mean).
+    # Differentiated from x s + (beta - mean s): it rounds worse than a sum of upstream (x - mean).
     scale_gradient = (upstream * x).sum(axis=axes) - total * mean
     return _named(outputs, (upstream * (inverse * gamma), scale_gradient * inverse, total))
 

@@ -18,7 +18,7 @@ from bench.environments.cache import use
 from bench.errors import BenchError
 
 DISTRIBUTION = "tensorflow-regression-bench"
-#: Of bench's dependencies, those that a training process may import, at any time; each is also the name
+#: Those of bench's dependencies that a training process may import, at any time; each is also the name
 #: of its module.
 NEEDED = (
     "dask",

@@ -1,4 +1,4 @@
-"""When what the cache keeps was last used, and the end of what nobody uses any more.
+"""Tells when what the cache keeps was last used, and removes what nobody uses any more.
 
 The time of the last use is the modification time of the folder of an environment or copy: nothing is
 put into these folders after they have appeared. Whoever is about to use one notes that first. So what a

@@ -126,7 +126,7 @@ def choose(
 
 
 def _choice(side: Side, python: str) -> _Choice:
-    """On which Pythons a side can run, where ``python`` is wanted if it is not empty.
+    """The Pythons on which a side can run, where ``python`` is wanted if it is not empty.
 
     Raises:
         BenchError: none.

@@ -203,7 +203,7 @@ class Session:
                         self.conclusion = against_baseline(run, self._against(run))
 
     def _event_files(self) -> EventFiles | None:
-        """For TensorBoard, if they are asked for.
+        """Event files for TensorBoard, if they are asked for.
 
         Raises:
             BenchError: they cannot be written.

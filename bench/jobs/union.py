@@ -47,7 +47,7 @@ def union_of_plans(plans: Sequence[Plan]) -> Plan:
 
 
 def _checks(tier: str, wanted: set[Check]) -> list[Check]:
-    """In the order of the suites' files: contracts, invariants, numerics."""
+    """Checks in the order of the suites' files: contracts, invariants, numerics."""
     seeds = max((check.seed for check in wanted), default=0) + 1
     others = [family for family in ARITHMETIC if family != "invariant"]
     families = (*CONTRACTS, "invariant", *others)

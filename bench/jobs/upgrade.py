@@ -84,7 +84,7 @@ WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
     "full": (_STANDARD, 3600.0),
 }
 
-#: Of these seconds, where speed is undecided: 300 s in the quick tier.
+#: Seconds where speed is undecided: 300 s in the quick tier.
 GROWTH = 1.5
 
 

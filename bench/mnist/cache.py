@@ -206,7 +206,7 @@ def obtain(
     *,
     reuse: bool = True,
 ) -> tuple[Arrays, bool]:
-    """Has a data set in the cache: any number of processes may ask at once, and one of them writes it.
+    """Puts a data set into the cache; of any number of processes that ask at once, one writes it.
 
     Args:
         cache: the cache directory.

@@ -33,7 +33,7 @@ from bench.results.trial import TrialResult
 FILE = "events.out.tfevents.bench"
 _EXTRA = "tensorflow-regression-bench[tensorboard]"
 
-#: Of a :class:`Flow`: what TensorBoard shows layer by layer, and its title.
+#: Parts of a :class:`Flow`: what TensorBoard shows layer by layer, and its title.
 _BY_LAYER = {
     "signal": "signal, mean square",
     "kernel_gradient": "kernel gradient, variance",
@@ -216,8 +216,11 @@ def _events(shown: Shown, library: Any) -> Iterator[Any]:
 
 
 def _histogram(histogram: Histogram, library: Any) -> Any:
-    """In TensorFlow's form: a bin reaches from the limit of the one before it, the first one from the
-    smallest entry, up to its own limit."""
+    """A histogram in TensorFlow's form.
+
+    A bin reaches from the limit of the one before it, the first one from the smallest entry, up to its
+    own limit.
+    """
     return library.HistogramProto(
         min=histogram.edges[0],
         max=histogram.edges[-1],
@@ -230,7 +233,7 @@ def _histogram(histogram: Histogram, library: Any) -> Any:
 
 
 def _single(value: float | None) -> float:
-    """As TensorBoard holds it, in four bytes: beyond 3.4e38 infinity, below 7e-46 zero."""
+    """The value as TensorBoard holds it, in four bytes: beyond 3.4e38 infinity, below 7e-46 zero."""
     with np.errstate(over="ignore", under="ignore"):
         return float(np.float32(math.nan if value is None else value))
 

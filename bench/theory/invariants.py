@@ -185,7 +185,7 @@ class Budget:
 
 
 def homogeneity(trace: Trace) -> Iterator[tuple[int, float, Bounded]]:
-    """For each hidden layer: its number, and that of the layer above with what rounding may add.
+    """Each hidden layer's number, and that of the layer above with what rounding may add.
 
     Raises:
         ValueError: the network's activation is not homogeneous, or it normalizes.

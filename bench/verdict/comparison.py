@@ -28,7 +28,7 @@ class Pair:
 def compare(
     pairs: Sequence[Pair], *, alpha: float, other: str = "baseline"
 ) -> list[list[Comparison]]:
-    """For each pair its comparisons: crashes, divergence, then in the order of METRICS.
+    """Comparisons of each pair: crashes, divergence, then in the order of METRICS.
 
     Outcomes of equal shares on both sides are left out, and so is a metric that is defined on
     neither side, or that the baseline has not measured.
@@ -120,7 +120,7 @@ class _Concluder:
         return comparisons
 
     def _shares(self, name: str, cell: int, metric: Metric | None) -> Comparison:
-        """Of an outcome, or of a metric that is not defined under some seeds."""
+        """Shares of an outcome, or of a metric that is not defined under some seeds."""
         shares = self.analysis.shares[name]
         (a, b), (n, m) = ([float(x[cell]) for x in both] for both in (shares.hits, shares.seeds))
         verdict, why = self._verdict_on_shares(name, cell)

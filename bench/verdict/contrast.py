@@ -54,7 +54,7 @@ class CheckContrast:
 
 
 def _sides(fails: Sequence[bool]) -> Wrong:
-    """Of whether it fails on the old and on the new side; one of them does."""
+    """Tells which side it fails on, the old or the new; one of them does."""
     if all(fails):
         return Wrong.BOTH
     return Wrong.NEW if fails[1] else Wrong.OLD

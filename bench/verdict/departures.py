@@ -35,7 +35,7 @@ BLIND = 1.0
 
 
 def rounding_factor(cell: Cell) -> float:
-    """By how much rounding differences between two implementations may exceed those between copies.
+    """The factor by which two implementations may differ in rounding more than copies do.
 
     Two implementations add up the same N terms in another order. One after the other is the order
     with the largest error in use: with u the unit roundoff and terms of random sign, the sum s has an
@@ -201,7 +201,7 @@ def _departure(looks: Sequence[Look], number: int, place: int, allowed: Array) -
 
 
 def looked(cell: Cell, seeds: Sequence[Seed]) -> list[Look]:
-    """In the order of steps; at the start the test images' logits come last, at the end alone."""
+    """Tensors in the order of steps; test logits come last at the start, alone at the end."""
     during = [_sides(seed, "tensors") for seed in seeds]
     ends = [_sides(seed, "ends") for seed in seeds]
     return sorted([*_of(cell, during), *_of(cell, ends)], key=lambda look: look.step)

@@ -53,7 +53,7 @@ from bench.verdict.traces import Seed, trained_apart
 #: says more.
 FEWEST, MOST = 2, 12
 
-#: So many steps with equal bits under every seed are no luck: more than twice as many as any single
+#: Steps with equal bits under every seed that are no luck: more than twice as many as any single
 #: seed of the real pairs had.
 LATE = 50
 

@@ -64,7 +64,7 @@ class Metric:
         return math.log(value) if self.scale == "log" else value
 
     def change(self, baseline: float, value: float) -> float:
-        """From ``baseline`` to ``value``, both raw, on the metric's scale."""
+        """The change from ``baseline`` to ``value``, both raw, on the metric's scale."""
         return self.transform(value) - self.transform(baseline)
 
     @property

@@ -91,7 +91,7 @@ class Ratio(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """As changes in percent, '+1.2 % (-0.3 to +2.7)'."""
+        """Changes in percent, '+1.2 % (-0.3 to +2.7)'."""
         estimate, low, high = self.percent
         return f"{estimate} % ({low} to {high})"
 
@@ -304,7 +304,7 @@ def _decisive(centre: float, margin: float) -> float:
 
 
 def _interval(values: Array, level: float) -> Ratio:
-    """Of the centre, on the logarithmic scale."""
+    """An interval of the centre, on the logarithmic scale."""
     if values.size < SIGNED_RANKS:
         width = _quantile(values.size - 1, level) * float(values.std(ddof=1))
         half, mean = width / math.sqrt(values.size), float(values.mean())

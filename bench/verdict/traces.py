@@ -32,7 +32,7 @@ class Trace:
 
     @classmethod
     def of(cls, source: Record | Sample | CopyResult) -> Trace:
-        """From what is stored."""
+        """Builds it from what is stored."""
         losses = from_bytes(source.trajectory).astype(np.float64)
         if isinstance(source, CopyResult):
             measured = {} if source.ends is None else _metrics(_record(source))
@@ -77,7 +77,7 @@ class Seed:
 
     @property
     def count(self) -> int:
-        """Of copies."""
+        """The number of copies."""
         return len(self.copies) + len(self.baseline_copies)
 
 

@@ -91,7 +91,7 @@ def stops(
     baseline: float | None = None,
     sign: float = 1.0,
 ) -> tuple[int, int]:
-    """By the documentation: how many epochs are trained, and which one was best, counted from 1.
+    """What the documentation says: how many epochs are trained, and which one was best, counted from 1.
 
     Training stops once ``patience`` epochs in a row brought no improvement, which is a loss below the
     best one by more than ``min_delta``; one that does not beat ``baseline`` is none.
@@ -170,7 +170,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 def plateaus(
     losses: Sequence[float], *, factor: float, patience: int, cooldown: int, min_lr: float
 ) -> list[float]:
-    """By the documentation: the learning rate after each epoch."""
+    """What the documentation says: the learning rate after each epoch."""
     rate, best, wait, cooling = RATE, math.inf, 0, 0
     rates = []
     for loss in losses:

@@ -85,7 +85,7 @@ def mse(y: Array, p: Numbers) -> Numbers:
 
 
 def mse_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`mse`."""
+    """The slope of :func:`mse`."""
     return (p - y) * (2.0 / y.shape[-1])
 
 
@@ -95,7 +95,7 @@ def mae(y: Array, p: Numbers) -> Numbers:
 
 
 def mae_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`mae`."""
+    """The slope of :func:`mae`."""
     return Bounded(np.sign(p.value - y)) / y.shape[-1]
 
 
@@ -105,7 +105,7 @@ def mape(y: Array, p: Numbers) -> Numbers:
 
 
 def mape_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`mape`."""
+    """The slope of :func:`mape`."""
     return Bounded(np.sign(p.value - y)) / y * (100.0 / y.shape[-1])
 
 
@@ -119,7 +119,7 @@ def msle(y: Array, p: Numbers) -> Numbers:
 
 
 def msle_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`msle`."""
+    """The slope of :func:`msle`."""
     return (_log1p(p) - _log1p(Bounded(y))) / (p + 1.0) * (2.0 / y.shape[-1])
 
 
@@ -144,7 +144,7 @@ def huber(delta: float) -> Formula:
 
 
 def huber_slope(delta: float) -> Formula:
-    """Of :func:`huber`."""
+    """The slope of :func:`huber`."""
     return lambda y, p: np.minimum(np.maximum(p - y, -delta), delta) / y.shape[-1]
 
 
@@ -159,17 +159,17 @@ def log_cosh(y: Array, p: Numbers) -> Numbers:
 
 
 def log_cosh_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`log_cosh`, by way of 1 - 2 sigmoid(-2x)."""
+    """The slope of :func:`log_cosh`, by way of 1 - 2 sigmoid(-2x)."""
     return (1.0 - sigmoid((p - y) * -2.0) * 2.0) / y.shape[-1]
 
 
 def kl_divergence(y: Array, p: Numbers) -> Numbers:
-    """Of two distributions."""
+    """The Kullback-Leibler divergence of two distributions."""
     return (np.log(Bounded(y) / fuzzy(p)) * y).sum(-1)
 
 
 def kl_divergence_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`kl_divergence`, by way of the slopes of a logarithm and of a ratio."""
+    """The slope of :func:`kl_divergence`, by way of the slopes of a logarithm and of a ratio."""
     return Bounded(y) / (y / fuzzy(p)) * (-(y / fuzzy(p)) / fuzzy(p))
 
 
@@ -179,7 +179,7 @@ def poisson(y: Array, p: Numbers) -> Numbers:
 
 
 def poisson_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`poisson`."""
+    """The slope of :func:`poisson`."""
     return (1.0 - y / fuzzy(p)) / y.shape[-1]
 
 
@@ -197,22 +197,22 @@ def _margin(y: Array, p: Numbers) -> Numbers:
 
 
 def hinge(y: Array, p: Numbers) -> Numbers:
-    """Of labels -1 and 1; 0 and 1 stand for them."""
+    """The hinge loss of labels -1 and 1; 0 and 1 stand for them."""
     return _margin(y, p).mean(-1)
 
 
 def hinge_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`hinge` with labels -1 and 1."""
+    """The slope of :func:`hinge` with labels -1 and 1."""
     return Bounded(np.where(_margin(y, p).value > 0, -y, 0.0)) / y.shape[-1]
 
 
 def squared_hinge(y: Array, p: Numbers) -> Numbers:
-    """Of labels -1 and 1; 0 and 1 stand for them."""
+    """The squared hinge loss of labels -1 and 1; 0 and 1 stand for them."""
     return np.square(_margin(y, p)).mean(-1)
 
 
 def squared_hinge_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`squared_hinge` with labels -1 and 1."""
+    """The slope of :func:`squared_hinge` with labels -1 and 1."""
     return _margin(y, p) * y * (-2.0 / y.shape[-1])
 
 
@@ -238,7 +238,7 @@ def softmax(x: Numbers) -> Numbers:
 
 
 def binary_crossentropy(y: Array, p: Numbers) -> Numbers:
-    """Of probabilities."""
+    """Binary crossentropy of probabilities."""
     return _binary_crossentropies(y, p).mean(-1)
 
 
@@ -247,22 +247,22 @@ def _binary_crossentropies(y: Array, p: Numbers) -> Numbers:
 
 
 def binary_crossentropy_slope(y: Array, p: Numbers) -> Numbers:
-    """Of :func:`binary_crossentropy`."""
+    """The slope of :func:`binary_crossentropy`."""
     return ((1.0 - y) / fuzzy(1.0 - p) - y / fuzzy(p)) / y.shape[-1]
 
 
 def binary_crossentropy_logits(y: Array, x: Numbers) -> Numbers:
-    """Of logits, in the form that does not overflow."""
+    """Binary crossentropy of logits, in the form that does not overflow."""
     return (np.maximum(x, 0.0) - x * y + np.log1p(np.exp(-np.abs(x)))).mean(-1)
 
 
 def binary_crossentropy_logits_slope(y: Array, x: Numbers) -> Numbers:
-    """Of :func:`binary_crossentropy_logits`."""
+    """The slope of :func:`binary_crossentropy_logits`."""
     return (sigmoid(x) - y) / y.shape[-1]
 
 
 def binary_focal(gamma: float, alpha: float | None = None) -> Formula:
-    """Of probabilities (Lin et al. 2018), with balanced classes where ``alpha`` is given."""
+    """The binary focal loss of probabilities (Lin et al. 2018); ``alpha`` balances the classes."""
 
     def formula(y: Array, p: Numbers) -> Numbers:
         right = p * y + (1.0 - p) * (1.0 - y)
@@ -275,39 +275,39 @@ def binary_focal(gamma: float, alpha: float | None = None) -> Formula:
 
 
 def crossentropy(y: Array, p: Numbers) -> Numbers:
-    """Of probabilities; Keras divides them by their sum, which is 1 up to rounding."""
+    """Crossentropy of probabilities; Keras divides them by their sum, which is 1 up to rounding."""
     return -(np.log(fuzzy(p / p.sum(-1, keepdims=True))) * y).sum(-1)
 
 
 def crossentropy_logits(y: Array, x: Numbers) -> Numbers:
-    """Of logits, in the form that does not overflow."""
+    """Crossentropy of logits, in the form that does not overflow."""
     shifted = x - x.max(-1, keepdims=True)
     return ((np.log(np.exp(shifted).sum(-1, keepdims=True)) - shifted) * y).sum(-1)
 
 
 def crossentropy_logits_slope(y: Array, x: Numbers) -> Numbers:
-    """Of :func:`crossentropy_logits`, of targets whose sum is 1."""
+    """The slope of :func:`crossentropy_logits`, of targets whose sum is 1."""
     return softmax(x) - y
 
 
 def categorical_focal(y: Array, p: Numbers, alpha: float = 0.25, gamma: float = 2.0) -> Numbers:
-    """Of probabilities (Lin et al. 2018)."""
+    """The categorical focal loss of probabilities (Lin et al. 2018)."""
     share = fuzzy(p / p.sum(-1, keepdims=True))
     return (np.power(1.0 - share, gamma) * alpha * (np.log(share) * -y)).sum(-1)
 
 
 def sparse(formula: Formula) -> Formula:
-    """Of numbers of classes instead of one-hot targets."""
+    """The loss of numbers of classes instead of one-hot targets."""
     return lambda y, p: formula(np.eye(p.shape[-1])[y], p)
 
 
 def smoothed_binary(formula: Formula) -> Formula:
-    """Of labels moved towards one half."""
+    """A binary loss of labels moved towards one half."""
     return lambda y, p: formula(y * (1.0 - SMOOTHING) + 0.5 * SMOOTHING, p)
 
 
 def smoothed(formula: Formula) -> Formula:
-    """Of labels moved towards the same for every class: 1 / classes, rounded to float32."""
+    """A loss of labels moved towards the same for every class: 1 / classes, rounded to float32."""
     return lambda y, p: formula(
         y * (1.0 - SMOOTHING) + float(np.float32(SMOOTHING / y.shape[-1])), p
     )
@@ -334,7 +334,7 @@ def generalized(q: float) -> Formula:
 
 
 def circle(gamma: float, margin: float) -> Formula:
-    """Of labels and embeddings of length 1 (Sun et al. 2020), by distances 1 - cosine."""
+    """The circle loss of labels and embeddings of length 1 (Sun et al. 2020)."""
 
     def formula(y: Array, p: Numbers) -> Numbers:
         distance = np.maximum(1.0 - p @ p.T, 0.0)

@@ -102,7 +102,7 @@ class Replay:
 
 
 def batches(samples: int, batch: int) -> list[slice]:
-    """In order, the last one short where it does not fill."""
+    """Batches in order, the last one short where it does not fill."""
     return [slice(start, min(start + batch, samples)) for start in range(0, samples, batch)]
 
 

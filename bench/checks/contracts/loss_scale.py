@@ -31,7 +31,7 @@ SCALE = 1024.0
 
 
 def scales() -> list[float]:
-    """Of the loss before each step and after the last."""
+    """Scales of the loss before each step and after the last."""
     scale, finite, told = SCALE, 0, [SCALE]
     for kind in SCRIPT:
         finite = finite + 1 if kind == "finite" else 0

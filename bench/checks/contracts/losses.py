@@ -56,7 +56,7 @@ for _subject, _kind in KINDS.items():
 
 
 def _gradient(loss: Any, y: Array, p: Array) -> Any:
-    """Of the sum of a loss' values by its predictions."""
+    """The gradient of the sum of a loss' values by its predictions."""
     from bench.nets.api import tf
 
     predictions = tf.constant(p)

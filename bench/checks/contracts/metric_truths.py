@@ -67,7 +67,7 @@ def _counts(y: Array, p: Array, w: Array, threshold: float = 0.5) -> tuple[Numbe
 
 
 def _share(part: Numbers, rest: Numbers) -> Numbers:
-    """Of the part in both, 0 where there are none."""
+    """The share of the part in both, 0 where there are none."""
     whole = part.value + rest.value
     divisor = formulas.fuzzy(Bounded(np.where(whole > 0, whole, 1.0)))
     return np.where(whole > 0, part / divisor, 0.0)

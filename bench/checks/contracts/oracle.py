@@ -212,7 +212,7 @@ def traced(lab: Lab, x: Any) -> Traced:
 
 
 def gradients(output: Traced, upstream: Array, sources: Sequence[Traced]) -> list[Bounded]:
-    """Of sum(output * upstream) with respect to the sources; zeros where nothing depends on them."""
+    """Gradients of sum(output * upstream) by the sources; zeros where nothing depends on them."""
     found = {id(output): Bounded(upstream, form=output.array.form)}
     for node in _backwards(output):
         gradient = found[id(node)]
@@ -257,7 +257,7 @@ def _swapped(x: Bounded) -> Bounded:
 
 
 def _kernel_gradient(a: Bounded, g: Bounded, shape: tuple[int, ...]) -> Bounded:
-    """Of the right factor; one matrix for all of a batch is one long sum."""
+    """The gradient of the right factor; one matrix for all of a batch is one long sum."""
     if len(shape) == 2 and a.ndim > 2:
         a, g = a.reshape(-1, a.shape[-1]), g.reshape(-1, g.shape[-1])
     return summed_to(_swapped(a) @ g, shape)

@@ -103,7 +103,7 @@ class Normalized:
         return np.asarray(output, np.float64).std(self.axes, keepdims=True)
 
     def gradient(self, upstream: Array) -> Bounded:
-        """With respect to x: s (g - mean g - y mean(g y)), with g that of the output y."""
+        """The gradient with respect to x: s (g - mean g - y mean(g y)), with g that of the output y."""
         y, g = self.output, Bounded(upstream)
         centred = g - g.mean(self.axes, keepdims=True)
         return self.scale * (centred - y * (y * g).mean(self.axes, keepdims=True))
@@ -111,7 +111,7 @@ class Normalized:
     def parameter_gradients(
         self, upstream: Array, axes: tuple[int, ...]
     ) -> tuple[Bounded, Bounded]:
-        """With respect to gamma and beta, which are alike over ``axes``."""
+        """Gradients with respect to gamma and beta, which are alike over ``axes``."""
         return (self.output * upstream).sum(axes), Bounded(upstream).sum(axes)
 
 
@@ -161,7 +161,7 @@ def inputs(kind: Kind, ratio: int) -> Array:
 
 
 def truth(kind: Kind, x: Array, lab: Lab) -> Normalized:
-    """With the groups as an axis of their own."""
+    """The normalized input, with the groups as an axis of their own."""
     cut = x if kind.groups == 1 else x.reshape(*x.shape[:-1], kind.groups, -1)
     return Normalized(cut, kind.axes, running=lab.device == "gpu")
 

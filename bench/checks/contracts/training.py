@@ -73,7 +73,7 @@ def variables() -> list[Any]:
 
 
 def drawn_gradients(step: Any) -> list[Array]:
-    """Of kernel and bias."""
+    """Random gradients of kernel and bias."""
     return [drawn(f"gradient {step} {name}", *shape) for name, shape in SHAPES.items()]
 
 

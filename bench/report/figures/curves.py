@@ -269,7 +269,7 @@ def curves_picture(name: str, heading: str, panels: Panels, *, caption: str = ""
 
 
 def _looks(names: Sequence[str]) -> dict[str, _Look]:
-    """Of each initializer; scales of one family by size, from dark to pale.
+    """Looks of each initializer; scales of one family by size, from dark to pale.
 
     Empty where there are more than can be told apart: each panel then has looks of its own, and a
     scaled family's numbers suffice as names.

@@ -150,7 +150,7 @@ def _limits(apart: Differences) -> tuple[float, float]:
 
 
 def _points(values: Losses) -> Points:
-    """By step, from 1; a gap where a logarithmic axis has no place for the value."""
+    """Points by step, from 1; a gap where a logarithmic axis has no place for the value."""
     return tuple(
         (step, value if 0 < value < math.inf else None)
         for step, value in enumerate(values.tolist(), start=1)

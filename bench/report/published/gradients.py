@@ -139,7 +139,7 @@ class _Norms:
         return found
 
     def ratio(self) -> list[Trace]:
-        """Of w1's norm to w3's, before clipping, seed by seed and in the mean."""
+        """The ratio of w1's norm to w3's, before clipping, seed by seed and in the mean."""
         seeds = []
         for result in having(self.results, "norm w3"):
             if "norm w1" in result.curves:

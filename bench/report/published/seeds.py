@@ -44,15 +44,17 @@ def arithmetic(values: Sequence[float]) -> float | None:
 
 
 def geometric(values: Sequence[float]) -> float | None:
-    """Of what varies by factors; None if a value is 0."""
+    """The mean of what varies by factors; None if a value is 0."""
     return math.exp(fmean(map(math.log, values))) if min(values) > 0 else None
 
 
 def mean(
     seeds: Sequence[Points], centre: Callable[[Sequence[float]], float | None] = arithmetic
 ) -> Points:
-    """At each place that any seed has; a gap where one of them has no value there, since a mean over
-    the others would mislead."""
+    """The mean at each place that any seed has.
+
+    Where one of them has no value there is a gap: a mean over the others would mislead.
+    """
     places = sorted({x for points in seeds for x, _ in points})
     tables = [dict(points) for points in seeds]
     means: list[tuple[float, float | None]] = []

@@ -123,7 +123,7 @@ def _crash(run: StoredRun, item: Item) -> Crash | None:
 
 
 def _basis(conclusion: Conclusion, judgements: Sequence[Judgement]) -> str:
-    """On how many seeds, and copies, verdicts rest: ``1 seed``, ``3 to 5 seeds, 6 copies``."""
+    """The number of seeds and copies that verdicts rest on: ``1 seed``, ``3 to 5 seeds, 6 copies``."""
     seeds = [conclusion.common_seeds(judgement.item) for judgement in judgements]
     copies = [j.envelope.copies for j in judgements if j.envelope is not None]
     if not any(seeds):

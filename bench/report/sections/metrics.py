@@ -72,7 +72,7 @@ def _row(judgement: Judgement, comparison: Comparison) -> list[str]:
 def _others(
     conclusion: Conclusion, metric: str, items: Sequence[Item]
 ) -> tuple[list[Item], list[Item]]:
-    """Of the other cells: those whose metric is shown not to have changed, and the undecided ones."""
+    """The other cells: those whose metric is shown not to have changed, and the undecided ones."""
     chosen, others, undecided = set(items), [], []
     for judgement in conclusion.judgements:
         if judgement.item in chosen:

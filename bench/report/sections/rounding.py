@@ -100,7 +100,7 @@ def rounding_section(conclusion: Conclusion, *, brief: bool = False) -> Section 
 
 
 def origins(conclusion: Conclusion) -> str:
-    """In which tensors the differences of failing cells begin, with the number of cells; or
+    """The tensors in which the differences of failing cells begin, with the number of cells; or
     nothing."""
     tested = cells_tested(conclusion.judgements)
     begins = begins_in(_tests([(j, names) for j, names in tested if j.verdict.fails]))

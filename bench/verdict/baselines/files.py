@@ -94,7 +94,7 @@ class Trace(
 
 
 class _Schema(msgspec.Struct):
-    """Only the schema number, so that another schema is named before its fields are."""
+    """The schema number alone, so that another schema is named before its fields are."""
 
     schema: Any = None
 
@@ -183,7 +183,7 @@ def read_lines(path: Path, grid: str, kind: type[F]) -> list[tuple[int, F]]:
 
 
 def ordered(cells: Iterable[BaselineCell]) -> list[BaselineCell]:
-    """By their ids in natural order, seeds ascending."""
+    """Sorts by ids in natural order, seeds ascending."""
     return [
         msgspec.structs.replace(cell, samples=sorted(cell.samples, key=lambda one: one.seed))
         for cell in sorted(cells, key=lambda cell: _natural(cell.id))

@@ -134,7 +134,7 @@ def read_classes(root: Path, numerics: Numerics) -> Baseline | None:
 
 
 def _check_names(root: Path, environment_class: str | None) -> None:
-    """That folders are named as the class they describe: those of one class, or all if None.
+    """Checks that folders are named as the class they describe: those of one class, or all if None.
 
     A class file that cannot be read says nothing here; reading its own class does.
     """
@@ -257,7 +257,7 @@ def _check_acceptances(path: Path, acceptances: Sequence[Acceptance]) -> None:
 
 
 def _check_listed(folder: Path, head: ClassFile, names: Sequence[str]) -> None:
-    """That the class file names the grids whose files there are, and no grid lacks its traces."""
+    """Checks that the class file names the grids that have files, and no grid lacks its traces."""
     traced = {path.name.removesuffix(TRACES) for path in folder.glob(f"*{TRACES}")}
     kept = {path.name.removesuffix(HISTORY) for path in folder.glob(f"*{HISTORY}")}
     if head.schema == 1:
@@ -303,7 +303,7 @@ def _check_grid_file(path: Path, file: GridFile, head: ClassFile) -> None:
 
 
 def _check_account(folder: Path, baseline: Baseline) -> None:
-    """That no acceptance holds more cells than it took, and the history as many as were replaced."""
+    """Checks that no acceptance holds more than it took, and the history what was replaced."""
     held = sum(map(len, baseline.history.values()))
     replaced = sum(taken.superseded for taken in baseline.acceptances)
     taken: Counter[int] = Counter()

@@ -48,7 +48,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """Their fingerprint."""
 
     def values(self, metric: Metric) -> dict[int, float]:
-        """By seed, on the metric's scale, where it is defined."""
+        """Values by seed, on the metric's scale, where it is defined."""
         raw = {one.seed: one.metrics.get(metric.name) for one in self.stored.samples}
         return {
             seed: metric.transform(value)
@@ -66,7 +66,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         return self.stored.cell, self.stored.recipe, self.images
 
     def other_terms(self, last: Point) -> str:
-        """In what a point differs from the last one, so that it is not compared with it."""
+        """The terms in which a point differs from the last one, so that it is not compared with it."""
         names = ("another cell under this id", "another recipe", "other images")
         pairs = zip(names, self.terms, last.terms, strict=True)
         different = [name for name, one, other in pairs if one != other]

@@ -72,7 +72,7 @@ class BaselineCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def digests(self) -> dict[int, str]:
-        """By seed; crashes have none."""
+        """Digests by seed; crashes have none."""
         return {sample.seed: sample.digest for sample in self.samples if sample.digest}
 
 
