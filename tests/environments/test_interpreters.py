@@ -144,6 +144,7 @@ def test_the_running_python_is_found_wherever_it_is(bare: Path) -> None:
     assert find(sys.version_info.minor) == running == probe(sys.executable)
 
 
+@pytest.mark.slow
 def test_pythons_that_do_not_start_or_are_others_are_passed_over(bare: Path) -> None:
     """A command on PATH may be a version manager's stand-in, or another Python than its name says."""
     command(bare, "exit 127")

@@ -25,6 +25,8 @@ from bench.errors import BenchError
 from bench.results.check import FAMILIES
 from support.wheels import make_index, make_wheel
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 TIMEOUT_SEC = 60.0
 

@@ -95,6 +95,7 @@ def refused(*paths: Path) -> str:
 # The union
 
 
+@pytest.mark.slow
 def test_union_of_grids(tmp_path: Path) -> None:
     """Two shards of a grid each: all items, every replica once, in the order of the tier."""
     clipping = shard(tmp_path / "a", items_of("clipping"))
@@ -122,6 +123,7 @@ def collected(*arguments: str) -> list[tuple[str, str]]:
     return re.findall(r"^suites/test_(\w+)\.py::test_(?:cell|check)\[(.*)\]$", listing, re.M)
 
 
+@pytest.mark.slow
 def test_order_is_that_of_one_session(tmp_path: Path) -> None:
     """The plan of merged shards, one per suite and in any order, is that of a run of all suites: it can
     be continued with ``--resume`` and nothing is a selection any more."""
@@ -167,6 +169,7 @@ def test_whole_tier_only_with_every_cell(tmp_path: Path) -> None:
 @given(
     st.lists(st.lists(st.sampled_from(items_of("clipping")), max_size=5), min_size=1, max_size=4)
 )
+@pytest.mark.slow
 def test_order_of_shards_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[Item]]
 ) -> None:
@@ -492,6 +495,7 @@ def test_command_tells_trouble(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert "choose another --run NAME" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_report_of_an_incomplete_union(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A cell without any replica is missing in the report: exit code 2, never success."""
     run = healthy()
@@ -503,6 +507,7 @@ def test_report_of_an_incomplete_union(place: Path, capsys: pytest.CaptureFixtur
     assert cli.main(["report", "union"]) == 2
 
 
+@pytest.mark.slow
 def test_report_goes_to_the_step_summary(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

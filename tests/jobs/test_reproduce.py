@@ -96,6 +96,7 @@ def fits(text: str) -> None:
     assert lines[0].startswith("# TensorFlow 2.12.1 and 2.21.0: ")
 
 
+@pytest.mark.slow
 def test_every_cell_of_the_quick_tier() -> None:
     """Each gives a script of at most 60 lines of 100 characters that compiles and imports NumPy and
     TensorFlow alone, but for dropout."""

@@ -534,6 +534,7 @@ def simulated(request: pytest.FixtureRequest) -> tuple[Cell, np.ndarray]:
     return request.param, np.array([signals(request.param, seed) for seed in range(NETWORKS)])
 
 
+@pytest.mark.slow
 def test_the_prediction_lies_inside(simulated: tuple[Cell, np.ndarray]) -> None:
     """Of 100 groups of three seeds none is accused: the false alarm rate that the claim states is
     2 in 16,000."""
@@ -546,6 +547,7 @@ def test_the_prediction_lies_inside(simulated: tuple[Cell, np.ndarray]) -> None:
         assert result.holds, result.evidence
 
 
+@pytest.mark.slow
 def test_one_seed_of_a_deep_network_is_no_violation() -> None:
     """An upgrade trains one seed first: of 100 networks none is accused, in the chaotic phase and at
     the edge of the ordered one."""

@@ -109,6 +109,7 @@ def test_true_samples_pass(case: str, seed: int) -> None:
     assert out(sample(case, seed, 100_000), CASES[case][0]) == []
 
 
+@pytest.mark.slow
 def test_statistics_are_as_wide_as_they_claim() -> None:
     """Over 300 samples, z of mean, variance and correlations has variance 1: the variance of 300
     squares is within 5 sqrt(2 / 300) = .41 of it.
@@ -153,6 +154,7 @@ FAULTS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_planted_faults_are_caught(case: str, fault: str) -> None:
     """By the test that is about them."""
     change, named = FAULTS[fault]
@@ -167,6 +169,7 @@ def test_edges_are_sharp(case: str, factor: float, named: str) -> None:
     assert out(values, CASES[case][0]) == [named]
 
 
+@pytest.mark.slow
 def test_distributions_of_the_same_variance_are_told_apart() -> None:
     """A normal that is cut, and one that is not, and a uniform."""
     values = sample("normal", 5)

@@ -126,6 +126,7 @@ def test_the_end_of_every_seed_is_seen_at_every_look(state: str, seeds: tuple[in
     st.lists(st.floats(1.0, 100.0), min_size=2, max_size=5),
     st.integers(0, 1000),
 )
+@pytest.mark.slow
 def test_a_larger_change_is_no_harder_to_see(
     name: str, seeds: tuple[int, int], times: list[float], first: int
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_larger_change_is_no_harder_to_see(
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 1000), st.integers(3, 8), st.integers(3, 8), st.booleans(), st.booleans())
+@pytest.mark.slow
 def test_seeds_in_line_with_the_others_do_not_hide_a_collapse(
     first: int, before: int, after: int, mixed: bool, of_baseline: bool
 ) -> None:

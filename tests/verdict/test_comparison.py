@@ -207,6 +207,7 @@ def test_any_samples_are_compared(sides: list[tuple[list[Sample], list[Sample]]]
 
 
 @given(st.permutations(range(5)))
+@pytest.mark.slow
 def test_the_order_of_cells_does_not_matter(order: list[int]) -> None:
     """All cells are tested together, and each is told the same wherever it stands."""
     random = np.random.default_rng(7)

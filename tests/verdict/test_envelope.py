@@ -357,6 +357,7 @@ def rates(seeds: int, copies: int, power: float) -> list[float]:
 
 @pytest.mark.parametrize("power", [1.0, 2.0], ids=["constant", "growing"])
 @pytest.mark.parametrize(("seeds", "copies"), [(1, 2), (2, 2), (2, 4), (3, 2)])
+@pytest.mark.slow
 def test_the_risk_bounds_what_jumps_do(seeds: int, copies: int, power: float) -> None:
     """Coverage, simulated: 600 comparisons at each of three rates, the worst of which leave the
     envelope no more often than the bound says, and at the worst rate not ten times less often.

@@ -13,6 +13,8 @@ from bench.cells.cell import ACTIVATIONS, LOSSES, NORMALIZATIONS, Cell
 from bench.theory.oracle.network import INPUTS, LOGITS, Known, Oracle
 from bench.theory.rounding.arrays import Bounded, Stochastic
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 5
 BATCH = 4
 

@@ -48,6 +48,7 @@ def in_float32(seed, rate=0.1):
     return found
 
 
+@pytest.mark.slow
 def test_float32_is_called_out_no_more_often_than_promised() -> None:
     """100 networks at level 1 %: more than 5 have probability .0005 at most."""
     out = sum(judged(seed, in_float32(seed)).out for seed in range(100))
@@ -66,6 +67,7 @@ def test_reach_is_students_quantile() -> None:
     assert montecarlo.reach(4, 1e-3) > montecarlo.reach(16, 1e-3)
 
 
+@pytest.mark.slow
 def test_errors_in_one_direction_have_the_level_that_is_stated() -> None:
     """The worst case: every error along one vector. 4,000 errors at 5 % have a std of .35 %."""
     random = np.random.default_rng(0)

@@ -20,7 +20,7 @@ from bench.theory.signal.moments import second_moment, slope_moment
 from bench.theory.signal.normalized import batch_norm_ratio
 from support.random_networks import signals
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.slow]
 
 
 def predicted(cell: Cell) -> Prediction:

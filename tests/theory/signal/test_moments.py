@@ -66,6 +66,7 @@ def test_table(activation: str) -> None:
 
 @settings(max_examples=40)
 @given(activations, variances, means)
+@pytest.mark.slow
 def test_closed_forms_and_quadrature_are_what_adaptive_quadrature_finds(
     activation: str, q: float, mean: float
 ) -> None:

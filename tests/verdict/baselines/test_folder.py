@@ -546,6 +546,7 @@ _lists = st.lists(_samples, max_size=3, unique_by=lambda sample: sample.seed)
 @given(
     st.lists(st.tuples(st.sampled_from(["depth", "width.2", "a_b"]), _cells, _lists), max_size=8)
 )
+@pytest.mark.slow
 def test_any_baseline_is_read_as_it_was_written(
     tmp_path: Path, parts: list[tuple[str, Cell, list[Sample]]]
 ) -> None:
@@ -574,6 +575,7 @@ def test_any_baseline_is_read_as_it_was_written(
         max_size=5,
     )
 )
+@pytest.mark.slow
 def test_any_acceptances_are_kept(parts: list[tuple[set[int], str, set[int]]]) -> None:
     """After each of several acceptances of any cells and seeds, what is read is what was stored, and
     every sample that was ever accepted is there under its acceptance."""
