@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
+import tempfile
+import traceback
+
 
 class BenchError(Exception):
     """Infrastructure trouble or unusable input: never a finding about TensorFlow.
@@ -33,3 +39,29 @@ EXIT_UNDECIDED = 3  #: nothing speaks against it, and something was not decided 
 def allowed(code: int, *, undecided: bool) -> int:
     """The exit code of a user to whom undecided may be as good as decided."""
     return EXIT_OK if undecided and code == EXIT_UNDECIDED else code
+
+
+def unexpected(error: Exception) -> BenchError:
+    """Trouble of this package's own making, as users are told of it; the traceback goes into a new file
+    in the temporary directory, or into the message where that cannot be written."""
+    details = "".join(traceback.format_exception(error))
+    head = f"{sys.argv}\nPython {platform.python_version()}, {platform.platform()}\n\n"
+    text = " ".join(str(error).split())[:_MOST_TEXT]
+    message = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
+    message += " (this says nothing about TensorFlow)"
+    try:
+        # A new name, for no other user to have put a link there.
+        number, path = tempfile.mkstemp(prefix="bench-trouble-", suffix=".txt")
+        with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(head + details)
+        where = f"with {path}"
+    except OSError:
+        message, where = f"{message}\n{details}".rstrip(), "with these lines"
+    return BenchError(
+        message,
+        hint=f"a fault of bench: report it by the form 'bench fails' of the project's issues, {where}",
+    )
+
+
+#: Characters of an exception's text in a message; the file has all.
+_MOST_TEXT = 200

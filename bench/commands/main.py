@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
@@ -20,7 +21,7 @@ from cyclopts import (
 )
 
 import bench
-from bench.errors import EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_TROUBLE, BenchError, unexpected
 from bench.results.environment import NUMPY_THREADS
 
 _EXITS = (
@@ -118,16 +119,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         command, bound = parse(sys.argv[1:] if argv is None else argv)
         code: int | None = command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
-    except BenchError as error:
-        sys.stdout.flush()
-        print(f"bench: error: {error}", file=sys.stderr)
-        return EXIT_TROUBLE
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         return EXIT_TROUBLE
     except BrokenPipeError:
         # The reader (`| head`) has gone. Python would complain again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_TROUBLE
+    except Exception as error:
+        known = error if isinstance(error, BenchError) else unexpected(error)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        print(f"bench: error: {known}", file=sys.stderr)
         return EXIT_TROUBLE
     return code or 0
 

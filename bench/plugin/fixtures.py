@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from bench import mnist
 from bench.execution import protocol
 from bench.execution.bursts import RemoteBursts
-from bench.execution.supervisor import Supervisor
+from bench.execution.supervisor import CrashError, Supervisor
 from bench.jobs.run import DeviceAbsentError, resolve_device
-from bench.plugin.session import SuiteRun, data_sources, trouble_ends_pytest
+from bench.plugin.session import SuiteRun, data_sources
+from bench.plugin.trouble import trouble_ends_pytest
 from bench.published.claims import Finding
 from bench.results.check import CheckResult
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement, Verdict
 
 RUN: pytest.StashKey[SuiteRun] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """A fixture that fails says nothing about TensorFlow: it is trouble, not a failed item."""
+    with trouble_ends_pytest():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """An item fails by an assertion, or because a training process crashed."""
+    with trouble_ends_pytest(findings=(AssertionError, CrashError)):
+        return (yield)
+
 
 _NOT_RUN = "not run; continue the run with --resume"
 

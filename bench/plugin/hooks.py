@@ -7,6 +7,7 @@ import os
 import pytest
 
 from bench.plugin.options import add_options
+from bench.plugin.trouble import trouble_ends_pytest
 from bench.results.environment import NUMPY_THREADS
 
 
@@ -16,15 +17,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def activate(config: pytest.Config) -> None:
     """Wakes the plugin; called by the conftest of ``suites/``."""
-    from bench.plugin import fixtures
-    from bench.plugin.collection import Collection
-    from bench.plugin.session import SuiteRun, trouble_ends_pytest
-
     plugins = config.pluginmanager
     if plugins.has_plugin("bench-run"):
         return
     os.environ.setdefault(*NUMPY_THREADS)
     with trouble_ends_pytest():
+        from bench.plugin import fixtures
+        from bench.plugin.collection import Collection
+        from bench.plugin.session import SuiteRun
+
         collection = Collection(config)
         run = SuiteRun(config, collection)
     config.stash[fixtures.RUN] = run

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
 from bench.execution.cluster import Placement
 from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
 from bench.plugin.collection import Collection
+from bench.plugin.trouble import trouble_ends_pytest
 from bench.published.claims import Finding, FindingName
 from bench.report.files import write_reports
 from bench.report.github import append_step_summary
@@ -33,15 +33,6 @@ from bench.verdict.judgement import Judgement
 _NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _SAME = ("tier", "seeds", "all_seeds", "resume", "baselines", "against", "data_dir", "tensorboard")
 _ABOVE_0 = ("workers", "workers_per_gpu", "seeds", "decide", "check_seeds", "cell_timeout")
-
-
-@contextlib.contextmanager
-def trouble_ends_pytest() -> Iterator[None]:
-    """Turns trouble into one clear message and exit code 2."""
-    try:
-        yield
-    except BenchError as error:
-        pytest.exit(f"bench: error: {error}", returncode=EXIT_TROUBLE)
 
 
 def data_sources(option: Any) -> tuple[str, ...]:
@@ -76,12 +67,18 @@ class SuiteRun:
             self._lock = claim(self._folder, resume=option.resume)
             option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
 
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Whatever a hook raised, of ours or of another plugin."""
+        if isinstance(excinfo.value, Exception):
+            with trouble_ends_pytest():
+                raise excinfo.value
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         option = self._option
-        collected = self._collection.of(session.items)
-        if option.collectonly or not any(collected):
-            return
         with trouble_ends_pytest():
+            collected = self._collection.of(session.items)
+            if option.collectonly or not any(collected):
+                return
             try:
                 device = resolve_device(
                     option.device,
@@ -144,11 +141,7 @@ class SuiteRun:
         return (yield)
 
     def pytest_unconfigure(self) -> None:
-        """Puts JUnit's file back if the run was refused, and lets go of the run's folder."""
-        if self._junit:
-            write_atomically(Path(self._option.xmlpath), self._junit)
-        elif self._junit is not None:
-            Path(self._option.xmlpath).unlink(missing_ok=True)
+        """Lets go of the run's folder."""
         if self._lock is not None:
             self._lock.release(force=True)
 
@@ -175,20 +168,33 @@ class SuiteRun:
 
     # --- The end
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Reports before pytest's own summary, and puts JUnit's file back, which pytest has written
+        then, if the run was refused."""
+        with trouble_ends_pytest():
+            try:
+                self._report(session)
+            finally:
+                result = yield
+                if self._junit:
+                    write_atomically(Path(self._option.xmlpath), self._junit)
+                elif self._junit is not None:
+                    Path(self._option.xmlpath).unlink(missing_ok=True)
+            return result
+
+    def _report(self, session: pytest.Session) -> None:
         found = self._session.conclusion if self._session is not None else None
         if self._session is None or found is None:
             if session.exitstatus in _NOTHING_FAILED and self._nothing_measured:
                 session.exitstatus = EXIT_TROUBLE
-            return
-        with trouble_ends_pytest():
+        else:
             total_sec = self._session.total_sec
             write_reports(found, total_sec=total_sec)
             self._warning = append_step_summary(short_report(found, total_sec=total_sec))
-        if session.exitstatus == EXIT_OK:
-            undecided = self._option.allow_undecided
-            session.exitstatus = allowed(found.exit_code, undecided=undecided)
+            if session.exitstatus == EXIT_OK:
+                undecided = self._option.allow_undecided
+                session.exitstatus = allowed(found.exit_code, undecided=undecided)
 
     @property
     def _nothing_measured(self) -> bool:
@@ -197,6 +203,10 @@ class SuiteRun:
         return not self._option.collectonly and bool(reporter) and not reporter.stats.get("passed")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        with trouble_ends_pytest():
+            self._summarize(terminalreporter)
+
+    def _summarize(self, terminalreporter: Any) -> None:
         if self._session is None:
             if self._nothing_measured:
                 tier = self._option.tier

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -759,6 +761,7 @@ def test_never_imports_tensorflow() -> None:
     write(healthy(results("a")))
     code = """
 import sys
+import tempfile
 from bench.commands.main import main
 for arguments in (
     ["report", "a"], ["compare", "a", "a"], ["grids"], ["baseline", "diff", "a"], ["theory"]
@@ -776,3 +779,36 @@ assert not heavy, heavy
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c], ids=" ".join)
+def test_unexpected_trouble(
+    command: list[str],
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fault of bench is exit code 2, never 1, two lines and a file with the traceback."""
+
+    def fault(*_: object, **__: object) -> None:
+        raise KeyError("no\nsuch key")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setattr(cli, "parse", lambda _: (fault, inspect.signature(fault).bind()))
+    assert cli.main(command) == 2
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith(r"bench: error: unexpected KeyError: 'no\nsuch key'")
+    (path,) = place.glob("bench-trouble-*.txt")
+    assert str(path) in hint
+    assert "in fault" in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_unexpected_trouble_on_a_full_disk(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no file can be written, the traceback is in the message."""
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/nowhere")
+    monkeypatch.setattr(report, "find_folder", lambda *_: [][0])
+    assert cli.main(["report", "latest"]) == 2
+    assert "IndexError: list index out of range" in capsys.readouterr().err.splitlines()

@@ -308,6 +308,34 @@ class TestSelection:
         assert "->" in output
         assert "Traceback" not in output
 
+    @pytest.mark.parametrize(
+        "place",
+        [
+            "bench.plugin.session:Session.execute",
+            "bench.plugin.session:write_reports",
+            "bench.plugin.session:summary_lines",
+            "bench.plugin.session:SuiteRun._options",
+            "bench.plugin.session:SuiteRun.judgements",
+            "bench.plugin.collection:Collection.of",
+            "bench.plugin.collection:Selection",
+        ],
+    )
+    def test_a_fault_of_bench_is_trouble(self, job: Job, place: str) -> None:
+        """Exit 2, wherever it happens: 1 would say "regressed", and 3 "undecided"."""
+        module, _, name = place.partition(":")
+        (job.folder / "fault").mkdir()
+        (job.folder / "fault" / "conftest.py").write_text(
+            f"import {module} as module\n"
+            "def fault(*_, **__):\n"
+            "    raise KeyError('a fault')\n"
+            f"module.{name} = {'property(fault)' if name.endswith('judgements') else 'fault'}\n"
+        )
+        output = job.run(*FEW, str(job.folder / "fault"), expect=2, TMPDIR=str(job.folder))
+        assert "bench: error: unexpected KeyError: 'a fault'" in output
+        (trouble,) = job.folder.glob("bench-trouble-*.txt")
+        assert str(trouble) in output
+        assert "in fault" in trouble.read_text()
+
     def test_nothing_selected_is_no_success(self, job: Job) -> None:
         """Exit 2: nothing was measured."""
         for expression in ("no_such_test", "test_claim"):
