@@ -21,6 +21,7 @@ from bench.results.files import pretty, read_json, write_atomically
 from bench.results.find import UPGRADE
 from bench.results.run import StoredRun, read_run
 from bench.results.saved_models import Exchange
+from bench.results.seal import is_sealed, seal
 from bench.results.timings import Side, Timings
 from bench.results.writer import claim
 
@@ -56,6 +57,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     exchanges: Sequence[Exchange] = ()
     left_out: Sequence[str] = ()
     """Parts that the user left out, as text."""
+    ours: bool = False
+    """Whether this user measured it on this machine, so that its interpreters may be started."""
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +70,24 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     runs: dict[Side, str]
     """Folders of the sides' runs, relative to this file's."""
     left_out: list[str] = []
+    seal: str = ""
+    """See :mod:`bench.results.seal`; empty if written before there were seals."""
+
+    @property
+    def unsealed(self) -> Description:
+        """The same without its seal."""
+        return msgspec.structs.replace(self, seal="")
+
+    @property
+    def sealed(self) -> Description:
+        """The same with the seal of this user on this machine."""
+        content = msgspec.json.encode(self.unsealed)
+        return msgspec.structs.replace(self, seal=seal(content))
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is sealed by this user on this machine."""
+        return is_sealed(msgspec.json.encode(self.unsealed), self.seal)
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
@@ -90,12 +111,12 @@ def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator
                     hint="continue it with --resume, or choose another --run NAME",
                 )
             before = read_json(path, Description)
-            if before != description:
+            if before.unsealed != description:
                 raise BenchError(
                     f"{path}: --resume continues an upgrade of the same sides and options only",
                     hint="repeat what it was started with, or choose another --run NAME",
                 )
-        write_atomically(path, pretty(description))
+        write_atomically(path, pretty(description.sealed))
         yield
     finally:
         lock.release()
@@ -116,6 +137,7 @@ def read_upgrade(folder: Path) -> Measured:
         timings=_read_list(folder / SPEED, Timings),
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,
+        ours=description.ours,
     )
 
 

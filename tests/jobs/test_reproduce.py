@@ -129,6 +129,47 @@ def test_any_reason(reason: str) -> None:
     assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(written(Cell())))
 
 
+HOSTILE = (
+    "2.21.0\nimport os",
+    "2.21.0\rimport os",
+    "2.21.0\x0cimport os",
+    "2.21.0\u2028import os",
+    "",
+    "2" * 41,
+    "coding: utf-7 +AAo-import os",
+    '"""',
+)
+
+
+@pytest.mark.parametrize("version", HOSTILE)
+def test_a_version_that_is_none(version: str) -> None:
+    """It comes from a file that anybody may have written: it enters no script."""
+    with pytest.raises(BenchError, match="no version"):
+        script(judged(Cell()), seed=0, steps=20, versions=("2.12.1", version))
+
+
+@pytest.mark.parametrize("version", ["2.15.0.post1", "2.21.0-rc1", "2.22.0-dev20261101", "9.9.9"])
+def test_versions_there_are(version: str) -> None:
+    text = script(judged(Cell()), seed=0, steps=20, versions=(version, version))
+    assert f"# TensorFlow {version} and {version}: " in text
+
+
+@pytest.mark.parametrize("reason", [*HOSTILE, "vim: set coding=utf-7: +AAo-import os+AAo-"])
+def test_a_reason_does_not_choose_how_python_reads_the_file(reason: str) -> None:
+    """A cookie in the second line (PEP 263) could make statements of a comment."""
+    text = script(judged(Cell(), reason=reason), seed=0, steps=20, versions=VERSIONS)
+    assert ast.dump(ast.parse(text.encode())) == ast.dump(ast.parse(written(Cell()).encode()))
+
+
+@pytest.mark.parametrize("tensor", HOSTILE)
+def test_a_tensor_that_is_none(tensor: str) -> None:
+    """Only names that the cell's own tensors have are printed."""
+    text = script(
+        judged(Cell(), first_step=3, departure=begins(tensor)), seed=0, steps=20, versions=VERSIONS
+    )
+    assert ast.dump(ast.parse(text.encode())) == ast.dump(ast.parse(written(Cell()).encode()))
+
+
 def test_only_what_the_cell_needs() -> None:
     """The optimizer has the cell's arguments; layers that it lacks are not there."""
     cell = Cell(

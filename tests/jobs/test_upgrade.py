@@ -18,7 +18,7 @@ from bench.commands import upgrade
 from bench.environments import prepare
 from bench.environments.prepare import Built
 from bench.environments.requirements import Side as Requested
-from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, BenchError
+from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError
 from bench.execution.cluster import Placement
 from bench.jobs import reproducers
 from bench.jobs.reproduce import Reproduction
@@ -31,9 +31,16 @@ from bench.verdict.envelope import describe
 from bench.verdict.speed import judge
 from support.builders import replaced, write
 from support.main_jobs import FAULTY_PATH
-from support.upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded
+from support.upgraded import ITEMS, crash, measured, outside, same, side, timed, upgraded, worse
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, where the key of its seals lies."""
+    monkeypatch.setenv("BENCH_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def sides_of(*words: str) -> dict[Side, Requested]:
@@ -290,6 +297,77 @@ def test_an_upgrade_is_reported_again(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == report.read_text()
     assert cli.main(["compare", "u", "u", *here]) == EXIT_TROUBLE
     assert f"name one of them: {tmp_path / 'u' / 'old'} or" in capsys.readouterr().err
+
+
+def interpreter(path: Path) -> Path:
+    """A program that leaves a mark when it is started, and prints what a script would."""
+    path.write_text(
+        f"#!/bin/sh\ntouch '{path}.started'\n"
+        """echo '{"tensorflow": "1", "numpy": "1"}'\n"""
+        """echo '{"step": 0, "numbers": {"loss": 1.0}, "rounding": {"loss": 0.1}}'\n"""
+    )
+    path.chmod(0o755)
+    return path
+
+
+def started(*programs: Path) -> list[bool]:
+    """Whether they were, since they were last asked about."""
+    marks = [path.with_name(f"{path.name}.started") for path in programs]
+    found = [mark.exists() for mark in marks]
+    for mark in marks:
+        mark.unlink(missing_ok=True)
+    return found
+
+
+def test_programs_that_a_foreign_folder_names_are_not_started(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was not measured here by this user needs --trust, which says what it would start; so does
+    what was altered since. Interpreters that the user names run without the variables of the folder."""
+    for name, change in zip(SIDES, (same, worse), strict=True):
+        write(replaced(side(name, change), path=tmp_path / "u" / name))
+    theirs = {name: interpreter(tmp_path / f"their {name}") for name in SIDES}
+    mine = [interpreter(tmp_path / f"my_{name}") for name in SIDES]
+    facts = {
+        name: SideFacts(
+            label="2.20", python=str(theirs[name]), lock="", variables={"LD_PRELOAD": "a b\x1b.so"}
+        )
+        for name in SIDES
+    }
+    described = msgspec.structs.replace(description(), sides=facts)
+    command = ["reproduce", "u", ITEMS[0].id, "--results", str(tmp_path)]
+    with claimed(tmp_path / "u", described, resume=False):
+        pass
+    file = tmp_path / "u" / UPGRADE
+    sealed = file.read_bytes()
+    capsys.readouterr()
+    assert cli.main(command) == EXIT_UNDECIDED, capsys.readouterr().err
+    assert started(*theirs.values()) == [True, True]
+    key = cache / "seal.key"
+    assert key.stat().st_mode & 0o077 == 0
+
+    altered = sealed.replace(b"a b", b"a c")
+    for content in (altered, re.sub(rb',\s*"seal": "[0-9a-f]+"', b"", sealed)):
+        assert content != sealed
+        file.write_bytes(content)
+        assert cli.main(command) == EXIT_TROUBLE
+        said = capsys.readouterr().err
+        assert "their old' SCRIPT" in said
+        assert r"\x1b.so" in said
+        assert "--trust" in said
+        assert started(*theirs.values()) == [False, False]
+    named = ["--old-python", str(mine[0])]
+    assert cli.main([*command, *named]) == EXIT_TROUBLE
+    assert "their old" not in capsys.readouterr().err
+    assert cli.main([*command, *named, "--new-python", str(mine[1])]) == EXIT_UNDECIDED
+    assert started(*theirs.values(), *mine) == [False, False, True, True]
+    assert cli.main([*command, "--trust"]) == EXIT_UNDECIDED
+    assert started(*theirs.values()) == [True, True]
+
+    file.write_bytes(sealed)
+    key.write_bytes(bytes(32))
+    assert cli.main(command) == EXIT_TROUBLE, "another user's seal"
+    assert started(*theirs.values()) == [False, False]
 
 
 def test_a_folder_in_use_is_told_before_environments_are_built(

@@ -8,6 +8,7 @@ TensorFlow and NumPy only. Its images are drawn by NumPy: as in MNIST, a fifth o
 from __future__ import annotations
 
 import itertools
+import re
 import textwrap
 
 from bench.errors import BenchError
@@ -16,6 +17,9 @@ from bench.verdict.judgement import Judgement, Verdict
 
 #: Most lines of a script.
 LINES = 60
+
+#: A version as PEP 440 has it, and as TensorFlow names release candidates.
+_VERSION = re.compile(r"[0-9][0-9a-z.+-]{0,39}", re.ASCII)
 
 #: Least steps: zero weights are moved between the first and the second.
 FEWEST_STEPS = 2
@@ -50,6 +54,13 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
         # TensorFlow 2.12.1 and 2.21.0: they train a networ
     """
     _refuse(judgement)
+    for version in versions:
+        if not _VERSION.fullmatch(version):
+            raise BenchError(
+                f"{judgement.item.id}: no script can be written: {version[:80]!r} is no version of "
+                "TensorFlow",
+                hint="environment.json of the sides' runs has it: measure the upgrade anew",
+            )
     cell, steps = judgement.item.cell, max(steps, FEWEST_STEPS)
     # Where all axes ask for lines at once, fewer numbers are printed, then blank lines go, and then
     # the reason.
@@ -135,8 +146,10 @@ def _head(
     crashed = judgement.verdict is Verdict.CRASHED
     verdict = "training fails in one of them" if crashed else "they train a network differently"
     title = f"TensorFlow {versions[0]} and {versions[1]}: {verdict}."
-    # A reason may hold what a crashed process printed: its control characters stay out.
+    # A reason may hold what a crashed process printed: its control characters stay out, and what in the
+    # second line would say how Python is to decode the file (PEP 263).
     reason = " ".join("".join(c if c.isprintable() else " " for c in judgement.reason).split())
+    reason = re.sub(r"coding(?=[:=])", "coding ", reason)
     width = COLUMNS - 2
     last = textwrap.wrap(_COMPARE, width)
     left = most - 1 - len(last)
