@@ -22,6 +22,11 @@ from bench.results.kind import Outcome, Task
 #: the tutorial's CNN holds the activations of 1,000 test images.
 WORKER_BYTES = 2**31
 
+#: Dask always starts HTTP servers, one of the scheduler and one of each worker. Nobody asks them
+#: anything, and they know no users: no other machine reaches them, and they have no pages.
+_LOOPBACK = "127.0.0.1:0"
+_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """The machines and processes that tasks run in.
@@ -31,7 +36,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         workers: training processes on this machine; None: one per core, fewer where memory is short,
             or ``workers_per_gpu`` per GPU.
         workers_per_gpu: small networks leave a GPU idle; each process gets its share of the memory.
-        scheduler: address of a Dask scheduler whose workers are used instead of this machine's.
+        scheduler: address of a Dask scheduler whose workers are used instead of this machine's:
+            ``tcp://HOST:PORT``, or ``tls://HOST:PORT`` with the keys that Dask's configuration names.
+            Both sides send pickles: whoever reaches a scheduler without TLS runs code here and there.
         cell_timeout_sec: a replica that takes longer has crashed.
         memory_limit_bytes: per worker; None: its share of this machine's memory.
         python: interpreter of the training processes, with its TensorFlow.
@@ -195,11 +202,15 @@ def connect(placement: Placement, *, data: str, cache_dir: Path) -> Iterator[Clu
         return
     try:
         client = distributed.Client(placement.scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:  # TypeError: TLS without a certificate
+        hint = (
+            "start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`, in "
+            "environments where bench is installed"
+        )
+        if placement.scheduler.startswith("tls:"):
+            hint = "docs/security.md says how certificates are named to both sides"
         raise BenchError(
-            f"--scheduler {placement.scheduler}: no answer: {error}",
-            hint="start one with `dask scheduler`, and workers with `dask worker ADDRESS "
-            "--nthreads 1`, in environments where bench is installed",
+            f"--scheduler {placement.scheduler}: no answer: {error}", hint=hint
         ) from error
     with client:
         settings = protocol.Settings(
@@ -245,13 +256,15 @@ def connect_sides(
         histograms=first.histograms,
     )
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        dask.config.set({"distributed.scheduler.allowed-failures": 0, **_NO_PAGES}),
         # The workers are threads of this process: they only wait for their training processes.
         distributed.LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=":0",
+            dashboard_address=_LOOPBACK,
+            worker_dashboard_address=_LOOPBACK,
+            scheduler_kwargs={"dashboard": False},
             memory_limit=0,
             silence_logs="ERROR",
         ) as cluster,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import threading
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import dask
 import distributed
 import msgspec
+import psutil
 import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.execution.cluster import Placement
+from bench.execution.cluster import Placement, connect
 from bench.results.check import CHECKS, Check
 from bench.results.copy_result import COPIES, Copy, CopyResult
 from bench.results.kind import Outcome, Task
@@ -205,6 +211,107 @@ def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path,
         execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
     outcomes = Counter(record.outcome for record in RECORDS.read(tmp_path / "run" / RECORDS.file))
     assert outcomes == {"trained": 3, "crashed": 3}
+
+
+class Listening(Watcher):
+    """Looks for open ports while the run goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[tuple[str, int], None] = {}
+
+    def tick(self) -> None:
+        run = psutil.Process()
+        for process in (run, *run.children(recursive=True)):
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN:
+                    self.places[one.laddr.ip, one.laddr.port] = None
+
+
+@pytest.mark.usefixtures("faulty")
+def test_no_other_machine_reaches_a_run(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that listens, in the run and its training processes, does so on the loopback interface, and
+    answers nothing."""
+    monkeypatch.setenv("FAULTY_SLEEP_SEC", "0.5")
+    before = Listening()
+    before.tick()
+    watcher = Listening()
+    listening: list[int] = []
+
+    def ask() -> None:
+        watcher.tick()
+        for ip, port in watcher.places.keys() - before.places.keys():
+            for page in ("/", "/health", "/info/main/workers.html", "/json/counts.json", "/status"):
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    urllib.request.urlopen(f"http://{ip}:{port}{page}", timeout=10)
+            listening.append(port)
+
+    watcher.finished = lambda *_: ask() if not listening else None  # type: ignore[method-assign]
+    execute(tmp_path / "run", plan(10, seeds=2), image_cache, watcher=watcher)
+    assert len(listening) >= 3, "a scheduler and two workers"
+    assert {ip for ip, _ in watcher.places.keys() - before.places.keys()} == {"127.0.0.1"}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, str]:
+    """Files of a certificate of its own, as Dask's configuration names them."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, file = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += [
+        "-nodes",
+        "-subj",
+        "/CN=bench",
+        "-days",
+        "2",
+        "-keyout",
+        str(key),
+        "-out",
+        str(file),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    return {"tls_ca_file": str(file), "tls_client_cert": str(file), "tls_client_key": str(key)}
+
+
+def test_a_scheduler_behind_tls(tmp_path: Path, certificate: dict[str, str]) -> None:
+    """With the certificates of Dask's configuration it is used; without, nobody is let in."""
+    key, file = certificate["tls_client_key"], certificate["tls_ca_file"]
+    security = distributed.Security(
+        require_encryption=True,
+        tls_ca_file=file,
+        tls_scheduler_cert=file,
+        tls_scheduler_key=key,
+        tls_worker_cert=file,
+        tls_worker_key=key,
+        **{name: certificate[name] for name in ("tls_client_cert", "tls_client_key")},
+    )
+    named = {
+        "distributed.comm.tls.ca-file": file,
+        "distributed.comm.tls.client.cert": file,
+        "distributed.comm.tls.client.key": key,
+    }
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, protocol="tls", security=security, dashboard_address=":0"
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        placement = Placement(scheduler=address)
+        with dask.config.set(named), connect(placement, data="", cache_dir=tmp_path) as joined:
+            assert len(joined.workers()) == 1
+        with (
+            pytest.raises(BenchError, match=r"(?s)no answer.*docs/security.md"),
+            connect(placement, data="", cache_dir=tmp_path),
+        ):
+            pass
+        plain = Placement(scheduler=address.replace("tls:", "tcp:"))
+        with (
+            pytest.raises(BenchError, match="no answer"),
+            connect(plain, data="", cache_dir=tmp_path),
+        ):
+            pass
 
 
 class Saboteur(Watcher):
