@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Sequence
 
@@ -18,11 +19,16 @@ from bench.report.document import (
     Table,
     Verbatim,
 )
-from bench.report.markup import Span, anchor, plain, spans
+from bench.report.markup import Span, anchor, plain, printable, spans
 
-#: Punctuation that Markdown, its tables, mathematics or strikethrough make something of; an underscore
-#: between letters is none of it.
-_SPECIAL = re.compile(r"([\\`*|\[\]#~$]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9]))")
+#: Punctuation that Markdown, its tables, mathematics or strikethrough make something of, and what makes
+#: addresses of the web links on GitHub; an underscore between letters is none of it.
+_SPECIAL = re.compile(
+    r"([\\`*|\[\]#~$]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])|:(?=//)|(?<=www)\.)", re.IGNORECASE
+)
+#: Where GitHub looks in what is shown for people, issues and addresses of mail; a comment parts it.
+_MENTIONS = re.compile(r"(?<=[@#])(?=[a-zA-Z0-9])")
+_NOTHING = "<!-- -->"
 #: What makes text a list item, a quotation or a rule: escaped behind a number, before a sign.
 _LEADING = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=[-+=>]))")
 _ALIGNED = {"l": "left", "r": "right"}
@@ -41,8 +47,9 @@ def markdown(report: Document | Sequence[Block | None], *, figures: bool = True)
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, anywhere but at the beginning of a block."""
-    return _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+    """Text that Markdown shows as it is and makes no link of; not for the beginning of a block."""
+    escaped = _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+    return _MENTIONS.sub(_NOTHING, escaped)
 
 
 def inline(text: str, *, in_table: bool = False) -> str:
@@ -65,7 +72,7 @@ def _span(span: Span | str, *, in_table: bool) -> str:
 
 def _code(text: str) -> str:
     """Fenced by more backticks than stand in it (CommonMark 0.31, section 6.1)."""
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    fence = "`" * (1 + _longest_fence(text))
     padding = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{padding}{text}{padding}{fence}"
 
@@ -80,7 +87,7 @@ def _blocks(blocks: Sequence[Block | None], *, level: int, figures: bool) -> lis
             parts += _blocks(block.blocks, level=level + 1, figures=figures)
         elif isinstance(block, Folded):
             content = _blocks(block.blocks, level=level, figures=figures)
-            title = escape(plain(block.title))
+            title = _MENTIONS.sub(_NOTHING, html.escape(plain(block.title), quote=False))
             parts += [f"<details><summary>{title}</summary>", *content, "</details>"]
         elif isinstance(block, Figure):
             picture = block.picture
@@ -100,8 +107,19 @@ def _block(block: str | Bullets | Table | Verbatim | Quote) -> str:
     if isinstance(block, Quote):
         return f"> {inline(block.text)}"
     if isinstance(block, Verbatim):
-        return "\n".join(f"    {line}" for line in block.text.strip("\n").splitlines())
+        return _fenced(block.text)
     return _table(block)
+
+
+def _fenced(text: str) -> str:
+    """Lines of code. The fence is longer than any in them; indented, they would belong to a list before
+    them (CommonMark 0.31, sections 4.5 and 5.2)."""
+    fence = "`" * max(3, 1 + _longest_fence(text))
+    return "\n".join([fence, *printable(text).strip("\n").splitlines(), fence])
+
+
+def _longest_fence(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def _items(bullets: Bullets) -> list[str]:

@@ -55,7 +55,12 @@ def link(title: str) -> str:
 
 def one_line(text: str) -> str:
     """Inline text with single spaces for all white space, and U+FFFD for what cannot be shown."""
-    return _UNPRINTABLE.sub("\ufffd", " ".join(text.split()))
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Text from anywhere with U+FFFD for what cannot be shown."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from bench.report.document import Block, Bullets, Folded, Quote, Section, Table, Verbatim
 from bench.report.markdown import inline, markdown
-from bench.report.markup import code, emphasis, link, plain, strong
+from bench.report.markup import code, emphasis, link, plain, printable, strong
 from bench.report.text import clipped
 
 #: Pieces that Markdown makes something of, in any order, and any other text.
@@ -21,6 +22,8 @@ PIECES = st.lists(
             *("`", "``", "```", "|", "\\", "\\|", "*", "**", "_", "__", "~", "~~", "#", "$", "!"),
             *("[a](b)", "![a](b)", "<b>", "</details>", "<!--", "&lt;", "&", "https://a.b", ">"),
             *("- ", "+ ", "1. ", "2) ", "=", "---", "\n", "\n\n", "    ", "\t", "a", "b_c", " "),
+            *("http://", "HTTPS://", "www.", "WWW.", "ftp://", "a@b.c", "@", "#12", ".", ":", "//"),
+            *("mailto:", "xmpp:", "<https://a.b>", "[a]: b", "x/y#1"),
             *(":--", "@x", "\x1b[31m", "\x00", "\ufdd0", "\ufdd2", "\ufdd3", "\ufdd4"),
         ]
     )
@@ -47,8 +50,17 @@ class Shown(HTMLParser):
 
 
 def shown(*blocks: Block) -> Shown:
-    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    return Shown(parser.render(markdown(blocks)))
+    """As GitHub shows it: addresses of the web and of mail become links where a parser sees them."""
+    parser = MarkdownIt("gfm-like", {"html": True})
+    parser.linkify.set({"fuzzy_link": False, "fuzzy_ip": False, "fuzzy_email": True})
+    text = markdown(blocks)
+    for token in parser.disable("text_join").parse(text):
+        pieces = [child.content for child in token.children or () if child.type == "text"]
+        for (
+            piece
+        ) in pieces:  # GitHub's own rules: www. is one, and mentions are looked for in the end
+            assert not re.search(r"www\.|://|[@#][a-zA-Z0-9]", piece, re.IGNORECASE), piece
+    return Shown(parser.enable("text_join").render(text))
 
 
 def same(found: str, wanted: str) -> bool:
@@ -83,6 +95,9 @@ def test_inline(text: str, rendered: str) -> None:
 @example(text="\\|")
 @example(text="\\")
 @example(text="`|`")
+@example(text="see @x, x/y#1 and a@b.c")
+@example(text="WWW.a.b or www.a.b")
+@example(text="[a](https://a.b) ftp://a.b mailto:a@b.c")
 def test_text_from_a_run_is_shown_as_it_is(text: str) -> None:
     """In a paragraph, a list, a quotation, a heading, a table."""
     text = clipped(text)
@@ -115,9 +130,18 @@ def test_code_is_shown_as_it_is(text: str) -> None:
 @given(text=PIECES)
 def test_nothing_gets_out_of_what_is_folded(text: str) -> None:
     """Neither from the title nor from the lines."""
-    found = shown(Folded(clipped(text), [Verbatim(f"{text}\n</details>")]), "end")
-    assert found.tags.count("details") == found.tags.count("summary") == 1
-    assert found.text.rstrip().endswith("end")
+    title = clipped(text)
+    found = shown(Folded(title, [Verbatim(f"{text}\n</details>")]), "end")
+    assert found.tags == ["details", "summary", "pre", "code", "p"]
+    assert same(found.text, f"{title}{printable(text)}</details>end")
+
+
+@given(text=PIECES)
+def test_lines_stay_lines_behind_a_list(text: str) -> None:
+    """A list takes no lines of code for its own, whatever they begin with."""
+    found = shown(Bullets(["x"]), Verbatim(f"a\n{text}\nb"), "end")
+    assert found.tags == ["ul", "li", "pre", "code", "p"]
+    assert same(found.text, f"xa{printable(text)}bend")
 
 
 def test_blocks() -> None:

@@ -185,7 +185,7 @@ def test_crashes() -> None:
     """New crashes come before known ones, with what the process printed; mended ones are told."""
     text = markdown(full_report(everything()))
     assert "**2 cells newly**: OLD does not crash, or under fewer seeds." in text
-    assert "    <b>last</b> line" in text
+    assert "\n<b>last</b> line\n```\n" in text
     known = markdown(
         full_report(upgraded(side("old", where(nadam, crash)), side("new", where(nadam, crash))))
     )
