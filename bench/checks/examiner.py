@@ -14,6 +14,9 @@ from bench.checks.lab import AbsentError, Lab
 from bench.mnist import Mnist
 from bench.results.check import FAMILIES, Check, CheckResult, Deviation, result
 
+#: Errors that say of the machine, not of a contract.
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
+
 
 class Examiner:
     """Runs checks.
@@ -34,7 +37,7 @@ class Examiner:
 
         Raises:
             ValueError: no such family.
-            Exception: whatever TensorFlow raises where it should not.
+            Exception: whatever TensorFlow raises in a check of arithmetic; a contract is broken by it.
         """
         if check.family not in FAMILIES:
             raise ValueError(f"no family {check.family!r}; there are {', '.join(FAMILIES)}")
@@ -49,6 +52,10 @@ class Examiner:
                     compared.append(deviation)  # noqa: PERF402 - keeps what came before an error
         except AbsentError as error:
             absent = str(error)
+        except Exception as error:
+            if not check.is_contract or type(error).__name__ in _OUT_OF_MEMORY:
+                raise
+            compared.append(_raised(error))
         found = result(check, compared)
         if absent and not found.deviations:
             found = CheckResult(check=check, absent=absent)
@@ -60,7 +67,16 @@ class Examiner:
         )
 
 
-def _known(found: CheckResult) -> str:
-    from bench.nets.api import KERAS_VERSION
+def _raised(error: Exception) -> Deviation:
+    """An error where a contract promises a number: what came before it still counts."""
+    message = next(iter(str(error).strip().splitlines()), "")[:300]
+    return Deviation(
+        tensor="raises", excess=None, evidence=f"{type(error).__name__}: {message}".rstrip(": ")
+    )
 
-    return known(found.check.id, KERAS_VERSION, wrong=found.wrong)
+
+def _known(found: CheckResult) -> str:
+    from bench.nets.api import KERAS_VERSION, tf
+
+    versions = {"keras": KERAS_VERSION, "tensorflow": str(tf.__version__)}
+    return known(found.check.id, **versions, wrong=found.wrong)

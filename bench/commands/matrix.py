@@ -15,7 +15,7 @@ def matrix(
     side: list[str],
     /,
     *,
-    skip: tuple[Literal["cells", "checks", "saving"], ...] = (),
+    skip: tuple[Literal["cells", "checks", "arithmetic", "saving"], ...] = (),
     run: str = "",
     measuring: Measuring = Measuring(),
 ) -> int:
@@ -23,7 +23,8 @@ def matrix(
 
     Args:
         side: as of upgrade, the oldest version first
-        skip: leave this part out; may be repeated; speed is left to upgrade
+        skip: leave this part out; may be repeated; arithmetic is checks but contracts; speed is
+            left to upgrade
         run: name of the results (default: the time); one that is there is continued
     """
     from bench import mnist

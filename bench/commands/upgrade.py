@@ -45,7 +45,7 @@ class Sides:
 
 def upgrade(
     *side: str,
-    skip: tuple[Literal["cells", "checks", "saving", "speed"], ...] = (),
+    skip: tuple[Literal["cells", "checks", "arithmetic", "saving", "speed"], ...] = (),
     run: RunName = "",
     resume: Resume = False,
     sides: Sides = Sides(),
@@ -55,7 +55,7 @@ def upgrade(
 
     Args:
         side: OLD, then NEW: pip requirements such as tensorflow-cpu==2.21.0, or a version
-        skip: leave this part out; may be repeated
+        skip: leave this part out; may be repeated; arithmetic is checks but contracts
     """
     from bench.verdict.conclusion import of_upgrade
 

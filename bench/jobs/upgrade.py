@@ -32,7 +32,7 @@ from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
 from bench.jobs.progress import Progress
-from bench.results.check import Check
+from bench.results.check import CONTRACTS, FAMILIES, Check
 from bench.results.files import write_atomically
 from bench.results.plan import Item, Plan
 from bench.results.run import PLAN
@@ -51,7 +51,7 @@ from bench.verdict.judging import still_wanted_of_both
 from bench.verdict.speed import unsettled
 
 #: What is measured, and can be left out.
-PARTS = ("cells", "checks", "saving", "speed")
+PARTS = ("cells", "checks", "arithmetic", "saving", "speed")
 
 _MLP = Cell(depth=3, learning_rate=0.01)
 _CNN = Cell(architecture="cnn", learning_rate=0.01, batch=50)
@@ -143,7 +143,8 @@ def planned(options: Options) -> Plan:
         )
     checks: list[Check] = []
     if not chosen and "checks" not in options.skip:
-        checks = catalogue.checks(options.tier)
+        families = CONTRACTS if "arithmetic" in options.skip else FAMILIES
+        checks = catalogue.checks(options.tier, families)
     if "cells" in options.skip:
         items = []
     seeds = list(range(options.seeds or TIERS[options.tier].seeds))

@@ -120,7 +120,21 @@ def _checks(conclusion: Conclusion) -> dict[str, Any]:
             {"check": c.check.id, "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}
             for c in conclusion.checks
         ],
+        "documented_otherwise": documented(conclusion),
     }
+
+
+def documented(conclusion: Conclusion) -> list[dict[str, Any]]:
+    """What NEW documents otherwise than OLD; without a new truth, what is not there any more."""
+    return [
+        {
+            "check": contrast.check.id,
+            "thing": contrast.old.thing,
+            "old": contrast.old.truth,
+            "new": contrast.new.truth if contrast.new is not None else None,
+        }
+        for contrast in conclusion.documents
+    ]
 
 
 def _speeds(conclusion: Conclusion) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.report.data import documented
 from bench.report.document import Block, Bullets, Document, Section, Table
 from bench.report.groups import reason_lines
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
 from bench.report.sections.answer import because_text
 from bench.report.sections.changes import group_facts, leading_metric, pattern_text
-from bench.report.sections.checks import claim_name
+from bench.report.sections.checks import claim_name, document_line
 from bench.report.sections.rounding import origin
 from bench.report.sections.sides import TITLES, different
 from bench.report.sections.speed import format_title, speed_text
@@ -201,16 +202,34 @@ def _findings(step: Conclusion) -> list[str]:
     crashed = [(j.item, j.reason) for j in step.failing if j.verdict is Verdict.CRASHED]
     lines += _by_reason("Crashes", crashed)
     for wrong, text in ((Wrong.NEW, "newly wrong"), (Wrong.OLD, "no longer wrong")):
-        checks = [c.check.id for c in step.checks if c.wrong is wrong]
+        checks = [c.check.id for c in step.checks if c.wrong is wrong and not c.check.is_contract]
         claims = [f"{claim_name(c)} of {c.item.name}" for c in step.claims if c.wrong is wrong]
         lines += [f"Checks of arithmetic {text}: {some_of(checks, 'check')}."] if checks else []
         lines += [f"Claims {text}: {some_of(claims, 'cell')}."] if claims else []
+    lines += [*_contracts(step), *(f"{capital(document_line(c))}" for c in step.documents)]
     lines += _savings(step)
     lines += [clipped(f"Speed, {speed_text(*pair)}.", 500) for pair in step.speeds.items()]
     reasons = {j.item: j.reason for j in step.judgements}
     lines += _by_reason("Cannot be trained any more", [(i, reasons[i]) for i in step.lost])
     lines += _by_reason("Can be trained only now", list(step.gained.items()))
     return [line for line in lines if line]
+
+
+def _contracts(step: Conclusion) -> list[str]:
+    """Contracts that are newly broken, then those that are kept now, by what is wrong with them."""
+    lines = []
+    for wrong, text in ((Wrong.NEW, "newly broken"), (Wrong.OLD, "kept now")):
+        found = [
+            (result.known or result.reason, code(contrast.check.id))
+            for contrast in step.checks
+            if contrast.wrong is wrong and contrast.check.is_contract
+            for result in [contrast.new if wrong is Wrong.NEW else contrast.old]
+            if result is not None
+        ]
+        for why, ids in grouped(found).items():
+            number = count(len(ids), "contract")
+            lines.append(f"{number} {text}: {clipped(why, MOST_REASON)}: {', '.join(ids)}.")
+    return lines
 
 
 def _software(step: Conclusion) -> str:
@@ -263,6 +282,7 @@ def _step(step: Conclusion, rows: Sequence[Family]) -> dict[str, Any]:
             }
             for group in step.groups
         ],
+        "documented_otherwise": documented(step),
         "checks": [{"check": c.check.id, "wrong": c.wrong.name.lower()} for c in step.checks],
         "claims": [
             {"cell": c.item.name, "wrong": c.wrong.name.lower(), "old": c.old, "new": c.new}

@@ -10,6 +10,7 @@ from bench.report.groups import by_reason
 from bench.report.sections.answer import answer_text, because_text, details, title
 from bench.report.sections.cells import open_cells
 from bench.report.sections.changes import group_facts, pattern_text
+from bench.report.sections.checks import document_line
 from bench.report.sections.sides import pin
 from bench.report.sections.speed import speed_text
 from bench.report.text import (
@@ -87,6 +88,7 @@ def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
             for contrast in conclusion.checks
             if contrast.mended and contrast.counts_against and contrast.old is not None
         ]
+        + [f"BEHAVIOUR CHANGES {document_line(contrast)}" for contrast in conclusion.documents]
         + [
             f"{wrong} {contrast.new.claim} of {contrast.item.name}: {contrast.new.evidence}"
             for contrast in conclusion.claims

@@ -167,7 +167,7 @@ class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
     def reason(self) -> str:
         """Reason why it is wrong, one line that a person can act on; empty if it is not."""
         if self.known and not self.wrong:
-            return f"a known fault is gone, so its entry is to be removed: {self.known}"
+            return f"mended: remove the entry of this known fault: {self.known}"
         if self.crash is not None:
             return f"crashed: {self.crash.message}"
         if self.deviations:

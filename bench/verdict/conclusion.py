@@ -30,9 +30,11 @@ from bench.verdict.baselines.samples import Baseline, stand_in
 from bench.verdict.contrast import (
     CheckContrast,
     ClaimContrast,
+    DocumentContrast,
     Wrong,
     contrast_checks,
     contrast_claims,
+    contrast_documents,
 )
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.judging import judge_with_claims
@@ -63,6 +65,8 @@ class Conclusion:
     """Of every cell, in the order of the plan."""
     checks: Sequence[CheckContrast] = ()
     """Those that fail."""
+    documents: Sequence[DocumentContrast] = ()
+    """Contracts that OLD documents, and NEW otherwise or not at all."""
     claims: Sequence[ClaimContrast] = ()
     """Those that do not hold, contrasted between two sides."""
     findings: Sequence[Finding] = ()
@@ -191,6 +195,7 @@ def between(old: StoredRun, new: StoredRun) -> Conclusion:
         old=old,
         judgements=judgements,
         checks=contrast_checks(old, new),
+        documents=contrast_documents(old, new),
         claims=contrast_claims(old, new),
         crashed_before=frozenset(
             j.item for j in judgements if 0 < _crashes(new, j.item) <= _crashes(old, j.item)

@@ -6,6 +6,10 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
+from bench.checks.catalogue import contract_of
+from bench.checks.contracts.contract import Contract
 from bench.results.check import Check, CheckResult
 from bench.results.plan import Item
 from bench.results.run import StoredRun
@@ -53,6 +57,16 @@ class CheckContrast:
         return self.wrong is Wrong.OLD
 
 
+@dataclass(frozen=True, kw_only=True)
+class DocumentContrast:
+    """A contract of OLD that the documentation of NEW does not have."""
+
+    check: Check
+    old: Contract
+    new: Contract | None
+    """What is documented in its place; None where there is nothing."""
+
+
 def _sides(fails: Sequence[bool]) -> Wrong:
     """Tells which side it fails on, the old or the new; one of them does."""
     if all(fails):
@@ -89,3 +103,18 @@ def contrast_checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
                 CheckContrast(check=check, wrong=_sides(fails), old=pair[0], new=pair[1])
             )
     return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))
+
+
+def contrast_documents(old: StoredRun, new: StoredRun) -> list[DocumentContrast]:
+    """Contracts that OLD was held to, and of which NEW has nothing, with what NEW was held to in their
+    place: whoever relies on one gets something else, though neither side breaks a promise."""
+    contrasts = []
+    for check, before in old.checks.items():
+        contract, after = contract_of(check), new.checks.get(check)
+        if contract is None or before.absent or after is None or not after.absent:
+            continue
+        place = new.checks.get(msgspec.structs.replace(check, subject=contract.counterpart))
+        held = place is not None and not place.absent
+        instead = contract_of(place.check) if place is not None and held else None
+        contrasts.append(DocumentContrast(check=check, old=contract, new=instead))
+    return contrasts

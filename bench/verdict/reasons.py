@@ -25,6 +25,8 @@ def against(found: Conclusion) -> list[str]:
     """What fails, and did not on the other side."""
     newly = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.NEW]
     mended = sum(contrast.mended and contrast.counts_against for contrast in found.checks)
+    otherwise = sum(contrast.new is not None for contrast in found.documents)
+    gone = len(found.documents) - otherwise
     claims = {claim.item.cell for claim in found.claims if claim.wrong is Wrong.NEW}
     broken = [saving for saving in found.savings if saving.outcome.fails]
     crashed = [trial for trial in found.run.trials.values() if trial.outcome == "crashed"]
@@ -35,6 +37,8 @@ def against(found: Conclusion) -> list[str]:
         *_some(len(found.lost), "cell", "cannot be trained any more"),
         *_checks(newly, (f"{since}out of bounds",) * 2, f"{since}broken"),
         *_some(mended, "contract", "kept now and broken before: behaviour changes"),
+        *_some(otherwise, "contract", "documented otherwise: behaviour changes"),
+        *_some(gone, "contract", "of what is not there any more"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
         *_some(len(broken), "saved model", "not read back as saved"),
         *(

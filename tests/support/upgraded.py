@@ -60,7 +60,9 @@ def side(
     ]
     of = environment(software={"tensorflow": VERSIONS[name]})
     run = stored(planned, [r for r in made if r is not None], path=Path("results/u", name), of=of)
-    return replaced(run, checks={c: r for c, r in (checks or {}).items() if r.compared or r.crash})
+    return replaced(
+        run, checks={c: r for c, r in (checks or {}).items() if r.compared or r.crash or r.absent}
+    )
 
 
 def measured(old: StoredRun | None = None, new: StoredRun | None = None, **parts: Any) -> Measured:

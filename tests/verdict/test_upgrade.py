@@ -8,6 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.report.full import full_report
+from bench.report.markdown import markdown
+from bench.report.terminal import summary_lines
+from bench.results.check import Check, CheckResult
 from bench.results.kind import Crash
 from bench.results.record import Record, Replica
 from bench.results.run import StoredRun
@@ -297,3 +301,55 @@ def test_another_class_is_compared_bit_by_bit() -> None:
     found = upgraded(new=other)
     assert {j.verdict for j in found.judgements} == {Verdict.IDENTICAL}
     assert len(found.judgements) == len(ITEMS)
+
+
+# --- What Keras 2 and Keras 3 document otherwise
+
+PAIR = [
+    Check(family="stress", subject=f"batch-images:4-moving_variance:keras{major}")
+    for major in (2, 3)
+]
+ALONE = Check(family="loops", subject="train_on_batch-reset_metrics:false")
+
+
+def held_to(name: str, held: Check, *others: Check) -> StoredRun:
+    """A side that was held to one contract, and found nothing of the others."""
+    absence = {one: CheckResult(check=one, absent="documented otherwise") for one in others}
+    every = {held: checked(check=held), **absence}
+    return side(name, checks={one: every[one] for one in sorted(every, key=lambda one: one.id)})
+
+
+@pytest.mark.parametrize(("old", "new", "since"), [(0, 1, "since Keras 3"), (1, 0, "in Keras 2")])
+def test_what_is_documented_otherwise_changes_behaviour(old: int, new: int, since: str) -> None:
+    """Both sides keep what they promise, and promise different things: not safe, and told by thing."""
+    found = upgraded(
+        held_to("old", PAIR[old], PAIR[1 - old]), held_to("new", PAIR[new], PAIR[1 - new])
+    )
+    assert found.checks == []
+    assert found.because == ["1 contract documented otherwise: behaviour changes"]
+    assert (found.answer, found.exit_code) == (Answer.UNSAFE, 1)
+    text = markdown(full_report(found))
+    assert f"documented otherwise {since}: `keras.layers.BatchNormalization`" in text
+    assert "BEHAVIOUR CHANGES documented otherwise" in "\n".join(summary_lines(found))
+
+
+def test_what_is_documented_no_more_is_told() -> None:
+    """Of the thing nothing is there on the new side: not safe. On both sides, or gained: silent."""
+    other = Check(family="loops", subject="predict-order")
+    found = upgraded(held_to("old", ALONE, other), held_to("new", other, ALONE))
+    assert found.because == ["1 contract of what is not there any more"]
+    assert "not there any more: `keras.Model.train_on_batch`" in markdown(full_report(found))
+    for before in (ALONE, other):
+        rest = other if before is ALONE else ALONE
+        same_ = upgraded(held_to("old", before, rest), held_to("new", before, rest))
+        assert same_.answer is Answer.SAFE
+    gained = upgraded(held_to("old", other, ALONE), held_to("new", ALONE, other))
+    assert gained.documents[0].check == other  # what only the new side has is no loss
+
+
+def test_a_contract_that_a_later_version_of_bench_dropped_is_no_contrast() -> None:
+    """Stored results may name contracts that are no more."""
+    dropped = Check(family="loops", subject="no-such")
+    other = Check(family="loops", subject="predict-order")
+    found = upgraded(held_to("old", dropped, other), held_to("new", other, dropped))
+    assert found.documents == []

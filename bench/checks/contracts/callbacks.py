@@ -38,13 +38,17 @@ def scripted(losses: Sequence[float], *, batches: int = 1, name: str = "score") 
         batches: of an epoch.
         name: of the loss in the logs; Keras 3 has a number of its own by the name "loss".
     """
-    from bench.nets.api import keras
+    from bench.nets.api import KERAS_MAJOR, keras
 
     class Scripted(keras.Model):
         def __init__(self) -> None:
             super().__init__()
             self.mark = self.add_weight(shape=(), initializer="zeros", name="mark")
             self.played = 0
+            # Keras 3.0 takes logs from metrics alone, whatever a step returns; in Keras 2 a metric's
+            # variables are weights.
+            told = KERAS_MAJOR == 3 and name != "loss"
+            self.told = keras.metrics.Mean(name) if told else None
 
         def call(self, inputs: Any) -> Any:
             return inputs * self.mark
@@ -54,6 +58,9 @@ def scripted(losses: Sequence[float], *, batches: int = 1, name: str = "score") 
             loss = losses[min(self.played, len(losses) - 1)]
             self.played += 1
             self.mark.assign(float(-(-self.played // batches)))
+            if self.told is not None:
+                self.told.reset_state()
+                self.told.update_state(loss)
             return {name: np.float32(loss)}
 
     model = Scripted()

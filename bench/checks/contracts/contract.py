@@ -12,16 +12,6 @@ from bench.results.check import Check, Deviation
 Test = Callable[[Lab], Iterable[Deviation]]
 
 
-@dataclass(frozen=True)
-class Broken:
-    """Versions that are known to break a contract."""
-
-    versions: str
-    """First and last: ``keras 3.0.0 to 3.14.1``."""
-    issue: str
-    """Where it was reported: ``keras #22596``."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Contract:
     """What a public part of the API owes its user."""
@@ -36,7 +26,8 @@ class Contract:
     """Yields one deviation per number that is compared, in the order of the computation."""
     keras: tuple[int, ...] = (2, 3)
     """Major versions of Keras whose documentation says so; the others do not have this contract."""
-    broken: tuple[Broken, ...] = ()
+    counterpart: str = ""
+    """The subject of what the other major version of Keras documents in its place."""
     tier: str = "quick"
     """The smallest tier that tests it."""
 
@@ -59,7 +50,7 @@ class Catalogue:
         thing: str,
         truth: str,
         keras: tuple[int, ...] = (2, 3),
-        broken: Iterable[Broken] = (),
+        counterpart: str = "",
         tier: str = "quick",
     ) -> Callable[[Test], Test]:
         """Decorates the function that tests a contract; see :class:`Contract`.
@@ -77,7 +68,7 @@ class Catalogue:
                 truth=truth,
                 test=test,
                 keras=keras,
-                broken=tuple(broken),
+                counterpart=counterpart,
                 tier=tier,
             )
             return test

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import Traced, gradients, passed, traced
 from bench.checks.lab import AbsentError, Lab
@@ -108,12 +108,11 @@ def layer_contract(
     options: Mapping[str, Any] | None = None,
     *,
     truth: str = f"{ALL}.",
-    broken: Sequence[Broken] = (),
     **call: Any,
 ) -> None:
     """Puts the contract of a layer on inputs of these shapes into a family's catalogue."""
 
-    @catalogue.contract(subject, thing=f"keras.layers.{name}", truth=truth, broken=broken)
+    @catalogue.contract(subject, thing=f"keras.layers.{name}", truth=truth)
     def _(lab: Lab) -> Iterator[Deviation]:
         inputs = [drawn(f"{subject} input {at}", *shape) for at, shape in enumerate(shapes)]
         layer = made(name, **dict(options or {}))

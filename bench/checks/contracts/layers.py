@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts import layer_formulas, layered
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.layered import Array, made
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import Traced, traced, where
@@ -35,9 +35,7 @@ for _rank, _shape in ((2, (7, 5)), (3, (3, 4, 5)), (4, (2, 3, 2, 5))):
     layer_contract(f"dense-rank:{_rank}", "Dense", [_shape], _dense, {"units": 6})
 
 
-def _einsum_dense(
-    equation: str, shape: tuple[int, ...], broken: Sequence[Broken] = (), **options: Any
-) -> None:
+def _einsum_dense(equation: str, shape: tuple[int, ...], **options: Any) -> None:
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         return layer_formulas.einsum(equation, inputs[0], weights[0]) + weights[1]
 
@@ -45,7 +43,6 @@ def _einsum_dense(
         f"einsum_dense-{equation.replace('...', '_').replace(',', '.').replace('->', '.')}",
         *("EinsumDense", [shape], formula),
         {"equation": equation, **options},
-        broken=broken,
     )
 
 
@@ -53,11 +50,7 @@ _einsum_dense("ab,bc->ac", (7, 5), output_shape=6, bias_axes="c")
 _einsum_dense("abc,cd->abd", (3, 4, 5), output_shape=(None, 6), bias_axes="d")
 _einsum_dense("abc,cde->abde", (3, 4, 5), output_shape=(None, 2, 3), bias_axes="de")
 _einsum_dense("abcd,cde->abe", (2, 3, 4, 5), output_shape=(None, 6), bias_axes="e")
-_einsum_dense(
-    *("...x,xy->...y", (2, 3, 4, 5), [Broken("tensorflow 2.16.2", "not reported")]),
-    output_shape=6,
-    bias_axes="y",
-)
+_einsum_dense("...x,xy->...y", (2, 3, 4, 5), output_shape=6, bias_axes="y")
 
 
 # --- Memory of a gradient
@@ -79,15 +72,12 @@ def largest(layer: Any, x: Array) -> int:
     return max(shape.num_elements() or 0 for shape in shapes)
 
 
-def _memory(
-    subject: str, name: str, cases: Mapping[str, tuple[Any, Any]], broken: Sequence[Broken]
-) -> None:
+def _memory(subject: str, name: str, cases: Mapping[str, tuple[Any, Any]]) -> None:
     @contract(
         subject,
         thing=f"keras.layers.{name}",
         truth="The gradient of a kernel takes no tensor larger than inputs, outputs and kernel, such as"
         " a kernel for each sample.",
-        broken=broken,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         for what, (shape, options) in cases.items():
@@ -105,7 +95,6 @@ _memory(
         "rank 3": ((8, 3, 16), {"units": 20}),
         "rank 4": ((8, 2, 3, 16), {"units": 20}),
     },
-    [Broken("keras 3.0.0 to 3.14.1", "keras #22823")],
 )
 _memory(
     *("einsum_dense-gradient-memory", "EinsumDense"),
@@ -113,7 +102,6 @@ _memory(
         "rank 3": ((8, 3, 16), {"equation": "abc,cd->abd", "output_shape": (None, 20)}),
         "two axes": ((8, 3, 16), {"equation": "abc,cde->abde", "output_shape": (None, 4, 5)}),
     },
-    [Broken("keras 3.4.1 to 3.15.1", "as keras #22823")],
 )
 
 
@@ -224,7 +212,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     thing="keras.layers.SpectralNormalization",
     truth="In training the kernel is divided by its largest singular value (of a matrix of rank 1,"
     " which one power iteration finds).",
-    broken=[Broken("keras 3.0.0 to 3.0.5", "not reported")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     x = drawn("spectral", 3, 4)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts import linear
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import (
     BATCH,
     SAMPLES,
@@ -36,7 +36,6 @@ checks, run = catalogue.checks, catalogue.run
     "train_on_batch-returns:loss",
     thing="keras.Model.train_on_batch",
     truth="Returns the loss of the batch that it is given, whatever came before.",
-    broken=[Broken("keras 3.0.0 to 3.14.1", "keras #22596")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     x, y = data(SAMPLES)
@@ -52,7 +51,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "train_on_batch-returns:metrics",
     thing="keras.Model.train_on_batch",
     truth="Returns the loss and the metrics of the batch that it is given, as a list and as a dict.",
-    broken=[Broken("keras 3.0.0 to 3.14.1", "keras #22596")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     x, y = data(SAMPLES)
@@ -66,10 +64,26 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
 
 @contract(
+    "train_on_batch-reset_metrics:false",
+    thing="keras.Model.train_on_batch",
+    truth="With reset_metrics=False it returns the mean over all samples since the last reset.",
+    keras=(2,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x, y = data(SAMPLES)
+    model, replay = built(), Replay()
+    seen = []
+    for call, (truth, size) in enumerate(replay.epoch(x, y, BATCH)):
+        seen.append((truth, size))
+        part = batches(SAMPLES, BATCH)[call]
+        got = model.train_on_batch(x[part], y[part], reset_metrics=False)
+        yield deviation(f"call {call}, loss", lab.seen(got), mean(seen))
+
+
+@contract(
     "test_on_batch-returns:loss",
     thing="keras.Model.test_on_batch",
     truth="Returns the loss of the batch that it is given, whatever came before, and changes nothing.",
-    broken=[Broken("keras 3.0.0 to 3.14.1", "keras #22596")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     x, y = data(SAMPLES)

@@ -50,6 +50,7 @@ def _scaled(keras_major: int, thing: str, counting: str) -> None:
         truth="A step with gradients that are not finite moves nothing and halves the scale;"
         f" dynamic_growth_steps finite ones in a row double it; {counting}.",
         keras=(keras_major,),
+        counterpart=f"overflow:keras{5 - keras_major}",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras, tf

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.checks.contracts import formulas
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.formulas import EPSILON, Numbers
 from bench.checks.contracts.loss_kinds import BINARY, CATEGORICAL, KINDS, SHAPES, SPARSE, Kind
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
-from bench.theory.rounding.formats import FLOAT16, FLOAT32
+from bench.theory.rounding.formats import FLOAT16, FLOAT32, Format
 
 Array = npt.NDArray[Any]
 catalogue = Catalogue("losses")
@@ -69,12 +69,11 @@ def _gradient(loss: Any, y: Array, p: Array) -> Any:
 # --- The axis of classes
 
 
-def _axis(subject: str, kind: Kind, broken: tuple[Broken, ...] = ()) -> None:
+def _axis(subject: str, kind: Kind) -> None:
     @contract(
         f"axis-{subject}",
         thing=f"keras.losses.{kind.name}",
         truth="With axis=1 (channels first) it is what it is with classes in the last axis.",
-        broken=broken,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
@@ -94,13 +93,9 @@ for _subject in (
     "categorical_crossentropy",
     "categorical_crossentropy-logits",
     "categorical_focal_crossentropy",
+    "categorical_crossentropy-smoothing",
 ):
     _axis(_subject, KINDS[_subject])
-_axis(
-    "categorical_crossentropy-smoothing",
-    KINDS["categorical_crossentropy-smoothing"],
-    (Broken("keras 2.12.0", "keras #23451"), Broken("keras 3.0.0 to 3.15.1", "keras #23451")),
-)
 
 
 # --- Ends
@@ -185,18 +180,36 @@ def _half(subject: str, kind: Kind) -> None:
         thing=f"keras.losses.{kind.name}",
         truth="Inputs of any type are computed in the loss' dtype, float32 unless given.",
         keras=(3,),
+        counterpart=f"float16-{subject}:keras2",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
-        from bench.nets.api import tf
-
-        y, p = kind.drawn(*SHAPES[0])
-        p = p.astype(np.float16)
         for form in (FLOAT32, FLOAT16):
             loss = kind.made() if form is FLOAT32 else kind.made(dtype="float16")
-            got = loss(tf.constant(y), tf.constant(p))
-            right = np.array(got.dtype.name == form.name)
-            yield exact(f"{form.name}, dtype of the loss", lab.seen(right), np.ones((), bool))
-            yield deviation(form.name, lab.seen(got), kind.formula(y, Bounded(p, form=form)))
+            yield from _computed_in(lab, form, loss, kind)
+
+    own = kind.name == "Huber"
+
+    @contract(
+        f"float16-{subject}:keras2",
+        thing=f"keras.losses.{kind.name}",
+        truth=f"Computed in {'floatx' if own else 'the dtype of the predictions, float16 too'}.",
+        keras=(2,),
+        counterpart=f"float16-{subject}",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        yield from _computed_in(lab, FLOAT32 if own else FLOAT16, kind.made(), kind)
+
+
+def _computed_in(lab: Lab, form: Format, loss: Any, kind: Kind) -> Iterator[Deviation]:
+    """A loss of predictions in float16: its dtype, and its value with the rounding of that."""
+    from bench.nets.api import tf
+
+    y, p = kind.drawn(*SHAPES[0])
+    p = p.astype(np.float16)
+    got = loss(tf.constant(y), tf.constant(p))
+    right = np.array(got.dtype.name == form.name)
+    yield exact(f"{form.name}, dtype of the loss", lab.seen(right), np.ones((), bool))
+    yield deviation(form.name, lab.seen(got), kind.formula(y, Bounded(p, form=form)))
 
 
 for _subject in (
@@ -281,7 +294,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "formula-ctc",
     thing="keras.losses.CTC",
     truth="Minus the logarithm of the summed probability of all alignments; class 0 is the blank.",
-    broken=[Broken("keras 3.0.0 to 3.0.5", "labels shorter than others")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

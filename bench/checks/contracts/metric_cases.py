@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from bench.checks.contracts import formulas
 from bench.checks.contracts import metric_truths as truths
-from bench.checks.contracts.contract import Broken
 from bench.checks.contracts.loss_kinds import KINDS
 from bench.checks.contracts.metric_truths import CLASSES, Truth
 from bench.checks.lab import AbsentError
@@ -23,7 +22,6 @@ SIZES = (8, 1, 11)
 SAMPLES = sum(SIZES)
 #: Powers of two and zeros: sums of them, and products with them, are exact.
 WEIGHTS = np.resize(formulas.float32([0.25, 2.0, 0.0, 1.0, 4.0, 0.5, 1.0]), SAMPLES)
-_UNWEIGHTED = (Broken("keras 3.0.0 to 3.0.5", "mean of batches, whatever their sizes"),)
 #: Whole numbers: what IoU takes in any version.
 _WHOLE = (4 * WEIGHTS).astype(np.int32)
 
@@ -38,7 +36,6 @@ class Case:
     targets: Callable[..., Array] = formulas.real
     predictions: Callable[..., Array] = formulas.real
     options: Mapping[str, Any] = field(default_factory=dict)
-    broken: Sequence[Broken] = ()
     width: int = CLASSES
     """Entries of a sample; 0 where it is a single number."""
     weights: Array = field(default_factory=lambda: WEIGHTS)
@@ -142,7 +139,6 @@ CASES: Mapping[str, Case] = {
         truths.accuracy(lambda y, p: y == p),
         truths.labels,
         truths.labels,
-        broken=_UNWEIGHTED,
         width=0,
     ),
     "binary_accuracy": _scored(
@@ -247,7 +243,6 @@ CASES: Mapping[str, Case] = {
         truths.labels,
         truths.labels,
         {"num_classes": CLASSES, "target_class_ids": [0, 2]},
-        (Broken("keras 3.8.0 to 3.15.1", "keras #20584: cast to integers"),),
         width=0,
     ),
     **{

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts import formulas
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.metric_cases import CASES, SAMPLES, SIZES, WEIGHTS, Case
 from bench.checks.contracts.metric_truths import CLASSES, mean
 from bench.checks.lab import Lab
@@ -26,7 +26,6 @@ def _accumulates(subject: str, case: Case) -> None:
         subject,
         thing=f"keras.metrics.{case.name}",
         truth="After batches of any sizes it is the documented formula over all samples since reset.",
-        broken=case.broken,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
@@ -138,7 +137,8 @@ FORMS: Mapping[str, Callable[[], Any]] = {
 def _paired(form: str, metrics: Callable[[], Any]) -> None:
     @contract(
         f"pairs-{form}",
-        keras=(3,) if form == "flat" else (2, 3),  # Keras 2 gives a flat list to every output
+        keras=(3,) if form == "flat" else (2, 3),
+        counterpart="pairs-flat:keras2" if form == "flat" else "",
         thing="keras.Model.compile",
         truth="Each metric is that of the output that it is given for, under that output's name.",
     )
@@ -161,6 +161,24 @@ def _paired(form: str, metrics: Callable[[], Any]) -> None:
 
 for _form, _metrics in FORMS.items():
     _paired(_form, _metrics)
+
+
+@contract(
+    "pairs-flat:keras2",
+    thing="keras.Model.compile",
+    truth="Every output has each metric of a flat list.",
+    keras=(2,),
+    counterpart="pairs-flat",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = [formulas.real(f"passed {name}", SAMPLES, 2) for name in "ab"]
+    y = [formulas.real(f"wanted {name}", SAMPLES, 2) for name in "ab"]
+    model = _passing(2, 2, loss=["mse", "mse"], metrics=FORMS["flat"]())
+    got = model.evaluate(x, y, batch_size=8, verbose=0, return_dict=True)
+    for output, passed, wanted in zip("ab", x, y, strict=True):
+        for name, formula in (("error", formulas.mae), ("squares", formulas.mse)):
+            found = lab.seen(got.get(f"{output}_{name}", np.nan))
+            yield deviation(f"{output}_{name}", found, formula(wanted, Bounded(passed)).mean())
 
 
 @contract(
@@ -190,7 +208,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "weighted_metrics",
     thing="keras.Model.compile",
     truth="Sample weights count in weighted_metrics and in the loss, not in metrics.",
-    broken=[Broken("keras 3.0.0 to 3.0.5", "a loss is the mean of batches, whatever their sizes")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     x, y = formulas.real("passed", SAMPLES, 2), formulas.real("wanted", SAMPLES, 2)

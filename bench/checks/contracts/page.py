@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-from bench.checks.catalogue import module_of
-from bench.checks.contracts.contract import Catalogue, Contract
-from bench.results.check import CONTRACTS
+from bench.checks.catalogue import catalogue_of, module_of
+from bench.checks.contracts.contract import Contract
+from bench.checks.contracts.known_faults import KNOWN_FAULTS
+from bench.results.check import CONTRACTS, Check
 
 _HEAD = """\
 # Contracts of the training API
@@ -30,16 +31,19 @@ def page() -> str:
     parts = [_HEAD]
     for family in CONTRACTS:
         module = importlib.import_module(module_of(family))
-        catalogue: Catalogue = module.catalogue
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        rows = map(_row, catalogue.contracts.values())
+        rows = [_row(family, contract) for contract in catalogue_of(family).contracts.values()]
         parts.append("\n".join([f"## {summary}\n", *_COLUMNS, *rows]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _row(contract: Contract) -> str:
-    broken = "; ".join(f"{each.versions} ({each.issue})" for each in contract.broken)
+def _row(family: str, contract: Contract) -> str:
+    check = Check(family=family, subject=contract.subject).id
+    faults = [fault for fault in KNOWN_FAULTS if fault.breaks(check)]
+    broken = "; ".join(f"{fault.versions}: {fault.what}" for fault in faults)
     only = "" if len(contract.keras) > 1 else f" (Keras {contract.keras[0]})"
+    if contract.counterpart:
+        only = f"{only[:-1]}; else `{contract.counterpart}`)"
     return f"| `{contract.subject}` | `{contract.thing}`{only} | {contract.truth} | {broken} |"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.layer_formulas import einsum
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import traced
@@ -31,7 +31,6 @@ INNER = (*range(1, 10), 15, 16, 17, 31, 33, 63, 65, 127, 129, 255, 257, 511, 100
     thing="tf.linalg.matmul",
     truth="Products of matrices hold for inner lengths of 1 to 5000, transposed or not, and for"
     " rows that start anywhere in memory.",
-    broken=[Broken("tensorflow 2.13.0 on AVX512-VNNI", "tensorflow #61510")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -90,7 +89,6 @@ EQUATIONS = (
     "einsum",
     thing="tf.einsum",
     truth="Sums of products follow their equation, with an ellipsis for any number of axes.",
-    broken=[Broken("tensorflow 2.16.2", "not reported")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -115,7 +113,6 @@ for _ in range(20):
     "matmul-process",
     thing="tf.linalg.matmul",
     truth="A process that multiplies a batch with an axis of one by a matrix ends well.",
-    broken=[Broken("tensorflow 2.16.2 to 2.21.0", "tensorflow #117700")],
     tier="standard",
 )
 def _(lab: Lab) -> Iterator[Deviation]:

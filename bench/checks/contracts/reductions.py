@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.checks.contracts import formulas
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.formulas import Numbers
 from bench.checks.contracts.loss_kinds import (
     BINARY,
@@ -52,23 +52,20 @@ def _reduced(reduction: str, losses: Numbers, weights: Array | None) -> Numbers:
     return weighted.mean()
 
 
-REDUCTIONS: Mapping[str, tuple[str, tuple[Broken, ...]]] = {
-    "none": ("One loss per sample and time step, times its weight.", ()),
-    "sum": ("The sum of all weighted losses.", ()),
-    "sum_over_batch_size": (
-        "The sum of all weighted losses over their number, whatever their weights.",
-        (),
-    ),
-    "mean": ("The sum of all weighted losses over their number, whatever their weights.", ()),
-    "mean_with_sample_weight": ("The sum of all weighted losses over the sum of weights.", ()),
+REDUCTIONS: Mapping[str, str] = {
+    "none": "One loss per sample and time step, times its weight.",
+    "sum": "The sum of all weighted losses.",
+    "sum_over_batch_size": "The sum of all weighted losses over their number, whatever their weights.",
+    "mean": "The sum of all weighted losses over their number, whatever their weights.",
+    "mean_with_sample_weight": "The sum of all weighted losses over the sum of weights.",
 }
 
 #: Powers of two and a zero: products with them are exact.
 _WEIGHTS = formulas.float32([0.25, 0.0, 4.0, 1.0, 0.5])
 
 
-def _reduction(reduction: str, truth: str, broken: tuple[Broken, ...]) -> None:
-    @contract(f"reduce-{reduction}", thing="keras.losses.Loss", truth=truth, broken=broken)
+def _reduction(reduction: str, truth: str) -> None:
+    @contract(f"reduce-{reduction}", thing="keras.losses.Loss", truth=truth)
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
 
@@ -86,8 +83,8 @@ def _reduction(reduction: str, truth: str, broken: tuple[Broken, ...]) -> None:
                     )
 
 
-for _name, (_truth, _broken) in REDUCTIONS.items():
-    _reduction(_name, _truth, _broken)
+for _name, _truth in REDUCTIONS.items():
+    _reduction(_name, _truth)
 
 
 def _weight_forms(shape: tuple[int, ...], reduction: str) -> Iterator[tuple[str, Any]]:
@@ -190,7 +187,6 @@ _masked(
     "sample_weight-sequences",
     thing="keras.Model.evaluate",
     truth="A flat array weights samples, also those that are sequences.",
-    broken=[Broken("keras 3.0.0 to 3.15.1", "not reported: raises an error about shapes")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras

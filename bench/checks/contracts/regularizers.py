@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts import formulas, linear
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.formulas import Numbers
 from bench.checks.contracts.linear import RATE, Replay, data, drawn
 from bench.checks.lab import AbsentError, Lab
@@ -117,14 +117,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
             yield deviation(f"batch of {samples}, {name} after a step", lab.seen(got), truth)
 
 
-_PER_BATCH = (Broken("keras 3.0.0 to 3.13.2", "keras #22018"),)
-
-
 @contract(
     "activity-loss",
     thing="keras.layers.Dense",
     truth="The penalty on outputs is divided by the batch size before it is added to the loss.",
-    broken=_PER_BATCH,
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras
@@ -147,7 +143,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "activity-layers",
     thing="keras.layers.Layer",
     truth="Any layer's penalty on outputs, in losses after a call, is divided by the batch size.",
-    broken=_PER_BATCH,
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras, tf

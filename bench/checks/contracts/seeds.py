@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
@@ -54,7 +54,6 @@ def _seeded(name: str) -> None:
     @contract(
         f"seed-{name}",
         thing=f"keras.initializers.{name}",
-        broken=[Broken("keras 3.0.0 to 3.0.5", "seed 0 is taken for none")],
         truth="A seed, 0 too, gives the same numbers each time; other seeds and none give others.",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
@@ -139,14 +138,10 @@ def _within_limit(kernel: Array, fan: float) -> Deviation:
     return deviation("largest weight", np.abs(kernel).max(), middle)
 
 
-_BY_SHAPE = (Broken("keras 2.12.0 to 3.14.1", "keras PR #22789: fans by the shape alone"),)
-
-
 def _fans(
     subject: str,
     thing: str,
     build: Callable[[Any, Any], Mapping[str, tuple[Any, int, int]]],
-    broken: tuple[Broken, ...] = (),
 ) -> None:
     """A contract on the fans in and out of the kernels that ``build`` gives, by name."""
 
@@ -154,7 +149,6 @@ def _fans(
         f"fans-{subject}",
         thing=thing,
         truth="Variance scaling divides by the numbers of inputs and outputs that a kernel connects.",
-        broken=broken,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras
@@ -215,7 +209,6 @@ _fans(
             50,
         ),
     },
-    _BY_SHAPE,
 )
 
 
@@ -232,7 +225,7 @@ def _attention(keras: Any, start: Any) -> dict[str, tuple[Any, int, int]]:
     }
 
 
-_fans("attention", "keras.layers.MultiHeadAttention", _attention, _BY_SHAPE)
+_fans("attention", "keras.layers.MultiHeadAttention", _attention)
 
 
 # --- The global seed
@@ -386,7 +379,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "alpha_dropout",
     thing="keras.layers.AlphaDropout",
     truth="Keeps mean 0 and variance 1 of inputs that have them, and is absent at inference.",
-    broken=[Broken("keras 3.0.0 to 3.6.0", "raises TypeError")],
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras, tf

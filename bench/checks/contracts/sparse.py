@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.training import CLASSES, Truth, apply, made, stateful, values
 from bench.checks.lab import Lab
@@ -19,22 +19,16 @@ catalogue = Catalogue("sparse")
 contract = catalogue.contract
 checks, run = catalogue.checks, catalogue.run
 
-#: Keras 3 squares each use of a row by itself, where Keras 2 first adds them up.
-REPEATED = [Broken("keras 3.0.0 to 3.15.1", "not reported")]
-
 
 def _of_each(name: str) -> None:
     more = stateful(name)
-    for rows, broken in (("once", []), ("twice", REPEATED)):
-        if name in ("sgd", "lion"):
-            broken = []  # they take sums of gradients alone
+    for rows in ("once", "twice"):
 
         @contract(
             f"{name}-rows:{rows}",
             thing=f"keras.optimizers.{CLASSES[name]}",
             truth=f"The sparse gradient of an Embedding, with rows unused and others used {rows},"
             " trains as its dense one does.",
-            broken=broken,
         )
         def _(lab: Lab, rows: str = rows) -> Iterator[Deviation]:
             yield from _sparse(lab, name, rows, more)
@@ -51,21 +45,20 @@ def _sparse(lab: Lab, name: str, rows: str, arguments: Mapping[str, Any]) -> Ite
         yield deviation(f"table after step {step + 1}{clipped}", lab.seen(table), truth.weights[0])
 
 
-def _clipped(rows: str, broken: Sequence[Broken]) -> None:
+def _clipped(rows: str) -> None:
     @contract(
         f"clipping-rows:{rows}",
         thing="keras.optimizers.SGD",
         truth=f"A sparse gradient, with rows used {rows}, is clipped as its dense one would"
         " be, by either norm or by value.",
-        broken=broken,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         for clipping in ({"clipnorm": 0.5}, {"global_clipnorm": 0.5}, {"clipvalue": 0.25}):
             yield from _sparse(lab, "sgd", rows, clipping)
 
 
-_clipped("once", [])
-_clipped("twice", [Broken("keras 2.12.1 to 3.15.1", "not reported")])
+_clipped("once")
+_clipped("twice")
 
 
 #: Rows of the table that each of two steps uses.

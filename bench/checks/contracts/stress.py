@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import passed
 from bench.checks.lab import AbsentError, Lab
@@ -35,7 +35,6 @@ U = FLOAT32.roundoff
 
 #: Means of the inputs, in standard deviations.
 RATIOS = (0, 10, 100, 1000)
-STABLE = [Broken("keras 3.0.0 to 3.0.2", "keras #19072")]
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,6 @@ def _contracts(name: str, kind: Kind) -> None:
         thing=thing,
         truth=f"Outputs have {statistics} mean 0 and its variance over variance + epsilon, also where"
         " inputs have a mean of up to 1000 standard deviations.",
-        broken=STABLE,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         for ratio in RATIOS:
@@ -192,7 +190,6 @@ def _contracts(name: str, kind: Kind) -> None:
         thing=thing,
         truth=f"Gradients pass through {statistics} mean and variance, also where inputs have a mean of"
         " up to 1000 standard deviations.",
-        broken=STABLE,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         upstream = drawn("stress upstream", *kind.shape)
@@ -227,7 +224,6 @@ def _moving(name: str) -> None:
         thing="keras.layers.BatchNormalization",
         truth="The moving statistics take 1 - momentum of the batch's own, with no digit lost to a mean"
         " of up to 1000 standard deviations; inference uses them.",
-        broken=STABLE,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import KERAS_MAJOR
@@ -283,6 +279,7 @@ def _small(keras: int, factor: float, truth_: str) -> None:
         thing="keras.layers.BatchNormalization",
         truth=truth_,
         keras=(keras,),
+        counterpart=f"batch-images:4-moving_variance:keras{5 - keras}",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         kind = Kind("BatchNormalization", (1, 2, 2, 24), (0, 1, 2))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.checks.contracts import linear
-from bench.checks.contracts.contract import Broken, Catalogue
+from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
@@ -146,14 +146,13 @@ def values(targets: Sequence[Any]) -> list[Array]:
 ACCUMULATED = 3
 
 
-def _accumulation(subject: str, name: str, broken: Sequence[Broken] = (), **more: Any) -> None:
+def _accumulation(subject: str, name: str, **more: Any) -> None:
     @contract(
         f"accumulation-{subject}",
         thing=f"keras.optimizers.{CLASSES[name]}",
         truth="With gradient_accumulation_steps k nothing moves for k - 1 steps; the k-th does what one"
         " step with the average gradient would do, and counts as one iteration.",
         keras=(3,),
-        broken=[Broken("keras 3.0.3 to 3.4.1", "not reported"), *broken],
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         optimizer = made(name, gradient_accumulation_steps=ACCUMULATED, **more)
@@ -188,11 +187,7 @@ _accumulation("sgd-weight_decay", "sgd", weight_decay=0.25)
 _accumulation("sgd-clipvalue", "sgd", clipvalue=0.25)
 _accumulation("sgd-clipnorm", "sgd", clipnorm=0.5)
 _accumulation("sgd-global_clipnorm", "sgd", global_clipnorm=0.5)
-_accumulation(
-    *("sgd-ema", "sgd", [Broken("keras 3.1.0 to 3.15.1", "not reported")]),
-    use_ema=True,
-    ema_momentum=0.75,
-)
+_accumulation("sgd-ema", "sgd", use_ema=True, ema_momentum=0.75)
 
 
 @contract(
@@ -329,12 +324,9 @@ def _of_each(name: str) -> None:
     more = stateful(name)
     thing = f"keras.optimizers.{CLASSES[name]}"
 
-    forgets = [Broken("keras 2.12.1 to 2.15.0", "not reported")] if name == "nadam" else []
-
     @contract(
         f"state-continued-{name}",
         thing=thing,
-        broken=forgets,
         truth="A fresh optimizer that is given the variables of another goes on as that one would.",
     )
     def _(lab: Lab) -> Iterator[Deviation]:

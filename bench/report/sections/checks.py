@@ -23,7 +23,7 @@ from bench.results.check import FAMILIES, CheckResult
 from bench.results.run import StoredRun
 from bench.theory.claim import ClaimResult
 from bench.verdict.conclusion import Conclusion
-from bench.verdict.contrast import CheckContrast, ClaimContrast, Wrong
+from bench.verdict.contrast import CheckContrast, ClaimContrast, DocumentContrast, Wrong
 from bench.verdict.judgement import Verdict
 
 T = TypeVar("T", CheckContrast, ClaimContrast)
@@ -85,6 +85,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
     if conclusion.old is not None:
         blocks += _of_both(conclusion)
         blocks += _contrasts(conclusion.checks, _check_line, "check", brief=brief)
+        blocks += _documents(conclusion.documents, brief=brief)
     else:
         failing = [
             f"{code(contrast.check.id)}: {clipped(contrast.new.reason)}"
@@ -102,6 +103,26 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
             *_known_faults(run),
         ]
     return Section("Checks against independent truth", blocks)
+
+
+def _documents(contrasts: Sequence[DocumentContrast], *, brief: bool) -> list[Block]:
+    """What NEW documents otherwise than OLD, thing by thing."""
+    if not contrasts:
+        return []
+    title = f"{strong('Documented otherwise in NEW')} ({count(len(contrasts), 'contract')}):"
+    return [title, *limited_list(list(map(document_line, contrasts)), "contract", brief=brief)]
+
+
+def document_line(contrast: DocumentContrast) -> str:
+    """``documented otherwise since Keras 3: keras.layers.X: OLD: ...; NEW: ...`` as inline text."""
+    old, new = contrast.old, contrast.new
+    if new is None:
+        return f"not there any more: {code(old.thing)} ({code(contrast.check.id)}): {old.truth}"
+    since = (
+        f"documented otherwise {'since' if new.keras > old.keras else 'in'} Keras {new.keras[0]}"
+    )
+    thing = old.thing if old.thing == new.thing else f"{old.thing}, now {new.thing}"
+    return f"{since}: {code(thing)} ({code(contrast.check.id)}): OLD: {old.truth} NEW: {new.truth}"
 
 
 def _known_faults(run: StoredRun) -> list[Block | None]:

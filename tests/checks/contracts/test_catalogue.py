@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from packaging.specifiers import SpecifierSet
 
-from bench.checks.catalogue import checks, module_of
+from bench.checks.catalogue import catalogue_of, checks, module_of
 from bench.checks.contracts.callbacks import RATE, SCRIPT, plateaus, stops
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.known_faults import KNOWN_FAULTS, known
+from bench.checks.contracts.known_faults import KNOWN_FAULTS, TRIED, KnownFault, known
 from bench.checks.contracts.linear import RATE as STEP
 from bench.checks.contracts.linear import Replay, batches, data, mean
 from bench.checks.contracts.page import page
@@ -44,27 +46,64 @@ def test_the_page_is_made_from_the_code() -> None:
     assert written.read_text() == page()
 
 
-def test_known_faults_are_of_contracts_that_exist() -> None:
-    """An entry that matches nothing is to be removed."""
-    ids = {check.id for check in checks("full", CONTRACTS)}
-    assert {fault.check for fault in KNOWN_FAULTS} <= ids
+def test_an_entry_that_matches_nothing_is_to_be_removed() -> None:
+    """Each pattern is of a contract, each range of tried versions, and no contract is known twice."""
+    ids = [check.id for check in checks("full", CONTRACTS)]
+    for fault in KNOWN_FAULTS:
+        for pattern in fault.checks:
+            assert any(map(KnownFault(checks=(pattern,), what="").breaks, ids)), pattern
+        tried = [pair for pair in TRIED if fault.applies(tensorflow=pair[0], keras=pair[1])]
+        assert tried or not fault.always, fault
+    for (tensorflow, keras), one in itertools.product(TRIED, ids):
+        faults = [fault for fault in KNOWN_FAULTS if fault.applies(keras, tensorflow)]
+        assert sum(fault.breaks(one) for fault in faults) <= 1, (one, keras)
+
+
+def test_ranges_end_in_tried_versions() -> None:
+    """What was not tried between a broken version and a sound one is not said to be broken."""
+    tried = {"tensorflow": {pair[0] for pair in TRIED}, "keras": {pair[1] for pair in TRIED}}
+    for fault in KNOWN_FAULTS:
+        for name, ranges in (("tensorflow", fault.tensorflow), ("keras", fault.keras)):
+            ends = {one.version for text in ranges for one in SpecifierSet(text)}
+            assert ends <= tried[name] or not fault.always, fault
+
+
+def test_a_range_is_told_with_the_first_sound_version() -> None:
+    """Of each stretch of tried versions."""
+    one = KnownFault(checks=("x:y",), keras=("<=2.12.0", ">=3.0.0,<=3.15.1"), what="")
+    assert one.versions == "keras 2.12.0, not 2.13.1; 3.0.0 to 3.15.1"
+    other = KnownFault(checks=("x:y",), tensorflow=("==2.16.2",), what="")
+    assert other.versions == "tensorflow 2.16.2, not 2.21.0"
+    assert other.applies(keras="3.14.1", tensorflow="2.16.2")
+    assert not other.applies(keras="3.14.1", tensorflow="2.21.0")
 
 
 def test_a_known_fault_fails_no_run_and_one_that_is_gone_does() -> None:
     """What is wrong and known to be passes; what is known and right fails, so that the entry goes."""
-    fault = KNOWN_FAULTS[0]
-    assert known(fault.check, fault.last) == fault.what
-    assert known(fault.check, "9.0.0") == known("losses:other", fault.last) == ""
-    assert known("products:matmul-process", "3.15.1")
-    assert not known("products:matmul-process", "3.15.1", wrong=False)
+    at = {"keras": "3.14.1", "tensorflow": "2.16.2"}
+    check = "loops:train_on_batch-returns:loss"
+    assert "#22596" in known(check, **at)
+    assert known(check, keras="3.15.0", tensorflow="2.16.2") == known("losses:other", **at) == ""
+    assert known("products:matmul-process", **at)
+    assert not known("products:matmul-process", **at, wrong=False)
     wrong = [Deviation(tensor="loss", excess=2.0, evidence="got 2, expected 1")]
-    check = Check(family="metrics", subject="x")
-    bad = CheckResult(check=check, compared=1, deviations=wrong)
+    bad = CheckResult(check=Check(family="metrics", subject="x"), compared=1, deviations=wrong)
     assert bad.fails
     assert not msgspec.structs.replace(bad, known="it is known").fails
-    gone = CheckResult(check=check, compared=1, known="it is known")
+    gone = CheckResult(check=bad.check, compared=1, known="it is known")
     assert gone.fails
-    assert "known fault is gone" in gone.reason
+    assert "mended: remove the entry" in gone.reason
+
+
+def test_counterparts_name_each_other() -> None:
+    """One of Keras 2 and one of Keras 3; what Keras 2 alone documents has one, or is gone."""
+    for family in CONTRACTS:
+        contracts = catalogue_of(family).contracts
+        for contract in contracts.values():
+            if contract.counterpart:
+                other = contracts[contract.counterpart]
+                assert other.counterpart == contract.subject
+                assert sorted(contract.keras + other.keras) == [2, 3]
 
 
 def test_tiers_grow() -> None:
