@@ -79,4 +79,4 @@ def _known(found: CheckResult) -> str:
     from bench.nets.api import KERAS_VERSION, tf
 
     versions = {"keras": KERAS_VERSION, "tensorflow": str(tf.__version__)}
-    return known(found.check.id, **versions, wrong=found.wrong)
+    return known(msgspec.structs.replace(found.check, seed=0).id, **versions, wrong=found.wrong)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from bench.cells.grid import TIERS
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Check, Deviation
+
+#: Seed of the sample inputs, which families draw while they test.
+SEED: ContextVar[int] = ContextVar("seed of sample inputs", default=0)
 
 Test = Callable[[Lab], Iterable[Deviation]]
 
@@ -96,4 +100,8 @@ class Catalogue:
         contract = self.contracts[check.subject]
         if KERAS_MAJOR not in contract.keras:
             raise AbsentError(f"Keras {KERAS_MAJOR} documents {contract.thing} otherwise")
-        yield from contract.test(lab)
+        before = SEED.set(check.seed)
+        try:
+            yield from contract.test(lab)
+        finally:
+            SEED.reset(before)

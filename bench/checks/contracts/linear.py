@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
+from bench.checks.contracts.contract import SEED
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
@@ -28,9 +29,10 @@ RATE = 0.125
 
 
 def drawn(role: str, *shape: int) -> Array:
-    """Standard normal numbers, the same for the same role and shape."""
+    """Standard normal numbers, the same for the same role, shape and seed of the check."""
     size = int(np.prod(shape))
-    values = initial_values.standard_normal(initial_values.stream(0, f"contract {role}", 0), size)
+    stream = initial_values.stream(SEED.get(), f"contract {role}", 0)
+    values = initial_values.standard_normal(stream, size)
     return values.reshape(shape).astype(np.float32)
 
 

@@ -18,7 +18,7 @@ from bench.checks.contracts.callbacks import RATE, SCRIPT, plateaus, stops
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.known_faults import KNOWN_FAULTS, TRIED, KnownFault, known
 from bench.checks.contracts.linear import RATE as STEP
-from bench.checks.contracts.linear import Replay, batches, data, mean
+from bench.checks.contracts.linear import Replay, batches, data, drawn, mean
 from bench.checks.contracts.page import page
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import CONTRACTS, Check, CheckResult, Deviation, result
@@ -127,6 +127,25 @@ def test_what_this_keras_documents_otherwise_is_absent() -> None:
 
     with pytest.raises(AbsentError, match=r"documents keras\.Sequential otherwise"):
         list(catalogue.run(Check(family="loops", subject="of:1"), LAB))
+
+
+def test_a_seed_draws_other_inputs() -> None:
+    """Those of a check are of its seed; outside of one, and after it, of seed 0."""
+    catalogue = Catalogue("loops")
+    drawn_: list[Any] = []
+
+    @catalogue.contract("of:any", thing="keras.Model", truth="Holds.")
+    def _(_: Lab) -> Iterator[Deviation]:
+        drawn_.append(drawn("inputs", 3))
+        yield exact("nothing", 1, np.array(1))
+
+    check = Check(family="loops", subject="of:any")
+    for seed in (0, 1, 1):
+        list(catalogue.run(msgspec.structs.replace(check, seed=seed), LAB))
+    first, other, again = drawn_
+    assert (first == drawn("inputs", 3)).all()
+    assert (other == again).all()
+    assert (other != first).all()
 
 
 def test_the_replay_of_a_linear_model_follows_its_gradient() -> None:
