@@ -25,7 +25,10 @@ WORKER_BYTES = 2**31
 #: Dask always starts HTTP servers, one of the scheduler and one of each worker. Nobody asks them
 #: anything, and they know no users: no other machine reaches them, and they have no pages.
 _LOOPBACK = "127.0.0.1:0"
-_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_NO_PAGES: Mapping[str, Sequence[str]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
