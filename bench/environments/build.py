@@ -105,7 +105,8 @@ class Build:
         self._wanted = [*side.requirements, *needed().values()]
         self._wanted += [f"numpy{bound}"] if bound else []
         legacy = "legacy" if side.legacy_keras else ""
-        self._request = hash_of(*self._wanted, legacy, python.version)
+        preferred = [side.preferred] if side.preferred else []
+        self._request = hash_of(*self._wanted, legacy, python.version, *preferred)
 
     def run(self, *, refresh: bool) -> Stored:
         """The environment, kept or built.
@@ -232,7 +233,9 @@ class Build:
             one for one in self._wanted if canonicalize_name(Requirement(one).name) == LEGACY_KERAS
         ]
         main = [one for one in self._wanted if one not in legacy]
-        versions = installer.resolve(main, python, dependencies=True, folder=scratch)
+        versions = installer.resolve(
+            main, python, dependencies=True, folder=scratch, preferred=self._side.preferred
+        )
         names = [name for name in TENSORFLOWS if name in versions]
         if len(names) != 1:
             raise BenchError(

@@ -12,11 +12,13 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from uv import find_uv_bin
 
@@ -106,7 +108,12 @@ def create(python: str, folder: Path) -> None:
 
 
 def resolve(
-    requirements: Sequence[str], python: str, *, dependencies: bool, folder: Path
+    requirements: Sequence[str],
+    python: str,
+    *,
+    dependencies: bool,
+    folder: Path,
+    preferred: str = "",
 ) -> dict[str, str]:
     """Versions, by distribution, that fulfil some requirements on an interpreter.
 
@@ -114,21 +121,24 @@ def resolve(
         requirements: name and versions of each.
         python: the interpreter.
         dependencies: whether what they require is resolved, too.
-        folder: where uv runs.
+        folder: where uv runs, and leaves a file.
+        preferred: a lock whose versions are taken where the requirements allow them.
 
     Raises:
         BenchError: there are none, with uv's explanation of the conflict.
     """
-    printed = run(
+    output = folder / "resolved.txt"
+    output.write_text(preferred)  # what is there already, uv keeps if it can
+    run(
         *("pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", python),
-        *([] if dependencies else ["--no-deps"]),
+        *("--output-file", str(output), *([] if dependencies else ["--no-deps"])),
         *(*_WHEELS_ONLY, *_index_arguments(), "-"),
         what=f"uv finds no versions for {' '.join(requirements)}",
         hint=_RESOLVE_HINT,
         stdin="\n".join(requirements),
         folder=folder,
     )
-    return dict(lock_versions(printed))
+    return dict(lock_versions(output.read_text()))
 
 
 def install(lock: str, python: Path, *, folder: Path) -> None:
@@ -168,6 +178,53 @@ def pip_settings() -> dict[str, str]:
             if name.startswith(f"{section}."):
                 settings[name.removeprefix(f"{section}.")] = ast.literal_eval(value)
     return settings
+
+
+class Sources(NamedTuple):
+    """Where packages are looked for, as uv is told."""
+
+    default: str
+    """Address of the index that others add to; empty for the public one."""
+    indexes: tuple[str, ...]
+    find_links: tuple[str, ...]
+    trusted: tuple[str, ...]
+    """Hosts whose certificate is not verified."""
+    alone: bool
+    """Whether there is no index at all, only ``find_links``."""
+    certificates: str = ""
+    """File of authorities' certificates; empty for the usual ones."""
+    client_certificate: str = ""
+    proxy: str = ""
+
+
+def sources() -> Sources:
+    """Indexes and folders of wheels that uv and pip are configured for, by variables and pip's files.
+
+    Raises:
+        BenchError: pip's configuration cannot be read.
+    """
+    known = _variables_of_pip() | dict(os.environ)
+
+    def words(*names: str) -> tuple[str, ...]:
+        return tuple(word for name in names for word in re.split(r"[\s,]+", known.get(name, "")) if word)
+
+    def address(word: str) -> str:  # uv's indexes may have names: NAME=URL
+        return _INDEX_NAME.sub("", word)
+
+    default = known.get("UV_DEFAULT_INDEX") or known.get("UV_INDEX_URL") or ""
+    return Sources(
+        default=address(default),
+        indexes=tuple(map(address, words("UV_INDEX", "UV_EXTRA_INDEX_URL"))),
+        find_links=words("UV_FIND_LINKS"),
+        trusted=words("UV_INSECURE_HOST"),
+        alone=bool(_index_arguments()),
+        certificates=known.get("SSL_CERT_FILE", ""),
+        client_certificate=known.get("SSL_CLIENT_CERT", ""),
+        proxy=known.get("ALL_PROXY", ""),
+    )
+
+
+_INDEX_NAME = re.compile(r"^[A-Za-z0-9._-]+=")
 
 
 def _variables_of_pip() -> dict[str, str]:

@@ -106,6 +106,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute path of an existing interpreter, or empty."""
     variables: dict[str, str] = {}
     """Environment variables of its training processes."""
+    preferred: str = ""
+    """A lock whose versions are taken where the requirements leave a choice."""
 
     @property
     def label(self) -> str:

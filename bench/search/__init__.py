@@ -1,0 +1,1 @@
+"""Searches that know no package: over releases in order, and over sets of differences."""
