@@ -58,13 +58,14 @@ def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> di
     }
 
 
-def find_cell(text: str, known: Mapping[str, Hashable], *, where: str) -> str:
+def find_cell(text: str, known: Mapping[str, Hashable], *, where: str, noun: str = "cell") -> str:
     """The name, GRID/ID, of the cell that a user means by it, by its id, or by a part of it.
 
     Args:
         text: what the user wrote.
         known: what each name stands for; a text may be part of several names that stand for the same.
         where: where the names come from, as part of a sentence: ``in results/u``.
+        noun: what they name.
 
     Raises:
         BenchError: none is meant, and what comes close; or several, which are listed.
@@ -73,14 +74,14 @@ def find_cell(text: str, known: Mapping[str, Hashable], *, where: str) -> str:
     names = names or [name for name in known if text in name]
     if not names:
         raise BenchError(
-            f"no cell {text!r} {where}",
+            f"no {noun} {text!r} {where}",
             hint=f"{_did_you_mean(text, known)}reports list them; part of GRID/ID suffices",
         )
     if len({known[name] for name in names}) > 1:
         listed = "".join(f"\n     {name}" for name in names[:_MOST_LISTED])
         more = f"\n     and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
         raise BenchError(
-            f"{text!r} is a part of {len(names)} cells", hint=f"name one of them:{listed}{more}"
+            f"{text!r} is a part of {len(names)} {noun}s", hint=f"name one of them:{listed}{more}"
         )
     return names[0]
 

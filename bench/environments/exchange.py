@@ -1,10 +1,10 @@
-"""What two environments differ in, and environments between them: some differences as in NEW, the others
-as in OLD.
+"""What two environments differ in, and environments between them: some differences as in NEW, the
+others as in OLD.
 
 A difference is a package whose versions differ, or a variable such as ``TF_ENABLE_ONEDNN_OPTS``. A
-package that only one of them has comes with another one, and follows it. Keras 2 on TensorFlow 2.16 and
-later is tf-keras under ``TF_USE_LEGACY_KERAS``: so the step from Keras 2 to Keras 3 can be told from that
-of TensorFlow.
+package that only one of them has comes with another one, and follows it. Keras 2 on TensorFlow 2.16
+and later is tf-keras under ``TF_USE_LEGACY_KERAS``: so the step from Keras 2 to Keras 3 can be told
+from that of TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from bench.environments.requirements import (
 #: What is suspected first, as more findings come from it.
 _SUSPECTS = ("keras", "tensorflow", "numpy", "ml-dtypes", "h5py")
 #: The first TensorFlow 2.x that comes with Keras 3.
-_KERAS_3 = Version("2.16.dev0")
+KERAS_3 = Version("2.16.dev0")
+#: Below it, Keras is Keras 2.
+THREE = Version("3.dev0")
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ def side_with(base: Installed, packages: Sequence[str], variables: Mapping[str, 
     tensorflow = next(name for name in TENSORFLOWS if name in wanted)
     keras = wanted.get("keras", base.keras)
     kept = {name: value for name, value in variables.items() if name != LEGACY_VARIABLE and value}
-    if Version(wanted[tensorflow]) >= _KERAS_3 and Version(keras) < Version("3.dev0"):
+    if Version(wanted[tensorflow]) >= KERAS_3 and Version(keras) < THREE:
         wanted.pop("keras", None)
         kept[LEGACY_VARIABLE] = "1"
     return Side(

@@ -206,7 +206,9 @@ def sources() -> Sources:
     known = _variables_of_pip() | dict(os.environ)
 
     def words(*names: str) -> tuple[str, ...]:
-        return tuple(word for name in names for word in re.split(r"[\s,]+", known.get(name, "")) if word)
+        return tuple(
+            word for name in names for word in re.split(r"[\s,]+", known.get(name, "")) if word
+        )
 
     def address(word: str) -> str:  # uv's indexes may have names: NAME=URL
         return _INDEX_NAME.sub("", word)

@@ -4,11 +4,12 @@ isolating failure-inducing input", IEEE Transactions on Software Engineering 28(
 A configuration is the set of differences that are taken over from NEW; all others are as in OLD. A test
 of one shows what OLD shows (SAME), what NEW shows (CHANGED), or nothing of use (UNTESTABLE: the
 package's versions do not go together). :func:`isolate` is their algorithm dd (figure 5), and
-:func:`minimize` their ddmin (figure 3). :func:`attribute` puts both together to one cause after another.
+:func:`minimize` their ddmin (figure 3). :func:`attribute` makes of both one cause after another.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -161,4 +162,4 @@ def minimize(parts: Sequence[P], test: Test[P]) -> frozenset[P]:
 def _split(parts: Sequence[P], pieces: int) -> list[frozenset[P]]:
     """The parts in order, in so many chunks of nearly equal size."""
     ends = [len(parts) * i // pieces for i in range(pieces + 1)]
-    return [frozenset(parts[a:b]) for a, b in zip(ends, ends[1:], strict=False) if b > a]
+    return [frozenset(parts[a:b]) for a, b in itertools.pairwise(ends) if b > a]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -49,7 +50,7 @@ def test_every_release_shows_every_change(middle: str) -> None:
     tested = [i for i, letter in enumerate(chain) if letter != "?"]
     scanned = [
         Change(a, b, comes=chain[b] == "X")
-        for a, b in zip(tested, tested[1:], strict=False)
+        for a, b in itertools.pairwise(tested)
         if chain[a] != chain[b]
     ]
     assert found.changes == scanned
@@ -109,5 +110,3 @@ def test_refuses_what_cannot_be_searched(count: int, repeats: int) -> None:
 
     with pytest.raises(ValueError, match="nothing can be searched"):
         bisect(count, probe, repeats=repeats)
-
-
