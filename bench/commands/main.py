@@ -49,6 +49,13 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "bench reproduce latest opt:nadam --output nadam.py",
             "exit codes: 0 it shows the change; 2 trouble; 3 it does not",
         ),
+        "bisect": (
+            "Say which package and which release brought a finding, and what avoids it.",
+            "bench bisect train_on_batch-returns:loss 2.16.2 'tensorflow-cpu==2.16.2 keras==3.14.1'\n"
+            "bench bisect opt:nadam --of latest\n"
+            "bench bisect saved:mlp-weights 2.12 2.15",
+            "exit codes: 0 something is to blame; 2 trouble; 3 nothing is, and the answer says why",
+        ),
         "published": (
             "Rerun published experiments on vanishing and exploding gradients, as published.",
             "bench published P1 P5\n"

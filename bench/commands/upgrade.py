@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,8 @@ def upgrade(
     skip: tuple[Literal["cells", "checks", "arithmetic", "saving", "speed"], ...] = (),
     run: RunName = "",
     resume: Resume = False,
+    automatic: bool = False,
+    limit: float = 30.0,
     sides: Sides = Sides(),
     measuring: Measuring = Measuring(),
 ) -> int:
@@ -56,6 +59,8 @@ def upgrade(
     Args:
         side: OLD, then NEW: pip requirements such as tensorflow-cpu==2.21.0, or a version
         skip: leave this part out; may be repeated; arithmetic is checks but contracts
+        automatic: then bisect what speaks against it: which package, which release, what avoids it
+        limit: minutes after which bisecting begins nothing more
     """
     from bench.verdict.conclusion import of_upgrade
 
@@ -71,7 +76,10 @@ def upgrade(
         if is_upgrade(folder):
             say(f"to go on: the same command with --run {folder.name} --resume")
         raise
-    code = tell(of_upgrade(measured), total_sec=time.monotonic() - begin)
+    found = of_upgrade(measured)
+    if automatic:
+        found = _blamed(found, measuring, limit=limit)
+    code = tell(found, total_sec=time.monotonic() - begin)
     return allowed(code, undecided=measuring.allow_undecided)
 
 
@@ -197,6 +205,26 @@ def _measured(
     if old == new and options.variables["old"] == options.variables["new"]:
         say("both sides are the same: what is found is noise")
     return UpgradeRun(options, built, stream=sys.stdout).measure()
+
+
+def _blamed(found: Conclusion, measuring: Measuring, *, limit: float) -> Conclusion:
+    """An upgrade with what its findings are blamed on. It stands, whatever becomes of bisecting."""
+    from bench.commands.bisect import investigate
+    from bench.jobs.bisecting import side_again
+    from bench.jobs.findings import found_by
+
+    findings = found_by(found)
+    if not findings:
+        return found
+    asked = {each: side_again(found.sides[each]) for each in SIDES}
+    try:
+        blames = investigate(
+            findings, asked, found.folder, measuring.environments, measuring.places, limit=limit
+        )
+    except BenchError as error:
+        say(f"not bisected: {error}")
+        return found
+    return dataclasses.replace(found, blames=blames)
 
 
 def tell(found: Conclusion, *, total_sec: float | None = None) -> int:

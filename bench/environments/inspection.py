@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -90,6 +91,47 @@ def inspect(python: str, variables: Mapping[str, str], modules: tuple[str, ...] 
         f"{python} does not tell what is installed: {reason}",
         hint="see whether this interpreter starts at all",
     )
+
+
+#: Labels of addresses in a package's metadata by which a changelog is found (PEP 753), the best first.
+_CHANGELOGS = ("changelog", "releasenotes", "changes", "whatsnew", "history")
+#: Labels of addresses of the repository; "Download-URL" is a field of its own.
+_REPOSITORIES = ("repository", "source", "sourcecode", "github", "code", "homepage", "download")
+_REPOSITORY = re.compile(r"https://github\.com/[^/]+/[^/#?]+")
+_ADDRESSES = """
+import importlib.metadata, json, sys
+found = importlib.metadata.metadata(sys.argv[1])
+pairs = [one.partition(",")[::2] for one in found.get_all("Project-URL") or []]
+pairs += [("homepage", found["Home-page"] or ""), ("download", found["Download-URL"] or "")]
+print(json.dumps(pairs))
+"""
+
+
+def changelog(python: str, package: str) -> str:
+    """The address where a package tells of its releases, as its metadata has it: a changelog, or the
+    releases of its repository; empty if there is none.
+
+    Args:
+        python: an interpreter for which the package is installed.
+        package: name of the distribution.
+    """
+    done = subprocess.run(
+        [python, "-c", _ADDRESSES, package],
+        capture_output=True,
+        text=True,
+        cwd=tempfile.gettempdir(),
+        timeout=_TIMEOUT_SEC,
+    )
+    if done.returncode:
+        return ""
+    known = {
+        re.sub(r"[^a-z]", "", label.lower()): address.strip()
+        for label, address in json.loads(done.stdout)
+    }
+    named = [known[label] for label in _CHANGELOGS if known.get(label)]
+    found = (_REPOSITORY.match(known.get(label, "")) for label in _REPOSITORIES)
+    named += [f"{match[0].removesuffix('.git')}/releases" for match in found if match]
+    return next(iter(named), "")
 
 
 def check_existing(python: str, installed: Installed) -> None:

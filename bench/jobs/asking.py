@@ -55,7 +55,7 @@ class Prober(Protocol):
 
 
 class Workshop(Protocol):
-    """Where environments and releases come from; :class:`bench.jobs.workshop.Index` is one."""
+    """Where environments and releases come from; :class:`bench.jobs.bisecting.Index` is one."""
 
     def build(self, side: Side) -> Built:
         """The environment of a side; BenchError if it cannot be had."""
@@ -63,8 +63,8 @@ class Workshop(Protocol):
     def chain(self, package: str, old: str, new: str) -> Chain:
         """Releases between two versions; BenchError if the index has none."""
 
-    def addresses(self, built: Built, package: str) -> list[str]:
-        """Of a package's changelog or releases."""
+    def changelog(self, built: Built, package: str) -> str:
+        """The address where a package tells of its releases; empty if there is none."""
 
 
 class OutOfTimeError(BenchError):

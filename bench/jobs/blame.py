@@ -67,6 +67,7 @@ class Investigation:
             locks=[built.lock for built in self._built],
         )
         parts = differences(self._old, self._new)
+        known = msgspec.structs.replace(known, differences=[part.label for part in parts])
         chosen = [part for part in parts if over in (part.name, _distribution(part))]
         if over and not chosen:
             raise BenchError(

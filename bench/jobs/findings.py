@@ -9,6 +9,8 @@ from pathlib import Path
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.selection import find_cell
 from bench.checks import catalogue
+from bench.checks.contracts.known_faults import KNOWN_FAULTS
+from bench.environments.exchange import Installed
 from bench.results.check import Check
 from bench.results.plan import Item
 from bench.results.saved_models import FORMATS, MODELS
@@ -70,17 +72,31 @@ def found_by(conclusion: Conclusion) -> list[Finding]:
     return list(dict.fromkeys(every))
 
 
-def named(text: str, known: Iterable[Finding], *, where: Path | None = None) -> Finding:
+def named(text: str, among: Iterable[Finding], *, where: Path | None = None) -> Finding:
     """The finding that a user means by its name or a part of it.
 
     Args:
         text: what the user wrote.
-        known: among which it is looked for.
+        among: which it is looked for.
         where: the upgrade that has them; None: they are all there are.
 
     Raises:
         BenchError: none is meant, and what comes close; or several, which are listed.
     """
-    by_name = {finding.name: finding for finding in known}
+    by_name = {finding.name: finding for finding in among}
     place = f"among the findings of {where}" if where else "among cells, checks and saved models"
     return by_name[find_cell(text, by_name, where=place, noun="finding")]
+
+
+def known_reports(finding: Finding, locks: Iterable[str]) -> list[str]:
+    """Faults that are known of the versions of any of some locks, with their report: of contracts."""
+    check = finding.check
+    if check is None or not check.is_contract:
+        return []
+    ends = [Installed(lock=lock) for lock in locks]
+    return [
+        fault.what
+        for fault in KNOWN_FAULTS
+        if fault.breaks(check.id)
+        and any(fault.applies(end.keras, end.versions.get(end.tensorflow, "")) for end in ends)
+    ]

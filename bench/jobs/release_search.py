@@ -103,7 +103,7 @@ class ReleaseSearch:
         return msgspec.structs.replace(
             known,
             locks=[built.lock for built in self.neighbours],
-            addresses=self._asking.workshop.addresses(self.neighbours[1], self._name),
+            changelog=self._asking.workshop.changelog(self.neighbours[1], self._name),
         )
 
     def _probe(self, position: int) -> Seen:

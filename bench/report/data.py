@@ -56,6 +56,8 @@ def upgrade_json(
         "checks": _checks(conclusion),
         "speed": _speeds(conclusion),
         "savings": list(conclusion.savings),
+        "rollback": conclusion.rollback,
+        "blames": list(conclusion.blames),
         "sides": {side: _side(conclusion, side) for side in SIDES},
         "differences": different(locked(conclusion, "old"), locked(conclusion, "new")),
         "pin": pin(conclusion),

@@ -9,12 +9,14 @@ from bench.published.rows import rows as published_rows
 from bench.report.document import Document, Section
 from bench.report.published import published_section
 from bench.report.sections.answer import answer_blocks, title
+from bench.report.sections.blame import blame_section
 from bench.report.sections.cells import counts_section, crash_section, lost_sections, open_section
 from bench.report.sections.changes import changes_section
 from bench.report.sections.checks import checks_section, claims_section
 from bench.report.sections.grids import grid_sections
 from bench.report.sections.metrics import evidence_table, metric_sections
 from bench.report.sections.next_steps import next_steps
+from bench.report.sections.rollback import rollback_section
 from bench.report.sections.rounding import rounding_section
 from bench.report.sections.sides import left_out_section, sides_section
 from bench.report.sections.speed import savings_section, speed_section
@@ -61,6 +63,7 @@ def sections(
     steps = next_steps(conclusion, reproducers)
     every = [
         changes_section(conclusion, reproducers, brief=brief),
+        blame_section(conclusion.blames),
         rounding_section(conclusion, brief=brief),
         steps if brief else None,
         *metric_sections(conclusion, brief=brief),
@@ -69,6 +72,7 @@ def sections(
         crash_section(conclusion, reproducers),
         *lost_sections(conclusion, brief=brief),
         speed_section(conclusion),
+        rollback_section(conclusion),
         savings_section(conclusion, brief=brief),
         None if brief else published_section(trials, conclusion.findings, published_rows(trials)),
         open_section(conclusion),

@@ -72,6 +72,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     new: str = ""
     sides: list[str] = []
     """OLD and NEW as they were asked for."""
+    differences: list[str] = []
+    """All in which the sides differ."""
     causes: list[Cause] = []
     package: str = ""
     """Whose releases were searched."""
@@ -80,8 +82,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     skipped: dict[str, str] = {}
     """Releases that are of no use, with the reason."""
     pairs: list[Pair] = []
-    addresses: list[str] = []
-    """Of the package's changelog or releases."""
+    changelog: str = ""
+    """The address where the package tells of its releases."""
     remedies: list[Remedy] = []
     known: list[str] = []
     """Reports of it that are known."""

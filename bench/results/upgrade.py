@@ -3,6 +3,7 @@
 results/<run>/upgrade.json        the sides, and what was left out
 results/<run>/{old,new}/          a run of each side
 results/<run>/{speed,saving}.json times of bursts, and what became of saved models
+results/<run>/blame.json          packages and releases that findings are blamed on
 results/<run>/report.md, .html    and upgrade-report.json, for programs
 """
 
@@ -17,6 +18,7 @@ import filelock
 import msgspec
 
 from bench.errors import BenchError
+from bench.results.blame import Blame, read_blames
 from bench.results.files import pretty, read_json, write_atomically
 from bench.results.find import UPGRADE
 from bench.results.run import StoredRun, read_run
@@ -59,6 +61,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Parts that the user left out, as text."""
     ours: bool = False
     """Whether this user measured it on this machine, so that its interpreters may be started."""
+    blames: Sequence[Blame] = ()
+    """What findings were blamed on, if somebody asked."""
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +142,7 @@ def read_upgrade(folder: Path) -> Measured:
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,
         ours=description.ours,
+        blames=read_blames(folder),
     )
 
 

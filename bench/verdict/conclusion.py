@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
 from bench.published.claims import Finding, findings
+from bench.results.blame import Blame
 from bench.results.kind import Crash
 from bench.results.plan import Item
 from bench.results.run import StoredRun
@@ -40,7 +41,7 @@ from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.judging import judge_with_claims
 from bench.verdict.ladder import judge, known_items, stale
 from bench.verdict.patterns import Group, changed_groups
-from bench.verdict.saving import SavingJudgement, judge_saving
+from bench.verdict.saving import SavingJudgement, is_rollback, judge_saving
 
 
 class Answer(str, enum.Enum):
@@ -86,6 +87,16 @@ class Conclusion:
     timings: Sequence[Timings] = ()
     left_out: Sequence[str] = ()
     """Parts that the user left out, in words."""
+    blames: Sequence[Blame] = ()
+    """What findings were blamed on, if somebody asked."""
+
+    @functools.cached_property
+    def rollback(self) -> bool:
+        """Whether NEW is the older one of an upgrade's two sides."""
+        if not self.sides:
+            return False
+        old, new = (run.environment.software for run in self.both)
+        return is_rollback(old, new)
 
     @property
     def both(self) -> tuple[StoredRun, StoredRun]:
@@ -217,6 +228,7 @@ def of_upgrade(measured: Measured) -> Conclusion:
         sides=measured.sides,
         timings=measured.timings,
         left_out=measured.left_out,
+        blames=measured.blames,
     )
 
 

@@ -80,6 +80,7 @@ def in_favour(found: Conclusion) -> list[str]:
     """What was compared and is as it was."""
     known = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.BOTH]
     same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
+    lost = sum(saving.outcome.lost for saving in found.savings) if found.rollback else 0
     agreeing = sum(finding.holds is True for finding in found.findings)
     names = Counter(speed.name for speed in found.speeds.values())
     speeds = ", ".join(f"{number} {name}" for name, number in names.items())
@@ -89,6 +90,7 @@ def in_favour(found: Conclusion) -> list[str]:
         *_checks(_held(found), ("holds" + where, "hold" + where), "kept" + where),
         *_checks(known, ("wrong on both sides",) * 2, "broken on both sides"),
         *_some(same, "saved model", "read back the same"),
+        *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_some(agreeing, "published finding", "reproduced"),
     ]

@@ -22,6 +22,7 @@ import enum
 from collections.abc import Mapping
 
 import msgspec
+from packaging.version import Version
 
 from bench.results.saved_models import FORMATS, Exchange, Loaded
 
@@ -47,6 +48,11 @@ class Outcome(str, enum.Enum):
     def fails(self) -> bool:
         """Whether the upgrade has broken something."""
         return self in (Outcome.DIFFERS, Outcome.BROKEN)
+
+    @property
+    def lost(self) -> bool:
+        """Whether NEW has nothing of what OLD saved, promised or not."""
+        return self.fails or self is Outcome.UNPROMISED
 
 
 class SavingJudgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +149,21 @@ def _wrong(loaded: Loaded) -> str:
         times = "infinitely" if deviation.excess is None else f"{deviation.excess:.3g} times"
         return f"outputs are {times} their bound away from the saved model's: {deviation.evidence}"
     return ""
+
+
+def is_rollback(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Whether NEW has an older TensorFlow than OLD or, if that is the same, an older Keras.
+
+    Args:
+        old: versions by name.
+        new: those of the other side.
+    """
+    pairs = [
+        (Version(old[name]), Version(new[name]))
+        for name in ("tensorflow", "keras")
+        if name in old and name in new
+    ]
+    return next((after < before for before, after in pairs if before != after), False)
 
 
 def _version(text: str) -> tuple[int, int]:

@@ -1,0 +1,167 @@
+"""The job behind ``bench bisect`` and ``bench upgrade --automatic``: causes of findings, written beside
+an upgrade's other files as they are found."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench import mnist
+from bench.cells.grid import TIERS
+from bench.environments import releases
+from bench.environments.inspection import changelog
+from bench.environments.interpreters import probe
+from bench.environments.prepare import Built, prepare
+from bench.environments.requirements import Side as Requested
+from bench.errors import BenchError
+from bench.execution.cluster import Placement
+from bench.jobs.asking import Asking
+from bench.jobs.blame import Investigation
+from bench.jobs.findings import Finding, known_reports
+from bench.jobs.probing import Processes
+from bench.jobs.reproducers import slug, write_reproducer
+from bench.jobs.upgrade import facts
+from bench.report.issue import issue
+from bench.results.blame import Blame, write_blame
+from bench.results.files import write_atomically
+from bench.results.timings import SIDES, Side
+from bench.results.upgrade import SideFacts
+
+#: Below an upgrade's folder: runs and models of what was asked.
+FOLDER = "bisect"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the user chose."""
+
+    folder: Path
+    """Where ``blame.json`` is written; what is measured lies in ``bisect`` below it."""
+    cache: Path
+    """Where environments are kept."""
+    placement: Placement
+    python: str = ""
+    """The Python that environments are built with; empty: OLD's."""
+    over: str = ""
+    every: bool = False
+    limit_sec: float | None = None
+    data_dir: Path | None = None
+
+
+class Index:
+    """Environments that uv builds from the package index, and its releases.
+
+    Args:
+        python: a Python such as ``3.11``, or the path of an interpreter, to build with.
+        version: of that Python, such as ``3.11.7``.
+        cache: where environments are kept.
+        say: receives a line about each step that takes time.
+    """
+
+    def __init__(self, python: str, version: str, cache: Path, say: Callable[[str], None]) -> None:
+        self._python, self._version, self._cache, self._say = python, version, cache, say
+
+    def build(self, side: Requested) -> Built:
+        (built,) = prepare([side], cache=self._cache, python=self._python, say=self._say)
+        return built
+
+    def chain(self, package: str, old: str, new: str) -> releases.Chain:
+        return releases.chain(package, old, new, python=self._version)
+
+    def changelog(self, built: Built, package: str) -> str:
+        return changelog(str(built.python), package)
+
+
+def side_again(known: SideFacts) -> Requested:
+    """A side of a stored upgrade: its interpreter if that is still there, or what was installed."""
+    if Path(known.python).exists():
+        return Requested(python=known.python, variables=known.variables)
+    return Requested(requirements=tuple(known.lock.split()), variables=known.variables)
+
+
+def bisect_findings(
+    findings: Sequence[Finding],
+    built: Mapping[Side, Built],
+    variables: Mapping[Side, Mapping[str, str]],
+    options: Options,
+    *,
+    say: Callable[[str], None],
+) -> list[Blame]:
+    """What each finding is blamed on, in the order in which they are given.
+
+    Args:
+        findings: what is asked about.
+        built: both environments.
+        variables: that were asked for on either side.
+        options: the user's choices.
+        say: receives a line about each step that takes time.
+
+    Raises:
+        BenchError: nothing can be searched; what was found until then is on disk.
+    """
+    old, new = (built[side] for side in SIDES)
+    folder = options.folder / FOLDER
+    prober = Processes(
+        findings,
+        old,
+        folder=folder,
+        data=mnist.load(directory=options.data_dir),
+        placement=options.placement,
+        seeds=range(TIERS["quick"].seeds),
+    )
+    version = probe(options.python or str(old.python)).version
+    python = options.python or ".".join(version.split(".")[:2])
+    begin = time.monotonic()
+    ends_sec = None if options.limit_sec is None else begin + options.limit_sec
+    asking = Asking(prober, Index(python, version, options.cache, say), say=say, ends_sec=ends_sec)
+    asked_for = [variables.get(side, {}) for side in SIDES]
+    investigation = Investigation(old, new, variables=asked_for, asking=asking)
+    blames = []
+    for finding in findings:
+        blame = investigation.blame(finding, over=options.over, every=options.every)
+        before, after = investigation.neighbours
+        known = known_reports(finding, [before.lock, after.lock])
+        blame = msgspec.structs.replace(blame, known=known)
+        if blame.found and finding.item is not None:
+            script = _script(finding, prober, before, after, options.folder, say)
+            blame = msgspec.structs.replace(blame, script=script)
+        if blame.found or blame.causes:
+            text = issue(blame, finding.check)
+            write_atomically(options.folder / "issues" / f"{slug(finding.name)}.md", text.encode())
+        write_blame(options.folder, blame)
+        blames.append(blame)
+    return blames
+
+
+def _script(
+    finding: Finding,
+    prober: Processes,
+    before: Built,
+    after: Built,
+    folder: Path,
+    say: Callable[[str], None],
+) -> str:
+    """A script that shows a cell's change between two environments; empty if none does."""
+    found = prober.conclusions.get(after.key)
+    if found is None:
+        return ""
+    found = dataclasses.replace(
+        found, sides={"old": facts(before, before.variables), "new": facts(after, after.variables)}
+    )
+    (judgement,) = [one for one in found.judgements if one.item == finding.item]
+    path = folder / "reproducers" / f"{slug(finding.name)}-releases.py"
+    try:
+        shown = write_reproducer(found, judgement, path)
+    except BenchError as error:
+        say(f"no script for {finding.name}: {error}")
+        return ""
+    say(f"{path}: {shown.reason}")
+    if not shown.shown:
+        path.unlink()
+        return ""
+    return str(path)

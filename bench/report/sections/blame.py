@@ -1,0 +1,114 @@
+"""Why, and since when: packages and releases that findings are blamed on, and what avoids them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bench.report.document import Block, Bullets, Folded, Section, Table
+from bench.report.markup import code, strong
+from bench.report.text import MOST_REASON, capital, clipped, count, duration
+from bench.results.blame import Blame, Cause
+
+_REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d+)")
+_OWNERS = {"keras": "keras-team/keras", "tensorflow": "tensorflow/tensorflow"}
+_WORDS = {
+    "same": "nothing to blame",
+    "not shown": "not found",
+    "there before": "not found",
+    "untestable": "cannot be tested",
+    "flaky": "flaky",
+    "time": "the time was up",
+}
+
+
+def blame_section(blames: Sequence[Blame]) -> Section | None:
+    """Each finding that was looked into; None if none was."""
+    if not blames:
+        return None
+    return Section(
+        "Why, and since when", [Section(one.finding, blame_blocks(one)) for one in blames]
+    )
+
+
+def blame_blocks(blame: Blame) -> list[Block | None]:
+    """All that is known of one finding, the answer first."""
+    parts = [f"{strong(clipped(answer(blame), MOST_REASON))}."]
+    facts = [
+        *(f"OLD: {clipped(blame.old, MOST_REASON)}" for _ in range(bool(blame.old))),
+        *(f"NEW: {clipped(blame.new, MOST_REASON)}" for _ in range(bool(blame.new))),
+    ]
+    for pair in blame.pairs:
+        facts += [
+            f"Between {pair.before} and {pair.after} could not be tested: {version}: {clipped(why)}"
+            for version, why in pair.between.items()
+        ]
+        if pair.drift:
+            facts.append(f"These two also differ in {clipped(', '.join(pair.drift), MOST_REASON)}")
+    if blame.pairs and blame.changelog:
+        facts.append(f"Changelog: {blame.changelog}")
+    facts += [f"Known: {address(clipped(text))}" for text in blame.known]
+    facts += avoided(blame)
+    if blame.script:
+        facts.append(f"Script: {code(blame.script)}")
+    facts.append(f"{count(blame.environments, 'environment')} asked, {duration(blame.total_sec)}")
+    rows = [[one.version, one.seen, clipped(one.detail)] for one in blame.releases]
+    skipped = [f"{version}: {clipped(why)}" for version, why in blame.skipped.items()]
+    return [
+        *parts,
+        Bullets(facts),
+        Table((f"{blame.package}", "shows", "what"), rows, "lll") if rows else None,
+        Folded(f"{count(len(skipped), 'release')} left out", [Bullets(skipped)])
+        if skipped
+        else None,
+    ]
+
+
+def answer(blame: Blame) -> str:
+    """One sentence without its full stop: what is to blame, or why nothing is."""
+    alone = len(blame.differences) == 1
+    causes = "; or ".join(_cause(cause, alone=alone) for cause in blame.causes)
+    found = since(blame)
+    if found:
+        return f"{capital(found)}. To blame: {causes}" if causes else capital(found)
+    reason = ": ".join(filter(None, (_WORDS.get(blame.outcome, ""), blame.reason)))
+    return ". ".join(filter(None, (f"To blame: {causes}" if causes else "", capital(reason))))
+
+
+def since(blame: Blame) -> str:
+    """The pairs of releases: ``since keras 3.14.0 (3.13.2 is as before)``; empty without any."""
+    return "; ".join(
+        f"{'since' if pair.comes else 'gone with'} {blame.package} {pair.after} "
+        f"({pair.before} {'is as before' if pair.comes else 'still has it'})"
+        for pair in blame.pairs
+    )
+
+
+def _cause(cause: Cause, *, alone: bool) -> str:
+    text = " with ".join(cause.parts)
+    if len(cause.parts) > 1:
+        text += ", which cannot be told apart"
+    if cause.together:
+        return f"{text} together with {' and '.join(cause.together)}"
+    if cause.inseparable:
+        return f"{text}, which needs {' and '.join(cause.inseparable)}"
+    return f"{text}, {'all that differs' if alone else 'whatever the other packages'}"
+
+
+def avoided(blame: Blame) -> list[str]:
+    """What was tried on NEW, that which avoids it first."""
+    lines = []
+    for remedy in sorted(blame.remedies, key=lambda one: not one.avoids):
+        words = [*remedy.pins, *(f"{name}={value}" for name, value in remedy.variables.items())]
+        did = "avoids it" if remedy.avoids else "does not"
+        why = f" ({clipped(remedy.detail)})" if remedy.detail and not remedy.avoids else ""
+        lines.append(f"{code(' '.join(words))} {did}{why}")
+    return lines
+
+
+def address(text: str) -> str:
+    """A report's text, with its address behind it where it is one of TensorFlow's or of Keras'."""
+    match = _REPORT.search(text)
+    if match is None:
+        return text
+    return f"{text}: https://github.com/{_OWNERS[match[1]]}/issues/{match[2]}"
