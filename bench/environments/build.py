@@ -24,19 +24,20 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import filelock
 import msgspec
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bench.environments import installer
 from bench.environments.bench_copy import NEEDED, appear, needed
 from bench.environments.cache import use
 from bench.environments.inspection import inspect, training_variables
 from bench.environments.interpreters import Interpreter
+from bench.environments.own_builds import bare, digest, installable, with_hashes
 from bench.environments.requirements import (
     LEGACY_KERAS,
     TENSORFLOWS,
@@ -105,8 +106,9 @@ class Build:
         self._wanted = [*side.requirements, *needed().values()]
         self._wanted += [f"numpy{bound}"] if bound else []
         legacy = "legacy" if side.legacy_keras else ""
-        preferred = [side.preferred] if side.preferred else []
-        self._request = hash_of(*self._wanted, legacy, python.version, *preferred)
+        self._digests = {path: digest(path) for path in side.files}
+        more = [*self._digests.values(), *filter(None, [side.index, side.preferred])]
+        self._request = hash_of(*self._wanted, legacy, python.version, *more)
 
     def run(self, *, refresh: bool) -> Stored:
         """The environment, kept or built.
@@ -180,7 +182,7 @@ class Build:
         absent = [
             f"{name}=={version}"
             for name, version in lock_versions(lock).items()
-            if versions.get(name) != version
+            if versions.get(name) != bare(version)
         ] + installed.missing
         if absent:
             raise BenchError(f"{folder}: not there: {', '.join(absent)}")
@@ -194,23 +196,25 @@ class Build:
         try:
             version = self._python.version
             self._say(f"{self._side.label}: uv resolves it for Python {version}")
-            lock = self._resolve(scratch)
+            wheels = self._wheels(scratch)
+            lock = self._resolve(scratch, wheels)
             key = hash_of(lock, version)
             with self._alone(key):
-                stored = self._whole(key) or self._install(lock, key, scratch)
+                stored = self._whole(key) or self._install(lock, key, scratch, wheels)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         _write(self._requests / f"{self._request}.json", json.dumps({"key": key}))
         return stored
 
-    def _install(self, lock: str, key: str, scratch: Path) -> Stored:
+    def _install(self, lock: str, key: str, scratch: Path, wheels: Mapping[str, Path]) -> Stored:
         """Makes the environment of a lock."""
         self._go_on()
         self._say(f"{self._side.label}: uv installs {len(lock.splitlines())} packages")
         finished = scratch / "finished"
         finished.mkdir()
         installer.create(self._python.path, finished / "venv")
-        installer.install(lock, _python(finished), folder=scratch)
+        packages = installable(lock, wheels)
+        installer.install(packages, _python(finished), folder=scratch, index=self._side.index)
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         stored = Stored(key=key, lock=lock, python=self._python.version, resolved=now)
         (finished / "environment.json").write_bytes(msgspec.json.encode(stored))
@@ -219,7 +223,22 @@ class Build:
         appear(finished, self._environments / key)
         return stored
 
-    def _resolve(self, scratch: Path) -> str:
+    def _wheels(self, scratch: Path) -> dict[str, Path]:
+        """Wheels of the side's own, by distribution; of a folder one is built.
+
+        Raises:
+            BenchError: it cannot be built.
+        """
+        wheels: dict[str, Path] = {}
+        for path in map(Path, self._side.files):
+            wheel = path
+            if path.is_dir():
+                self._say(f"{path}: uv builds a wheel of it")
+                wheel = installer.build_wheel(path, self._python.path, scratch / "wheels")
+            wheels[parse_wheel_filename(wheel.name)[0]] = wheel
+        return wheels
+
+    def _resolve(self, scratch: Path, wheels: Mapping[str, Path]) -> str:
         """The complete lock of the side.
 
         Keras 2 for newer TensorFlow is resolved alone: it requires the distribution ``tensorflow``,
@@ -232,10 +251,24 @@ class Build:
         legacy = [
             one for one in self._wanted if canonicalize_name(Requirement(one).name) == LEGACY_KERAS
         ]
-        main = [one for one in self._wanted if one not in legacy]
-        versions = installer.resolve(
-            main, python, dependencies=True, folder=scratch, preferred=self._side.preferred
+        main = [
+            f"{name} @ {wheels[name].absolute().as_uri()}" if name in wheels else one
+            for one in self._wanted
+            if one not in legacy
+            for name in [canonicalize_name(Requirement(one).name)]
+        ]
+        resolved = installer.resolve(
+            main,
+            python,
+            dependencies=True,
+            folder=scratch,
+            preferred=self._side.preferred,
+            index=self._side.index,
         )
+        by_path = zip(wheels, self._digests.values(), strict=True)
+        digests = {**resolved.hashes, **dict(by_path)}
+        own = {name: str(parse_wheel_filename(file.name)[1]) for name, file in wheels.items()}
+        versions = with_hashes({**resolved.versions, **own}, digests)
         names = [name for name in TENSORFLOWS if name in versions]
         if len(names) != 1:
             raise BenchError(
@@ -246,7 +279,8 @@ class Build:
         if self._side.legacy_keras and not legacy and int(minor) >= 16:
             legacy = [f"{LEGACY_KERAS}=={major}.{minor}.*"]
         if legacy:
-            versions |= installer.resolve(legacy, python, dependencies=False, folder=scratch)
+            keras_2 = installer.resolve(legacy, python, dependencies=False, folder=scratch)
+            versions |= keras_2.versions
         return lock_of(versions)
 
 

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from uv import find_uv_bin
 
+from bench.environments.own_builds import hashes_from
 from bench.environments.requirements import lock_versions
 from bench.errors import BenchError
 
@@ -107,6 +108,18 @@ def create(python: str, folder: Path) -> None:
     run("venv", "--quiet", "--relocatable", "--python", python, str(folder), what=what)
 
 
+class Resolved(NamedTuple):
+    """What requirements were resolved to."""
+
+    versions: dict[str, str]
+    """By distribution; those that were given as files are left out."""
+    hashes: dict[str, str]
+    """By distribution, of what comes from an index that was named."""
+
+
+_PINNED = re.compile(r"^[A-Za-z0-9._-]+==")
+
+
 def resolve(
     requirements: Sequence[str],
     python: str,
@@ -114,7 +127,8 @@ def resolve(
     dependencies: bool,
     folder: Path,
     preferred: str = "",
-) -> dict[str, str]:
+    index: str = "",
+) -> Resolved:
     """Versions, by distribution, that fulfil some requirements on an interpreter.
 
     Args:
@@ -123,6 +137,7 @@ def resolve(
         dependencies: whether what they require is resolved, too.
         folder: where uv runs, and leaves a file.
         preferred: a lock whose versions are taken where the requirements allow them.
+        index: the address of an index that goes before others.
 
     Raises:
         BenchError: there are none, with uv's explanation of the conflict.
@@ -132,27 +147,59 @@ def resolve(
     run(
         *("pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python", python),
         *("--output-file", str(output), *([] if dependencies else ["--no-deps"])),
+        *(("--generate-hashes", "--emit-index-annotation", "--index", index) if index else ()),
         *(*_WHEELS_ONLY, *_index_arguments(), "-"),
         what=f"uv finds no versions for {' '.join(requirements)}",
         hint=_RESOLVE_HINT,
         stdin="\n".join(requirements),
         folder=folder,
     )
-    return dict(lock_versions(output.read_text()))
+    text = output.read_text()
+    lines = (line.split(" ")[0] for line in text.splitlines() if _PINNED.match(line))
+    return Resolved(
+        versions=dict(lock_versions("\n".join(lines))),
+        hashes=dict(hashes_from(text, index)) if index else {},
+    )
 
 
-def install(lock: str, python: Path, *, folder: Path) -> None:
-    """Installs exactly what a lock names into the virtual environment of ``python``.
+def build_wheel(source: Path, python: str, folder: Path) -> Path:
+    """Builds a wheel of a folder of source; that runs code of the package.
+
+    Args:
+        source: the folder.
+        python: the interpreter.
+        folder: where the wheel is left.
+
+    Raises:
+        BenchError: it cannot be built, with uv's explanation.
+    """
+    run(
+        *("build", "--wheel", "--quiet", "--python", python, "--out-dir", str(folder)),
+        *(*_index_arguments(), str(source)),
+        what=f"{source}: uv could not build a wheel of it",
+        hint="build one yourself, as the package's developers do, and give the path of the wheel",
+    )
+    return next(folder.glob("*.whl"))
+
+
+def install(packages: str, python: Path, *, folder: Path, index: str = "") -> None:
+    """Installs exactly what lines name into the virtual environment of ``python``.
+
+    Args:
+        packages: a line each: an exact version, or the address of a file.
+        python: the interpreter.
+        folder: where uv runs.
+        index: the address of an index that goes before others.
 
     Raises:
         BenchError: it cannot be installed, with uv's explanation.
     """
     run(
         *("pip", "install", "--quiet", "--no-deps", "--python", str(python)),
-        *(*_WHEELS_ONLY, *_index_arguments(), "-r", "-"),
+        *(*_WHEELS_ONLY, *_index_arguments(), *(("--index", index) if index else ()), "-r", "-"),
         what="uv could not install",
         hint="see whether the package index answers and the disk has room",
-        stdin=lock,
+        stdin=packages,
         folder=folder,
     )
 

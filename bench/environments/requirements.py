@@ -2,7 +2,7 @@
 
 A side is what a person writes: ``2.20``, ``"tensorflow-cpu==2.21.0 keras==3.12.*"``, the path of an
 interpreter, each with environment variables if need be. What is written here reaches an installer, so
-only names and versions pass: no options, no addresses, no files.
+beside names and versions only what :mod:`bench.environments.own_builds` knows passes: no options.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from bench.environments.own_builds import is_index, own_build
 from bench.errors import BenchError
 
 #: Distributions that hold the module ``tensorflow``.
@@ -106,6 +107,10 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute path of an existing interpreter, or empty."""
     variables: dict[str, str] = {}
     """Environment variables of its training processes."""
+    files: tuple[str, ...] = ()
+    """Absolute paths of wheels and of folders of Keras' source, which requirements name."""
+    index: str = ""
+    """Address of a package index that goes before others."""
     preferred: str = ""
     """A lock whose versions are taken where the requirements leave a choice."""
 
@@ -113,7 +118,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Names the side in reports and messages."""
         settings = [f"{name}={value}" for name, value in self.variables.items()]
-        return " ".join([self.python, *self.requirements, *settings]).strip()
+        own = [*self.files, self.index]
+        return " ".join(filter(None, [self.python, *self.requirements, *own, *settings]))
 
     @property
     def legacy_keras(self) -> bool:
@@ -144,7 +150,8 @@ def parse_side(
 
     Args:
         text: requirements, separated by white space: ``"tensorflow-cpu==2.21.0 keras>=3.5,<3.7"``. A
-            bare version stands for ``package``: ``2.20`` is its newest 2.20, ``2.20.0`` that one.
+            bare version stands for ``package``: ``2.20`` is its newest 2.20, ``2.20.0`` that one. A
+            wheel file, a folder of Keras' source and the address of an index may stand among them.
         python: an existing interpreter, or the folder of a virtual environment, instead of ``text``.
         variables: ``NAME=VALUE`` each.
         package: the distribution that bare versions are versions of.
@@ -169,8 +176,24 @@ def parse_side(
             "no requirements",
             hint="give a version such as 2.20, or requirements such as 'tensorflow-cpu==2.20.0'",
         )
-    requirements = tuple(_requirement(one, package) for one in texts)
-    side = Side(requirements=requirements, variables=settings)
+    indexes = [one for one in texts if is_index(one)]
+    if len(indexes) > 1:
+        raise BenchError(
+            f"{len(indexes)} package indexes for one side",
+            hint="configure the others for uv or pip",
+        )
+    own = {one: found for one in texts if not is_index(one) and (found := own_build(one))}
+    requirements = tuple(
+        own[one][0] if one in own else _requirement(one, package)
+        for one in texts
+        if one not in indexes
+    )
+    side = Side(
+        requirements=requirements,
+        variables=settings,
+        files=tuple(path for _, path in own.values()),
+        index=next(iter(indexes), ""),
+    )
     _check_tensorflow(side)
     return side
 
@@ -181,8 +204,8 @@ def _requirement(word: str, package: str) -> str:
     Raises:
         BenchError: it is none.
     """
-    hint = "only names and versions are taken, such as 'keras==3.12.*'; for anything else build an "
-    hint += "environment yourself and give its interpreter"
+    hint = "names and versions are taken, such as 'keras==3.12.*', wheel files, checkouts of Keras and "
+    hint += "an index; for anything else build an environment yourself and give its interpreter"
     if word.startswith("-"):
         raise BenchError(f"{word!r} is an option, not a requirement", hint=hint)
     if any(sign in word for sign in ";@/\\:"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import platform
 import re
@@ -191,6 +192,91 @@ def test_a_finished_environment_needs_no_installer_and_no_index(
     assert again.resolved == first.resolved != ""
     assert again.variables["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert "TF_ENABLE_ONEDNN_OPTS" not in first.variables
+
+
+def test_a_wheel_file_is_installed_and_recorded_by_its_hash(place: Place) -> None:
+    """The same name and version with other content is another environment."""
+    own = place.folder / "own"
+    own.mkdir()
+    keys = {}
+    for content in ("one", "other"):
+        make_wheel(own, "keras", "3.99.0", requires=[] if content == "one" else ["numpy"])
+        wheel = own / "keras-3.99.0-py3-none-any.whl"
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        built = place.prepare(f"2.20 {wheel}")
+        assert f"keras==3.99.0+sha256.{digest[:12]}" in built.lock.splitlines()
+        assert run_in(built, "import keras; print(keras.__version__)") == "3.99.0"
+        keys[built.key] = str(wheel)
+        assert str(wheel) in built.label
+    assert len(keys) == 2
+
+
+def test_a_checkout_of_keras_is_built_and_recorded_by_its_hash(place: Place) -> None:
+    """As it is now: an edited file is another environment."""
+    checkout = place.folder / "checkout"
+    (checkout / "keras").mkdir(parents=True)
+    (checkout / "backend.py").write_text(BACKEND)
+    (checkout / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    locks = []
+    for text in ("here", "edited"):
+        (checkout / "keras" / "__init__.py").write_text(f"where = {text!r}\n")
+        built = place.prepare(f"2.20 {checkout}")
+        assert run_in(built, "import keras; print(keras.where)") == text
+        locks.append([line for line in built.lock.splitlines() if line.startswith("keras==")])
+    assert all(re.fullmatch(r"keras==3\.88\.0\+sha256\.[0-9a-f]{12}", one) for (one,) in locks)
+    assert locks[0] != locks[1]
+
+
+def test_another_index_is_for_one_side_alone(place: Place) -> None:
+    """What comes from it is recorded by the hashes that it announces; the rest comes as always."""
+    folder = place.folder / "other" / "keras"
+    folder.mkdir(parents=True)
+    make_wheel(folder, "keras", "3.77.0")
+    (wheel,) = folder.iterdir()
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    link = f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>'
+    (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
+    address = folder.parent.as_uri()
+    os.environ.pop("PIP_NO_INDEX")
+    os.environ["UV_FIND_LINKS"] = str(place.index)
+    os.environ["UV_DEFAULT_INDEX"] = address
+    built = place.prepare(f"2.20 keras==3.77.0 {address}")
+    announced = hashlib.sha256(digest.encode()).hexdigest()[:12]
+    assert f"keras==3.77.0+sha256.{announced}" in built.lock.splitlines()
+    assert "tensorflow-cpu==2.20.0" in built.lock.splitlines()
+    assert run_in(built, "import keras; print(keras.__version__)") == "3.77.0"
+
+
+#: Builds a wheel of a package without a line of what others build with.
+BACKEND = """
+import sys, zipfile
+from pathlib import Path
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "keras-3.88.0-py3-none-any.whl"
+    info = "keras-3.88.0.dist-info"
+    files = {
+        "keras/__init__.py": Path("keras", "__init__.py").read_text(),
+        f"{info}/METADATA": "Metadata-Version: 2.1\\nName: keras\\nVersion: 3.88.0\\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    record = "".join(f"{path},,\\n" for path in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(Path(folder, name), "w") as wheel:
+        for path, text in {**files, f"{info}/RECORD": record}.items():
+            wheel.writestr(path, text)
+    return name
+"""
+
+
+def test_versions_of_another_environment_are_kept_where_they_can(place: Place) -> None:
+    """A lock has its say about what the requirements leave open."""
+    side = parse_side("tensorflow-cpu==2.20.0")
+    kept = Side(requirements=side.requirements, preferred="keras==3.10.0\nnumpy==1.26.4\n")
+    (built,) = prepare([kept], cache=place.cache)
+    assert {"keras==3.10.0", "numpy==1.26.4"} < set(built.lock.splitlines())
+    assert "keras==3.12.0" in place.prepare("tensorflow-cpu==2.20.0").lock.splitlines()
 
 
 def test_requirements_with_one_lock_share_an_environment(place: Place, template: Path) -> None:

@@ -78,7 +78,7 @@ def test_bare_versions_may_be_of_another_distribution() -> None:
         ("tensorflow-cpu@file:///tmp/x.whl", "has a marker, an address or a path"),
         ("2.20 git+ssh://host/x", "has a marker, an address or a path"),
         ("2.20 ./local", "has a marker, an address or a path"),
-        ("2.20 c:\\x.whl", "has a marker, an address or a path"),
+        ("2.20 c:\\x.whl", "there is no such wheel"),
         ("2.20 keras;python_version<'4'", "has a marker, an address or a path"),
         ("2.20 #comment", "'#comment' is no requirement"),
     ],
@@ -240,3 +240,27 @@ def test_the_tables_hold_what_bench_runs_on() -> None:
 def test_spans_in_words(minors: list[int], words: str) -> None:
     """A range only where nothing is left out."""
     assert span(minors) == words
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    """With what is expected in their place."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "keras.whl").touch()
+    for word, expected in (
+        (f"{tmp_path}/none.whl", "there is no such wheel"),
+        (f"{tmp_path}/keras.whl", "Invalid wheel filename"),
+        (f"{tmp_path}/empty", "no checkout of Keras"),
+    ):
+        with pytest.raises(BenchError, match=expected):
+            parse_side(f"2.20 {word}")
+    with pytest.raises(BenchError, match="2 package indexes for one side"):
+        parse_side("2.20 https://one/simple https://other/simple")
+
+
+def test_a_wheel_stands_for_its_name_and_version(tmp_path: Path) -> None:
+    wheel = tmp_path / "tensorflow_cpu-2.22.0rc1-cp311-cp311-linux_x86_64.whl"
+    wheel.touch()
+    side = parse_side(f"{wheel} keras==3.12.*")
+    assert side.requirements == ("tensorflow-cpu==2.22.0rc1", "keras==3.12.*")
+    assert side.files == (str(wheel),)
+    assert side.tensorflow == "tensorflow-cpu"
