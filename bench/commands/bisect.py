@@ -34,7 +34,8 @@ def bisect(
     """Says which package and which release brought a finding, and what avoids it.
 
     Args:
-        finding: a cell, a check, a contract or a saved model, by its name or a part of it
+        finding: a cell, a check, a contract or a saved model, by its name or a part of it; several,
+            with commas between them, share environments
         side: OLD, then NEW, as of upgrade (default: the sides of --of)
         of: an upgrade whose finding it is: a folder, a name below --results, or 'latest'
         over: search the releases of this package (default: the one that is to blame)
@@ -53,21 +54,22 @@ def bisect(
 
     if side or sides != Sides():
         asked = requested(side, sides, package=environments.package)
-        chosen = named(finding, everything())
+        known = everything()
         folder = places.results / (run or new_run_name("bisect"))
     else:
         if run:
             raise BenchError("--run goes with OLD and NEW", hint="an upgrade is named by --of")
         folder = find_folder(of, places.results, "upgrade")
         measured = read_upgrade(folder)
-        chosen = named(finding, [*found_by(of_upgrade(measured)), *everything()])
+        known = [*found_by(of_upgrade(measured)), *everything()]
         asked = {name: side_again(measured.sides[name]) for name in SIDES}
-    (blame,) = investigate(
-        [chosen], asked, folder, environments, places, over=over, every=every, limit=limit
+    chosen = list(dict.fromkeys(named(one, known) for one in finding.split(",")))
+    blames = investigate(
+        chosen, asked, folder, environments, places, over=over, every=every, limit=limit
     )
-    print(f"\n{markdown([blame_section([blame])])}")
+    print(f"\n{markdown([blame_section(blames)])}")
     say(f"results: {folder}")
-    return EXIT_OK if blame.found or blame.causes else EXIT_UNDECIDED
+    return EXIT_OK if all(one.found or one.causes for one in blames) else EXIT_UNDECIDED
 
 
 def investigate(

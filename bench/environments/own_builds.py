@@ -9,7 +9,6 @@ another index, the hashes count that this index announces for the release.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +29,11 @@ def is_index(word: str) -> bool:
     return word.startswith(("https://", "http://", "file://")) and not word.endswith(".whl")
 
 
+def without_password(index: str) -> str:
+    """The address of an index as it may be shown and kept."""
+    return re.sub(r"(?<=://)[^/@]+@", "", index)
+
+
 def own_build(word: str) -> tuple[str, str] | None:
     """The requirement that a wheel file or a folder of Keras' source stands for, and its absolute path;
     None if the word is neither.
@@ -37,16 +41,20 @@ def own_build(word: str) -> tuple[str, str] | None:
     Raises:
         BenchError: it looks like one, and cannot be used.
     """
-    path = Path(os.path.abspath(os.path.expanduser(word)))
+    try:
+        path = Path(word).expanduser().absolute()
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long, nobody's home, a NUL
+        return None
     if word.endswith(".whl") and "@" not in word:
-        if not os.path.isfile(path):
+        if not is_file:
             raise BenchError(f"{path}: there is no such wheel", hint="give the path of a file")
         try:
             name, version, *_ = parse_wheel_filename(path.name)
         except InvalidWheelFilename as error:
             raise BenchError(f"{error}", hint="a wheel keeps the name it was built by") from None
         return f"{name}=={version}", str(path)
-    if "/" in word and os.path.isdir(path):
+    if "/" in word and is_folder:
         if not (path / "keras").is_dir() or not (path / "pyproject.toml").is_file():
             raise BenchError(
                 f"{path}: no checkout of Keras: a folder keras and a pyproject.toml are expected",

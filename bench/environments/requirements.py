@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from bench.environments.own_builds import is_index, own_build
+from bench.environments.own_builds import is_index, own_build, without_password
 from bench.errors import BenchError
 
 #: Distributions that hold the module ``tensorflow``.
@@ -118,7 +118,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Names the side in reports and messages."""
         settings = [f"{name}={value}" for name, value in self.variables.items()]
-        own = [*self.files, self.index]
+        own = [*self.files, without_password(self.index)]
         return " ".join(filter(None, [self.python, *self.requirements, *own, *settings]))
 
     @property

@@ -131,8 +131,9 @@ def bisect_findings(
             script = _script(finding, prober, before, after, options.folder, say)
             blame = msgspec.structs.replace(blame, script=script)
         if blame.found or blame.causes:
-            text = issue(blame, finding.check)
-            write_atomically(options.folder / "issues" / f"{slug(finding.name)}.md", text.encode())
+            path = options.folder / "issues" / f"{slug(finding.name)}.md"
+            write_atomically(path, issue(blame, finding.check).encode())
+            blame = msgspec.structs.replace(blame, issue=str(path))
         write_blame(options.folder, blame)
         blames.append(blame)
     return blames

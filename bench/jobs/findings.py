@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.selection import find_cell
@@ -72,20 +71,19 @@ def found_by(conclusion: Conclusion) -> list[Finding]:
     return list(dict.fromkeys(every))
 
 
-def named(text: str, among: Iterable[Finding], *, where: Path | None = None) -> Finding:
+def named(text: str, among: Iterable[Finding]) -> Finding:
     """The finding that a user means by its name or a part of it.
 
     Args:
         text: what the user wrote.
         among: which it is looked for.
-        where: the upgrade that has them; None: they are all there are.
 
     Raises:
         BenchError: none is meant, and what comes close; or several, which are listed.
     """
     by_name = {finding.name: finding for finding in among}
-    place = f"among the findings of {where}" if where else "among cells, checks and saved models"
-    return by_name[find_cell(text, by_name, where=place, noun="finding")]
+    where = "among cells, checks and saved models"
+    return by_name[find_cell(text, by_name, where=where, noun="finding")]
 
 
 def known_reports(finding: Finding, locks: Iterable[str]) -> list[str]:

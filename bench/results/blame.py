@@ -92,6 +92,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     machine: dict[str, str] = {}
     script: str = ""
     """Path of a script that shows it."""
+    issue: str = ""
+    """Path of a text for the package's developers."""
     environments: int = 0
     """How many were asked, OLD and NEW included."""
     total_sec: float = 0.0

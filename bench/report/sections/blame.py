@@ -51,6 +51,8 @@ def blame_blocks(blame: Blame) -> list[Block | None]:
     facts += avoided(blame)
     if blame.script:
         facts.append(f"Script: {code(blame.script)}")
+    if blame.issue:
+        facts.append(f"Text for an issue: {code(blame.issue)}")
     facts.append(f"{count(blame.environments, 'environment')} asked, {duration(blame.total_sec)}")
     rows = [[one.version, one.seen, clipped(one.detail)] for one in blame.releases]
     skipped = [f"{version}: {clipped(why)}" for version, why in blame.skipped.items()]

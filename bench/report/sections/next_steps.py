@@ -90,6 +90,7 @@ def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list
         return [*_measure_again(conclusion), _stay(conclusion, "until then")]
     return [
         _stay(conclusion, "until the cause is known"),
+        _why(conclusion),
         *_upstream(conclusion, reproducers),
         "Accept, if what changed is meant to change (release notes tell) and does not concern your "
         f"models: take {new} into use, and accept its results as the new baseline.",
@@ -125,6 +126,24 @@ def _stay(conclusion: Conclusion, when: str) -> str:
         note = " (unset where no value is named)" if unset else ""
         return f"Set: {when}, keep OLD's variables: {code(' '.join(kept))}{note}."
     return f"Stay: {when}, use {_asked(conclusion, 'old')}."
+
+
+def _why(conclusion: Conclusion) -> str:
+    """How to find what is to blame; where that was done, what avoids it."""
+    pins = [
+        " ".join([*remedy.pins, *(f"{name}={value}" for name, value in remedy.variables.items())])
+        for blame in conclusion.blames
+        for remedy in blame.remedies
+        if remedy.avoids
+    ]
+    if pins:
+        return f"Or avoid what was bisected, as tried out: {some_of(list(dict.fromkeys(pins)))}."
+    folder = conclusion.folder
+    named = folder.name if folder.parent == _RESULTS else str(folder)
+    return (
+        "Find out which package, which release and what avoids it: "
+        f"{bench_command(f'bisect FINDING --of {shlex.quote(named)}')}."
+    )
 
 
 def _upstream(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
