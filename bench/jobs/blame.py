@@ -63,7 +63,6 @@ class Investigation:
         known = Blame(
             finding=finding.name,
             outcome=Outcome.NOT_SHOWN.value,
-            sides=[built.label for built in self._built],
             locks=[built.lock for built in self._built],
         )
         parts = differences(self._old, self._new)
@@ -110,7 +109,10 @@ class Investigation:
 
     def _trial(self, finding: Finding, known: Blame) -> tuple[Trial, Blame]:
         """What the finding shows on either side; it must be told apart."""
-        old, new = (self._surely(finding, built, known) for built in self._built)
+        old, new = (
+            self._surely(finding, name, built, known)
+            for name, built in zip(("OLD", "NEW"), self._built, strict=True)
+        )
         known = msgspec.structs.replace(known, old=old.detail, new=new.detail)
         for state, name in ((old, "OLD"), (new, "NEW")):
             if not state.name:
@@ -120,12 +122,12 @@ class Investigation:
             raise _Ended(known, Outcome.NOT_SHOWN.value, why)
         return Trial(finding, old, new), known
 
-    def _surely(self, finding: Finding, built: Built, known: Blame) -> State:
+    def _surely(self, finding: Finding, name: str, built: Built, known: Blame) -> State:
         """What two runs of a finding agree on."""
         one, other = (self._asking.state(finding, built, turn) for turn in (0, 1))
         if one.name != other.name:
             words = [state.name or "nothing" for state in (one, other)]
-            why = f"{built.label} shows {words[0]}, and run again {words[1]}"
+            why = f"{name} shows {words[0]}, and run again {words[1]}"
             raise _Ended(known, Outcome.FLAKY.value, why)
         return one
 

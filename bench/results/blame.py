@@ -70,8 +70,6 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     old: str = ""
     """What OLD shows."""
     new: str = ""
-    sides: list[str] = []
-    """OLD and NEW as they were asked for."""
     differences: list[str] = []
     """All in which the sides differ."""
     causes: list[Cause] = []

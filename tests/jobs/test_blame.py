@@ -241,7 +241,7 @@ def test_rounding_is_as_old_where_new_differs_by_more() -> None:
         (
             lambda v, e, t: "wrong" if v["keras"] == "3.7.0" and not t else "right",
             "flaky",
-            "an environment shows wrong, and run again right",
+            "NEW shows wrong, and run again right",
         ),
     ],
 )
