@@ -13,6 +13,7 @@ import ast
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,8 @@ _RESOLVE_HINT = (
     "relax or change a requirement that is named above; if it is the package index that did not "
     "answer, try again, or set pip's or uv's own index options"
 )
+#: What tools leave in a checkout, and what is no source.
+_BUILT = ("build", "dist", "*.egg-info", "__pycache__", ".git", ".venv", "venv")
 _WHEELS_ONLY = ("--only-binary", ":all:")
 
 
@@ -163,19 +166,21 @@ def resolve(
 
 
 def build_wheel(source: Path, python: str, folder: Path) -> Path:
-    """Builds a wheel of a folder of source; that runs code of the package.
+    """Builds a wheel of a copy of a folder of source; that runs code of the package.
 
     Args:
-        source: the folder.
+        source: the folder, which is left as it is; what was built there before is no part of the wheel.
         python: the interpreter.
         folder: where the wheel is left.
 
     Raises:
         BenchError: it cannot be built, with uv's explanation.
     """
+    copy = folder / "source"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*_BUILT))
     run(
         *("build", "--wheel", "--quiet", "--python", python, "--out-dir", str(folder)),
-        *(*_index_arguments(), str(source)),
+        *(*_index_arguments(), str(copy)),
         what=f"{source}: uv could not build a wheel of it",
         hint="build one yourself, as the package's developers do, and give the path of the wheel",
     )

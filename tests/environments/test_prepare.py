@@ -227,6 +227,8 @@ def test_a_checkout_of_keras_is_built_and_recorded_by_its_hash(place: Place) -> 
         locks.append([line for line in built.lock.splitlines() if line.startswith("keras==")])
     assert all(re.fullmatch(r"keras==3\.88\.0\+sha256\.[0-9a-f]{12}", one) for (one,) in locks)
     assert locks[0] != locks[1]
+    names = {"keras", "backend.py", "pyproject.toml"}
+    assert {path.name for path in checkout.iterdir()} == names
 
 
 def test_another_index_is_for_one_side_alone(place: Place) -> None:
@@ -255,6 +257,7 @@ import sys, zipfile
 from pathlib import Path
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
+    Path("build").mkdir()
     name = "keras-3.88.0-py3-none-any.whl"
     info = "keras-3.88.0.dist-info"
     files = {
