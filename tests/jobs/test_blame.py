@@ -174,6 +174,34 @@ def test_two_packages_that_do_it_together() -> None:
     assert {*cause.parts, *cause.together} == {"keras 3.0.0 -> 3.7.0", "numpy 2.0.0 -> 2.1.0"}
 
 
+def test_two_packages_each_of_which_does_it_alone() -> None:
+    """The first is bisected where the other one is as in OLD, or all of its releases would show it."""
+
+    def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
+        keras = KERAS.index(versions["keras"]) >= 5
+        return "wrong" if keras or versions["numpy"] == "2.1.0" else "right"
+
+    found = World(shows).blame(OLD, {**NEW, "numpy": "2.1.0"})
+    assert [cause.parts for cause in found.causes] == [
+        ["keras 3.0.0 -> 3.7.0"],
+        ["numpy 2.0.0 -> 2.1.0"],
+    ]
+    assert [(pair.before, pair.after) for pair in found.pairs] == [("3.4.0", "3.5.0")]
+    assert not any(remedy.avoids for remedy in found.remedies)
+
+
+def test_a_build_of_ones_own_can_be_the_end() -> None:
+    """It is on no index, and so not built anew."""
+    own = "3.7.0+sha256.0123456789ab"
+    world = World(
+        lambda versions, _, __: "wrong" if versions["keras"] == own else "right",
+        lambda versions: versions["keras"] == own,
+    )
+    world.releases = {"keras": [*KERAS[:-1], own]}
+    (pair,) = world.blame(OLD, {**NEW, "keras": own}).pairs
+    assert (pair.before, pair.after) == ("3.6.0", own)
+
+
 def test_a_variable_is_to_blame() -> None:
     def shows(_: Mapping[str, str], variables: Mapping[str, str], __: int) -> str:
         return "wrong" if variables.get("TF_ENABLE_ONEDNN_OPTS") == "1" else "right"
@@ -292,6 +320,18 @@ def test_the_package_that_is_asked_for_is_not_to_blame() -> None:
     found = world.blame(OLD, {**NEW, "numpy": "2.1.0"}, over="keras")
     assert (found.outcome, found.causes, found.pairs) == ("there before", [], [])
     assert found.reason == "keras 3.0.0 shows it already, with all else as on the new side"
+
+
+def test_findings_share_environments() -> None:
+    """The second of two that came with one release asks nothing anew."""
+    world = World(keras_at_least("3.5.0"))
+    asking = Asking(world, world, say=world.said.append)
+    pair = [built(OLD), built(NEW)]
+    investigation = Investigation(*pair, variables=[{}, {}], asking=asking)
+    first = investigation.blame(FINDING)
+    asked = len(world.asked)
+    assert investigation.blame(FINDING).pairs == first.pairs != []
+    assert len(world.asked) == asked
 
 
 def test_the_time_limit_ends_it_with_what_is_known() -> None:
