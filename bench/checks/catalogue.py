@@ -43,5 +43,3 @@ def checks(tier: str, families: Iterable[str] = FAMILIES, *, seeds: int = 1) -> 
     for family in families:
         listed += importlib.import_module(module_of(family)).checks(tier)
     return [msgspec.structs.replace(check, seed=seed) for check in listed for seed in range(seeds)]
-
-

@@ -61,6 +61,11 @@ def bisect(
             raise BenchError("--run goes with OLD and NEW", hint="an upgrade is named by --of")
         folder = find_folder(of, places.results, "upgrade")
         measured = read_upgrade(folder)
+        if not measured.ours:
+            raise BenchError(
+                f"{folder}: was not measured here by you, and names programs and packages",
+                hint="name both sides yourself: bench bisect FINDING OLD NEW",
+            )
         known = [*found_by(of_upgrade(measured)), *everything()]
         asked = {name: side_again(measured.sides[name]) for name in SIDES}
     chosen = list(dict.fromkeys(named(one, known) for one in finding.split(",")))

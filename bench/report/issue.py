@@ -65,7 +65,7 @@ def _pairs(blame: Blame) -> list[str]:
         for pair in blame.pairs
     ]
     causes = [f"changed by {', '.join(cause.parts)}" for cause in blame.causes]
-    return [*lines, *causes, *([f"changelog: {blame.changelog}"] if blame.changelog else [])]
+    return [*lines, *causes, *([f"changelog: {code(blame.changelog)}"] if blame.changelog else [])]
 
 
 def _reproduce(blame: Blame, check: Check | None) -> list[Block | None]:

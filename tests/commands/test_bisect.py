@@ -66,14 +66,19 @@ def test_nothing_to_blame_is_undecided(
     assert "Flaky: keras 2 shows it in one run and not in another" in capsys.readouterr().out
 
 
-def test_a_stored_upgrade_has_its_sides(asked: list[Any], tmp_path: Path) -> None:
-    """As interpreters where these are still there, else as what was installed."""
+def test_a_stored_upgrade_has_its_sides(
+    asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was installed, as the interpreters are gone; a folder from elsewhere starts nothing."""
     for name in SIDES:
         write(replaced(side(name, same), path=tmp_path / "u" / name))
     facts = measured().sides
     description = Description(tier="quick", sides=facts, runs={name: name for name in SIDES})
-    write_atomically(tmp_path / "u" / UPGRADE, pretty(description))
     words = ["bisect", "saved:mlp-keras", "--of", "u", "--results", str(tmp_path)]
+    write_atomically(tmp_path / "u" / UPGRADE, pretty(description))
+    assert cli.main(words) == EXIT_TROUBLE
+    assert "was not measured here by you" in capsys.readouterr().err
+    write_atomically(tmp_path / "u" / UPGRADE, pretty(description.sealed))
     assert cli.main(words) == EXIT_OK
     _, sides, _ = asked[1]
     assert sides["old"].requirements == tuple(facts["old"].lock.split())

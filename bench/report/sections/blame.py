@@ -46,7 +46,7 @@ def blame_blocks(blame: Blame) -> list[Block | None]:
         if pair.drift:
             facts.append(f"These two also differ in {clipped(', '.join(pair.drift), MOST_REASON)}")
     if blame.pairs and blame.changelog:
-        facts.append(f"Changelog: {blame.changelog}")
+        facts.append(f"Changelog: {code(blame.changelog)}")
     facts += [f"Known: {address(clipped(text))}" for text in blame.known]
     facts += avoided(blame)
     if blame.script:
@@ -113,4 +113,4 @@ def address(text: str) -> str:
     match = _REPORT.search(text)
     if match is None:
         return text
-    return f"{text}: https://github.com/{_OWNERS[match[1]]}/issues/{match[2]}"
+    return f"{text}: {code(f'https://github.com/{_OWNERS[match[1]]}/issues/{match[2]}')}"
