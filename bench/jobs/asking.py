@@ -35,13 +35,19 @@ class Trial:
     old: State
     new: State
 
+    @property
+    def mended(self) -> bool:
+        """Whether NEW is right, and OLD is not."""
+        return self.new.name == "right"
+
     def seen(self, state: State) -> Seen:
-        """Whose state this is. What differs by rounding alone is as OLD, where NEW differs by more."""
+        """Whose state this is. What differs by rounding alone is as OLD, where NEW differs by more;
+        and what fails in whatever way, where NEW is right."""
         if not state.name:
             return Seen.UNTESTABLE
         if state.name == self.new.name:
             return Seen.CHANGED
-        alike = {state.name, self.old.name} <= {"identical", "rounding"}
+        alike = self.mended or {state.name, self.old.name} <= {"identical", "rounding"}
         return Seen.SAME if state.name == self.old.name or alike else Seen.UNTESTABLE
 
 

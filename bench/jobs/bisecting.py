@@ -130,7 +130,7 @@ def bisect_findings(
         if blame.found and finding.item is not None:
             script = _script(finding, prober, before, after, options.folder, say)
             blame = msgspec.structs.replace(blame, script=script)
-        if blame.found or blame.causes:
+        if (blame.found or blame.causes) and not blame.mended:
             path = options.folder / "issues" / f"{slug(finding.name)}.md"
             write_atomically(path, issue(blame, finding.check).encode())
             blame = msgspec.structs.replace(blame, issue=str(path))

@@ -120,7 +120,8 @@ class Investigation:
         if old.name == new.name:
             why = f"it does not reproduce: {old.name} on both sides"
             raise _Ended(known, Outcome.NOT_SHOWN.value, why)
-        return Trial(finding, old, new), known
+        trial = Trial(finding, old, new)
+        return trial, msgspec.structs.replace(known, mended=trial.mended)
 
     def _surely(self, finding: Finding, name: str, built: Built, known: Blame) -> State:
         """What two runs of a finding agree on."""

@@ -70,6 +70,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     old: str = ""
     """What OLD shows."""
     new: str = ""
+    mended: bool = False
+    """Whether NEW is right, and OLD was not."""
     differences: list[str] = []
     """All in which the sides differ."""
     causes: list[Cause] = []

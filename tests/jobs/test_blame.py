@@ -248,6 +248,19 @@ def test_another_failure_is_neither_old_nor_new() -> None:
     )
 
 
+def test_what_fails_in_any_way_is_not_mended_yet() -> None:
+    """A contract that raised first, and was wrong then, holds since the third of these."""
+
+    def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
+        here = KERAS.index(versions["keras"])
+        return "crashed" if here < 3 else "wrong" if here < 6 else "right"
+
+    found = World(shows).blame()
+    assert [(pair.before, pair.after) for pair in found.pairs] == [("3.5.0", "3.6.0")]
+    assert found.mended
+    assert not World(keras_at_least("3.5.0")).blame().mended
+
+
 def test_rounding_is_as_old_where_new_differs_by_more() -> None:
     def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
         here = KERAS.index(versions["keras"])

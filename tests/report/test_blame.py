@@ -111,6 +111,12 @@ def test_a_change_that_goes_again_is_told() -> None:
     assert "Since keras 2 (1 is as before); gone with keras 4 (3 still has it)" in text
 
 
+def test_what_was_mended_is_told_so() -> None:
+    text = told(msgspec.structs.replace(BLAME, mended=True))
+    assert "Mended in keras 3.15.0 (3.14.1 is still wrong)" in text
+    assert "`tensorflow-cpu==2.16.2 keras==3.14.1` keeps what OLD shows" in text
+
+
 def test_an_upgrade_tells_of_it_in_every_form() -> None:
     found = upgraded(new=side("new", where(lambda cell: cell.optimizer == "nadam", worse)))
     assert "bench bisect FINDING --of u" in markdown(full_report(found))

@@ -79,10 +79,13 @@ def answer(blame: Blame) -> str:
 
 def since(blame: Blame) -> str:
     """The pairs of releases: ``since keras 3.14.0 (3.13.2 is as before)``; empty without any."""
+    comes, goes = ("since", "is as before"), ("gone with", "still has it")
+    if blame.mended:
+        comes, goes = ("mended in", "is still wrong"), ("wrong again in", "is right")
     return "; ".join(
-        f"{'since' if pair.comes else 'gone with'} {blame.package} {pair.after} "
-        f"({pair.before} {'is as before' if pair.comes else 'still has it'})"
+        f"{words[0]} {blame.package} {pair.after} ({pair.before} {words[1]})"
         for pair in blame.pairs
+        for words in [comes if pair.comes else goes]
     )
 
 
@@ -102,7 +105,8 @@ def avoided(blame: Blame) -> list[str]:
     lines = []
     for remedy in sorted(blame.remedies, key=lambda one: not one.avoids):
         words = [*remedy.pins, *(f"{name}={value}" for name, value in remedy.variables.items())]
-        did = "avoids it" if remedy.avoids else "does not"
+        kept = "keeps what OLD shows" if blame.mended else "avoids it"
+        did = kept if remedy.avoids else "does not"
         why = f" ({clipped(remedy.detail)})" if remedy.detail and not remedy.avoids else ""
         lines.append(f"{code(' '.join(words))} {did}{why}")
     return lines
