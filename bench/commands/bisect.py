@@ -34,8 +34,8 @@ def bisect(
     """Says which package and which release brought a finding, and what avoids it.
 
     Args:
-        finding: a cell, a check, a contract or a saved model, by its name or a part of it; several,
-            with commas between them, share environments
+        finding: a cell, a check, a contract or a saved model, by its name or a part of it; several
+            with commas between them share environments
         side: OLD, then NEW, as of upgrade (default: the sides of --of)
         of: an upgrade whose finding it is: a folder, a name below --results, or 'latest'
         over: search the releases of this package (default: the one that is to blame)

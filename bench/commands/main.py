@@ -52,7 +52,7 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         "bisect": (
             "Say which package and which release brought a finding, and what avoids it.",
             "bench bisect train_on_batch-returns:loss 2.16.2 'tensorflow-cpu==2.16.2 keras==3.14.1'\n"
-            "bench bisect opt:nadam --of latest\n"
+            "bench bisect opt:nadam-lr:0.001-steps:200-decay:0.0 --of latest\n"
             "bench bisect saved:mlp-weights 2.12 2.15",
             "exit codes: 0 something is to blame; 2 trouble; 3 nothing is, and the answer says why",
         ),
