@@ -78,7 +78,7 @@ def test_the_answer_is_first_then_what_it_rests_on() -> None:
         ),
         (
             Cause(parts=["a 1 -> 2"], inseparable=["b 1 -> 2"]),
-            "To blame: a 1 -> 2, which needs b 1 -> 2",
+            "To blame: a 1 -> 2, which needs b 1 -> 2; without it, that changes nothing",
         ),
         (
             Cause(parts=["a 1 -> 2", "b 1 -> 2"]),

@@ -96,7 +96,8 @@ def _cause(cause: Cause, *, alone: bool) -> str:
     if cause.together:
         return f"{text} together with {' and '.join(cause.together)}"
     if cause.inseparable:
-        return f"{text}, which needs {' and '.join(cause.inseparable)}"
+        needed = " and ".join(cause.inseparable)
+        return f"{text}, which needs {needed}; without it, that changes nothing"
     return f"{text}, {'all that differs' if alone else 'whatever the other packages'}"
 
 
