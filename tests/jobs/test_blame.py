@@ -151,7 +151,7 @@ def test_keras_is_blamed_although_tensorflow_changed_too() -> None:
         return versions["tensorflow-cpu"] == "2.15.1" and versions["keras"].startswith("3.")
 
     world = World(shows, refuses)
-    world.releases = {"keras": ["2.15.0", *KERAS]}
+    world.releases = {"keras": ["2.15.0", "2.15.1", *KERAS]}
     old = {"tensorflow-cpu": "2.15.1", "keras": "2.15.0", "numpy": "1.26.4", "wrapt": "1.14"}
     new = {"tensorflow-cpu": "2.16.2", "keras": "3.3.0", "numpy": "1.26.5", "wrapt": "2.0"}
     found = world.blame(old, new)
@@ -161,6 +161,7 @@ def test_keras_is_blamed_although_tensorflow_changed_too() -> None:
     (pair,) = found.pairs
     assert (pair.before, pair.after) == ("2.15.0", "3.0.0")
     assert "TF_USE_LEGACY_KERAS 1 -> unset" in pair.drift
+    assert "tf-keras, whichever release of Keras it was" in found.skipped["2.15.1"]
     assert found.remedies[0].variables == {"TF_USE_LEGACY_KERAS": "1"}
     assert found.remedies[0].avoids
 

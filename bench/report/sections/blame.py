@@ -33,10 +33,10 @@ def blame_section(blames: Sequence[Blame]) -> Section | None:
 
 def blame_blocks(blame: Blame) -> list[Block | None]:
     """All that is known of one finding, the answer first."""
-    parts = [f"{strong(clipped(answer(blame), MOST_REASON))}."]
     facts = [
-        *(f"OLD: {clipped(blame.old, MOST_REASON)}" for _ in range(bool(blame.old))),
-        *(f"NEW: {clipped(blame.new, MOST_REASON)}" for _ in range(bool(blame.new))),
+        f"{side}: {clipped(shown, MOST_REASON)}"
+        for side, shown in (("OLD", blame.old), ("NEW", blame.new))
+        if shown
     ]
     for pair in blame.pairs:
         facts += [
@@ -57,9 +57,9 @@ def blame_blocks(blame: Blame) -> list[Block | None]:
     rows = [[one.version, one.seen, clipped(one.detail)] for one in blame.releases]
     skipped = [f"{version}: {clipped(why)}" for version, why in blame.skipped.items()]
     return [
-        *parts,
+        f"{strong(clipped(answer(blame), MOST_REASON))}.",
         Bullets(facts),
-        Table((f"{blame.package}", "shows", "what"), rows, "lll") if rows else None,
+        Table((blame.package, "shows", "what"), rows, "lll") if rows else None,
         Folded(f"{count(len(skipped), 'release')} left out", [Bullets(skipped)])
         if skipped
         else None,
