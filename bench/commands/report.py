@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bench.commands.options import AllowUndecided, Folders, Run
+from bench.commands.options import AllowUndecided, Folders, Run, Verbose
 from bench.errors import BenchError, allowed
 from bench.results.files import write_atomically
 from bench.results.find import find_folder, is_upgrade
@@ -23,6 +23,7 @@ def report(
     /,
     *,
     output: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    verbose: Verbose = False,
     allow_undecided: AllowUndecided = False,
     folders: Folders = Folders(),
 ) -> int:
@@ -41,7 +42,7 @@ def report(
 
     if output.startswith("-") and output != "-":
         raise BenchError(f"--output {output}: a file is missing", hint="bench report --help")
-    found = _concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
+    found = concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
     alone = found.old is None
     scripts = {} if alone else kept_scripts(found)
     seconds = found.run.environment.run.get("total_sec") if alone else None
@@ -58,12 +59,14 @@ def report(
         short = short_report(found, total_sec=total_sec, reproducers=scripts)
         if alone and (warning := append_step_summary(short)):
             print(f"bench: warning: {warning}", file=sys.stderr)
-    lines = summary_lines(found, total_sec=total_sec, reproducers=scripts, report=path)
+    lines = summary_lines(
+        found, total_sec=total_sec, reproducers=scripts, report=path, verbose=verbose
+    )
     print("\n".join(lines))
     return allowed(found.exit_code, undecided=allow_undecided)
 
 
-def _concluded(folder: Path, baselines: Path) -> Conclusion:
+def concluded(folder: Path, baselines: Path) -> Conclusion:
     """What is concluded of a stored run or upgrade."""
     from bench.results.upgrade import read_upgrade
     from bench.verdict.conclusion import against_baseline, of_upgrade

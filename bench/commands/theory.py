@@ -13,6 +13,11 @@ from bench.commands.options import Format, Plot
 from bench.errors import EXIT_OK, BenchError
 from bench.results.files import write_atomically
 
+#: Initializations under other names, and ours.
+_ALSO = {
+    "xavier": "glorot_normal or glorot_uniform",
+    "kaiming": "he_normal or he_uniform",
+}
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
 
@@ -61,7 +66,8 @@ def theory(
         named = pairs(cell.rpartition("/")[2]) if cell else {}
         network = from_texts({**named, **chosen})
     except ValueError as error:
-        raise BenchError(str(error), hint="bench theory --help") from error
+        also = [f"{name}'s is {ours}" for name, ours in _ALSO.items() if name in str(error).lower()]
+        raise BenchError(str(error), hint="; ".join(also) or "bench theory --help") from error
     if network.depth > DEEPEST:
         raise BenchError(
             f"depth:{network.depth} is above {DEEPEST}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from bench.commands.options import Environments, Measuring, Resume, RunName
+from bench.commands.options import Environments, Measuring, Resume, RunName, Verbose
 from bench.errors import BenchError, allowed
 from bench.results.find import is_upgrade
 from bench.results.run import REPORT
@@ -51,6 +51,7 @@ def upgrade(
     resume: Resume = False,
     automatic: bool = False,
     limit: float = 30.0,
+    verbose: Verbose = False,
     sides: Sides = Sides(),
     measuring: Measuring = Measuring(),
 ) -> int:
@@ -80,7 +81,7 @@ def upgrade(
     found = of_upgrade(measured)
     if automatic:
         found = _blamed(found, measuring, limit=limit)
-    code = tell(found, total_sec=time.monotonic() - begin)
+    code = tell(found, total_sec=time.monotonic() - begin, verbose=verbose)
     return allowed(code, undecided=measuring.allow_undecided)
 
 
@@ -228,7 +229,7 @@ def _blamed(found: Conclusion, measuring: Measuring, *, limit: float) -> Conclus
     return dataclasses.replace(found, blames=blames)
 
 
-def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
+def tell(found: Conclusion, *, total_sec: float | None = None, verbose: bool = False) -> int:
     """Writes the reports of an upgrade, prints the summary and gives the exit code."""
     from bench.jobs.reproducers import write_reproducers
     from bench.report.files import write_reports
@@ -243,7 +244,9 @@ def tell(found: Conclusion, *, total_sec: float | None = None) -> int:
         write_reports(found, total_sec=total_sec, reproducers=scripts)
     warning = append_step_summary(short_report(found, total_sec=total_sec, reproducers=scripts))
     report = found.folder / REPORT
-    lines = summary_lines(found, total_sec=total_sec, reproducers=scripts, report=report)
+    lines = summary_lines(
+        found, total_sec=total_sec, reproducers=scripts, report=report, verbose=verbose
+    )
     print("\n".join([*lines, *filter(None, [warning])]))
     return found.exit_code
 

@@ -54,6 +54,10 @@ def needed() -> dict[str, str]:
     }
 
 
+#: What Python compiles, and the suites and baselines of a wheel: training processes read neither.
+_LEFT_OUT = ("__pycache__", "shipped")
+
+
 def copy_bench(cache: Path) -> Path:
     """A folder below ``cache`` that holds a copy of the running package ``bench`` and nothing else.
 
@@ -70,7 +74,7 @@ def copy_bench(cache: Path) -> Path:
         return folder
     with tempfile.TemporaryDirectory(prefix="copying-", dir=copies) as scratch:
         new = Path(scratch, "new")
-        shutil.copytree(source, new / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, new / "bench", ignore=shutil.ignore_patterns(*_LEFT_OUT))
         folder = copies / hash_files(
             new / "bench"
         )  # not the source's: somebody may be editing that
@@ -87,11 +91,11 @@ def _is_whole(folder: Path) -> bool:
 
 
 def hash_files(folder: Path) -> str:
-    """SHA-256 over names and contents, without what Python compiles."""
+    """SHA-256 over names and contents, without what a copy lacks."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if path.is_file() and "__pycache__" not in relative.parts:
+        if path.is_file() and not set(_LEFT_OUT) & set(relative.parts):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{relative.as_posix()}\n{content}\n".encode())
     return total.hexdigest()[:20]

@@ -8,10 +8,13 @@ process runs in is never removed, unless the process was started :data:`UNUSED_D
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import time
 import uuid
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import filelock
@@ -22,6 +25,8 @@ UNUSED_DAYS = 30
 
 #: Below the cache; what lies in them is removed when it is not used.
 KEPT = ("environments", "copies")
+#: Packages by which an environment is known.
+_NAMED = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras")
 
 
 def use(folder: Path) -> bool:
@@ -38,12 +43,59 @@ def use(folder: Path) -> bool:
     return True
 
 
-def remove_unused(cache: Path) -> None:
-    """Removes environments, copies of bench and abandoned scratch that were not used for long.
+@dataclass(frozen=True)
+class Kept:
+    """Something that the cache keeps."""
+
+    kind: str
+    """``environment``, ``copy of bench``, or ``images and others``."""
+    name: str
+    size_bytes: int
+    """On disk: a file that several folders share by hard links counts in each."""
+    used: datetime
+    """The last use; of images, when they were stored."""
+
+
+def contents(cache: Path) -> list[Kept]:
+    """All that the cache keeps; empty where there is no cache."""
+    kinds = {"environments": "environment", "copies": "copy of bench"}
+    folders = sorted(path for path in cache.glob("*") if path.is_dir())
+    return [
+        Kept(
+            kinds.get(folder.name, "images and others"),
+            _title(each),
+            _size_bytes(each),
+            datetime.fromtimestamp(each.stat().st_mtime),
+        )
+        for folder in folders
+        for each in (sorted(folder.iterdir()) if folder.name in kinds else [folder])
+    ]
+
+
+def _title(folder: Path) -> str:
+    """The TensorFlow and Keras of an environment, which its lock names; else the folder's name."""
+    try:
+        lock = json.loads((folder / "environment.json").read_text("utf-8")).get("lock", "")
+    except (OSError, ValueError, AttributeError):
+        return folder.name
+    lines = [line.strip() for line in str(lock).splitlines()]
+    return " ".join(line for line in lines if line.partition("==")[0] in _NAMED) or folder.name
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(
+        (Path(where) / name).lstat().st_size
+        for where, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def remove_unused(cache: Path, *, days: float = UNUSED_DAYS) -> None:
+    """Removes environments, copies of bench and abandoned scratch that were not used for ``days``.
 
     What cannot be removed stays for the next call.
     """
-    latest = time.time() - UNUSED_DAYS * 86400
+    latest = time.time() - days * 86400
     for kept in KEPT:
         with contextlib.suppress(OSError):
             for folder in list((cache / kept).iterdir()):

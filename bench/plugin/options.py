@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.jobs import shipped
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Adds them to pytest's."""
@@ -74,7 +76,7 @@ def add_options(parser: pytest.Parser) -> None:
     files.addoption(
         "--resume", action="store_true", help="continue the run named by --run, or the newest one"
     )
-    files.addoption("--baselines", type=Path, default=Path("baselines"), metavar="DIR")
+    files.addoption("--baselines", type=Path, default=shipped.baselines(), metavar="DIR")
     files.addoption(
         "--against",
         type=Path,

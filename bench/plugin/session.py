@@ -221,6 +221,11 @@ class SuiteRun:
             return
         terminalreporter.section("bench")
         report = found.folder / REPORT
-        lines = summary_lines(found, total_sec=self._session.total_sec, report=report)
+        lines = summary_lines(
+            found,
+            total_sec=self._session.total_sec,
+            report=report,
+            verbose=self._option.verbose > 0,
+        )
         for line in [*lines, self._warning or ""]:
             terminalreporter.write_line(line)

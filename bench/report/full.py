@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from bench.published.rows import rows as published_rows
-from bench.report.document import Document, Section
+from bench.report.document import Document, Figure, Folded, Section
+from bench.report.figures.contrast import agreement_picture, effects_picture
+from bench.report.groups import full_reasons
 from bench.report.published import published_section
 from bench.report.sections.answer import answer_blocks, title
 from bench.report.sections.blame import blame_section
 from bench.report.sections.cells import counts_section, crash_section, lost_sections, open_section
 from bench.report.sections.changes import changes_section
 from bench.report.sections.checks import checks_section, claims_section
+from bench.report.sections.findings import findings_section
 from bench.report.sections.grids import grid_sections
 from bench.report.sections.metrics import evidence_table, metric_sections
 from bench.report.sections.next_steps import next_steps
@@ -26,6 +29,8 @@ from bench.verdict.conclusion import Conclusion
 
 #: No cell has a script that shows its change.
 NO_SCRIPTS: Mapping[Item, str] = MappingProxyType({})
+#: Characters of a paragraph that stands open before the details of its section.
+_MOST_LEAD = 400
 
 
 def full_report(
@@ -34,7 +39,8 @@ def full_report(
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = NO_SCRIPTS,
 ) -> Document:
-    """Everything: the answer, what speaks for and against it, every cell.
+    """Everything: the answer, what speaks for and against it, what to do and counts; then, folded,
+    every cell and every number.
 
     Args:
         conclusion: of a run, an upgrade or two runs.
@@ -43,43 +49,54 @@ def full_report(
     """
     blocks = [
         *answer_blocks(conclusion),
-        *sections(conclusion, total_sec, reproducers),
+        findings_section(conclusion, reproducers),
+        blame_section(conclusion.blames),
+        next_steps(conclusion, reproducers),
+        counts_section(conclusion),
+        _pictures(conclusion),
+        *map(folded, _details(conclusion, total_sec, reproducers)),
+        full_reasons(conclusion.judgements),
         evidence_table(conclusion),
     ]
     return Document(f"{capital(clipped(title(conclusion)))}: {conclusion.answer.value}", blocks)
 
 
-def sections(
-    conclusion: Conclusion,
-    total_sec: float | None,
-    reproducers: Mapping[Item, str],
-    *,
-    brief: bool = False,
+def _pictures(conclusion: Conclusion) -> Section | None:
+    """Both sides at a glance; None where there is nothing to see."""
+    pictures = (agreement_picture(conclusion), effects_picture(conclusion))
+    drawn = [Figure(picture) for picture in pictures if picture is not None]
+    return Section("Both sides in pictures", drawn) if drawn else None
+
+
+def folded(section: Section) -> Section:
+    """The section with its first paragraph open, if that is short, and the rest behind a title."""
+    blocks = [block for block in section.blocks if block]
+    lead = 1 if blocks and isinstance(blocks[0], str) and len(blocks[0]) <= _MOST_LEAD else 0
+    rest = blocks[lead:]
+    return Section(section.title, [*blocks[:lead], Folded("Details", rest) if rest else None])
+
+
+def _details(
+    conclusion: Conclusion, total_sec: float | None, reproducers: Mapping[Item, str]
 ) -> Iterator[Section]:
-    """Sections that have something to tell, the most important first; in a brief report what to do
-    stands behind what changed, and what every cell has is left out."""
+    """Sections that have something to tell, the most important first."""
     run = conclusion.run
     trials = [run.trials[trial] for trial in run.plan.trials if trial in run.trials]
-    steps = next_steps(conclusion, reproducers)
     every = [
-        changes_section(conclusion, reproducers, brief=brief),
-        blame_section(conclusion.blames),
-        rounding_section(conclusion, brief=brief),
-        steps if brief else None,
-        *metric_sections(conclusion, brief=brief),
-        checks_section(conclusion, brief=brief),
-        claims_section(conclusion, brief=brief),
+        changes_section(conclusion, reproducers),
+        rounding_section(conclusion),
+        *metric_sections(conclusion),
+        checks_section(conclusion),
+        claims_section(conclusion),
         crash_section(conclusion, reproducers),
-        *lost_sections(conclusion, brief=brief),
+        *lost_sections(conclusion),
         speed_section(conclusion),
         rollback_section(conclusion),
-        savings_section(conclusion, brief=brief),
-        None if brief else published_section(trials, conclusion.findings, published_rows(trials)),
+        savings_section(conclusion),
+        published_section(trials, conclusion.findings, published_rows(trials)),
         open_section(conclusion),
-        None if brief else steps,
-        counts_section(conclusion),
-        *(() if brief else grid_sections(conclusion)),
-        sides_section(conclusion, total_sec=total_sec, brief=brief),
+        *grid_sections(conclusion),
+        sides_section(conclusion, total_sec=total_sec),
         left_out_section(conclusion),
     ]
     return (section for section in every if section is not None)

@@ -1,14 +1,17 @@
-"""A report as one HTML page that needs nothing else; how it looks is said in ``page.html.jinja``."""
+"""A report as one HTML page that needs nothing else; ``page.html.jinja`` says how it looks,
+``page.js`` how its tables are sorted."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
 from bench.report.document import Document
 from bench.report.figures.picture import Picture
@@ -36,7 +39,18 @@ def html(document: Document, *, folder: Path | None = None) -> str:
             return ""
         return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
-    return _template().render(document=document, unique=unique, image=image)
+    script, hashed = _script()
+    return _template().render(
+        document=document, unique=unique, image=image, script=script, hash=hashed
+    )
+
+
+@cache
+def _script() -> tuple[Markup, str]:
+    """The page's script, and the hash by which its policy allows it."""
+    text = files("bench.report").joinpath("page.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return Markup(text), f"sha256-{digest}"  # noqa: S704 # ours, and of nothing else
 
 
 @cache

@@ -126,8 +126,9 @@ def _items(bullets: Bullets) -> list[str]:
     lines: list[str] = []
     for number, item in enumerate(bullets.items, start=1):
         text, below = (item, None) if isinstance(item, str) else item
-        lines.append(f"{f'{number}.' if bullets.numbered else '-'} {inline(text)}")
-        lines += [f"  {line}" for line in _items(below)] if below else []
+        mark = f"{number}." if bullets.numbered else "-"
+        lines.append(f"{mark} {inline(text)}")
+        lines += [f"{' ' * len(mark)} {line}" for line in _items(below)] if below else []
     return lines
 
 

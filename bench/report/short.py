@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from bench.report.full import NO_SCRIPTS, sections
+from bench.report.document import Block, Section
+from bench.report.full import NO_SCRIPTS
 from bench.report.markdown import markdown
 from bench.report.markup import code
 from bench.report.sections.answer import answer_blocks
-from bench.report.text import clipped
+from bench.report.sections.cells import counts_table
+from bench.report.sections.findings import MOST_FINDINGS, findings_section
+from bench.report.sections.next_steps import next_steps
+from bench.report.text import clipped, duration
 from bench.results.plan import Item
 from bench.results.run import REPORT
 from bench.verdict.conclusion import Conclusion
 
-#: A comment on GitHub holds 65,536 characters; the rest is for what a workflow puts around a summary,
-#: such as the mark by which it finds its comment again.
+#: Lines that a reviewer reads in half a minute.
+MOST_LINES = 60
+#: A comment on GitHub holds 65,536 characters; the rest is for what a workflow puts around it.
 MOST_CHARACTERS = 65_000
-#: Kept free for the list of sections that did not fit: their titles have at most 100 characters, and
-#: there are fewer than 20.
-_FOR_LEFT_OUT = 2_100
 
 
 def short_report(
@@ -27,19 +29,30 @@ def short_report(
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = NO_SCRIPTS,
 ) -> str:
-    """Markdown of fewer than :data:`MOST_CHARACTERS` characters: fewer rows, and sections that do not
-    fit are named. Arguments are :func:`bench.report.full.full_report`'s."""
-    report = clipped(str(conclusion.folder / REPORT), 500)
-    ending = [f"Everything: {code(report)}."]
-    text = markdown(answer_blocks(conclusion))
-    room = MOST_CHARACTERS - _FOR_LEFT_OUT - len(markdown(ending)) - 2
-    left_out = []
-    for section in sections(conclusion, total_sec, reproducers, brief=True):
-        added = markdown([section])
-        if len(text) + len(added) + 1 < room:
-            text += f"\n{added}"
-        else:
-            left_out.append(clipped(section.title, 100))
-    if left_out:
-        ending.insert(0, f"Left out here, because it would be too long: {', '.join(left_out)}.")
-    return f"{text}\n{markdown(ending)}"
+    """Markdown of at most :data:`MOST_LINES` lines: the answer, findings, what to do, counts. Where
+    that is too long, counts are left out, then findings. Arguments are
+    :func:`bench.report.full.full_report`'s."""
+    told = (
+        markdown([*blocks, _ending(conclusion, total_sec)])
+        for blocks in _forms(conclusion, reproducers)
+    )
+    return next(
+        text for text in told if text.count("\n") <= MOST_LINES and len(text) < MOST_CHARACTERS
+    )
+
+
+def _forms(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Iterator[list[Block | None]]:
+    """The report, the longest form first; the last one fits whatever happened."""
+    answer, steps = answer_blocks(conclusion), next_steps(conclusion, reproducers)
+    counted = counts_table(conclusion)
+    counts = Section("All cells", [counted]) if counted is not None else None
+    for most in range(MOST_FINDINGS, 0, -1):
+        found = findings_section(conclusion, reproducers, most=most)
+        yield [*answer, found, steps, counts]
+        yield [*answer, found, steps]
+    yield [*answer]
+
+
+def _ending(conclusion: Conclusion, total_sec: float | None) -> str:
+    took = f" Measured in {duration(total_sec)}." if total_sec is not None else ""
+    return f"Everything: {code(clipped(str(conclusion.folder / REPORT), 500))}.{took}"

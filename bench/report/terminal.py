@@ -7,15 +7,24 @@ from pathlib import Path
 
 from bench.report.full import NO_SCRIPTS
 from bench.report.groups import by_reason
-from bench.report.sections.answer import answer_text, because_text, details, title
+from bench.report.sections.answer import (
+    MOST_ANSWER,
+    answer_text,
+    because_text,
+    details,
+    scope,
+    title,
+)
 from bench.report.sections.cells import open_cells
 from bench.report.sections.changes import group_facts, pattern_text
 from bench.report.sections.checks import document_line
+from bench.report.sections.findings import findings
 from bench.report.sections.sides import pin
 from bench.report.sections.speed import speed_text
 from bench.report.text import (
     MOST_NAMED,
     MOST_REASON,
+    WIDTH,
     clipped,
     duration,
     first_of,
@@ -29,6 +38,11 @@ from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import counts
 from bench.verdict.patterns import Group
 
+#: Lines at the end of a run that nobody asked to be longer.
+MOST_LINES = 20
+#: Characters of the answer's reasons among them, and of what it was held against: three lines each.
+_MOST_BECAUSE = 250
+
 
 def summary_lines(
     conclusion: Conclusion,
@@ -36,16 +50,56 @@ def summary_lines(
     total_sec: float | None = None,
     reproducers: Mapping[Item, str] = NO_SCRIPTS,
     report: Path | None = None,
+    verbose: bool = False,
 ) -> list[str]:
-    """Counts of verdicts, what fails and what is open, the answer, the report, the time.
+    """Counts, findings, the answer, what it covers, the report, the time; what keeps an upgrade's OLD.
 
     Args:
         conclusion, total_sec, reproducers: as in :func:`bench.report.full.full_report`.
         report: the written report; None if there is none.
+        verbose: with counts of verdicts and more of what fails and what is open, reasons in full.
 
     Returns:
-        lines without line ends.
+        lines without line ends: at most :data:`MOST_LINES` unless verbose.
     """
+    length = MOST_ANSWER if verbose else _MOST_BECAUSE
+    answer = f"{answer_text(conclusion)}: {because_text(conclusion, length)}"
+    ending = wrapped(f"{clipped(title(conclusion))}: {answer}", "")
+    told = [] if conclusion.sides else list(filter(None, details(conclusion)))
+    for detail in told if verbose else told[:1]:
+        ending += wrapped(detail if verbose else clipped(detail, _MOST_BECAUSE), "")
+    ending += wrapped(scope(conclusion), "")
+    if conclusion.answer is Answer.UNSAFE and (requirements := pin(conclusion)):
+        ending.append(f"to stay with OLD, pin {clipped(' '.join(requirements), WIDTH)}")
+    ending += [f"report: {report}"] if report is not None else []
+    ending += [f"time: {duration(total_sec)}"] if total_sec is not None else []
+    if verbose:
+        lines = _everything(conclusion, reproducers)
+    else:
+        numbers = counts(conclusion.judgements).items()
+        cells = ", ".join(f"{number} {verdict.value}" for verdict, number in numbers)
+        lines = [f"cells: {cells}"] if cells else []
+        room = MOST_LINES - len(ending) - len(lines) - 1
+        lines += _findings(conclusion, reproducers, room)
+    return [*lines, *([""] if lines else []), *ending]
+
+
+def _findings(conclusion: Conclusion, reproducers: Mapping[Item, str], room: int) -> list[str]:
+    """As many findings as there is room for, two lines or so each; the others are counted."""
+    found = findings(conclusion, reproducers)
+    lines: list[str] = []
+    for number, finding in enumerate(found):
+        told = [*wrapped(finding.first_line, "  ", "- "), *wrapped(finding.second_line, "  ", "  ")]
+        last = number == len(found) - 1
+        if len(lines) + len(told) + (not last) > room:
+            left = len(found) - number
+            return [*lines, f"... and {more(left, 'finding')} in the report"]
+        lines += told
+    return lines
+
+
+def _everything(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+    """Counts of verdicts, then the first findings of each kind with their reasons in full."""
     counted = counts(conclusion.judgements)
     width = max((len(verdict.value) for verdict in counted), default=0)
     lines = [f"{verdict.value:<{width}}  {cells:>5}" for verdict, cells in counted.items()]
@@ -55,15 +109,7 @@ def summary_lines(
             lines += wrapped(clipped(text, MOST_REASON))
         hidden = len(texts) - MOST_NAMED
         lines += [f"... and {more(hidden, noun)}, all in the report"] if hidden > 0 else []
-    lines += [f"script: {path}" for path in list(reproducers.values())[:MOST_NAMED]]
-    answer = f"{answer_text(conclusion)}: {because_text(conclusion)}"
-    lines += ["", *wrapped(f"{clipped(title(conclusion))}: {answer}", "")]
-    for detail in () if conclusion.sides else details(conclusion):
-        lines += wrapped(detail, "")
-    if conclusion.answer is Answer.UNSAFE and (requirements := pin(conclusion)):
-        lines.append(f"to stay with OLD, pin {' '.join(requirements)}")
-    lines += [f"report: {report}"] if report is not None else []
-    return [*lines, f"time: {duration(total_sec)}"] if total_sec is not None else lines
+    return [*lines, *(f"script: {path}" for path in list(reproducers.values())[:MOST_NAMED])]
 
 
 def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:

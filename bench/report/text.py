@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ MOST_NAMED = 5
 MOST_REASON = 700
 #: Characters of other text that comes from a run.
 MOST_TEXT = 300
+#: Words of a reason where a reader looks first; its numbers stand where reasons are told in full.
+MOST_WORDS = 25
 #: Characters of a line in the terminal.
 WIDTH = 100
 
@@ -125,6 +128,24 @@ def clipped(text: str, length: int = MOST_TEXT) -> str:
     cut. What comes from a run goes through here."""
     line = plain(text)
     return line if len(line) <= length else f"{line[: length - 2]} …"
+
+
+def brief(reason: str, words: int = MOST_WORDS) -> str:
+    """The beginning of a reason, of at most ``words`` words, without markup; ends in ``…`` where more
+    than what stands in parentheses was left out within a clause."""
+    text = clipped(reason, MOST_REASON)
+    if len(text.split()) > words:
+        text = re.sub(r" \([^()]*\)", "", text)
+    said, *clauses = text.split("; ")
+    for clause in clauses:
+        longer = f"{said}; {clause}"
+        if len(longer.split()) > words:
+            break
+        said = longer
+    told = len(said.split())
+    if told > words or (said != text and 2 * told < words):
+        said = f"{' '.join(text.split()[: words - 1]).rstrip(',:;')} …"
+    return said
 
 
 def wrapped(text: str, indent: str = "    ", first: str = "") -> list[str]:

@@ -45,6 +45,13 @@ def latest(results: Path, *kinds: Kind) -> Path:
     raise BenchError(f"{results}: holds no {' and no '.join(kinds)}", hint=hint)
 
 
+def stored_folders(results: Path) -> list[Path]:
+    """Folders of all runs and upgrades below ``results``, the one started last first."""
+    marks = [path for mark, _ in _KINDS.values() for path in results.glob(f"*/{mark}")]
+    marks.sort(key=lambda path: (path.stat().st_mtime_ns, path), reverse=True)
+    return [path.parent for path in marks]
+
+
 def find_folder(name: str, results: Path, *kinds: Kind) -> Path:
     """The folder that a user means: a path, a name below ``results``, or the ``latest`` of these kinds.
 

@@ -516,7 +516,7 @@ def test_report_goes_to_the_step_summary(
     write(healthy())
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(place / "summary.md"))
     assert cli.main(["report", "latest", "--allow-undecided"]) == 0
-    assert "What was compared" in (place / "summary.md").read_text()
+    assert "## All cells" in (place / "summary.md").read_text()
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(place / "none" / "summary.md"))
     assert cli.main(["report", "latest", "--allow-undecided"]) == 0
     assert "bench: warning: $GITHUB_STEP_SUMMARY: cannot write" in capsys.readouterr().err

@@ -63,6 +63,7 @@ def test_all_hold() -> None:
         "Safe: 2 checks of arithmetic hold.",
         "Exit code 0.",
         "2 checks against independent truth hold: 4 tensors compared.",
+        "Covers 2 checks of arithmetic; not your own model unless bench upgrade --model names it.",
     ]
     assert "0.2: `sgd`" in section(run) or "0.2: `adam`" in section(run)
 
@@ -70,14 +71,14 @@ def test_all_hold() -> None:
 def test_a_failing_check_fails_the_run() -> None:
     """Whatever the cells are; the reason names tensor, ulps and bound."""
     run = run_of([well("adam"), out("sgd")], cells=[Cell()])
-    first, second, third = answer(run)
+    first, second, third, _ = answer(run)
     assert first == "Not safe: 1 check of arithmetic out of bounds."
     assert second == "No baseline is stored to compare with. Exit code 1."
     assert third.startswith("1 of 2 checks against independent truth fails")
     for text in (section(run), section(run, brief=True)):
         assert "step 1, kernel: got 1, expected 2 within 3, 1.64e+03 units in the last" in text
         assert "812 times the bound" in text
-    lines = summary_lines(against_baseline(run, None))
+    lines = summary_lines(against_baseline(run, None), verbose=True)
     assert any(line.startswith("CHECK FAILS optimizer:sgd") for line in lines)
 
 
@@ -91,7 +92,7 @@ def test_a_crashed_check_fails_the_run() -> None:
 
 def test_checks_that_did_not_run_are_no_success() -> None:
     """Infrastructure trouble, exit code 2."""
-    first, second, third = answer(run_of([well("adam")], more=[check("sgd")]))
+    first, second, third, _ = answer(run_of([well("adam")], more=[check("sgd")]))
     assert first == "Undecided: 1 check not run."
     assert second == "Exit code 2."
     assert third.startswith("Incomplete: 1 of 2 checks did not run")

@@ -16,8 +16,10 @@ from bench.report.github import append_step_summary
 from bench.report.markdown import markdown
 from bench.report.markup import plain
 from bench.report.sections.answer import answer_blocks
+from bench.report.sections.findings import findings
 from bench.report.short import short_report
 from bench.report.terminal import summary_lines
+from bench.report.text import brief
 from bench.results.check import Check
 from bench.results.plan import Item
 from bench.verdict.baselines.samples import baseline_from_run
@@ -133,14 +135,14 @@ def test_nothing_to_compare_with() -> None:
     """No baseline, one without any of the cells, nothing measured: each is undecided, and said."""
     run, baseline = healthy(), as_baseline(healthy())
     judgements = judged(run, Verdict.NEW, "", "none")
-    first, second = map(plain, answer_blocks(new()))
+    first, second, _ = map(plain, answer_blocks(new()))
     assert first == "Undecided: nothing could be compared."
     assert second == "No baseline is stored to compare with. Exit code 3."
-    first, second = map(plain, answer_blocks(concluded(run, judgements, baseline)))
+    first, second, _ = map(plain, answer_blocks(concluded(run, judgements, baseline)))
     assert first == "Undecided: nothing could be compared."
     assert "(TensorFlow 2.20.0), which has none of these cells. Exit code 3." in second
     for found in (unmeasured(), concluded(stored(plan([]), []), [])):
-        first, second = map(plain, answer_blocks(found))
+        first, second = [plain(line) for line in answer_blocks(found)][:2]
         assert first.startswith("Undecided: ")
         text = "Nothing was measured: this run says nothing about TensorFlow. Exit code 2."
         assert second == text
@@ -161,20 +163,18 @@ def test_one_bad_cell_is_never_hidden(verdict: Verdict) -> None:
 
 
 def test_what_fails_comes_before_what_is_open() -> None:
-    """Sections in the order of importance, whatever the plan's order."""
+    """Findings in the order of importance, whatever the plan's order; then what to do."""
     found = mixed()
     found = dataclasses.replace(found, judgements=found.judgements[::-1])
-    titles = re.findall(r"^## (.*)$", short_report(found), re.MULTILINE)
-    assert titles == [
-        "What trains differently",
+    text = short_report(found)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "Findings",
         "What to do next",
-        "Accuracy and learning",
-        "Claims",
-        "Crashes",
-        "5 cells of which nothing was concluded",
         "All cells",
-        "What was compared",
     ]
+    first = [plain(finding.what) for finding in findings(found)]
+    words = ("crashes", "Claim", "trained", "missing", "inconclusive", "not comparable", "new")
+    assert all(word in what for word, what in zip(words, first, strict=True))
 
 
 def many(cells: int) -> Conclusion:
@@ -189,11 +189,47 @@ def many(cells: int) -> Conclusion:
 
 
 def test_short_report_stays_short() -> None:
-    """1,200 failing cells with long reasons: a group, and how many it has."""
+    """1,200 failing cells with long reasons: one finding, with how many it has."""
     text = short_report(many(1200))
-    assert len(text.encode()) < 20_000
-    assert "**1200 cells, every one that could be compared**. 1200 regressed." in text
-    assert "Likewise " in text and "and 1194 more cells." in text
+    assert len(text.encode()) < 5_000
+    assert (
+        "**1200 cells, every one that could be compared, trained worse**: `depth/depth:0`" in text
+    )
+    assert "and 1199 more cells" in text
+
+
+def test_reasons_are_short_where_they_are_read_first() -> None:
+    """At most 25 words; numbers in parentheses, and clauses that do not fit, are told in full below."""
+    first = "losses differ (at most 0.1 of 3 copies; sharp for 9 steps), which is a lot"
+    told = brief(f"{first}; {'word ' * 30}")
+    assert told == f"losses differ, which is a lot; {'word ' * 18}…"
+    assert brief("a b; c d; e f", 5) == "a b; c d"
+    assert brief("one two (three four) five six", 4) == "one two five six"
+    assert brief("one two three four five", 4) == "one two three …"
+    assert brief("one; two three four five six seven", 4) == "one; two three …"
+    found = rejudged(identical(), 2, verdict=Verdict.CHANGED, reason=f"{first}; {'word ' * 30}")
+    text = full(found)
+    assert "<details><summary>Reasons in full: 1</summary>" in text
+    assert f"{first}; word word" in text.split("Reasons in full")[1]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_report_is_short_before_what_is_folded(name: str) -> None:
+    """A reviewer reads it in half a minute: below 20 kB, whatever was measured."""
+    text = full(STORIES[name]())
+    while "<details>" in text:
+        text = re.sub(r"<details>(?:(?!<details>)[\s\S])*?</details>", "", text)
+    assert text.startswith("**") and len(text.encode()) < 20_000
+    assert "|" not in text.replace("| verdict", "").split("## All cells")[0].replace("\\|", "")
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_terminal_shows_at_most_twenty_lines(name: str) -> None:
+    """Findings that do not fit are counted; the answer never gives way."""
+    story = STORIES[name]()
+    lines = summary_lines(story, total_sec=1.0, report=Path("report.md"))
+    assert len(lines) <= 20 < len(summary_lines(mixed(), verbose=True))
+    assert any(story.answer.value in line for line in lines)
 
 
 def test_diverged_is_said_in_the_row() -> None:
@@ -260,9 +296,10 @@ def test_throughput_is_one_line() -> None:
 
 
 def test_only_what_is_identical_is_folded() -> None:
-    """A grid whose cells are all identical is behind a title; one other cell opens it."""
+    """Within a grid's details, cells that are all identical are behind a title of their own."""
     assert "<details><summary>6 cells, all identical</summary>" in full(identical())
-    assert "<details>" not in full(rejudged(identical(), 3, verdict=Verdict.EQUIVALENT))
+    other = full(rejudged(identical(), 3, verdict=Verdict.EQUIVALENT))
+    assert "all identical" not in other
 
 
 def test_arithmetic_comes_before_the_grids() -> None:
@@ -293,7 +330,7 @@ def test_nearest_class_is_named() -> None:
     run = healthy(of=environment(numerics=numerics))
     judgements = judged(run, Verdict.EQUIVALENT, "", "distribution")
     text = short_report(concluded(run, judgements, as_baseline(healthy())))
-    assert "**cpu-avx2-onednn-1thread**" in text
+    assert "**cpu-avx2-onednn-1thread**" in full(concluded(run, judgements, as_baseline(healthy())))
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
     assert "No baseline is stored" not in short_report(identical())
 

@@ -50,8 +50,8 @@ def of(
     return Judgement(item=item, verdict=verdict, reason="", rung="envelope", envelope=test)
 
 
-def section(found: Conclusion | None = None, *, brief: bool = False) -> str:
-    return markdown([rounding_section(parted() if found is None else found, brief=brief)])
+def section(found: Conclusion | None = None) -> str:
+    return markdown([rounding_section(parted() if found is None else found)])
 
 
 def rows(text: str) -> list[list[str]]:
@@ -64,7 +64,7 @@ def rows(text: str) -> list[list[str]]:
 def test_no_envelope_no_section(name: str) -> None:
     """A run without a tested cell has no section and no table."""
     story = STORIES[name]()
-    assert rounding_section(story) is rounding_section(story, brief=True) is None
+    assert rounding_section(story) is rounding_section(story) is None
     assert origins(story) == ""
     assert "## Rounding" not in markdown(full_report(story))
 
@@ -189,7 +189,7 @@ def test_cell_of_two_grids_has_one_row() -> None:
         ("c/depth:3",),
         ("a/depth:3", "b/depth:3"),
     ]
-    assert "`a/depth:3` and 1 more" in section(with_cells(*judgements), brief=True)
+    assert "`a/depth:3` and 1 more" in section(with_cells(*judgements))
 
 
 def test_origins_are_counted() -> None:
@@ -221,32 +221,32 @@ def test_origins_are_counted() -> None:
 def test_any_ratio_has_words(ratio: float, outside_from: int | None) -> None:
     """From 0 to infinity; never an exponent where a plain number fits, and tables stay whole."""
     test = outside(ratio=ratio, first_step=outside_from)
-    row = rows(section(with_cells(of(Verdict.CHANGED, test)), brief=True))[0]
-    assert len(row) == 4
-    assert row[2].endswith("×" if ratio > 1 else "%")
-    assert ("e+" in row[2]) == (1e6 <= ratio < math.inf)
+    row = rows(section(with_cells(of(Verdict.CHANGED, test))))[0]
+    assert len(row) == 9
+    assert row[4].endswith("×" if ratio > 1 else "%")
+    assert ("e+" in row[4]) == (1e6 <= ratio < math.inf)
 
 
 # Short forms
 
 
-def test_short_report_names_each_failing_cell() -> None:
-    """Step, size and tensor of each of 25 changed cells stand in the job's summary; of 200 cells, 30
-    and a count."""
-    found = with_cells(*(of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)))
+def test_short_report_names_a_cause_once() -> None:
+    """Two hundred cells that changed alike are one finding: steps, size, tensor and the first cell."""
+    found = with_cells(*(of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(200)))
     text = short_report(found)
-    table = text.split("## Where it begins")[1].split("##")[0]
-    assert [row[1] for row in rows(table)] == [str(n) for n in range(25)]
-    assert all("layer 1, kernel" in row[3] for row in rows(table))
-    text = short_report(with_cells(*(of(Verdict.CHANGED, outside(), depth=n) for n in range(200))))
-    assert "And 170 more cells." in text
-    assert len(text.encode()) < 20_000
+    first, second = (line for line in text.splitlines() if line.startswith(("1. ", "   - ")))
+    assert first == (
+        "1. **200 cells, every one that could be compared, trained differently**: begins in layer 1, "
+        "kernel, before step 1; `g/depth:0` and 199 more cells"
+    )
+    assert "at step 0 to 199, up to 1,230 ×" in second
+    assert len(text.encode()) < 5_000
 
 
 def test_terminal_names_steps_sizes_and_tensors() -> None:
     """Changed cells as groups: since when, by how much and where they differ."""
     found = with_cells(*(of(Verdict.CHANGED, outside(first_step=n), depth=n) for n in range(25)))
-    text = " ".join(" ".join(summary_lines(found)).split())
+    text = " ".join(" ".join(summary_lines(found, verbose=True)).split())
     assert "CHANGED g/depth:0 and 24 more (25 cells, every one that could be compared)" in text
     assert "leave the rounding envelope at step 0 to 24, up to 1,230 × what rounding" in text
     assert "begins in layer 1, kernel, before step 1" in text
@@ -255,7 +255,7 @@ def test_terminal_names_steps_sizes_and_tensors() -> None:
 def test_reason_is_whole_in_the_report() -> None:
     """What follows the envelope's words in a reason is not cut off."""
     text = markdown(full_report(parted()))
-    assert text.count("where rounding explains 2.3e-07; test accuracy -3.73 pp") == 2
+    assert text.count("where rounding explains 2.3e-07; test accuracy -3.73 pp") == 1
 
 
 # Data formats

@@ -17,10 +17,11 @@ from bench.cells.cell import OPTIMIZERS, Cell
 from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.html import html
-from bench.report.markdown import markdown
+from bench.report.markdown import inline, markdown
+from bench.report.sections.findings import findings
 from bench.report.short import MOST_CHARACTERS, short_report
 from bench.report.terminal import summary_lines
-from bench.results.check import Check
+from bench.results.check import Check, CheckResult, Deviation
 from bench.results.kind import Crash
 from bench.results.plan import Item
 from bench.results.record import Record
@@ -130,6 +131,9 @@ def test_sections_that_have_nothing_to_tell_are_absent() -> None:
 def test_sections_in_their_order() -> None:
     """The most important first, and every kind of finding has its section."""
     assert sections(markdown(full_report(everything()))) == [
+        "Findings",
+        "What to do next",
+        "All cells",
         "What trains differently",
         "Accuracy and learning",
         "Checks against independent truth",
@@ -137,8 +141,6 @@ def test_sections_in_their_order() -> None:
         "What NEW cannot train any more",
         "Speed",
         "Saved models",
-        "What to do next",
-        "All cells",
         "How to read the grids' tables",
         "Optimizers",
         "What was compared",
@@ -273,7 +275,7 @@ def test_a_wider_margin_is_named_in_every_form() -> None:
     """Table, terminal and JSON say by which margin."""
     found = upgraded(timings=[timed(noise=0.05)])
     assert re.search(r"\| +8 \| same within 5 % +\|", markdown(full_report(found)))
-    assert any("fit: same within 5 %: time" in line for line in summary_lines(found))
+    assert any("fit: same within 5 %: time" in line for line in summary_lines(found, verbose=True))
     timing = json.loads(upgrade_json(found))["speed"]
     assert timing["margins"] == [0.02, 0.05]
     told = timing["workloads"][0]["speed"]
@@ -446,7 +448,7 @@ def test_tables_are_rectangular() -> None:
 
 def test_terminal_lines() -> None:
     """Plain text in lines of bounded length, with the report's path."""
-    lines = summary_lines(everything(), total_sec=61.0, report=Path("out/report.md"))
+    lines = summary_lines(everything(), total_sec=61.0, report=Path("out/report.md"), verbose=True)
     assert not any("\n" in line or "**" in line for line in lines)
     assert max(map(len, lines)) <= 130  # ids are not broken
     assert "report: out/report.md" in lines
@@ -468,7 +470,7 @@ def test_an_outside_text_stays_text() -> None:
     found = upgraded(new=side("new", change), sides=sides, left_out=[evil])
     vars(found)["because"] = [evil]
     rendered = html(full_report(found))
-    assert "<script" not in rendered
+    assert rendered.count("<script") == 1  # the page's own
     assert "<h1" not in rendered
     assert 'href="javascript' not in rendered
     assert "<strong>b</strong>" not in rendered
@@ -489,8 +491,8 @@ def test_an_outside_text_stays_text() -> None:
 def test_a_summary_fits_into_a_comment(
     cells: int, reason: str, workloads: int, checks: int, left_out: int
 ) -> None:
-    """Whatever was found, the summary is shorter than a comment may be, begins with the answer and
-    names what it leaves out."""
+    """Whatever was found, the summary has at most 60 lines, is shorter than a comment may be and begins
+    with the answer; the terminal has at most 20 lines."""
     items = [
         Item(grid="g" * 40, id=cell.id(("depth", "opt")), cell=cell)
         for cell in (
@@ -522,12 +524,11 @@ def test_a_summary_fits_into_a_comment(
     text = short_report(found, total_sec=1.0, reproducers=scripts)
     assert len(text) < MOST_CHARACTERS
     assert text.startswith(f"**{found.answer.value[:1].upper()}{found.answer.value[1:]}**: ")
-    full = sections(markdown(full_report(found, reproducers=scripts)))
-    named = text.partition("Left out here")[2]
-    in_full = ("Rounding", "How to read the grids' tables", items[0].grid)
-    for title in full:
-        assert f"## {title[:40]}" in text or title[:40] in named or title in in_full
-    assert summary_lines(found, reproducers=scripts)
+    assert text.count("\n") <= 60
+    report = Path("results/u/report.md")
+    lines = summary_lines(found, reproducers=scripts, total_sec=1.0, report=report)
+    assert len(lines) <= 20
+    assert sections(markdown(full_report(found, reproducers=scripts)))
     assert json.loads(upgrade_json(found, reproducers=scripts))["schema"] == 1
 
 
@@ -544,10 +545,40 @@ def test_safe_is_said_of_what_was_measured() -> None:
     assert "as far as measured" in told
 
 
-def test_a_summary_names_what_does_not_fit() -> None:
-    """A section that would be too long is left out as a whole, by name."""
-    found = upgraded(left_out=["x" * 250 + str(n) for n in range(300)])
-    text = short_report(found)
-    assert len(text) < MOST_CHARACTERS
-    assert "Left out here, because it would be too long: Left out." in text
-    assert "Left out here" not in short_report(upgraded())
+def test_findings_are_causes() -> None:
+    """Fifty checks that are as exact as float32 are one finding; others are told by what is checked."""
+
+    def wrong(subject: str, got: float) -> CheckResult:
+        check = Check(family="losses", subject=subject)
+        evidence = f"got {got:.9g}, expected 2.5 within 1e-15"
+        worst = Deviation(tensor="loss", excess=1e6, evidence=evidence)
+        return CheckResult(check=check, compared=1, deviations=[worst])
+
+    results = [wrong(f"loss-{n}", 2.5 * (1 + 9e-7 * (n % 2 * 2 - 1))) for n in range(49)]
+    results += [wrong("hinge-a", 2.51), wrong("hinge-b", 2.6)]
+    runs = [side(name, checks={each.check: each for each in results}) for name in ("old", "new")]
+    both = findings(upgraded(*runs))
+    assert [finding.what for finding in both] == [
+        "49 contracts wrong on both sides, off by less than 1e-6 of the value, as if computed in "
+        "float32",
+        "2 contracts of hinge wrong on both sides",
+    ]
+    holding = side("old", checks={r.check: checked(check=r.check) for r in results})
+    assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly wrong"
+
+
+def test_every_kind_of_finding() -> None:
+    """What fails, each kind once; two lines of which the second has at most 25 words and what to do."""
+    found = findings(everything())
+    assert [inline(finding.what) for finding in found] == [
+        "2 cells crash",
+        "2 cells, every one with `opt:nadam` and `depth:3`, trained worse",
+        "2 cells cannot be trained any more",
+        "1 check of nadam newly wrong",
+        "Saved models in model, .h5: differs",
+        "Saved models in SavedModel by Model.export: broken",
+        "Slower",
+        "Crashed while timed",
+        "Speed of 1 workload undecided",
+    ]
+    assert all(len(finding.size.split()) <= 25 for finding in found)

@@ -120,6 +120,16 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
             axes.vlines([mark.x], [mark.low], [mark.high], color="black", lw=1.2, zorder=6)
         values = [mark.low, mark.high] if mark.value is None else [mark.value]
         axes.plot([mark.x] * len(values), values, zorder=7, **_PUBLISHED)
+    for place, label in enumerate(panel.labels):  # below each other, where points are close
+        axes.annotate(
+            label.text,
+            (label.x, label.y),
+            xytext=(0.03, 0.97 - 0.06 * place),
+            textcoords="axes fraction",
+            fontsize=6,
+            va="top",
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": COLOURS[GREY]},
+        )
     axes.margins(x=0.03)
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)

@@ -92,6 +92,15 @@ class Upright:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A name beside a point."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Region:
     """Values that have a name in common; it stands beside the panel where there is room."""
 
@@ -136,6 +145,7 @@ class Panel:
     bands: tuple[Band, ...] = ()
     uprights: tuple[Upright, ...] = ()
     regions: tuple[Region, ...] = ()
+    labels: tuple[Label, ...] = ()
     x_scale: Scale = "linear"
     x_limits: tuple[float, float] | None = None
     x_ticks: Ticks | None = None

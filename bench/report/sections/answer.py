@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from bench.report.markup import strong
+from bench.report.markup import code, strong
 from bench.report.published import answer as published_answer
 from bench.report.sections.checks import checks_answer
 from bench.report.text import capital, clipped, count, significant
@@ -24,7 +24,30 @@ def answer_blocks(conclusion: Conclusion) -> list[str]:
         f"{strong(capital(answer_text(conclusion)))}: {because_text(conclusion)}.",
         f"{first} Exit code {conclusion.exit_code}.".lstrip(),
         *others,
+        *filter(None, [scope(conclusion)]),
     ]
+
+
+def scope(conclusion: Conclusion) -> str:
+    """What the answer covers, in one sentence of inline text; empty if nothing was to be measured."""
+    plan = conclusion.run.plan
+    grids = len({judgement.item.grid for judgement in conclusion.judgements})
+    contracts = sum(check.is_contract for check in plan.checks)
+    numbers = {
+        "cell": len(conclusion.judgements),
+        "check": len(plan.checks) - contracts,
+        "contract": contracts,
+        "saved model": len(conclusion.savings),
+        "workload": len(conclusion.timings),
+        "trial": len(plan.trials),
+    }
+    kinds = {"cell": f" of {count(grids, 'grid')}", "check": " of arithmetic"}
+    parts = [f"{count(n, noun)}{kinds.get(noun, '')}" for noun, n in numbers.items() if n]
+    if not parts:
+        return ""
+    own = code("--model") if conclusion.sides else code("bench upgrade --model")
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return f"Covers {listed}; not your own model unless {own} names it."
 
 
 def answer_text(conclusion: Conclusion) -> str:

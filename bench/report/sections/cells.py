@@ -51,7 +51,7 @@ def crash_section(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Se
     return Section("Crashes", blocks) if blocks else None
 
 
-def lost_sections(conclusion: Conclusion, *, brief: bool = False) -> list[Section]:
+def lost_sections(conclusion: Conclusion) -> list[Section]:
     """Cells that only one of two sides can train; none if there is none."""
     reasons = {j.item: j.reason for j in conclusion.judgements}
     kinds = {
@@ -59,7 +59,7 @@ def lost_sections(conclusion: Conclusion, *, brief: bool = False) -> list[Sectio
         "What only NEW can train": list(conclusion.gained.items()),
     }
     return [
-        Section(title, limited_list(reason_lines(cells), "reason", brief=brief))
+        Section(title, limited_list(reason_lines(cells), "reason", brief=False))
         for title, cells in kinds.items()
         if cells
     ]
@@ -86,16 +86,10 @@ def open_section(conclusion: Conclusion) -> Section | None:
 def counts_section(conclusion: Conclusion) -> Section | None:
     """How many cells have each verdict, and on how many seeds that rests, then by grid; None without
     cells."""
-    by_verdict = grouped((j.verdict, j) for j in conclusion.judgements)
-    present = counts(conclusion.judgements)
-    if not present:
+    present, table = counts(conclusion.judgements), counts_table(conclusion)
+    if table is None:
         return None
-    rows = [
-        [verdict.value, str(number), _basis(conclusion, by_verdict[verdict]), MEANING[verdict]]
-        for verdict, number in present.items()
-    ]
-    headers = ["verdict", "cells", "measured on both sides", "what it means"]
-    blocks = [Table(headers, rows, "lrll")]
+    blocks: list[Block | None] = [table]
     grids = grouped((j.item.grid, j) for j in conclusion.judgements)
     if len(grids) > 1:
         rows = [
@@ -103,8 +97,19 @@ def counts_section(conclusion: Conclusion) -> Section | None:
             for grid, numbers in ((grid, counts(cells)) for grid, cells in grids.items())
         ]
         headers = ["grid", *(verdict.value for verdict in present)]
-        blocks.append(Table(headers, rows, "l" + "r" * len(present)))
+        blocks.append(Folded("By grid", [Table(headers, rows, "l" + "r" * len(present))]))
     return Section("All cells", blocks)
+
+
+def counts_table(conclusion: Conclusion) -> Table | None:
+    """How many cells have each verdict, and on how many seeds that rests; None without cells."""
+    by_verdict = grouped((j.verdict, j) for j in conclusion.judgements)
+    rows = [
+        [verdict.value, str(number), _basis(conclusion, by_verdict[verdict]), MEANING[verdict]]
+        for verdict, number in counts(conclusion.judgements).items()
+    ]
+    headers = ["verdict", "cells", "measured on both sides", "what it means"]
+    return Table(headers, rows, "lrll") if rows else None
 
 
 def _outputs(run: StoredRun, judgements: Sequence[Judgement]) -> list[Block]:

@@ -10,12 +10,10 @@ from bench.report.markup import code, strong
 from bench.report.sections.rounding import begins_in, times
 from bench.report.text import (
     MOST_REASON,
-    MOST_ROWS,
+    brief,
     capital,
     clipped,
     count,
-    more,
-    some_of,
     span,
 )
 from bench.results.plan import Item
@@ -30,9 +28,7 @@ from bench.verdict.patterns import Pairs, Pattern
 MOST_ORIGINS = 3
 
 
-def changes_section(
-    conclusion: Conclusion, reproducers: Mapping[Item, str], *, brief: bool = False
-) -> Section | None:
+def changes_section(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Section | None:
     """Cells that train to something else, in groups; None if there is none."""
     groups = conclusion.groups
     if not groups:
@@ -45,27 +41,16 @@ def changes_section(
         f"what they explain: {passed}. Failed otherwise, or nothing was concluded: {rest}. Steps are "
         "counted from 0; a size is relative to that of the tensor."
     ]
-    shown = groups[:MOST_ROWS] if brief else groups
-    for group in shown:
+    for group in groups:
         facts = (clipped(capital(fact), MOST_REASON) for fact in group_facts(group.judgements))
         lines = [f"{strong(pattern_text(group.pattern))}.", *(f"{fact}." for fact in facts)]
         if group.common:
             lines.append(f"They share {_joined(group.common[:1])}, which other cells have too.")
         blocks.append(" ".join([*lines, *scripts(group.judgements, reproducers)]))
-        if brief:
-            first, *others = group.judgements
-            reason = f"{code(first.item.name)}: {clipped(first.reason, MOST_REASON)}."
-            names = some_of([j.item.name for j in others], "cell")
-            blocks.append(reason + (f" Likewise {names}." if others else ""))
-        else:
-            rows = [
-                [strong(j.verdict.value), code(j.item.name), clipped(j.reason, MOST_REASON)]
-                for j in group.judgements
-            ]
-            blocks += limited_table(("verdict", "cell", "reason"), rows, "lll")
-    if len(groups) > len(shown):
-        hidden = sum(len(group.judgements) for group in groups[len(shown) :])
-        blocks.append(f"And {more(hidden, 'cell')} in {count(len(groups) - len(shown), 'group')}.")
+        rows = [
+            [strong(j.verdict.value), code(j.item.name), brief(j.reason)] for j in group.judgements
+        ]
+        blocks += limited_table(("verdict", "cell", "reason"), rows, "lll")
     return Section("What trains differently", blocks)
 
 

@@ -81,7 +81,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
     run = conclusion.run
     if not run.plan.checks:
         return None
-    blocks: list[Block | None] = [] if brief else [_NOTE]
+    blocks: list[Block | None] = []
     if conclusion.old is not None:
         blocks += _of_both(conclusion)
         blocks += _contrasts(conclusion.checks, _check_line, "check", brief=brief)
@@ -98,6 +98,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         rows = [_family(run, family) for family in FAMILIES if family in present]
         absent = grouped((r.absent, code(r.check.id)) for r in run.results if r.absent)
         blocks += [
+            _NOTE,
             Table(_HEADERS, rows, "lrrrrrrl"),
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
             *_known_faults(run),
@@ -135,7 +136,7 @@ def _known_faults(run: StoredRun) -> list[Block | None]:
     return ["Known faults, which do not fail a run:", Bullets(known)] if known else []
 
 
-def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
+def claims_section(conclusion: Conclusion) -> Section | None:
     """Claims that must hold of any TensorFlow and do not: the cells that fail for it, and where there
     are two sides, on which; None if all hold, or none applies."""
     violated = [j for j in conclusion.judgements if j.verdict is Verdict.CLAIM_VIOLATED]
@@ -153,7 +154,7 @@ def claims_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
             "What theory says of any TensorFlow does not hold:",
             *(reasons_table(violated) if violated else []),
             Bullets(list(statements.values())),
-            *_contrasts(conclusion.claims, _claim_line, "cell", brief=brief),
+            *_contrasts(conclusion.claims, _claim_line, "cell", brief=False),
         ],
     )
 

@@ -13,6 +13,7 @@ from bench.report.sections.prediction import READING, prediction_section
 from bench.report.text import (
     MOST_NAMED,
     MOST_REASON,
+    brief,
     change_points,
     clipped,
     count,
@@ -86,7 +87,7 @@ class _Footnotes:
         return f" ({', '.join(map(str, sorted(numbers)))})" if numbers else ""
 
     def list(self) -> Bullets:
-        return Bullets([clipped(text, MOST_REASON) for text in self._numbers], numbered=True)
+        return Bullets([brief(text) for text in self._numbers], numbered=True)
 
 
 def _table(

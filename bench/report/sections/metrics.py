@@ -18,7 +18,7 @@ from bench.verdict.patterns import patterns
 _OF_GRADIENTS = ("signal_", "kernel_", "dead_")
 
 
-def metric_sections(conclusion: Conclusion, *, brief: bool = False) -> list[Section]:
+def metric_sections(conclusion: Conclusion) -> list[Section]:
     """What changed in accuracy and learning, then in gradient flow; none if no metric did."""
     sections = []
     for title, learning in (("Accuracy and learning", True), ("Gradient flow", False)):
@@ -38,16 +38,23 @@ def metric_sections(conclusion: Conclusion, *, brief: bool = False) -> list[Sect
             cells = "; ".join(pattern_text(pattern) for pattern in groups)
             lines.append(f"{metric_title(name)} {verdict.value}: {cells}.")
         rows = [_row(*change) for change in changes]
-        table = limited_table(_headers(conclusion), rows, "llrrrrrl", brief=brief)
+        table = limited_table(_headers(conclusion), rows, "llrrrrrl")
         sections.append(Section(title, [Bullets(lines), *table]))
     return sections
 
 
 def evidence_table(conclusion: Conclusion) -> Folded | None:
     """Every metric that was tested, folded away: who doubts a verdict reads here."""
-    rows = [_row(j, c) for j in conclusion.judgements for c in j.comparisons]
-    title = f"Evidence: {count(len(rows), 'comparison')} of distributions"
-    return Folded(title, [Table(_headers(conclusion), rows, "llrrrrrl")]) if rows else None
+    table = comparisons_table(conclusion, conclusion.judgements)
+    if table is None:
+        return None
+    return Folded(f"Evidence: {count(len(table.rows), 'comparison')} of distributions", [table])
+
+
+def comparisons_table(conclusion: Conclusion, judgements: Sequence[Judgement]) -> Table | None:
+    """Every metric of these cells that was tested; None if none was."""
+    rows = [_row(j, c) for j in judgements for c in j.comparisons]
+    return Table(_headers(conclusion), rows, "llrrrrrl") if rows else None
 
 
 def _headers(conclusion: Conclusion) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.report.document import Figure, Section, Table, limited_table
+from bench.report.document import Figure, Section, limited_table
 from bench.report.figures.envelope import cells_tested, envelope_picture
 from bench.report.markup import emphasis, strong
 from bench.report.text import (
@@ -15,7 +15,6 @@ from bench.report.text import (
     clipped,
     count,
     first_of,
-    more,
     rate,
     significant,
     verb,
@@ -26,11 +25,6 @@ from bench.verdict.differences import LOOK_AHEAD, Differences
 from bench.verdict.envelope import risk
 from bench.verdict.judgement import EnvelopeTest, Judgement
 
-#: Failing cells that a short report lists; the others are counted.
-MOST_SHORT = 30
-
-#: Columns of a brief report: cell, step, size and tensor.
-_BRIEF = (0, 3, 4, 8)
 _HEADERS = (
     "cell",
     "verdict",
@@ -63,26 +57,13 @@ READING = (
 )
 
 
-def rounding_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
-    """Cells against their envelopes, and how far these can be trusted; in a brief report, since when
-    and where failing cells depart. None if none was held against one, or, in brief, none fails."""
+def rounding_section(conclusion: Conclusion) -> Section | None:
+    """Cells against their envelopes, and how far these can be trusted; None if none was held against
+    one."""
     tested = cells_tested(conclusion.judgements)
-    if brief:
-        tested = [(judgement, names) for judgement, names in tested if judgement.verdict.fails]
     if not tested:
         return None
     rows = [_row(judgement, names) for judgement, names in tested]
-    if brief:
-        shown = [[row[n] for n in _BRIEF] for row in rows[:MOST_SHORT]]
-        hidden = len(rows) - len(shown)
-        return Section(
-            "Where it begins",
-            [
-                origins(conclusion),
-                Table([_HEADERS[n] for n in _BRIEF], shown, "lrrl"),
-                f"And {more(hidden, 'cell')}." if hidden else None,
-            ],
-        )
     outside = sum(not test.inside for test in _tests(tested))
     others = strong(f"{outside} outside") if outside else "none outside"
     inside = count(len(tested) - outside, "cell")

@@ -52,7 +52,7 @@ def format_title(saving: SavingJudgement) -> str:
     return known.title if known is not None else saving.format
 
 
-def savings_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
+def savings_section(conclusion: Conclusion) -> Section | None:
     """What NEW makes of the models that OLD saved; None if none was."""
     savings = sorted(conclusion.savings, key=lambda saving: list(Outcome).index(saving.outcome))
     if not savings:
@@ -72,7 +72,7 @@ def savings_section(conclusion: Conclusion, *, brief: bool = False) -> Section |
         [
             "OLD saved a model in each format, and NEW loaded it; outputs are the same if they lie "
             "within what rounding explains of a forward pass in float64 with the saved weights.",
-            *limited_table(headers, rows, "llll", "file", brief=brief),
+            *limited_table(headers, rows, "llll", "file"),
         ],
     )
 

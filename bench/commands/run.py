@@ -1,0 +1,31 @@
+"""The command ``bench run``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bench.errors import BenchError
+from bench.jobs import shipped
+
+
+def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
+    """Trains a tier and compares it with the baseline: pytest on the suites.
+
+    Args:
+        options: what pytest takes: --tier standard, -k WORDS, --axis depth=3,10, --resume, ...
+    """
+    import pytest
+
+    suites = shipped.suites()
+    if not suites.is_dir():
+        raise BenchError(
+            "no suites: neither in this folder nor in the installed package",
+            hint="start from the repository's root, or install the wheel",
+        )
+    # As pyproject.toml sets it in a checkout, which an empty folder has not.
+    ours = ["--benchmark-skip", "--import-mode=importlib", "-p", "no:cacheprovider"]
+    ours += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # bench is imported already
+    ours += [f"--ignore={suites / 'test_published.py'}"]
+    return int(pytest.main([str(suites), *ours, *options]))

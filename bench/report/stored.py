@@ -1,0 +1,50 @@
+"""Stored runs and upgrades in a table, with the answers that their reports give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.report.text import NOTHING, clipped
+from bench.results.environment import Environment
+from bench.results.files import read_json
+from bench.results.find import is_upgrade
+from bench.results.run import ENVIRONMENT, REPORT
+
+#: Characters of an answer in the table.
+_MOST_ANSWER = 60
+
+
+def stored_rows(folders: Sequence[Path]) -> list[list[str]]:
+    """Name, kind, versions of TensorFlow and answer of each."""
+    return [
+        [
+            folder.name,
+            "upgrade" if is_upgrade(folder) else "run",
+            " -> ".join(
+                map(_version, (folder / "old", folder / "new") if is_upgrade(folder) else (folder,))
+            ),
+            _answer(folder),
+        ]
+        for folder in folders
+    ]
+
+
+def _version(folder: Path) -> str:
+    """The TensorFlow of a run; a dash where its environment is absent or damaged."""
+    try:
+        environment = read_json(folder / ENVIRONMENT, Environment)
+    except BenchError:
+        return NOTHING
+    return clipped(environment.software.get("tensorflow", NOTHING), 20)
+
+
+def _answer(folder: Path) -> str:
+    """The first line of the report, which is the answer; what to do where there is none."""
+    try:
+        with open(folder / REPORT, encoding="utf-8") as file:
+            line = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return f"no report: bench report {folder.name}"
+    return clipped(line.replace("*", "").strip().rstrip("."), _MOST_ANSWER)

@@ -1,0 +1,128 @@
+"""Pages that mkdocs makes of the code, and of files that stand at the top of the repository.
+
+mkdocs calls ``on_files`` and ``on_page_markdown`` (mkdocs.yml names this file under ``hooks``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.grid import TIERS
+from bench.commands.main import app
+from bench.plugin.options import add_options
+from bench.results.check import CheckResult
+from bench.results.copy_result import CopyResult
+from bench.results.environment import Environment
+from bench.results.plan import Plan
+from bench.results.record import Record
+from bench.results.trial import TrialResult
+from bench.results.upgrade import Description
+
+REPOSITORY = Path(__file__).parents[1]
+#: Pages of the site, by the files at the top of the repository that they are.
+TOP = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+#: What is stored in which file.
+FORMATS: dict[str, Any] = {
+    "plan.json": Plan,
+    "environment.json": Environment,
+    "records.jsonl, one a line": Record,
+    "copies.jsonl, one a line": CopyResult,
+    "checks.jsonl, one a line": CheckResult,
+    "trials.jsonl, one a line": TrialResult,
+    "upgrade.json": Description,
+}
+_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages; the index of decisions is that of its folder."""
+    pages = {name: (REPOSITORY / source).read_text("utf-8") for source, name in TOP.items()}
+    pages |= {
+        "reference/commands.md": app.generate_docs(output_format="markdown"),
+        "reference/options.md": "".join(_options()),
+        "reference/grids.md": "".join(_grids()),
+        "reference/formats.md": "".join(_formats()),
+    }
+    for name, text in pages.items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Links to what is a page of the site, as the site has it; to other files, as their paths."""
+    where = (REPOSITORY / "docs" / page.file.src_uri).parent
+    top = {value: name for name, value in TOP.items()}
+    if page.file.src_uri in top:
+        where = REPOSITORY
+
+    def linked(match: re.Match[str]) -> str:
+        text, path, anchor = match[1], match[2], match[3] or ""
+        target = (where / path).resolve()
+        shown = target.relative_to(REPOSITORY) if target.is_relative_to(REPOSITORY) else Path(path)
+        if str(shown) in TOP:
+            up = "../" * page.file.src_uri.count("/")
+            return f"[{text}]({up}{TOP[str(shown)]}{anchor})"
+        if shown.parts[0] != "docs" and target.exists():
+            return text if text.strip("`") == str(shown) else f"{text} (`{shown}`)"
+        if page.file.src_uri in top and shown.parts[0] == "docs":
+            return f"[{text}]({'/'.join(shown.parts[1:])}{anchor})"
+        return match[0]
+
+    return _LINK.sub(linked, markdown)
+
+
+class _Parser:
+    """Takes the options that the plugin adds, in the place of pytest's parser."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, list[tuple[str, str]]] = {}
+        self._options: list[tuple[str, str]] = []
+
+    def getgroup(self, title: str) -> _Parser:
+        self._options = self.groups.setdefault(title, [])
+        group = _Parser()
+        group._options = self._options
+        return group
+
+    def addoption(self, *names: str, **more: Any) -> None:
+        meta = f" {more['metavar']}" if more.get("metavar") else ""
+        self._options.append((f"{', '.join(names)}{meta}", more.get("help") or ""))
+
+
+def _options() -> Iterator[str]:
+    parser: Any = _Parser()
+    add_options(parser)
+    yield "# Options of pytest\n\nOf `pytest suites`, and of `tox run -e quick --`.\n"
+    for title, options in parser.groups.items():
+        yield f"\n## {title.removeprefix('bench: ').capitalize()}\n\n"
+        yield "| option | what it does |\n|:--|:--|\n"
+        yield from (f"| `{name}` | {text.replace('|', ' ')} |\n" for name, text in options)
+
+
+def _grids() -> Iterator[str]:
+    yield "# Grids\n\nCells by tier; seeds: "
+    yield ", ".join(f"{name} {tier.seeds}" for name, tier in TIERS.items())
+    yield f".\n\n| grid | question | {' | '.join(TIERS)} |\n|:--|:--|{'--:|' * len(TIERS)}\n"
+    for grid in UPGRADE_GRIDS.values():
+        numbers = " | ".join(str(len(grid.cells(tier))) for tier in TIERS)
+        yield f"| `{grid.name}` | {grid.question} | {numbers} |\n"
+
+
+def _formats() -> Iterator[str]:
+    yield "# File formats\n\nThe JSON schema of each file of `results/<run>/`.\n"
+    for title, kind in FORMATS.items():
+        schema = json.dumps(msgspec.json.schema(kind), indent=1)
+        yield f"\n## {title}\n\n```json\n{schema}\n```\n"

@@ -1,0 +1,126 @@
+"""Commands that look at what is stored: runs, show, cache, data verify."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.commands.main import main
+from bench.errors import EXIT_OK, EXIT_TROUBLE
+from bench.jobs import shipped
+from support.builders import healthy, write
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    """The newest first; what was not judged says how to."""
+    assert main(["runs"]) == EXIT_TROUBLE
+    assert "holds no run and no upgrade" in capsys.readouterr().err
+    for number, name in enumerate(("old", "new")):
+        folder = write(healthy(Path("results") / name))
+        os.utime(folder / "plan.json", (number, number))
+    Path("results/old/report.md").write_text("**Safe**: 6 cells identical.\n\nmore\n")
+    assert main(["runs"]) == EXIT_OK
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows == [
+        "new run 2.21.0 no report: bench report new",
+        "old run 2.21.0 Safe: 6 cells identical",
+    ]
+
+
+def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Verdict, reason, each training; a part of a name does if it is one cell's alone."""
+    write(healthy(Path("results/here")))
+    assert main(["show", "depth:10-act:tanh"]) == EXIT_OK
+    text = capsys.readouterr().out
+    assert text.startswith("## depth/depth:10-act:tanh-")
+    assert "**claim violated**: " in text or "**new**: " in text
+    assert sum(line.startswith("| run ") for line in text.splitlines()) == 3
+    assert "`bench history depth/depth:10-act:tanh-" in text
+    assert main(["show", "depth:10-"]) == EXIT_TROUBLE
+    assert "cells have 'depth:10-' in their names" in capsys.readouterr().err
+    assert main(["show", "depth:99-"]) == EXIT_TROUBLE
+    assert "no cell 'depth:99-'" in capsys.readouterr().err
+
+
+def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sizes by environment; what was used today stays, unless all is to go; images always stay."""
+    cache = place / "cache"
+    for name, days in (("fresh", 0), ("idle", 2)):
+        folder = cache / "environments" / name
+        folder.mkdir(parents=True)
+        (folder / "environment.json").write_text(
+            '{"lock": "keras==3.1\\nnumpy==2\\ntensorflow-cpu==2.21.0"}'
+        )
+        (folder / "file").write_bytes(b"x" * 3_000_000)
+        used = time.time() - 86400 * days
+        os.utime(folder, (used, used))
+    (cache / "images").mkdir()
+    (cache / "images/all.npy").write_bytes(b"x" * 1_000_000)
+    assert main(["cache", "list", "--cache", str(cache)]) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()
+    assert "keras==3.1 tensorflow-cpu==2.21.0" in lines[2]
+    assert "3 MB" in lines[2]
+    assert lines[-1] == f"{cache}: 7 MB"
+    assert main(["cache", "clear", "--cache", str(cache)]) == EXIT_OK
+    assert capsys.readouterr().out == f"3 MB removed, 4 MB left in {cache}\n"
+    assert [path.name for path in (cache / "environments").iterdir()] == ["fresh"]
+    assert main(["cache", "clear", "--all", "--cache", str(cache)]) == EXIT_OK
+    assert (cache / "images/all.npy").exists()
+    assert not list((cache / "environments").iterdir())
+
+
+def test_a_directory_of_images_is_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without training and without a copy in the cache; other images than MNIST are told from it."""
+    images, labels = np.zeros((60_000, 28, 28), np.uint8), np.zeros(60_000, np.uint8)
+    np.savez(
+        place / "mine.npz",
+        x_train=images,
+        y_train=labels,
+        x_test=images[:10_000],
+        y_test=labels[:10_000],
+    )
+    assert main(["data", "verify", "mine.npz"]) == EXIT_OK
+    assert "not MNIST" in capsys.readouterr().out
+    (place / "mine.npz").write_bytes(b"no")
+    assert main(["data", "verify", "mine.npz"]) == EXIT_TROUBLE
+
+
+def test_xavier_is_called_by_our_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that the field uses is refused with the name that we use."""
+    assert main(["theory", "--init", "xavier"]) == EXIT_TROUBLE
+    assert "-> xavier's is glorot_normal or glorot_uniform" in capsys.readouterr().err
+
+
+def test_a_wheel_brings_suites_and_baselines(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a checkout the shipped ones are used, and nothing is accepted into them; a checkout's own
+    come first."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(pytest, "main", lambda words: asked.append(words) or 3)
+    assert main(["run", "--tier", "quick"]) == EXIT_TROUBLE
+    assert "no suites" in capsys.readouterr().err
+    monkeypatch.setattr(shipped, "_SHIPPED", place / "shipped")
+    (place / "shipped/suites").mkdir(parents=True)
+    (place / "shipped/baselines").mkdir()
+    assert main(["run", "--tier", "quick", "-k", "relu and not leaky", "--resume"]) == 3
+    assert asked[0][0] == str(place / "shipped/suites")
+    assert asked[0][-5:] == ["--tier", "quick", "-k", "relu and not leaky", "--resume"]
+    write(healthy(Path("results/here")))
+    words = ["accept", "here", "--yes", "--baselines", str(shipped.baselines())]
+    assert main(["baseline", *words]) == EXIT_TROUBLE
+    assert "part of the installed package" in capsys.readouterr().err
+    (place / "suites").mkdir()
+    (place / "baselines").mkdir()
+    assert (shipped.suites(), shipped.baselines()) == (Path("suites"), Path("baselines"))
