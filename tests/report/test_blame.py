@@ -121,8 +121,9 @@ def test_an_upgrade_tells_of_it_in_every_form() -> None:
     found = upgraded(new=side("new", where(lambda cell: cell.optimizer == "nadam", worse)))
     assert "bench bisect FINDING --of u" in markdown(full_report(found))
     found = dataclasses.replace(found, blames=[BLAME])
-    for text in (markdown(full_report(found)), short_report(found)):
-        assert "## Why, and since when" in text
+    full = markdown(full_report(found))
+    assert "## Why, and since when" in full
+    for text in (full, short_report(found)):
         assert "Or avoid what was bisected, as tried out: `tensorflow-cpu==2.16.2 keras==3." in text
     (blame,) = json.loads(upgrade_json(found))["blames"]
     assert blame["pairs"][0]["after"] == "3.15.0"
