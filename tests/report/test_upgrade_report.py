@@ -134,6 +134,7 @@ def test_sections_in_their_order() -> None:
         "Findings",
         "What to do next",
         "All cells",
+        "Both sides in pictures",
         "What trains differently",
         "Accuracy and learning",
         "Checks against independent truth",
