@@ -9,6 +9,7 @@ from bench.report.full import NO_SCRIPTS
 from bench.report.markdown import markdown
 from bench.report.markup import code
 from bench.report.sections.answer import answer_blocks
+from bench.report.sections.blame import blame_lines
 from bench.report.sections.cells import counts_table
 from bench.report.sections.findings import MOST_FINDINGS, findings_section
 from bench.report.sections.next_steps import next_steps
@@ -44,12 +45,12 @@ def short_report(
 def _forms(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Iterator[list[Block | None]]:
     """The report, the longest form first; the last one fits whatever happened."""
     answer, steps = answer_blocks(conclusion), next_steps(conclusion, reproducers)
-    counted = counts_table(conclusion)
+    counted, why = counts_table(conclusion), blame_lines(conclusion.blames)
     counts = Section("All cells", [counted]) if counted is not None else None
     for most in range(MOST_FINDINGS, 0, -1):
         found = findings_section(conclusion, reproducers, most=most)
-        yield [*answer, found, steps, counts]
-        yield [*answer, found, steps]
+        yield [*answer, found, why, steps, counts]
+        yield [*answer, found, why, steps]
     yield [*answer]
 
 

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.markup import code, strong
-from bench.report.text import MOST_REASON, capital, clipped, count, duration
+from bench.report.text import (
+    MOST_NAMED,
+    MOST_REASON,
+    brief,
+    capital,
+    clipped,
+    count,
+    duration,
+    more,
+)
 from bench.results.blame import Blame, Cause
 
 _REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d+)")
@@ -29,6 +38,16 @@ def blame_section(blames: Sequence[Blame]) -> Section | None:
     return Section(
         "Why, and since when", [Section(one.finding, blame_blocks(one)) for one in blames]
     )
+
+
+def blame_lines(blames: Sequence[Blame]) -> Section | None:
+    """The answer on each of the first findings that were looked into; None if none was."""
+    lines = [f"{code(one.finding)}: {brief(answer(one), 40)}." for one in blames]
+    if not blames:
+        return None
+    hidden = len(lines) - MOST_NAMED
+    rest = [f"and {more(hidden, 'finding')}"] if hidden > 0 else []
+    return Section("Why, and since when", [Bullets([*lines[:MOST_NAMED], *rest])])
 
 
 def blame_blocks(blame: Blame) -> list[Block | None]:
