@@ -113,8 +113,15 @@ def describe() -> dict[str, str]:
     }
 
 
+#: What a result depends on, by git's patterns from the top of the checkout.
+_CODE = tuple(f":(top)*.{ending}" for ending in ("py", "toml", "ini", "cfg", "jinja"))
+#: Files that are named.
+_MOST_CHANGED = 5
+
+
 def commit(folder: Path) -> dict[str, str]:
-    """``commit`` and ``dirty`` of the checkout that ``folder`` lies in."""
+    """``commit`` and ``dirty`` of the checkout that ``folder`` lies in, and the first files with
+    uncommitted code, ``changed``, if there are any. Pictures and notes are no code."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -124,10 +131,15 @@ def commit(folder: Path) -> dict[str, str]:
             raise OSError(done.stderr.strip().splitlines()[0] if done.stderr else "git failed")
         return done.stdout.strip()
 
-    return {
-        "commit": _probe(lambda: git("rev-parse", "HEAD")),
-        "dirty": _probe(lambda: "true" if git("status", "--porcelain") else "false"),
-    }
+    known = {"commit": _probe(lambda: git("rev-parse", "HEAD"))}
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=all", "--", *_CODE).splitlines()
+    except (OSError, subprocess.SubprocessError) as error:
+        return {**known, "dirty": f"unknown: {error}"}
+    if not changed:
+        return {**known, "dirty": "false"}
+    names = [line.split(maxsplit=1)[-1] for line in changed[:_MOST_CHANGED]]
+    return {**known, "dirty": "true", "changed": ", ".join(names)}
 
 
 def _probe(read: Callable[[], str]) -> str:

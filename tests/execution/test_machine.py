@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,25 @@ def test_what_speed_depends_on_is_known_here() -> None:
     assert int(described["cores"]) >= 1
     assert described["memory"].endswith("GiB")
     assert not any(value.startswith("unknown") for value in described.values())
+
+
+def test_code_alone_makes_a_checkout_dirty(tmp_path: Path) -> None:
+    """A picture of `bench history --plot` does not; changed and new code does, and is named."""
+
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True)
+
+    git("init", "-q")
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/a.py").write_text("1\n")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    (tmp_path / "history.svg").write_text("<svg/>")
+    found = machine.commit(tmp_path)
+    assert (found["dirty"], "changed" in found) == ("false", False)
+    (tmp_path / "bench/a.py").write_text("2\n")
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites/test_b.py").write_text("3\n")
+    found = machine.commit(tmp_path / "bench")
+    assert (found["dirty"], found["changed"]) == ("true", "bench/a.py, suites/test_b.py")

@@ -355,6 +355,7 @@ def test_only_differences_of_the_sides_are_listed() -> None:
     assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
     assert re.search(r"\| `added` +\| – +\| 1 ", text)
     assert "2 packages the same on both sides." in text
+    assert "Other packages differ, too: added 1 (new)." in text
     assert "| `numpy`" not in text
     assert "\nwrapt==1.0\n" in text  # the lock, folded away
 
@@ -542,6 +543,7 @@ def test_safe_is_said_of_what_was_measured() -> None:
     text = markdown(full_report(part))
     assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
     assert "Accept: take" not in text
+    assert "`bench upgrade tensorflow-cpu==2.20.0 tensorflow-cpu==2.21.0`" in text
     told = "\n".join(summary_lines(part, reproducers={}, report=None))
     assert "as far as measured" in told
 

@@ -109,7 +109,12 @@ def _held_against(conclusion: Conclusion) -> str:
     version = versions_of(baseline).get("tensorflow")
     text = f"Compared with the {name}" + (f" (TensorFlow {version})" if version else "")
     nothing = all(judgement.verdict is Verdict.NEW for judgement in judgements)
-    return f"{text}, which has none of these cells." if nothing else f"{text}."
+    if nothing:
+        return f"{text}, which has none of these cells."
+    class_ = conclusion.run.environment.environment_class
+    if conclusion.old is None and baseline.acceptances and baseline.environment_class != class_:
+        text += f"; this machine is of another class, {class_}"
+    return f"{text}."
 
 
 def _sharpness(conclusion: Conclusion) -> str:

@@ -12,7 +12,7 @@ from bench.report.sections.answer import versions_of
 from bench.report.sections.sides import different, pin
 from bench.report.text import MOST_NAMED, clipped, more, some_of
 from bench.results.plan import Item
-from bench.results.timings import Side
+from bench.results.timings import SIDES, Side
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
@@ -82,7 +82,11 @@ def _of_run(conclusion: Conclusion) -> list[str]:
 
 def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
     if conclusion.answer is Answer.SAFE and conclusion.left_out:
-        return ["Measure what was left out before you take NEW into use."]
+        sides = " ".join(shlex.quote(conclusion.sides[side].label) for side in SIDES)
+        return [
+            "Measure what was left out before you take NEW into use: the same command without what "
+            f"leaves it out, such as {bench_command(f'upgrade {sides}')}."
+        ]
     new = _asked(conclusion, "new")
     if conclusion.answer is Answer.SAFE:
         return [f"Accept: take {new} into use."]

@@ -10,7 +10,7 @@ from bench.environments.requirements import LEGACY_KERAS, TENSORFLOWS
 from bench.report.document import Block, Bullets, Folded, Section, Table, Verbatim, limited_table
 from bench.report.markup import code, strong
 from bench.report.sections.answer import versions_of
-from bench.report.text import NOTHING, clipped, count, duration
+from bench.report.text import MOST_NAMED, NOTHING, clipped, count, duration
 from bench.results.run import StoredRun
 from bench.results.timings import SIDES, Side
 from bench.verdict.conclusion import Conclusion
@@ -40,6 +40,7 @@ def sides_section(
         headers = ("", "OLD", "NEW")
     gone = conclusion.stale
     blocks: list[Block | None] = [
+        _others(conclusion) if conclusion.sides else None,
         Table(headers, rows, "lll"),
         f"The baseline also holds {count(len(gone), 'cell')} that no grid has any more, such as "
         f"{code(gone[0].name)}."
@@ -83,6 +84,18 @@ def pin(conclusion: Conclusion) -> list[str]:
     kept = {name: old for name, (old, _) in changed.items() if old is not None}
     leading = [name for name in kept if name in _PINNED]
     return [f"{name}=={kept[name]}" for name in leading or kept]
+
+
+def _others(conclusion: Conclusion) -> str:
+    """Packages in which the locks differ, beside TensorFlow and Keras; empty if none do."""
+    changed = different(locked(conclusion, "old"), locked(conclusion, "new"))
+    texts = [
+        f"{name} {new} (new)" if old is None else f"{name} {old} -> {new or 'gone'}"
+        for name, (old, new) in changed.items()
+        if name not in _PINNED
+    ]
+    named = texts[:MOST_NAMED] + ([f"{len(texts) - MOST_NAMED} more"] if texts[MOST_NAMED:] else [])
+    return clipped(f"Other packages differ, too: {', '.join(named)}.") if texts else ""
 
 
 def _packages(conclusion: Conclusion, *, brief: bool) -> list[Block]:

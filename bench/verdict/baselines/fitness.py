@@ -55,8 +55,10 @@ def refuse_unfit(
         return
     again = "accept with --force if you mean it"
     if str(run.environment.run.get("dirty", "false")).lower() == "true":
+        changed = run.environment.run.get("changed")
+        files = f" ({changed})" if changed else ""
         raise BenchError(
-            f"{run.path}: was measured with uncommitted code, so nobody can repeat it",
+            f"{run.path}: was measured with uncommitted code{files}, so nobody can repeat it",
             hint=f"commit, run anew and accept that run; {again}",
         )
     if baseline is not None and not same_images(baseline, run):
