@@ -8,6 +8,7 @@ from types import MappingProxyType
 from bench.published.rows import rows as published_rows
 from bench.report.document import Document, Figure, Folded, Section
 from bench.report.figures.contrast import agreement_picture, effects_picture
+from bench.report.figures.speeds import speed_picture
 from bench.report.groups import full_reasons
 from bench.report.published import published_section
 from bench.report.sections.answer import answer_blocks, title
@@ -63,7 +64,8 @@ def full_report(
 
 def _pictures(conclusion: Conclusion) -> Section | None:
     """Both sides at a glance; None where there is nothing to see."""
-    pictures = (agreement_picture(conclusion), effects_picture(conclusion))
+    made = (agreement_picture, effects_picture, speed_picture)
+    pictures = (picture(conclusion) for picture in made)
     drawn = [Figure(picture) for picture in pictures if picture is not None]
     return Section("Both sides in pictures", drawn) if drawn else None
 

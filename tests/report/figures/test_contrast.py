@@ -9,8 +9,10 @@ import pytest
 from bench.report.figures.contrast import agreement_picture, effects_picture
 from bench.report.figures.draw import draw
 from bench.report.figures.picture import Heat, Panel
+from bench.report.figures.speeds import speed_picture
 from bench.verdict.judgement import Verdict
 from support.stories import identical, mixed, new, parted, rejudged
+from support.upgraded import timed, upgraded
 
 
 def test_identical_runs_need_no_picture() -> None:
@@ -55,3 +57,21 @@ def test_effects_are_tinted_by_what_matters() -> None:
     assert "regressed" in heat.rows[0]
     assert effects_picture(dataclasses.replace(parted(), baseline=None)) is None
     assert b"-3.73 pp" in draw(picture)
+
+
+def test_speeds_have_intervals_and_a_place_that_does_not_matter() -> None:
+    """A workload that is 8 % slower, its noise beside it; one that is the same has another look."""
+    found = upgraded(timings=[timed(0.08), timed(engine="xla")])
+    picture = speed_picture(found)
+    assert picture is not None
+    (panel,) = picture.panels
+    assert isinstance(panel, Panel)
+    slower, same = panel.traces
+    assert (slower.name, same.name) == ("slower", "same")
+    ((place, value),) = slower.points
+    assert (place, value) == (1.0, pytest.approx(8.3, abs=0.5))  # exp(.08) is 1.083
+    (_, low, high), *_ = panel.bands[0].ranges
+    assert 0 < low < 8.3 < high
+    assert (panel.regions[0].low, panel.regions[0].high) == (-2.0, 2.0)
+    assert b"does not matter" in draw(picture)
+    assert speed_picture(upgraded()) is None
