@@ -33,7 +33,8 @@ def matrix(
     from bench.environments.requirements import parse_side
     from bench.jobs.reproducers import slug
     from bench.jobs.upgrade import UpgradeRun
-    from bench.report.matrix import matrix_json, matrix_table
+    from bench.report.files import write_document
+    from bench.report.matrix import matrix_document, matrix_json, matrix_table
     from bench.results.files import write_atomically
     from bench.results.writer import new_run_name
     from bench.verdict.conclusion import of_upgrade
@@ -67,6 +68,7 @@ def matrix(
         chain.append(found)
         write_atomically(folder / "matrix.md", matrix_table(chain).encode())
         write_atomically(folder / "matrix.json", matrix_json(chain).encode())
+        write_document(matrix_document(chain), folder)
     print(matrix_table(chain))
     codes = {found.exit_code for found in chain}
     worst = next(c for c in (EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, EXIT_OK) if c in codes)

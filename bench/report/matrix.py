@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report.data import documented
-from bench.report.document import Block, Bullets, Document, Section, Table
+from bench.report.document import Block, Bullets, Document, Figure, Section, Table
+from bench.report.figures.chain import chain_picture
 from bench.report.groups import reason_lines
 from bench.report.markdown import markdown
-from bench.report.markup import code, strong
+from bench.report.markup import code, plain, strong
 from bench.report.sections.answer import because_text
 from bench.report.sections.changes import group_facts, leading_metric, pattern_text
 from bench.report.sections.checks import claim_name, document_line
@@ -74,13 +75,27 @@ def matrix_table(chain: Sequence[Conclusion]) -> str:
     Returns:
         Markdown that ends in one newline.
     """
+    return markdown(matrix_document(chain), figures=False)
+
+
+def matrix_document(chain: Sequence[Conclusion]) -> Document:
+    """The same with a figure. Argument as in :func:`matrix_table`."""
     if not chain:
-        return "No upgrade was measured.\n"
-    rows = [[family.text, *(_entry(step, family) for step in chain)] for family in families(chain)]
-    headers = ("cells", *map(step_title, chain))
+        return Document("Matrix", ["No upgrade was measured."])
+    known, titles = families(chain), [step_title(step) for step in chain]
+    rows = [[family.text, *(_entry(step, family) for step in chain)] for family in known]
+    headers = ("cells", *titles)
+    numbers = {
+        plain(family.text): [
+            {word: len(cells) for word, cells in _counted(step, family).items()} for step in chain
+        ]
+        for family in known
+    }
+    picture = chain_picture(titles, numbers)
     blocks: list[Block] = [Table(headers, rows, "l" * len(headers))] if rows else []
+    blocks += [Figure(picture)] if picture is not None else []
     blocks += [Section(step_title(step), [Bullets(_findings(step))]) for step in chain]
-    return markdown(Document("Matrix", blocks))
+    return Document("Matrix", blocks)
 
 
 def matrix_json(chain: Sequence[Conclusion]) -> str:

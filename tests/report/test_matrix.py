@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
+from bench.report.figures.chain import chain_picture
+from bench.report.figures.picture import Heat
+from bench.report.files import write_document
 from bench.report.markup import plain
-from bench.report.matrix import families, matrix_json, matrix_table
+from bench.report.matrix import families, matrix_document, matrix_json, matrix_table
 from bench.report.sections.changes import pattern_text
 from bench.results.check import Check
 from bench.results.plan import Item
@@ -62,6 +66,27 @@ def test_rows_tell_changed_cells_from_others() -> None:
         "**4 changed** (layer 1, kernel, before step 1)",
     ]
     assert found["optimizer, others"] == ["8 identical", "8 identical"]
+
+
+def test_the_chain_in_a_picture(tmp_path: Path) -> None:
+    """A row a family, a column a step; what changed has the full tint, what one step lacks none. Both
+    reports have it."""
+    chosen = [item for item in ITEMS if nadam(item.cell)]
+    document = matrix_document([upgraded(), changed(upgraded(), *chosen)])
+    (picture,) = document.figures()
+    (heat,) = picture.panels
+    assert isinstance(heat, Heat)
+    assert heat.rows == ("optimizer, opt:nadam", "optimizer, others")
+    assert heat.values == ((0.0, 1.0), (0.0, 0.0))
+    assert heat.texts[0] == ("4 identical", "4 changed")
+    write_document(document, tmp_path)
+    assert "figures/matrix.svg" in (tmp_path / "report.md").read_text()
+    assert "data:image/svg+xml" in (tmp_path / "report.html").read_text()
+    assert chain_picture(["a"], {"x": [{}], "y": [{"missing": 1}]}).panels[0].values == (
+        (None,),
+        (2 / 3,),
+    )
+    assert not list(matrix_document([]).figures())
 
 
 def test_a_grid_that_did_not_change_has_one_row() -> None:
