@@ -34,6 +34,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bench.environments import installer
 from bench.environments.bench_copy import NEEDED, appear, needed
+from bench.environments.bytecode import share_bytecode
 from bench.environments.cache import use
 from bench.environments.inspection import inspect, training_variables
 from bench.environments.interpreters import Interpreter
@@ -215,6 +216,7 @@ class Build:
         installer.create(self._python.path, finished / "venv")
         packages = installable(lock, wheels)
         installer.install(packages, _python(finished), folder=scratch, index=self._side.index)
+        share_bytecode(finished / "venv", lock, self._environments, _lock_in)
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         stored = Stored(key=key, lock=lock, python=self._python.version, resolved=now)
         (finished / "environment.json").write_bytes(msgspec.json.encode(stored))
@@ -282,6 +284,15 @@ class Build:
             keras_2 = installer.resolve(legacy, python, dependencies=False, folder=scratch)
             versions |= keras_2.versions
         return lock_of(versions)
+
+
+def _lock_in(folder: Path) -> str:
+    """The lock of an environment by its folder; empty if it cannot be read."""
+    try:
+        stored = msgspec.json.decode((folder / "environment.json").read_bytes(), type=Stored)
+    except (OSError, msgspec.MsgspecError):
+        return ""
+    return stored.lock
 
 
 def _python(folder: Path) -> Path:

@@ -282,6 +282,21 @@ def test_versions_of_another_environment_are_kept_where_they_can(place: Place) -
     assert "keras==3.12.0" in place.prepare("tensorflow-cpu==2.20.0").lock.splitlines()
 
 
+def test_what_is_compiled_is_shared(place: Place) -> None:
+    """Of the same file alone: the other version of a package is compiled anew."""
+    first = place.prepare("2.20")
+    code = "import keras, tensorflow; print(keras.__cached__, tensorflow.__cached__)"
+    if sys.dont_write_bytecode:
+        code = f"import sys; sys.dont_write_bytecode = False; {code}"
+    keras, tensorflow = map(Path, run_in(first, code).split())
+    other = place.prepare("2.20 keras==3.10.*")
+    folders = [built.python.parents[1] for built in (first, other)]
+    assert (folders[1] / tensorflow.relative_to(folders[0])).samefile(tensorflow)
+    assert keras.exists()
+    assert not (folders[1] / keras.relative_to(folders[0])).exists()
+    check_is_complete(other)
+
+
 def test_requirements_with_one_lock_share_an_environment(place: Place, template: Path) -> None:
     """What is resolved to a lock that is already built is not installed again."""
     first = place.fill(template)
