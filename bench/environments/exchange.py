@@ -39,11 +39,19 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """What OLD has: a requirement such as ``keras==2.15.0``, or the variable's value."""
     new: str
     variable: bool = False
+    needs: tuple[Part, ...] = ()
+    """Packages that cannot stay as in OLD where this one is as in NEW."""
 
     @property
     def label(self) -> str:
         """``keras 2.15.0 -> 3.3.3``."""
-        return f"{self.name} {_shown(self.old)} -> {_shown(self.new)}"
+        needs = f" (with {', '.join(part.label for part in self.needs)})" if self.needs else ""
+        return f"{self.name} {_shown(self.old)} -> {_shown(self.new)}{needs}"
+
+    @property
+    def whole(self) -> tuple[Part, ...]:
+        """This one and what it needs."""
+        return self, *self.needs
 
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +99,46 @@ def differences(old: Installed, new: Installed) -> list[Part]:
     return sorted([*packages, *settings], key=lambda part: order.get(part.name, len(order)))
 
 
+def tensorflow_alone(old: Installed, parts: Sequence[Part]) -> Side | None:
+    """The side with NEW's TensorFlow in which all else stays as in OLD, if it can; None if TensorFlow
+    is the same on both sides. What moves in it goes with TensorFlow: :func:`grouped`."""
+    pinned = [part.new for part in parts if part.name == "tensorflow"]
+    if not pinned:
+        return None
+    pinned += [part.old for part in parts if _to_or_from_keras_2(part)]
+    return side_with(old, pinned, old.variables)
+
+
+def grouped(old: Installed, parts: Sequence[Part], moved: Installed) -> list[Part]:
+    """Differences of which those that cannot be told from TensorFlow's are part of it.
+
+    Args:
+        old: one end.
+        parts: all differences.
+        moved: what :func:`tensorflow_alone` was resolved to.
+    """
+    needs = tuple(
+        part
+        for part in parts
+        if not part.variable
+        and part.name != "tensorflow"
+        and not _to_or_from_keras_2(part)
+        and moved.versions.get(part.name) != old.versions.get(part.name)
+    )
+    return [
+        msgspec.structs.replace(part, needs=needs) if part.name == "tensorflow" else part
+        for part in parts
+        if part not in needs
+    ]
+
+
+def _to_or_from_keras_2(part: Part) -> bool:
+    """Whether a difference is that of Keras 2 and 3, which either can be had on newer TensorFlow."""
+    if part.name != "keras":
+        return False
+    return len({Version(side.partition("==")[2]) < THREE for side in (part.old, part.new)}) > 1
+
+
 def between(
     old: Installed, new: Installed, parts: Sequence[Part], chosen: Collection[Part]
 ) -> Side:
@@ -102,8 +150,10 @@ def between(
         parts: all differences between them.
         chosen: some of these.
     """
-    values = {part.name: part.new if part in chosen else part.old for part in parts}
-    packages = [values[part.name] for part in parts if not part.variable]
+    values = {
+        each.name: each.new if part in chosen else each.old for part in parts for each in part.whole
+    }
+    packages = [values[p.name] for part in parts for p in part.whole if not p.variable]
     variables = {**old.variables, **{p.name: values[p.name] for p in parts if p.variable}}
     base = new if any(p.name == "tensorflow" and p in chosen for p in parts) else old
     if not any(part.name == "tensorflow" for part in parts):

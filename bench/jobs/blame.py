@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bench.environments.exchange import Installed, Part, between, differences
+from bench.environments.exchange import (
+    Installed,
+    Part,
+    between,
+    differences,
+    grouped,
+    tensorflow_alone,
+)
 from bench.environments.prepare import Built
 from bench.errors import BenchError
 from bench.jobs.asking import Asking, OutOfTimeError, State, Trial
@@ -99,6 +106,7 @@ class Investigation:
             trial, known = self._trial(finding, known)
             cause = Causing(chosen)
             if not chosen:
+                parts = self._grouped(parts)
                 known, cause = self._attributed(trial, parts, known)
             known = self._bisected(trial, parts, cause, known, every=every)
             found = remedies(trial, known, self._built[1], self._new.variables, self._asking)
@@ -155,8 +163,23 @@ class Investigation:
             )
             for cause in found.causes
         ]
-        known = msgspec.structs.replace(known, outcome="attributed", causes=causes)
+        known = msgspec.structs.replace(
+            known,
+            outcome="attributed",
+            causes=causes,
+            differences=[part.label for part in parts],
+        )
         return known, found.causes[0]
+
+    def _grouped(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """Differences that can be told apart: what TensorFlow drags along is part of it."""
+        side = tensorflow_alone(self._old, parts)
+        if side is None or len(parts) == 1:
+            return parts
+        built = self._asking.environment(side)
+        if isinstance(built, BenchError):
+            return parts
+        return grouped(self._old, parts, Installed(lock=built.lock))
 
     def _bisected(
         self,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from bench.environments.exchange import Installed, between, differences, side_with
+from bench.environments.exchange import (
+    Installed,
+    between,
+    differences,
+    grouped,
+    side_with,
+    tensorflow_alone,
+)
 
 OLD = Installed(
     lock="h5py==3.10\nkeras==2.15.0\nnumpy==1.26.4\ntensorflow-cpu==2.15.1\nwrapt==1.14\n",
@@ -50,6 +57,29 @@ def test_tf_keras_against_keras_3_is_a_difference_of_keras() -> None:
     assert part.label == "keras 2.16.0 -> 3.3.3"
     assert between(legacy, three, [part], []).legacy_keras
     assert not between(legacy, three, [part], [part]).legacy_keras
+
+
+def test_what_moves_with_tensorflow_is_part_of_it() -> None:
+    """Keras 2 and 3 stay a difference of their own: either can be had on newer TensorFlow."""
+    parts = differences(OLD, NEW)
+    side = tensorflow_alone(OLD, parts)
+    assert side is not None
+    assert side.requirements == ("tensorflow-cpu==2.16.2",)
+    assert (side.legacy_keras, side.preferred) == (True, OLD.lock)
+    moved = Installed(
+        lock=OLD.lock.replace("wrapt==1.14", "wrapt==1.15").replace("2.15.0", "3.9.0")
+    )
+    keras, tensorflow, *settings = grouped(OLD, parts, moved)
+    assert keras.label == "keras 2.15.0 -> 3.3.3"
+    assert tensorflow.label == "tensorflow 2.15.1 -> 2.16.2 (with wrapt 1.14 -> 1.16)"
+    assert all(part.variable for part in settings)
+    assert "wrapt==1.16" in between(OLD, NEW, [keras, tensorflow], [tensorflow]).requirements
+    assert "wrapt==1.14" in between(OLD, NEW, [keras, tensorflow], [keras]).requirements
+
+
+def test_without_another_tensorflow_nothing_moves() -> None:
+    three = Installed(lock=NEW.lock.replace("keras==3.3.3", "keras==3.1.0"))
+    assert tensorflow_alone(three, differences(three, Installed(lock=NEW.lock))) is None
 
 
 def test_another_distribution_of_tensorflow_is_a_difference() -> None:

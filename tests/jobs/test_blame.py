@@ -50,10 +50,14 @@ class World:
         self.releases: dict[str, list[str]] = {"keras": KERAS}
         self.skipped: dict[str, str] = {}
         self.said: list[str] = []
+        #: Whether Keras moves with TensorFlow, as it does up to 2.15.
+        self.tied = False
 
     def build(self, side: Side) -> Built:
         versions = dict(lock_versions(side.preferred))
         versions |= dict(one.split("==") for one in side.requirements)
+        if self.tied and not any(one.startswith("keras==") for one in side.requirements):
+            versions["keras"] = f"{versions['tensorflow-cpu'].rpartition('.')[0]}.0"
         if self.refuses(versions):
             raise BenchError("uv finds no versions")
         if side.legacy_keras:
@@ -164,6 +168,32 @@ def test_keras_is_blamed_although_tensorflow_changed_too() -> None:
     assert "tf-keras, whichever release of Keras it was" in found.skipped["2.15.1"]
     assert found.remedies[0].variables == {"TF_USE_LEGACY_KERAS": "1"}
     assert found.remedies[0].avoids
+
+
+def test_what_tensorflow_drags_along_is_part_of_it() -> None:
+    """No version of Keras goes with the other TensorFlow: one step, whose releases are TensorFlow's."""
+    releases = ["2.12.0", "2.13.0", "2.14.0", "2.15.0"]
+
+    def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
+        return "wrong" if versions["keras"] >= "2.14.0" else "right"
+
+    def refuses(versions: Mapping[str, str]) -> bool:
+        return versions["tensorflow-cpu"] != versions["keras"]
+
+    world = World(shows, refuses)
+    world.tied = True
+    world.releases = {"tensorflow-cpu": releases}
+    pair = [
+        {"tensorflow-cpu": v, "keras": v, "numpy": n, "gast": n}
+        for v, n in zip(releases[::3], "12", strict=True)
+    ]
+    found = world.blame(*pair)
+    (cause,), (change,) = found.causes, found.pairs
+    assert cause.parts == ["tensorflow 2.12.0 -> 2.15.0 (with keras 2.12.0 -> 2.15.0)"]
+    assert cause.together == cause.inseparable == []
+    assert (found.package, change.before, change.after) == ("tensorflow-cpu", "2.13.0", "2.14.0")
+    assert change.drift == ["keras 2.13.0 -> 2.14.0"]
+    assert found.remedies[0].pins == ["tensorflow-cpu==2.13.0"]
 
 
 def test_two_packages_that_do_it_together() -> None:
