@@ -148,7 +148,7 @@ class Processes:
             Outcome.BROKEN: "cannot be read",
             Outcome.UNPROMISED: "cannot be read",
         }
-        return State(names.get(judged.outcome, ""), judged.reason)
+        return State(names.get(judged.outcome, ""), judged.reason or judged.outcome.value)
 
     @contextlib.contextmanager
     def _process(self, built: Built) -> Iterator[tuple[Supervisor, protocol.Ready]]:
