@@ -146,8 +146,10 @@ def _early(name: str, losses: Sequence[float] = SCRIPT, **arguments: Any) -> Non
 
 _early("patience:2", patience=2)
 _early("patience:3", patience=3)
-_early("min_delta", patience=2, min_delta=0.3)
-_early("start_from_epoch", patience=1, start_from_epoch=3)
+# Falls by .125 an epoch.
+_early("min_delta", (1.0, 0.875, 0.75, 0.625, 0.5), patience=2, min_delta=0.3)
+# Rises from the third epoch on, so that each epoch to start from stops at another one.
+_early("start_from_epoch", (1.0, 0.5, 0.25, 0.5, 0.75, 1.0, 1.25), patience=1, start_from_epoch=3)
 _early("mode:max", tuple(-loss for loss in SCRIPT), patience=2, mode="max")
 
 

@@ -314,10 +314,13 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
 
 def stateful(name: str) -> Mapping[str, Any]:
-    """What makes an optimizer keep all the state that it can."""
-    return {"sgd": {"momentum": 0.75}, "rmsprop": {"momentum": 0.75, "centered": True}}.get(
-        name, {}
-    )
+    """What makes an optimizer keep all the state that it can, and show it: by default the momentum of
+    Lion takes a hundredth of a gradient, and hardly turns a sign."""
+    return {
+        "sgd": {"momentum": 0.75},
+        "rmsprop": {"momentum": 0.75, "centered": True},
+        "lion": {"beta_2": 0.5},
+    }.get(name, {})
 
 
 def _of_each(name: str) -> None:
