@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.cells.cell import Cell
 from bench.report.markdown import markdown
 from bench.report.markup import plain
@@ -140,3 +142,21 @@ def test_two_runs_side_by_side() -> None:
             "- `optimizer:lion-precision:float32`: OLD: holds; NEW: step 1, kernel: got 1" in text
         )
         assert "Other bits: `optimizer:sgd-precision:float32`" in text
+
+
+def test_a_known_fault_is_told_and_not_counted_as_holding() -> None:
+    """In a run it fails nothing, and has a column of its own; between two sides it is a change."""
+    sound = well("adam")
+    known = msgspec.structs.replace(out("sgd"), known="rounds to odd")
+    run = run_of([sound, known])
+    text = section(run)
+    assert answer(run)[2] == (
+        "1 check against independent truth holds: 3 tensors compared, 1 known fault aside."
+    )
+    assert "`optimizer:sgd-precision:float32`: rounds to odd" in text
+    [row] = [line for line in text.splitlines() if line.startswith("| optimizer")]
+    assert [cell.strip() for cell in row.split("|")][2:6] == ["2", "1", "0", "1"]
+    found = between(run_of([sound, well("sgd")]), run)
+    assert "812 times the bound (known: rounds to odd)" in markdown([checks_section(found)])
+    assert "1 hold on both" in markdown([checks_section(found)])
+    assert found.exit_code == 1

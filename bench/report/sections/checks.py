@@ -38,6 +38,7 @@ _HEADERS = (
     "checks",
     "hold",
     "fail",
+    "known faults",
     "nothing here",
     "not run",
     "tensors compared",
@@ -69,7 +70,9 @@ def checks_answer(conclusion: Conclusion) -> str:
     elif len(results) < len(planned):
         text = f"Incomplete: {len(planned) - len(results)} of {checks} did not run"
     else:
-        held = len(planned) - absent
+        known = sum(result.wrong for result in results)
+        held = len(planned) - absent - known
+        compared += f", {count(known, 'known fault')} aside" if known else ""
         hold = verb(held, "holds", "hold")
         text = f"{count(held, 'check')} against independent truth {hold}"
     return f"{strong(text)}: {compared}."
@@ -99,7 +102,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         absent = grouped((r.absent, code(r.check.id)) for r in run.results if r.absent)
         blocks += [
             _NOTE,
-            Table(_HEADERS, rows, "lrrrrrrl"),
+            Table(_HEADERS, rows, "lrrrrrrrl"),
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
             *_known_faults(run),
         ]
@@ -110,7 +113,9 @@ def _documents(contrasts: Sequence[DocumentContrast], *, brief: bool) -> list[Bl
     """What NEW documents otherwise than OLD, thing by thing."""
     if not contrasts:
         return []
-    title = f"{strong('Documented otherwise in NEW')} ({count(len(contrasts), 'contract')}):"
+    title = (
+        f"{strong('Documented otherwise in NEW, or gone')} ({count(len(contrasts), 'contract')}):"
+    )
     return [title, *limited_list(list(map(document_line, contrasts)), "contract", brief=brief)]
 
 
@@ -168,12 +173,14 @@ def _family(run: StoredRun, family: str) -> list[str]:
     planned = [check for check in run.plan.checks if check.family == family]
     results = [result for result in run.results if result.check.family == family]
     failing = sum(result.fails for result in results)
+    known = sum(result.wrong and not result.fails for result in results)
     absent = sum(bool(result.absent) for result in results)
     return [
         family,
         str(len(planned)),
-        str(len(results) - failing - absent),
+        str(len(results) - failing - known - absent),
         strong(str(failing)) if failing else "0",
+        str(known),
         str(absent),
         str(len(planned) - len(results)),
         f"{sum(result.compared for result in results):,}",
@@ -195,7 +202,7 @@ def _of_both(conclusion: Conclusion) -> list[Block]:
     old, new = conclusion.both
     ran = old.checks.keys() & new.checks.keys()
     pairs = [(old.checks[c], new.checks[c]) for c in new.plan.checks if c in ran]
-    hold = sum(not (a.fails or b.fails or a.absent or b.absent) for a, b in pairs)
+    hold = sum(not (a.wrong or b.wrong or a.absent or b.absent) for a, b in pairs)
     lacking = sum(bool(a.absent or b.absent) for a, b in pairs)
     same = sum(a.digest == b.digest and a.compared > 0 and b.compared > 0 for a, b in pairs)
     text = (
@@ -232,7 +239,8 @@ def _check_line(contrast: CheckContrast) -> str:
         if result is None:
             text = "did not run"
         else:
-            text = clipped(result.reason if result.fails else result.absent) or "holds"
+            text = clipped(result.reason if result.wrong else result.absent) or "holds"
+            text += f" (known: {clipped(result.known)})" if result.known and result.wrong else ""
         texts.append(f"{side}: {text}")
     return f"{code(contrast.check.id)}: {'; '.join(texts)}"
 
