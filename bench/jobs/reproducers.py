@@ -12,7 +12,7 @@ import msgspec
 from bench.errors import BenchError
 from bench.jobs.reproduce import Reproduction, check, steps_to_show
 from bench.report.reproducer.script import script
-from bench.results.files import write_atomically
+from bench.results.files import write_atomically, write_below
 from bench.results.plan import Item
 from bench.results.upgrade import SideFacts
 from bench.verdict.conclusion import Conclusion
@@ -31,7 +31,7 @@ def script_path(found: Conclusion, judgement: Judgement) -> Path:
 
 def slug(text: str) -> str:
     """The text as part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-")
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:200]
 
 
 def kept_scripts(found: Conclusion) -> dict[Item, str]:
@@ -87,7 +87,10 @@ def write_reproducer(found: Conclusion, judgement: Judgement, path: Path) -> Rep
     sides = found.sides
     one, other = (run.environment.software["tensorflow"] for run in found.both)
     text = script(judgement, seed=0, steps=steps_to_show(judgement), versions=(one, other))
-    write_atomically(path, text.encode())
+    if path == script_path(found, judgement):
+        write_below(found.folder, str(path.relative_to(found.folder)), text.encode())
+    else:
+        write_atomically(path, text.encode())
     if found.run.plan.device == "cpu":  # TensorFlow takes a GPU where it sees one
         sides = {side: _without_gpu(facts) for side, facts in sides.items()}
     return check(path, old=sides["old"], new=sides["new"], timeout_sec=SCRIPT_SEC)

@@ -11,7 +11,7 @@ from bench.report.figures.draw import draw
 from bench.report.full import NO_SCRIPTS, full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
-from bench.results.files import write_atomically
+from bench.results.files import write_atomically, write_below
 from bench.results.plan import Item
 from bench.results.run import REPORT
 from bench.verdict.conclusion import Conclusion
@@ -52,7 +52,7 @@ def write_document(document: Document, folder: Path) -> Path:
     write_atomically(path, markdown(document).encode())
     try:
         for picture in document.figures():
-            write_atomically(folder / picture.path, draw(picture))
+            write_below(folder, picture.path, draw(picture))
     finally:
         write_atomically(folder / HTML, html(document, folder=folder).encode())
     return path

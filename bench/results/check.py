@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import msgspec
 
+from bench.results.bounds import Count, Name, NotNegative, Seconds, Seed, Text
 from bench.results.kind import Crash, Kind, Outcome, Task
 
 #: Families of checks of arithmetic, in the order of a computation: what each compares with what truth
@@ -53,11 +54,11 @@ class Check(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     turns: ClassVar[tuple[int, int]] = (3, 3)
 
-    family: str
-    subject: str
+    family: Name
+    subject: Name
     """Part that is checked, in the form of an id; :attr:`axes` reads it."""
-    precision: str = "float32"
-    seed: int = 0
+    precision: Name = "float32"
+    seed: Seed = 0
 
     @property
     def axes(self) -> dict[str, str]:
@@ -102,13 +103,13 @@ def subject_axes(family: str, subject: str) -> dict[str, str]:
 class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far one tensor is from the truth, at its worst entry."""
 
-    tensor: str
+    tensor: Name
     """Name, such as ``layer 3, kernel gradient``."""
-    excess: float | None
+    excess: NotNegative | None
     """Error over its bound: above 1 is out. None stands for infinity: a NaN, or a bound of 0 missed."""
-    ulps: float | None = None
+    ulps: NotNegative | None = None
     """Error in units in the last place of the true value; None where that has no meaning."""
-    evidence: str = ""
+    evidence: Text = ""
     """Value, expected value, bound and place, as text."""
 
     @property
@@ -126,22 +127,22 @@ class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Outcome of a check."""
 
     check: Check
-    compared: int = 0
+    compared: Count = 0
     """Number of tensors, or statistics, that were compared."""
     closest: Deviation | None = None
     """The deviation that used up most of its bound."""
     deviations: Sequence[Deviation] = ()
     """Deviations that are out, in the order of the computation: the first is where it starts."""
-    more: int = 0
+    more: Count = 0
     """Number of further ones that are out."""
-    digest: str = ""
+    digest: Name = ""
     """Digest of all numbers that TensorFlow gave."""
-    known: str = ""
+    known: Text = ""
     """Fault that this version is known to have here, so that what is out fails no run."""
-    absent: str = ""
+    absent: Text = ""
     """Reason why this TensorFlow has nothing to check; then nothing was compared."""
     crash: Crash | None = None
-    total_sec: float = 0.0
+    total_sec: Seconds = 0.0
 
     @property
     def key(self) -> Check:

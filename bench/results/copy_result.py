@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 from bench.cells.cell import Cell
+from bench.results.bounds import Count, Finite, Seconds, Share, Step
 from bench.results.kind import Crash, Kind, Outcome
 from bench.results.record import Flow, Replica, Tensors, Training
 
@@ -18,9 +19,9 @@ from bench.results.record import Flow, Replica, Tensors, Training
 class Copy(Training, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One copy of a replica, trained and evaluated as that is."""
 
-    number: int
+    number: Count
     """Counts from 0; names the random moves."""
-    moved_at: int = 0
+    moved_at: Step = 0
     """The step before which, and before the next one, weights are moved; the number of steps is the
     end."""
 
@@ -50,18 +51,20 @@ class CopyResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True)
     tensors: Tensors | None = None
     ends: Tensors | None = None
     """None of a copy that was not trained to the end."""
-    test_accuracy: float | None = None
-    test_loss: float | None = None
-    diverged_step: int | None = None
+    test_accuracy: Share | None = None
+    test_loss: Finite | None = None
+    diverged_step: Step | None = None
     end: Flow | None = None
     crash: Crash | None = None
-    total_sec: float = 0.0
+    total_sec: Seconds = 0.0
 
     def __post_init__(self) -> None:
         if bool(self.trajectory) == (self.crash is not None):
             raise ValueError("a copy has either a trajectory or a crash")
         if len(self.trajectory) % 4:
             raise ValueError("a trajectory is of numbers of four bytes")
+        if self.end is not None:
+            self.end.check(self.copy.cell)
 
     @property
     def key(self) -> Copy:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bench.results.bounds import Count, Name
+
 SCHEMA = 1
 
 #: Predictions multiply many small matrices, on which NumPy's threads lose more time than they save: 8 s
@@ -19,9 +21,9 @@ NUMPY_THREADS = ("OPENBLAS_NUM_THREADS", "1")
 class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that bits may depend on beside the software's version; its slug names a baseline folder."""
 
-    device: str
+    device: Name
     """``cpu`` or ``gpu``."""
-    isa: str
+    isa: Name
     """CPU: the widest instruction set that TensorFlow may use, such as ``avx512_bf16``; GPU: its
     compute capability, such as ``sm90``."""
     onednn: bool
@@ -29,9 +31,9 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """XLA's automatic clustering; cells that ask for XLA name it as their engine."""
     tf32: bool
     """Only ever true on a GPU."""
-    threads: int
+    threads: Count
     """Per worker."""
-    fpmath: str = ""
+    fpmath: Name = ""
     """oneDNN's fast-math mode, such as ``bf16``: what it may round float32 to; empty if to nothing."""
 
     @property
@@ -48,11 +50,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     schema: int = SCHEMA
     numerics: Numerics
-    software: dict[str, str]
+    software: dict[Name, Name]
     """Versions: ``tensorflow``, ``keras``, ``numpy``, ``python``, ``bench``, ..."""
-    machine: dict[str, str]
+    machine: dict[Name, Name]
     """``cpu``, ``cores``, ``memory``, ``system``, ``gpu``, ``driver``."""
-    data: dict[str, str]
+    data: dict[Name, Name]
     """``name``, ``fingerprint`` and ``source`` of the images."""
     run: dict[str, Any] = {}
     """``command``, ``started``, ``commit``, ``dirty`` (``true`` or ``false``), ``workers``,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from bench.errors import BenchError
-from bench.results.jsonl import cannot_write
+from bench.results.jsonl import cannot_write, sync_folder
+from bench.results.reading import decode, read_bytes
 
 T = TypeVar("T")
 
@@ -21,13 +23,13 @@ def read_json(path: Path, kind: type[T]) -> T:
         BenchError: absent, not JSON (NaN is not JSON), unknown or missing fields, another schema.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decode(read_bytes(path), msgspec.json.Decoder(kind))
     except OSError as error:
         raise BenchError(
             f"{path}: cannot be read: {error.strerror}",
             hint="is this the folder of a run that measured something?",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BenchError(
             f"{path}: not a valid {kind.__name__.lower()}: {error}",
             hint="restore the file from version control, or run anew",
@@ -35,22 +37,43 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes all of ``content`` or leaves ``path`` as it was.
+    """Writes all of ``content`` or leaves ``path`` as it was, also after a power cut. A link of this
+    name is replaced, not what it points to.
 
     Raises:
         BenchError: the disk is full or the place cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # A name that nobody can foresee, and new: a link of that name would be written through.
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
         raise cannot_write(path, error) from error
+
+
+def write_below(folder: Path, name: str, content: bytes) -> Path:
+    """Writes a file of a folder that came from elsewhere, perhaps: as :func:`write_atomically`, and no
+    folder within it that is a link is followed.
+
+    Raises:
+        BenchError: the place cannot be written to, or a link leads away from ``folder``.
+    """
+    path = folder / name
+    for parent in path.relative_to(folder).parents[:-1]:
+        if (folder / parent).is_symlink():
+            raise BenchError(
+                f"{folder / parent}: is a link, and what is written there may land anywhere",
+                hint="remove it",
+            )
+    write_atomically(path, content)
+    return path
 
 
 def make_folder(path: Path) -> None:

@@ -7,7 +7,7 @@ progress and merge ask these classes for all that differs between kinds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
@@ -16,15 +16,18 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
+from bench.results.bounds import Text
+from bench.results.checksum import must_have_sum, with_sum, without_sum
+from bench.results.reading import decode, read_lines
 
 
 class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The way in which a task's training process ended."""
 
     reason: Literal["exception", "signal", "exit", "timeout", "memory", "not attempted"]
-    message: str
+    message: Text
     """One line: ``killed by SIGABRT``, ``no answer for 300 s``, ``ValueError: ...``."""
-    output: str = ""
+    output: Text = ""
     """The last lines that the process printed."""
 
 
@@ -138,11 +141,24 @@ class Kind(Generic[T, O]):
         return msgspec.json.Decoder(self.outcome)
 
     def encode(self, outcome: O) -> bytes:
-        """An outcome's line, newline included."""
-        return msgspec.json.encode(outcome) + b"\n"
+        """An outcome's line, with its checksum and newline."""
+        return with_sum(msgspec.json.encode(outcome)) + b"\n"
+
+    def decode(self, line: bytes) -> O:
+        """An outcome from its line, with or without checksum and newline.
+
+        Raises:
+            ValueError: it is no outcome of this kind, or was altered.
+        """
+        return decode(without_sum(line.rstrip(b"\n"))[0], self._decoder)
 
     def read(self, path: Path) -> list[O]:
-        """All outcomes of a file, in its order.
+        """All outcomes of a file, in its order; see :meth:`scan`."""
+        return [outcome for outcome, _ in self.scan(path)]
+
+    def scan(self, path: Path) -> Iterator[tuple[O, bool]]:
+        """The outcomes of a file, in its order, each with whether its line has a checksum: those of an
+        older version have none.
 
         A last line without its newline is what a killed run leaves behind: it is ignored, here and
         when the run is resumed. Anything else that cannot be decoded is an error.
@@ -150,22 +166,23 @@ class Kind(Generic[T, O]):
         Raises:
             BenchError: the file is absent or a line is damaged; names the file and the line.
         """
+        number, expected = 0, False
         try:
-            lines = path.read_bytes().split(b"\n")
+            for line in read_lines(path):
+                number += 1
+                content, has_sum = without_sum(line)
+                outcome = decode(content, self._decoder)
+                expected = must_have_sum(has_sum, before=expected)
+                yield outcome, has_sum
         except OSError as error:
             raise BenchError(
                 f"{path}: cannot be read: {error.strerror}", hint="name a folder below results/"
             ) from error
-        outcomes = []
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                outcomes.append(self._decoder.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise BenchError(
-                    f"{path}, line {number}: not a {self.what}: {error}",
-                    hint=f"remove line {number} and continue the run with --resume, or run anew",
-                ) from error
-        return outcomes
+        except ValueError as error:
+            raise BenchError(
+                f"{path}, line {number}: not a {self.what}: {error}",
+                hint=f"remove line {number} and continue the run with --resume, or run anew",
+            ) from error
 
     def of(self, outcomes: Mapping[Task, Outcome]) -> dict[T, O]:
         """Outcomes of this kind, in their order."""

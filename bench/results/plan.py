@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from bench.cells.cell import Cell
+from bench.results.bounds import MOST_SEEDS, Name, Seed, Word
 from bench.results.check import Check
 from bench.results.kind import Task
 from bench.results.record import Replica
@@ -16,8 +20,8 @@ SCHEMA = 1
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A cell's place in a grid. One cell may stand in several grids; it is trained once."""
 
-    grid: str
-    id: str
+    grid: Word
+    id: Name
     cell: Cell
 
     @property
@@ -30,17 +34,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """All that a run set out to measure: every item under every seed, every check, every trial."""
 
     schema: int = SCHEMA
-    tier: str
-    device: str
-    seeds: list[int]
+    tier: Name
+    device: Name
+    seeds: Annotated[list[Seed], Meta(max_length=MOST_SEEDS)]
     items: list[Item]
     checks: list[Check] = []
     trials: list[Trial] = []
     selected: bool = False
     """True if options left out cells of the tier: their absence is then no finding."""
-    decide: int = 0
+    decide: Annotated[int, Meta(ge=0, le=MOST_SEEDS)] = 0
     """Seeds up to which undecided cells are given more; 0: none are."""
-    further: list[int] = []
+    further: Annotated[list[Seed], Meta(max_length=MOST_SEEDS)] = []
     """Seeds that cells get beside ``seeds`` if their bits differ from those that they are compared
     with."""
 

@@ -13,6 +13,18 @@ from typing import ClassVar, Literal
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.results.bounds import (
+    Count,
+    Finite,
+    Name,
+    NotNegative,
+    Rate,
+    Seconds,
+    Seed,
+    Share,
+    Step,
+    Text,
+)
 from bench.results.histogram import Histogram
 from bench.results.kind import Crash, Kind, Outcome, Task
 
@@ -29,30 +41,39 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     All but ``dead_units`` are taken on the replica's first training batch in training mode.
     """
 
-    signal: list[float | None]
+    signal: list[NotNegative | None]
     """Mean square of dC/dz, C one example's loss, z the input of the activation: g_l = E[(dC/dz_l)^2]
     (Schoenholz et al. 2017, eq. 14)."""
-    kernel_gradient: list[float | None]
+    kernel_gradient: list[NotNegative | None]
     """Variance over the kernel's entries of the batch-mean gradient."""
-    bias_gradient: list[float | None]
+    bias_gradient: list[NotNegative | None]
     """Variance over the bias' entries of the batch-mean gradient."""
-    activation_mean: list[float | None]
-    activation_variance: list[float | None]
-    dead_units: list[float | None]
+    activation_mean: list[Finite | None]
+    activation_variance: list[NotNegative | None]
+    dead_units: list[Share | None]
     """Share of units (channels of a convolution) whose activation is 0 for every test image."""
-    gradient_norm: float | None
+    gradient_norm: NotNegative | None
     """Global l2 norm over all trainable variables, before clipping."""
-    clipped_norm: float | None
+    clipped_norm: NotNegative | None
     """The same norm as the optimizer applies it, after clipping."""
-    clipped_peak: float | None
+    clipped_peak: NotNegative | None
     """Largest absolute entry of any variable's gradient after clipping."""
-    clipped_variable_norm: float | None
+    clipped_variable_norm: NotNegative | None
     """Largest l2 norm of one variable's gradient after clipping."""
-    clip_error: float | None
+    clip_error: NotNegative | None
     """Largest |clipped - unclipped| over all entries, relative to the largest unclipped entry."""
-    kernel_gradient_peak: float | None
+    kernel_gradient_peak: NotNegative | None
     """Largest absolute entry of any layer's kernel gradient, the output layer's included; exactly 0
     if all is dead."""
+
+    def check(self, cell: Cell) -> None:
+        """Raises ValueError unless it may be the flow of a cell."""
+        by_layer = (
+            *(self.signal, self.kernel_gradient, self.bias_gradient),
+            *(self.activation_mean, self.activation_variance, self.dead_units),
+        )
+        if any(len(values) != cell.depth for values in by_layer):
+            raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
 
     @property
     def signal_ratio(self) -> float | None:
@@ -79,10 +100,10 @@ class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Fingerprints of a replica's tensors before some steps: enough to say which of them departed, and
     by how much, when only one side can be run again. :mod:`bench.measure.tensors` takes them."""
 
-    names: list[str]
+    names: list[Name]
     """Tensors in the order of the computation: variables, as the last step left them, then the forward
     and the backward pass."""
-    steps: list[int]
+    steps: list[Step]
     hashes: bytes
     """Little-endian uint32 (steps, names): a hash of all bits of a tensor; base64 in JSON."""
     values: bytes
@@ -93,6 +114,8 @@ class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         count = len(self.names) * len(self.steps)
         if len(self.hashes) != 4 * count or len(self.values) != 4 * VALUES * count:
             raise ValueError(f"fingerprints of {count} tensors have another size")
+        if len(set(self.names)) < len(self.names) or sorted(set(self.steps)) != self.steps:
+            raise ValueError("a tensor is named twice, or steps do not rise")
 
 
 class Training(Task, frozen=True, forbid_unknown_fields=True):
@@ -146,18 +169,18 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     schema: int = SCHEMA
     cell: Cell
-    seed: int
+    seed: Seed
     outcome: Literal["trained", "diverged", "crashed", "absent"]
-    data: str = ""
+    data: Name = ""
     """Fingerprint of the images."""
-    environment: str = ""
+    environment: Name = ""
     """Environment class that the digest belongs to."""
-    test_accuracy: float | None = None
+    test_accuracy: Share | None = None
     """Share of test images. None unless trained."""
-    test_loss: float | None = None
-    diverged_step: int | None = None
+    test_loss: Finite | None = None
+    diverged_step: Step | None = None
     """First step, counted from 0, whose loss is NaN or infinite."""
-    digest: str = ""
+    digest: Name = ""
     """Equal digests mean that nothing computed differs: step-0 gradients, losses, variables at the end,
     test accuracy and loss. Empty if crashed."""
     trajectory: bytes = b""
@@ -169,18 +192,18 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ends: Tensors | None = None
     """Fingerprints before the first step and after the last one: of all variables, and of the logits of
     all test images in inference mode."""
-    recipe: int = 1
+    recipe: Count = 1
     """:data:`bench.cells.cell.RECIPE` of the code that trained it."""
     start: Flow | None = None
     end: Flow | None = None
-    images_per_sec: float | None = None
+    images_per_sec: Rate | None = None
     """Speed of the training loop alone: no tracing, compilation or evaluation."""
-    training_sec: float = 0.0
-    total_sec: float = 0.0
+    training_sec: Seconds = 0.0
+    total_sec: Seconds = 0.0
     """Seconds from the request to the record, tracing and measuring included."""
-    worker: str = ""
+    worker: Name = ""
     crash: Crash | None = None
-    absent: str = ""
+    absent: Text = ""
     """Reason why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
     histograms: Sequence[Histogram] | msgspec.UnsetType = msgspec.UNSET
     """Histograms of each variable and its gradient, for TensorBoard: no stored record has them."""
@@ -198,6 +221,9 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("a trajectory and states are of numbers of four bytes")
         if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):
             raise ValueError("a trained replica has a test accuracy and a digest")
+        for flow in (self.start, self.end):
+            if flow is not None:
+                flow.check(self.cell)
 
     @property
     def attempted(self) -> bool:

@@ -17,7 +17,7 @@ from bench.results.files import read_json
 from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
-from bench.results.tasks import read_outcomes
+from bench.results.tasks import read_checked
 from bench.results.trial import TRIALS, Trial, TrialResult
 
 PLAN = "plan.json"
@@ -34,6 +34,8 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     environment: Environment
     outcomes: Mapping[Task, Outcome]
     """All that was measured, by task."""
+    unchecked: int = 0
+    """How many of these have no checksum in their file."""
 
     @functools.cached_property
     def records(self) -> dict[Replica, Record]:
@@ -94,9 +96,8 @@ def read_run(path: Path) -> StoredRun:
         raise BenchError(
             f"{path}: no such run", hint="`ls results` lists runs; name a folder below it"
         )
+    plan, environment = read_json(path / PLAN, Plan), read_json(path / ENVIRONMENT, Environment)
+    outcomes, unchecked = read_checked(path)
     return StoredRun(
-        path=path,
-        plan=read_json(path / PLAN, Plan),
-        environment=read_json(path / ENVIRONMENT, Environment),
-        outcomes=read_outcomes(path),
+        path=path, plan=plan, environment=environment, outcomes=outcomes, unchecked=unchecked
     )

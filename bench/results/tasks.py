@@ -6,6 +6,7 @@ a line in :func:`bench.execution.trainer.handlers`, which says what a training p
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,17 @@ def read_outcomes(folder: Path) -> dict[Task, Outcome]:
         BenchError: a line is damaged; names the file and the line. So does a missing file that every
             run has.
     """
+    return read_checked(folder)[0]
+
+
+def read_checked(folder: Path) -> tuple[dict[Task, Outcome], int]:
+    """The same, and how many of the lines have no checksum, as an older version wrote them."""
     outcomes: dict[Task, Outcome] = {}
+    unchecked = 0
     for kind in KINDS:
         path = folder / kind.file
-        if kind.required or path.exists():
-            for outcome in kind.read(path):
+        if kind.required or os.path.lexists(path):
+            for outcome, has_sum in kind.scan(path):
                 outcomes.setdefault(outcome.key, outcome)
-    return outcomes
+                unchecked += not has_sum
+    return outcomes, unchecked

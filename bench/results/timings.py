@@ -4,11 +4,13 @@ judged by :mod:`bench.verdict.speed`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec import Meta
 
 from bench.cells.cell import Cell
+from bench.results.bounds import Step
 from bench.results.kind import Crash
 
 Side = Literal["old", "new"]
@@ -29,15 +31,18 @@ class Workload(NamedTuple):
         return f"{self.work}, {network}, {self.cell.engine}"
 
 
+#: Seconds of a burst.
+Burst = Annotated[float, Meta(gt=0, le=1e9)]
+
 #: One round of a workload: seconds of each burst, shape (blocks, processes, 2).
-Round = Sequence[Sequence[Sequence[float]]]
+Round = Sequence[Sequence[Sequence[Burst]]]
 
 
 class Timings(msgspec.Struct, kw_only=True):
     """Times of one workload."""
 
     workload: Workload
-    steps: int = 0
+    steps: Step = 0
     """Steps of each burst, the same on both sides and in all rounds; 0: none was measured."""
     rounds: list[Round] = []
     crashes: dict[Side, Crash] = {}

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from bench.cells.recipe import Recipe
+from bench.results.bounds import Finite, Name, Seconds, Seed, Step, Text, Word
 from bench.results.histogram import Histogram
 from bench.results.kind import Crash, Kind, Outcome, Task
 
@@ -31,14 +32,14 @@ class Trial(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     turns: ClassVar[tuple[int, int]] = (1, 2)
 
-    experiment: str
+    experiment: Word
     """``P1`` to ``P7``."""
-    variant: str
+    variant: Name
     """Name, such as ``three layers``; unique in its experiment."""
     form: Form
-    seed: int
+    seed: Seed
     recipe: Recipe
-    looks: tuple[int, ...]
+    looks: tuple[Step, ...]
     """Steps before which the training is looked at, rising; the recipe's number of steps stands for
     a look behind the last one."""
     watched: tuple[Watched, ...]
@@ -85,9 +86,13 @@ class Trial(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Values over steps."""
 
-    steps: list[int]
-    values: list[float | None]
+    steps: list[Step]
+    values: list[Finite | None]
     """None: not finite."""
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.values) or sorted(set(self.steps)) != self.steps:
+            raise ValueError("a curve has a value at each of its steps, which rise")
 
 
 class TrialResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,11 +100,11 @@ class TrialResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     trial: Trial
     outcome: Literal["trained", "diverged", "absent", "crashed"]
-    curves: Mapping[str, Curve] = {}
+    curves: Mapping[Name, Curve] = {}
     """``loss``: the mean since the last look, at each look but a look at step 0. ``test accuracy``,
     ``test loss``, ``validation accuracy``, ``dead share``: at each look. ``norm w1``, ``clipped norm
     w1`` and so on: of the gradient of the step that follows a look."""
-    numbers: Mapping[str, float | None] = {}
+    numbers: Mapping[Name, Finite | None] = {}
     """Numbers by name. Where norms are watched, over all steps and added up in float64: ``largest norm
     w1`` and so on, of its gradient before clipping; ``largest clipped norm``, of all gradients
     together; ``clipped steps``, their share; ``smallest cosine`` between all gradients together before
@@ -107,13 +112,13 @@ class TrialResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
     first 1,000 steps. For every trial: ``largest w1`` and so on, the largest absolute value at the
     end."""
     histograms: Sequence[Histogram] = ()
-    digest: str = ""
+    digest: Name = ""
     """Digest of all losses and of all variables at the end."""
-    absent: str = ""
+    absent: Text = ""
     """Reason why this TensorFlow has no such form."""
-    environment: str = ""
-    data: str = ""
-    total_sec: float = 0.0
+    environment: Name = ""
+    data: Name = ""
+    total_sec: Seconds = 0.0
     crash: Crash | None = None
 
     @property

@@ -19,12 +19,13 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.results.blame import Blame, read_blames
+from bench.results.bounds import Name, Text
 from bench.results.files import pretty, read_json, write_atomically
 from bench.results.find import UPGRADE
 from bench.results.run import StoredRun, read_run
 from bench.results.saved_models import Exchange
 from bench.results.seal import is_sealed, seal
-from bench.results.timings import Side, Timings
+from bench.results.timings import SIDES, Side, Timings
 from bench.results.writer import claim
 
 SCHEMA = 1
@@ -35,15 +36,15 @@ SAVING = "saving.json"
 class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Description of one side."""
 
-    label: str
+    label: Name
     """The user's name for it."""
-    python: str
+    python: Name
     """The interpreter's path."""
-    lock: str
+    lock: Text
     """All that is installed: sorted lines ``name==version``."""
-    variables: dict[str, str] = {}
+    variables: dict[Name, Name] = {}
     """Environment variables that were asked for."""
-    resolved: str = ""
+    resolved: Name = ""
     """When its requirements were resolved, as ISO 8601 in UTC; empty for an existing interpreter."""
 
 
@@ -69,12 +70,12 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """``upgrade.json``."""
 
     schema: int = SCHEMA
-    tier: str
+    tier: Name
     sides: dict[Side, SideFacts]
-    runs: dict[Side, str]
-    """Folders of the sides' runs, relative to this file's."""
-    left_out: list[str] = []
-    seal: str = ""
+    runs: dict[Side, Name]
+    """Folders of the sides' runs, relative to this file's: below it or, in a matrix, beside it."""
+    left_out: list[Text] = []
+    seal: Name = ""
     """See :mod:`bench.results.seal`; empty if written before there were seals."""
 
     @property
@@ -96,6 +97,19 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        if set(self.sides) != set(SIDES) or set(self.runs) != set(SIDES):
+            raise ValueError("an upgrade has the sides old and new")
+        for run in self.runs.values():
+            parts = Path(run).parts
+            if (
+                Path(run).is_absolute()
+                or ".." in parts[1:]
+                or parts in ((), ("..",))
+                or "\0" in run
+            ):
+                raise ValueError(
+                    f"the run {run[:100]!r} is neither below this folder nor beside it"
+                )
 
 
 @contextlib.contextmanager
@@ -133,17 +147,33 @@ def read_upgrade(folder: Path) -> Measured:
         BenchError: one of its files is absent, damaged or of another schema.
     """
     description = read_json(folder / UPGRADE, Description)
+    runs = {side: _near(folder, run) for side, run in description.runs.items()}
     return Measured(
         path=folder,
         sides=description.sides,
-        old=read_run(folder / description.runs["old"]),
-        new=read_run(folder / description.runs["new"]),
+        old=read_run(runs["old"]),
+        new=read_run(runs["new"]),
         timings=_read_list(folder / SPEED, Timings),
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,
         ours=description.ours,
         blames=read_blames(folder),
     )
+
+
+def _near(folder: Path, run: str) -> Path:
+    """The folder of a side's run.
+
+    Raises:
+        BenchError: links lead it away from the upgrade's folder and those beside it.
+    """
+    path = folder / run
+    if not path.resolve().is_relative_to(folder.resolve().parent):
+        raise BenchError(
+            f"{path}: leads to {path.resolve()}",
+            hint="remove the link, or measure the upgrade anew",
+        )
+    return path
 
 
 T = TypeVar("T")

@@ -36,6 +36,8 @@ def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
             a run that is not to be resumed.
     """
     make_folder(path)
+    if (path / ".lock").is_symlink():  # which older versions of filelock follow and empty
+        raise cannot_write(path / ".lock", OSError("it is a link"))
     lock = filelock.FileLock(str(path / ".lock"))
     try:
         lock.acquire(timeout=0)

@@ -441,10 +441,18 @@ class TestTrouble:
 
     def test_a_full_disk_keeps_what_is_there(self, job: Job) -> None:
         """The run stops with exit 2 at the first record that cannot be written."""
-        folder = job.folder / "results" / "r"
-        folder.mkdir(parents=True)
-        (folder / "records.jsonl").symlink_to("/dev/full")
-        output = job.run(*FEW, expect=2)
+        (job.folder / "full").mkdir()
+        (job.folder / "full" / "conftest.py").write_text(
+            "import errno, os\n"
+            "from bench.results import jsonl\n"
+            "class Full:\n"
+            "    def __getattr__(self, name):\n"
+            "        return getattr(os, name)\n"
+            "    def write(self, *_):\n"
+            "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+            "jsonl.os = Full()\n"
+        )
+        output = job.run(*FEW, str(job.folder / "full"), expect=2)
         assert "records.jsonl: cannot be written: No space left on device" in output
         assert "--resume" in output
 

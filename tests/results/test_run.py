@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import re
 import resource
@@ -18,12 +19,12 @@ import bench
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.copy_result import COPIES, Copy, CopyResult
-from bench.results.files import read_json, write_atomically
+from bench.results.files import read_json, write_atomically, write_below
 from bench.results.find import latest
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
-from bench.results.run import PLAN, read_run
-from bench.results.writer import RunWriter, new_run_name
+from bench.results.run import ENVIRONMENT, PLAN, read_run
+from bench.results.writer import RunWriter, claim, new_run_name
 from support.builders import (
     DEEP,
     PLAN_OF_TWO,
@@ -36,6 +37,7 @@ from support.builders import (
     items,
     plan,
     replaced,
+    stored,
     trained,
     write,
 )
@@ -408,17 +410,126 @@ def test_read_only_directory() -> None:
     assert all(line.endswith("cannot be written: Permission denied") for line in lines)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-def test_full_disk(tmp_path: Path) -> None:
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run stops with the reason and the way on."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     path = tmp_path / "run"
-    path.mkdir()
-    (path / RECORDS.file).symlink_to("/dev/full")
     with RunWriter(path, PLAN_OF_TWO) as writer:
+        monkeypatch.setattr(os, "write", full)
         with pytest.raises(BenchError, match="cannot be written: No space left") as caught:
             writer.append(RECORDS_OF_TWO[0])
         assert "--resume" in caught.value.hint
         assert writer.missing() == PLAN_OF_TWO.replicas()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_links_are_not_written_through(tmp_path: Path, *, resume: bool) -> None:
+    """A folder that came from elsewhere may lead anywhere; what it points to stays as it was."""
+    path, target = tmp_path / "run", tmp_path / "precious"
+    target.write_text("precious")
+    if resume:
+        with RunWriter(path, PLAN_OF_TWO):
+            pass
+    path.mkdir(exist_ok=True)
+    (path / RECORDS.file).unlink(missing_ok=True)
+    (path / RECORDS.file).symlink_to(target)
+    with (
+        pytest.raises(BenchError, match="cannot be written"),
+        RunWriter(path, PLAN_OF_TWO, resume=resume),
+    ):
+        pass
+    assert target.read_text() == "precious"
+
+
+def test_a_lock_that_is_a_link(tmp_path: Path) -> None:
+    """filelock empties what it opens."""
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(target)
+    with pytest.raises(BenchError, match="cannot be written: it is a link"):
+        claim(tmp_path / "run", resume=False)
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["report.md", "figures/a.svg"])
+def test_files_below_a_folder(tmp_path: Path, name: str) -> None:
+    """A link of a file's name is replaced, one of a folder's name is an error."""
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "a.svg").write_text("precious")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if name == "report.md":
+        (folder / name).symlink_to(target / "a.svg")
+        write_below(folder, name, b"new")
+        assert (folder / name).read_text() == "new"
+    else:
+        (folder / "figures").symlink_to(target)
+        with pytest.raises(BenchError, match="figures: is a link"):
+            write_below(folder, name, b"new")
+    assert [path.read_text() for path in target.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("file", [PLAN, ENVIRONMENT, RECORDS.file])
+def test_what_is_no_file(tmp_path: Path, file: str) -> None:
+    """A FIFO would hang, a device would never end."""
+    path = write(stored(PLAN_OF_TWO, RECORDS_OF_TWO, path=tmp_path / "run"))
+    (path / file).unlink()
+    os.mkfifo(path / file)
+    with pytest.raises(BenchError, match="not a regular file"):
+        read_run(path)
+    (path / file).unlink()
+    (path / file).symlink_to("/dev/zero")
+    with pytest.raises(BenchError, match="not a regular file"):
+        read_run(path)
+
+
+class Disk:
+    """What a power cut leaves of a file: what was synchronized, and any part of what was not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.safe: dict[str, bytes] = {}
+        fsync = os.fsync
+
+        def synchronized(number: int) -> None:
+            fsync(number)
+            path = Path(f"/proc/self/fd/{number}").readlink()
+            if path.is_file():
+                self.safe[str(path)] = path.read_bytes()
+
+        monkeypatch.setattr(os, "fsync", synchronized)
+
+    def cut(self, path: Path, *, more: int) -> None:
+        """The power goes: of what was written since the last barrier, ``more`` bytes are there."""
+        now = path.read_bytes()
+        safe = self.safe.get(str(path), b"")
+        assert now.startswith(safe)
+        path.write_bytes(now[: len(safe) + more])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no names of open files")
+@pytest.mark.parametrize("torn", [0, 1, 700])
+def test_a_power_cut_loses_no_record_that_was_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: int
+) -> None:
+    """Each is behind a write barrier when ``append`` returns; a torn line behind them is cut off, and
+    the run goes on."""
+    disk, path = Disk(monkeypatch), tmp_path / "run"
+    with RunWriter(path, PLAN_OF_TWO) as writer:
+        for record in RECORDS_OF_TWO[:2]:
+            writer.append(record)
+        with (path / RECORDS.file).open("ab") as file:
+            file.write(RECORDS.encode(RECORDS_OF_TWO[2])[:torn])
+    disk.cut(path / RECORDS.file, more=torn)
+    with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
+        assert list(writer.outcomes.values()) == RECORDS_OF_TWO[:2]
+        for record in RECORDS_OF_TWO[2:]:
+            writer.append(record)
+    assert RECORDS.read(path / RECORDS.file) == RECORDS_OF_TWO
 
 
 def limited(room: int, path: Path) -> subprocess.CompletedProcess[str]:

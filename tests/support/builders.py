@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.cells.cell import Cell
 from bench.measure.tensors import fingerprints
+from bench.results.checksum import with_sum
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.environment import Environment, Numerics
 from bench.results.files import pretty
@@ -164,6 +166,13 @@ def write(run: StoredRun) -> Path:
         if found or kind.required:
             (run.path / kind.file).write_bytes(b"".join(map(kind.encode, found.values())))
     return run.path
+
+
+def edited_line(line: bytes, **changes: Any) -> bytes:
+    """A stored line with other fields, and the checksum that it then has."""
+    fields = json.loads(line)
+    del fields["sum"]
+    return with_sum(json.dumps({**fields, **changes}, separators=(",", ":")).encode()) + b"\n"
 
 
 def replaced(run: StoredRun, **changes: Any) -> StoredRun:

@@ -39,7 +39,7 @@ def cells(draw: st.DrawFn) -> Cell:
         width=draw(st.integers(1, 4096)),
         activation=draw(st.sampled_from(ACTIVATIONS)),
         initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
-        bias=draw(st.floats(allow_nan=False, allow_infinity=False)),
+        bias=draw(st.floats(-1e9, 1e9)),
         normalization=draw(st.sampled_from(NORMALIZATIONS)),
         clipping=draw(st.one_of(st.just("none"), clips)),
         optimizer=draw(st.sampled_from(OPTIMIZERS)),
@@ -60,8 +60,8 @@ def cells(draw: st.DrawFn) -> Cell:
 @st.composite
 def fingerprints(draw: st.DrawFn) -> Tensors:
     """Any fingerprints that can be made."""
-    names = draw(st.lists(st.text(st.characters(codec="utf-8")), max_size=3))
-    steps = draw(st.lists(st.integers(0, 200), max_size=3))
+    names = draw(st.lists(st.text(st.characters(codec="utf-8")), max_size=3, unique=True))
+    steps = sorted(draw(st.sets(st.integers(0, 200), max_size=3)))
     size = 4 * len(names) * len(steps)
     return Tensors(
         names=names,

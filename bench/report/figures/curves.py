@@ -7,6 +7,7 @@ g_l = E[(dC/dz_l)^2]. Below 1 the signal vanishes on its way back, above 1 it ex
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -258,7 +259,7 @@ def curves_picture(name: str, heading: str, panels: Panels, *, caption: str = ""
     cells = sum(map(len, panels.values()))
     number = len(drawn)
     return Picture(
-        path=f"figures/{name}.svg",
+        path=f"figures/{re.sub('[^A-Za-z0-9_.-]+', '-', name)}.svg",
         heading=heading,
         alternative=f"{heading}, layer by layer: {count(cells, 'cell')}",
         caption=caption,
