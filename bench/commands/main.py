@@ -89,7 +89,7 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Show a metric of a cell over acceptances and stored runs, and where it steps.",
             "bench history depth:10- --metric test_accuracy --plot history.svg",
         ),
-        "baseline": ("Stored baselines: accept, show, diff, check.",),
+        "baseline": ("Stored baselines: accept, show, diff, check, migrate.",),
         "baseline accept": (
             "Take a run's results for right, after showing what would change.",
             'bench baseline accept latest -k "depth:3- and relu" --reason "new initializer"',
@@ -105,6 +105,10 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         "baseline check": (
             "Read all stored baselines and name what is wrong.",
             "bench baseline check",
+        ),
+        "baseline migrate": (
+            "Write stored baselines of an older bench in today's form, with checksums.",
+            "bench baseline migrate",
         ),
     },
     "Look up": {

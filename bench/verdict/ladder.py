@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.errors import BenchError
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
 from bench.results.record import Record, Replica
@@ -20,7 +21,7 @@ from bench.results.run import StoredRun
 from bench.statistics.levels import ALPHA
 from bench.theory.claim import ClaimResult
 from bench.verdict import bits
-from bench.verdict.baselines.samples import Baseline, BaselineCell, difference, sample
+from bench.verdict.baselines.samples import Baseline, BaselineCell, Sample, difference, sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
 from bench.verdict.weighing import MOST_REASONS, Weighing, another, seeds_in_words
@@ -153,6 +154,7 @@ def _below_envelope(
         return _judgement(item, Verdict.NOT_COMPARABLE, obstacle, "none")
     by_seed = stored.by_seed
     common = [record for record in records if record.seed in by_seed]
+    _refuse_contradictions(item, holder, by_seed, common)
     if common and all(by_seed[record.seed].digest == record.digest for record in common):
         return _identical(run, holder, item, len(common))
     lacking = [seed for seed in run.plan.further if Replica(item.cell, seed) not in run.records]
@@ -221,6 +223,27 @@ def _obstacle(
     if not stored.samples:
         return f"every seed crashed in {baseline.name}"
     return ""
+
+
+def _refuse_contradictions(
+    item: Item, baseline: Baseline, stored: Mapping[int, Sample], records: Sequence[Record]
+) -> None:
+    """Digests cover test accuracy and loss: with one digest, both are the same, or a file was altered.
+
+    Raises:
+        BenchError: they are not.
+    """
+    for record in records:
+        there = stored[record.seed].metrics
+        if not record.digest or stored[record.seed].digest != record.digest:
+            continue
+        ours = {"test_accuracy": record.test_accuracy, "test_loss": record.test_loss}
+        if any(name in there and there[name] != value for name, value in ours.items()):
+            raise BenchError(
+                f"{item.grid}/{item.id}, seed {record.seed}: has the digest that it has in "
+                f"{baseline.name}, and another test accuracy or loss: one of the two was altered",
+                hint="`bench baseline check` tells whether it was the baseline; measure the run anew",
+            )
 
 
 def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Judgement:

@@ -97,6 +97,7 @@ def commands() -> list[list[str]]:
         ["baseline", "show"],
         ["baseline", "diff"],
         ["baseline", "check"],
+        ["baseline", "migrate"],
         ["grids"],
     ]
 
@@ -556,16 +557,27 @@ def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(sound.replace('"depth:1-', '"depth:99-', 1))
     assert cli.main(["baseline", "check"]) == 2
     assert "depth.traces.jsonl, line 2: is of depth:1-" in capsys.readouterr().out
-    traces = path.with_name("depth.traces.jsonl")
-    first = json.loads(sound)["cells"][0]["id"]
-    assert first.startswith("depth:1-")
-    path.write_text(sound.replace(first, first.replace("depth:1-", "depth:99-")))
-    traces.write_text(traces.read_text().replace(first, first.replace("depth:1-", "depth:99-")))
+    accuracy = re.search(r'"test_accuracy":0\.9(\d+)', sound)
+    assert accuracy is not None
+    path.write_text(sound.replace(accuracy[0], f'"test_accuracy":0.1{accuracy[1]}'))
     assert cli.main(["baseline", "check"]) == 2
-    assert "is in no grid any more" in capsys.readouterr().out
+    assert "is not what was written" in capsys.readouterr().out
+    assert cli.main(["baseline", "diff", "a"]) == 2
+    assert f"{path}: depth:" in capsys.readouterr().err
     path.write_text(sound[:100])
     assert cli.main(["baseline", "check"]) == 2
     assert "not a baseline of schema 3" in capsys.readouterr().out
+
+
+def test_check_of_a_cell_of_no_grid(capsys: pytest.CaptureFixture[str]) -> None:
+    """A grid's value may have gone since."""
+    cell = Cell(depth=99)
+    the_plan = plan(items("depth", [cell], DEPTH_AXES))
+    run = stored(the_plan, [trained(cell, seed) for seed in the_plan.seeds], path=results("a"))
+    write(run)
+    accepted(run)
+    assert cli.main(["baseline", "check"]) == 2
+    assert "is in no grid any more" in capsys.readouterr().out
 
 
 def test_accept_notes_mixed_versions_seeds_and_absent_cells(

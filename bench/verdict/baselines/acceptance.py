@@ -13,7 +13,7 @@ from bench.cells.cell import RECIPE, Cell
 from bench.errors import BenchError
 from bench.results.plan import Item
 from bench.results.run import StoredRun
-from bench.verdict.baselines.files import TRACES
+from bench.verdict.baselines.files import CLASS, TRACES
 from bench.verdict.baselines.fitness import refuse_unfit, same_images
 from bench.verdict.baselines.folder import (
     Acceptance,
@@ -195,10 +195,34 @@ def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
         if baseline is None or not baseline.grids:
             problems.append(f"{folder}: holds no cells -> accept a run, or remove the folder")
             continue
+        if not baseline.checked:
+            problems.append(
+                f"{folder}: has no checksums, so that nobody would see a changed number -> "
+                "bench baseline migrate"
+            )
         for grid, cells in baseline.grids.items():
             path = folder / f"{grid}.json"
             problems += [text for cell in cells.values() for text in _problems(path, cell, known)]
     return problems
+
+
+def migrate(root: Path) -> dict[str, bool]:
+    """Writes every stored baseline anew in today's form, with checksums.
+
+    Returns:
+        by class, whether anything was to be done.
+
+    Raises:
+        BenchError: one is damaged, or the place cannot be written to; those before it are done.
+    """
+    done = {}
+    for folder in sorted(path.parent for path in root.glob(f"*/{CLASS}")):
+        baseline = read_baseline(root, folder.name)
+        assert baseline is not None  # its class file is there
+        done[folder.name] = not baseline.checked
+        if not baseline.checked:
+            write_baseline(root, baseline)
+    return done
 
 
 _VERSIONS = ("tensorflow", "keras", "python", "numpy", "bench")

@@ -11,7 +11,10 @@ import msgspec
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
+from bench.results.bounds import Count, Finite, Name, Seed, Word
+from bench.results.checksum import checksum
 from bench.results.environment import Numerics
+from bench.results.reading import decode, read_bytes
 from bench.results.record import Tensors
 from bench.verdict.baselines.samples import (
     Acceptance,
@@ -35,26 +38,31 @@ class ClassFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     schema: int
     numerics: Numerics
     data: dict[str, str]
-    grids: list[str] = []
+    grids: list[Word] = []
     acceptances: list[Acceptance]
+    sum: Name = ""
+    """Checksum of all else here; with it, all cells, traces and lines of the history have one, too.
+    Empty if written before there were any."""
 
 
 class StoredSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    seed: int
+    seed: Seed
     outcome: Literal["trained", "diverged"]
-    digest: str
-    metrics: dict[str, float | None]
+    digest: Name
+    metrics: dict[Name, Finite | None]
 
     def __post_init__(self) -> None:
         check_values(self.digest, self.metrics, crashed=False)
 
 
 class StoredCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    id: str
-    acceptance: int = 0
-    recipe: int = 1
+    id: Name
+    acceptance: Count = 0
+    recipe: Count = 1
     cell: Cell
     samples: list[StoredSample]
+    sum: Name = ""
+    """Checksum of all else here."""
 
     def __post_init__(self) -> None:
         if len({sample.seed for sample in self.samples}) != len(self.samples):
@@ -63,8 +71,8 @@ class StoredCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class GridFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema: int
-    grid: str
-    images: str = ""
+    grid: Word
+    images: Name = ""
     """The fingerprint."""
     cells: list[StoredCell]
 
@@ -73,30 +81,53 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """First line of a file of lines."""
 
     schema: int
-    grid: str
+    grid: Name
 
 
 class Trace(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    id: str
-    seed: int
-    digest: str
+    id: Name
+    seed: Seed
+    digest: Name
     """Of the sample that the trace belongs to."""
     trajectory: bytes = b""
     states: bytes = b""
     tensors: Tensors | None = None
     ends: Tensors | None = None
+    sum: Name = ""
+    """Checksum of all else here."""
 
     def __post_init__(self) -> None:
         check_trajectory(self.trajectory)
         check_trajectory(self.states)
 
 
+C = TypeVar("C", ClassFile, StoredCell, Trace)
+
+
+def summed(content: C) -> C:
+    """The same with its checksum."""
+    return msgspec.structs.replace(content, sum=_sum(content))
+
+
+def altered(content: ClassFile | StoredCell | Trace) -> bool:
+    """Whether it has a checksum that is that of something else."""
+    return bool(content.sum) and content.sum != _sum(content)
+
+
+def _sum(content: ClassFile | StoredCell | Trace) -> str:
+    """Of the numbers, however they are written."""
+    return checksum(msgspec.json.encode(msgspec.structs.replace(content, sum="")))
+
+
 class _Schema(msgspec.Struct):
     """The schema number alone, so that another schema is named before its fields are."""
 
     schema: Any = None
+
+
+_SCHEMA = msgspec.json.Decoder(_Schema)
 
 
 class Described(msgspec.Struct):
@@ -120,7 +151,7 @@ def read_file(path: Path, kind: type[F]) -> F:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise BenchError(
             f"{path}: cannot be read: {error.strerror}",
@@ -131,10 +162,10 @@ def _bytes(path: Path) -> bytes:
 def _decode(path: Path, content: bytes, kind: type[F], where: str) -> F:
     """A file, or the first line of one, that has a schema."""
     try:
-        schema = msgspec.json.decode(content, type=_Schema).schema
-        if schema in READABLE:
-            return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        schema = decode(content, _SCHEMA).schema
+        if isinstance(schema, int) and schema in READABLE:
+            return decode(content, msgspec.json.Decoder(kind))
+    except ValueError as error:
         raise BenchError(
             f"{path}{where}: not a baseline of schema {SCHEMA}: {error}",
             hint=f"{RESTORE}, or accept these cells anew",
@@ -153,8 +184,8 @@ def _decode(path: Path, content: bytes, kind: type[F], where: str) -> F:
 def _written_by(folder: Path) -> str:
     """``, 0.4.0``: by which version a class was last accepted, if that can be found out."""
     try:
-        content = msgspec.json.decode((folder / CLASS).read_bytes(), type=_Writer)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        content = decode(read_bytes(folder / CLASS), msgspec.json.Decoder(_Writer))
+    except (OSError, ValueError):
         return ""
     version = content.acceptances[-1].get("bench") if content.acceptances else None
     return f", {version}" if isinstance(version, str) and version else ""
@@ -173,8 +204,8 @@ def read_lines(path: Path, grid: str, kind: type[F]) -> list[tuple[int, F]]:
     decoder = msgspec.json.Decoder(kind)
     for number, line in enumerate(lines[1:], start=2):
         try:
-            found.append((number, decoder.decode(line)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found.append((number, decode(line, decoder)))
+        except ValueError as error:
             raise BenchError(
                 f"{path}, line {number}: not of a baseline of schema {SCHEMA}: {error}",
                 hint=RESTORE,
@@ -206,22 +237,34 @@ def _stored(sample: Sample) -> StoredSample:
     )
 
 
+def _stored_cell(cell: BaselineCell) -> StoredCell:
+    return StoredCell(
+        id=cell.id,
+        acceptance=cell.acceptance,
+        recipe=cell.recipe,
+        cell=cell.cell,
+        samples=[_stored(sample) for sample in cell.samples],
+    )
+
+
 _CELL = b"""\
   {"id": %b,
    "acceptance": %d, "recipe": %d,
    "cell": %b,
    "samples": [
 %b
-  ]}"""
+   ],
+   "sum": "%b"}"""
 
 
 def grid_text(grid: str, images: str, cells: Sequence[BaselineCell]) -> bytes:
     """A grid's file: one line per seed."""
     blocks = []
     for cell in cells:
-        lines = b",\n".join(b"   " + _encode(_stored(sample)) for sample in cell.samples)
+        stored = summed(_stored_cell(cell))
+        lines = b",\n".join(b"   " + _encode(sample) for sample in stored.samples)
         facts = (_encode(cell.id), cell.acceptance, cell.recipe, _encode(cell.cell), lines)
-        blocks.append(_CELL % facts)
+        blocks.append(_CELL % (*facts, stored.sum.encode()))
     head = b'{\n "schema": %d,\n "grid": %b,\n "images": %b,\n "cells": [\n'
     return head % (SCHEMA, _encode(grid), _encode(images)) + b",\n".join(blocks) + b"\n ]\n}\n"
 
@@ -239,19 +282,11 @@ def traces_text(grid: str, cells: Sequence[BaselineCell]) -> bytes:
                 tensors=sample.tensors,
                 ends=sample.ends,
             )
-            lines.append(_encode(trace))
+            lines.append(_encode(summed(trace)))
     return b"\n".join(lines) + b"\n"
 
 
 def history_text(grid: str, cells: Sequence[BaselineCell]) -> bytes:
     lines = [_encode(Header(schema=SCHEMA, grid=grid))]
-    for cell in cells:
-        stored = StoredCell(
-            id=cell.id,
-            acceptance=cell.acceptance,
-            recipe=cell.recipe,
-            cell=cell.cell,
-            samples=[_stored(sample) for sample in cell.samples],
-        )
-        lines.append(_encode(stored))
+    lines += [_encode(summed(_stored_cell(cell))) for cell in cells]
     return b"\n".join(lines) + b"\n"

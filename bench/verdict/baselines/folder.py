@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,7 @@ import msgspec
 from bench.errors import BenchError
 from bench.results.environment import Numerics
 from bench.results.files import pretty, write_atomically
+from bench.results.reading import decode, read_bytes
 from bench.verdict.baselines.files import (
     CLASS,
     HISTORY,
@@ -40,11 +41,13 @@ from bench.verdict.baselines.files import (
     GridFile,
     StoredCell,
     Trace,
+    altered,
     grid_text,
     history_text,
     ordered,
     read_file,
     read_lines,
+    summed,
     traces_text,
 )
 from bench.verdict.baselines.samples import (
@@ -105,8 +108,10 @@ def read_baseline(root: Path, environment_class: str) -> Baseline | None:
         grids=grids,
         name=f"baseline {environment_class}",
         history=_read_history(folder, head),
+        checked=bool(head.sum),
     )
     _check_account(folder, baseline)
+    _check_sums(folder, head, files)
     return baseline
 
 
@@ -141,8 +146,8 @@ def _check_names(root: Path, environment_class: str | None) -> None:
     for path in sorted(root.glob(f"*/{CLASS}")):
         folder = path.parent
         try:
-            described = msgspec.json.decode(path.read_bytes(), type=Described)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            described = decode(read_bytes(path), msgspec.json.Decoder(Described))
+        except (OSError, ValueError):
             continue
         name = described.numerics.environment_class
         concerned = environment_class is None or environment_class in (name, folder.name)
@@ -177,6 +182,8 @@ def _with_traces(folder: Path, file: GridFile, head: ClassFile) -> dict[str, Bas
             wrong = f"is the second one of {what}"
         elif stored.digest != trace.digest:
             wrong = f"belongs to another result of {what} than {file.grid}.json has"
+        elif altered(trace) or (head.sum and not trace.sum):
+            wrong = _ALTERED.format(what)
         else:
             traces[key] = trace
             continue
@@ -235,6 +242,10 @@ def _read_history(folder: Path, head: ClassFile) -> dict[str, list[BaselineCell]
                     f"{path}, line {number}: {cell.id} is of acceptance {cell.acceptance}, and "
                     f"{CLASS} has {len(head.acceptances)}",
                     hint=f"{RESTORE}, together with {CLASS}",
+                )
+            if altered(cell) or (head.sum and not cell.sum):
+                raise BenchError(
+                    f"{path}, line {number}: {_ALTERED.format(cell.id)}", hint=_RESTORE_CELL
                 )
         history[grid] = [_cell(cell) for _, cell in lines]
     return history
@@ -322,6 +333,25 @@ def _check_account(folder: Path, baseline: Baseline) -> None:
         )
 
 
+_ALTERED = "{} is not what was written: its checksum is another one, or removed"
+_RESTORE_CELL = f"{RESTORE}; results are only ever replaced by `bench baseline accept`"
+
+
+def _check_sums(folder: Path, head: ClassFile, files: Mapping[str, GridFile]) -> None:
+    """That no cell, and nothing that is common to all, was altered since it was written."""
+    found = [
+        f"{folder / name}.json: {_ALTERED.format(cell.id)}"
+        for name, file in files.items()
+        for cell in file.cells
+        if altered(cell) or (head.sum and not cell.sum)
+    ]
+    if altered(head):
+        found.append(f"{folder / CLASS}: {_ALTERED.format('it')}")
+    if found:
+        others = f"\n  and {len(found) - 1} more of this class" if len(found) > 1 else ""
+        raise BenchError(f"{found[0]}{others}", hint=_RESTORE_CELL)
+
+
 # Writing
 
 
@@ -350,7 +380,7 @@ def write_baseline(root: Path, baseline: Baseline) -> None:
     for path in (*folder.glob("*.json"), *folder.glob(f"*{TRACES}"), *folder.glob(f"*{HISTORY}")):
         if path.name not in contents and path.name != CLASS:
             path.unlink()
-    write_atomically(folder / CLASS, pretty(head))
+    write_atomically(folder / CLASS, pretty(summed(head)))
 
 
 def _check_writable(folder: Path, baseline: Baseline) -> None:

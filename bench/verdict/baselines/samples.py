@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.results.bounds import Count, Name, Text
 from bench.results.copy_result import CopyResult
 from bench.results.environment import Numerics
 from bench.results.plan import Item
@@ -79,24 +80,24 @@ class BaselineCell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who took which run's results for right, and why."""
 
-    run: str
-    date: str
+    run: Name
+    date: Name
     """``2026-11-21``."""
-    reason: str
-    reviewer: str = ""
-    cells: int
+    reason: Text
+    reviewer: Text = ""
+    cells: Count
     """How many cells' results this run gave."""
-    tensorflow: str
-    keras: str
-    python: str
-    numpy: str
-    bench: str
-    commit: str
-    measured: str = ""
+    tensorflow: Name
+    keras: Name
+    python: Name
+    numpy: Name
+    bench: Name
+    commit: Name
+    measured: Name = ""
     """When the run started: ``2026-11-21T03:15:02Z``."""
-    superseded: int = 0
+    superseded: Count = 0
     """How many cells' earlier results it replaced; these are in the history."""
-    chain: str = ""
+    chain: Name = ""
     """Checksum of this acceptance and of all before it, so that removing, moving or editing one is
     seen. Empty if accepted under schema 1."""
 
@@ -128,6 +129,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Of a run in the place of a baseline."""
     copies: dict[Replica, list[CopyResult]] = {}
     """Of a run in the place of a baseline."""
+    checked: bool = True
+    """Whether its files have checksums; those of an older version have none."""
     fallback: Baseline | None = None
     """Of the next class, for cells that this one does not have."""
 
@@ -249,6 +252,9 @@ def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool
     infinite = [name for name, value in metrics.items() if not math.isfinite(value or 0)]
     if infinite:
         raise ValueError(f"{infinite[0]} is not finite; null stands for that")
+    shares = [metrics.get(name) or 0.0 for name in ("test_accuracy", "dead_share_end")]
+    if not all(0 <= share <= 1 for share in shares):
+        raise ValueError("a share is not between 0 and 1")
     if crashed and (digest or metrics):
         raise ValueError("a crash has neither a digest nor metrics")
     if not crashed and not digest:

@@ -230,21 +230,21 @@ def _texts(root: Path) -> dict[str, list[bytes]]:
 
 
 def test_merging_touches_only_the_lines_of_the_named_cells(tmp_path: Path) -> None:
-    """Byte for byte: in the grid the cell's acceptance and its seeds, in the traces its lines."""
+    """Byte for byte: in the grid the cell's acceptance, seeds and checksum, in the traces its lines."""
     old = _accept(tmp_path, healthy())
     before = _texts(tmp_path)
     run = _other("second")
     chosen = run.plan.items[3]
     _accept(tmp_path, run, old, items=[chosen], reason="second")
     after = _texts(tmp_path)
-    for name, expected in (("depth.json", 4), ("depth.traces.jsonl", 3)):
+    for name, expected in (("depth.json", 5), ("depth.traces.jsonl", 3)):
         pairs = list(zip(before[name], after[name], strict=True))
         changed = [new for old_line, new in pairs if old_line != new]
         assert len(changed) == expected
         assert sum(f'"seed":{n}'.encode() in line for line in changed for n in range(3)) == 3
     start = next(n for n, line in enumerate(before["depth.json"]) if chosen.id.encode() in line)
     where = [n for n, line in enumerate(before["depth.json"]) if line != after["depth.json"][n]]
-    assert where == [start + 1, *range(start + 4, start + 7)]
+    assert where == [start + 1, *range(start + 4, start + 7), start + 8]
     assert "depth.history.jsonl" not in before
     assert len(after["depth.history.jsonl"]) == 3  # the header, the cell, the end
 

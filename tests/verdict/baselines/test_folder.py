@@ -22,7 +22,7 @@ from bench.results.environment import Numerics
 from bench.results.files import write_atomically
 from bench.results.record import VALUES, Replica, Tensors
 from bench.results.run import StoredRun
-from bench.verdict.baselines.acceptance import accept, check
+from bench.verdict.baselines.acceptance import accept, check, migrate
 from bench.verdict.baselines.folder import (
     CLASS,
     Baseline,
@@ -82,7 +82,7 @@ def test_text_is_stable_and_one_line_per_seed(tmp_path: Path) -> None:
     write_baseline(tmp_path, msgspec.structs.replace(baseline, grids={"depth": changed}))
     after = path.read_text()
     differing = [a for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b]
-    assert len(differing) == 1
+    assert len(differing) == 2, "the seed and the cell's checksum"
 
 
 def test_a_quick_tier_is_small(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_schema_1_is_read_without_traces_and_of_the_last_acceptance(tmp_path: Pa
         assert (cell.acceptance, cell.recipe) == (2, 1)
         assert not any(sample.traced for sample in cell.samples)
     write_baseline(tmp_path, read)
-    assert read_baseline(tmp_path, CLASS_NAME) == read
+    assert read_baseline(tmp_path, CLASS_NAME) == msgspec.structs.replace(read, checked=True)
     after = _accepted(tmp_path, healthy())
     assert [taken.superseded for taken in after.acceptances] == [0, 0, 6]
     assert {cell.acceptance for cell in after.history["depth"]} == {2}
@@ -436,6 +436,48 @@ def test_traces_beside_schema_1_are_an_error(tmp_path: Path) -> None:
         read_baseline(tmp_path, CLASS_NAME)
 
 
+@pytest.mark.parametrize("name", ["class.json", "depth.json", TRACES, HISTORY])
+def test_an_altered_character_is_seen(tmp_path: Path, name: str) -> None:
+    """Whichever digit or letter it is, of a number, a digest, an id or a trace: two hundred of each
+    file, spread over it; and no checksum can be left out."""
+    _accepted(tmp_path, healthy(), healthy())
+    path = tmp_path / CLASS_NAME / name
+    sound = path.read_bytes()
+    # Some bits of the last character of base64 mean nothing.
+    places = [n for n, byte in enumerate(sound[:-1]) if chr(byte).isalnum() and sound[n + 1] != 61]
+    for place in places[:: len(places) // 200 + 1]:
+        other = b"7" if sound[place : place + 1] != b"7" else b"4"
+        path.write_bytes(sound[:place] + other + sound[place + 1 :])
+        with pytest.raises(BenchError) as caught:
+            read_baseline(tmp_path, CLASS_NAME)
+        assert caught.value.hint
+    if name != "class.json":
+        path.write_bytes(re.sub(rb',\s*"sum":\s*"[0-9a-f]{16}"', b"", sound, count=1))
+        with pytest.raises(BenchError, match="its checksum is another one, or removed"):
+            read_baseline(tmp_path, CLASS_NAME)
+    path.write_bytes(sound)
+    assert read_baseline(tmp_path, CLASS_NAME) is not None
+
+
+def test_a_baseline_without_checksums_is_read_and_migrated(tmp_path: Path) -> None:
+    """As an older version wrote it: nothing is lost, ``check`` says so, and ``migrate`` adds them."""
+    _accepted(tmp_path, healthy(), healthy())
+    folder = tmp_path / CLASS_NAME
+    texts = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = read_baseline(tmp_path, CLASS_NAME)
+    assert before is not None
+    assert before.checked
+    for path in folder.iterdir():
+        path.write_bytes(re.sub(rb',\s*"sum":\s*"[0-9a-f]{16}"', b"", path.read_bytes()))
+    old = read_baseline(tmp_path, CLASS_NAME)
+    assert old == msgspec.structs.replace(before, checked=False)
+    assert "has no checksums" in check(tmp_path)[0]
+    assert migrate(tmp_path) == {CLASS_NAME: True}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == texts
+    assert migrate(tmp_path) == {CLASS_NAME: False}
+    assert check(tmp_path) == []
+
+
 def _as_schema_1(root: Path, baseline: Baseline) -> None:
     """Turns the files into those of schema 1."""
     folder = root / CLASS_NAME
@@ -444,9 +486,9 @@ def _as_schema_1(root: Path, baseline: Baseline) -> None:
     grid = json.loads((folder / "depth.json").read_text())
     del grid["images"]
     for cell in grid["cells"]:
-        del cell["acceptance"], cell["recipe"]
+        del cell["acceptance"], cell["recipe"], cell["sum"]
     head = json.loads((folder / "class.json").read_text())
-    del head["grids"]
+    del head["grids"], head["sum"]
     for taken in head["acceptances"]:
         del taken["chain"], taken["superseded"], taken["measured"]
     for name, content in (("depth.json", grid), ("class.json", head)):
@@ -524,8 +566,10 @@ def test_a_class_under_another_name_is_not_taken_for_none(tmp_path: Path) -> Non
 
 # Properties
 
-_metrics = st.dictionaries(
-    st.sampled_from(sorted(BY_NAME)), st.none() | st.floats(allow_nan=False, allow_infinity=False)
+_SHARES = dict.fromkeys(("test_accuracy", "dead_share_end"), st.floats(0, 1))
+_ANY = st.floats(allow_nan=False, allow_infinity=False)
+_metrics = st.fixed_dictionaries(
+    {}, optional={name: st.none() | _SHARES.get(name, _ANY) for name in BY_NAME}
 )
 _samples = st.builds(
     Sample,
