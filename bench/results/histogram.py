@@ -25,7 +25,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Sum of their squares."""
 
     def __post_init__(self) -> None:
-        if not self.counts or len(self.edges) != len(self.counts) + 1 or not any(self.counts):
-            raise ValueError("a histogram has an edge more than counts, and an entry")
+        if not self.counts or len(self.edges) != len(self.counts) + 1:
+            raise ValueError("a histogram has an edge more than counts")
         if sorted(self.edges) != self.edges:
             raise ValueError("edges of a histogram do not rise")
