@@ -22,6 +22,7 @@ from cyclopts import (
 
 import bench
 from bench.errors import EXIT_TROUBLE, BenchError, unexpected
+from bench.execution.termination import terminated_as_interrupted
 from bench.results.environment import NUMPY_THREADS
 
 _EXITS = (
@@ -149,7 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault(*NUMPY_THREADS)
     try:
         command, bound = parse(sys.argv[1:] if argv is None else argv)
-        code: int | None = command(*bound.args, **bound.kwargs)
+        with terminated_as_interrupted():
+            code: int | None = command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)

@@ -139,7 +139,9 @@ def _folder(results: Path, run: str, *, tier: str, resume: bool) -> Path:
     from bench.results.writer import claim, new_run_name
 
     folder = results / (run or f"{new_run_name(tier)}-upgrade")
-    if resume and not (run and is_upgrade(folder)):
+    if resume and not (
+        run and folder.is_dir()
+    ):  # one that was killed early has no more than a folder
         what = f"{folder}: no such upgrade" if run else "which one?"
         raise BenchError(
             f"--resume: {what}", hint=f"name one with --run; `ls {results}` lists them"

@@ -20,7 +20,7 @@ from bench.execution.schedule import Schedule
 from bench.results.environment import Environment
 from bench.results.kind import Crash, Outcome, Task, noted
 from bench.results.run import StoredRun
-from bench.results.writer import RunWriter
+from bench.results.writer import RETRIED, RunWriter
 
 #: Seconds that a run waits for the first worker, or for another one after the last was lost.
 WORKER_TIMEOUT_SEC = 60.0
@@ -76,6 +76,7 @@ class Execution:
         self._running: dict[str, Task | None] = {}  # of every worker; None: idle or starting
         self._futures: dict[str, distributed.Future] = {}  # of those that are not idle
         self._losses: dict[Task, int] = {}
+        self._retried: dict[Task, str] = {}  # how it was killed from outside the first time
         self.environment: Environment | None = None
 
     def run(self) -> Environment:
@@ -211,13 +212,19 @@ class Execution:
             )
 
     def _keep(self, worker: str, outcome: Outcome) -> None:
+        crash = outcome.crash
+        if crash is not None and crash.from_outside and outcome.key not in self._retried:
+            self._retried[outcome.key] = crash.message
+            self._schedule.put_back(outcome.key)
+            self._note_retries()
+            return
         try:
             if self._see is not None:
                 self._see(outcome)
         finally:
             self._writer.append(outcome)
         self._progress.finished(worker, outcome)
-        task, crash = outcome.key, outcome.crash
+        task = outcome.key
         if task.cell is None or crash is None or crash.reason != "timeout":
             return
         message = f"not attempted after seed {task.seed} hung: {crash.message}"
@@ -228,6 +235,13 @@ class Execution:
             )
             self._writer.append(skipped)
             self._progress.finished(worker, skipped)
+
+    def _note_retries(self) -> None:
+        """Has the environment say which tasks were tried twice."""
+        assert self.environment is not None  # the first worker had to start before
+        noted_ = [f"{task.id}: {message}" for task, message in self._retried.items()]
+        run = {**self.environment.run, RETRIED: noted_}
+        self.environment = msgspec.structs.replace(self.environment, run=run)
 
     def _lost(self, worker: str) -> None:
         """A Dask worker went away: trouble of the machine, so its task is done elsewhere."""

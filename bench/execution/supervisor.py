@@ -7,8 +7,10 @@ memory, hang - costs one replica and says how, with the signal and the last outp
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +33,8 @@ from bench.results.kind import Crash, Request, noted
 START_TIMEOUT_SEC = 300.0
 _OUTPUT_BYTES = 4000
 _POLL_SEC = 0.5
+#: Name of a training process' folder, and of the file in it that its supervisor holds locked.
+_PREFIX, _HELD = "bench-training-", "held"
 
 A = TypeVar("A")
 
@@ -71,7 +75,11 @@ class Supervisor:
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - until close()
-        self._folder = tempfile.TemporaryDirectory(prefix="bench-training-")
+        _sweep()
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        self._held = Path(self._folder.name, "new").open("wb")  # noqa: SIM115 - until close()
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        Path(self._folder.name, "new").rename(Path(self._folder.name, _HELD))  # held from the start
         self._unread = b""
 
     def start(self) -> protocol.Ready:
@@ -158,13 +166,18 @@ class Supervisor:
                 self._end()  # what it allocated may stay allocated
             raise CrashError(crash)
         assert isinstance(reply, protocol.Answer)
-        return reply.to(request)
+        try:
+            return reply.to(request)
+        except msgspec.ValidationError as error:
+            message = f"it answered what can be no result: {error}"
+            raise CrashError(self._crash("exception", message)) from error
 
     def close(self) -> None:
         """Ends the process, if one runs, and forgets what it printed."""
         self._end()
         self._output.close()
         self._folder.cleanup()
+        self._held.close()
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -244,6 +257,16 @@ class Supervisor:
         end = self._output.seek(0, os.SEEK_END)
         start = self._output.seek(max(self._mark, end - _OUTPUT_BYTES))
         return self._output.read(end - start).decode(errors="replace").strip()
+
+
+def _sweep() -> None:
+    """Removes folders of training processes whose run was killed. The system lets go of a lock when its
+    process ends, however it does; what another one holds, in another container perhaps, stays."""
+    for held in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_HELD}"):
+        with contextlib.suppress(OSError), held.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if held.parent.stat().st_uid == os.getuid() and not held.parent.is_symlink():
+                shutil.rmtree(held.parent, ignore_errors=True)
 
 
 def _from_anywhere() -> dict[str, str]:

@@ -43,6 +43,8 @@ class Options:
     resume: bool
     placement: Placement
     selected: bool
+    retry_crashed: bool = False
+    """With ``resume``: whether what crashed is tried again."""
     seeds: int | None = None
     all_seeds: bool = False
     """Whether all seeds are trained, also of cells whose bits do not differ."""
@@ -111,12 +113,16 @@ def _why_no_gpu() -> str:
     return "" if seen else "TensorFlow was installed without CUDA, or cannot load its libraries"
 
 
-def run_folder(results: Path, name: str | None, *, resume: bool, new: str) -> Path:
+def run_folder(
+    results: Path, name: str | None, *, resume: bool, new: str, retry_crashed: bool = False
+) -> Path:
     """The folder of the run to write: a new one, or with ``resume`` the one named or the newest.
 
     Raises:
-        BenchError: there is nothing to resume.
+        BenchError: there is nothing to resume, or ``retry_crashed`` is asked for without it.
     """
+    if retry_crashed and not resume:
+        raise BenchError("--retry-crashed goes with --resume", hint="say which run with --run NAME")
     if not resume:
         return results / (name or new)
     path = results / name if name else latest(results, "run")
@@ -180,7 +186,11 @@ class Session:
             "source": data.source,
         }
         with RunWriter(
-            self.options.run, self.plan, resume=self.options.resume, lock=self._lock
+            self.options.run,
+            self.plan,
+            resume=self.options.resume,
+            retry_crashed=self.options.retry_crashed,
+            lock=self._lock,
         ) as writer:
             if files is not None:
                 files.add_stored(writer.outcomes.values())

@@ -32,6 +32,7 @@ from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
 from bench.jobs.progress import Progress
+from bench.results.bounds import MOST_SEEDS
 from bench.results.check import CONTRACTS, FAMILIES, Check
 from bench.results.files import write_atomically
 from bench.results.plan import Item, Plan
@@ -119,6 +120,8 @@ def planned(options: Options) -> Plan:
     """
     if options.seeds is not None and options.seeds < 1:
         raise BenchError("--seeds must be above 0", hint="leave it out for the tier's")
+    if (options.seeds or 0) > MOST_SEEDS:
+        raise BenchError(f"--seeds is at most {MOST_SEEDS:,}", hint="leave it out for the tier's")
     matches = compile_expression(options.expression)
     if options.tier not in TIERS:
         raise BenchError(f"no tier {options.tier!r}", hint=f"one of {', '.join(TIERS)}")

@@ -164,10 +164,10 @@ def read_npz(path: Path, published: Published) -> Arrays:
 
 
 def _find(directory: Path) -> list[Path]:
-    """The four IDX files in a directory, plain ones before gzipped ones, else its one npz file.
+    """The four IDX files in a directory, plain ones before gzipped ones, or its one npz file.
 
     Raises:
-        BenchError: neither, or not all four.
+        BenchError: neither, both, or not all four.
     """
     if not directory.exists():
         raise BenchError(
@@ -188,7 +188,12 @@ def _find(directory: Path) -> list[Path]:
             hint="all four IDX files must be in one directory",
         )
     npz = [path for path in [directory / NPZ_NAME] if path.is_file()] or [*directory.glob("*.npz")]
-    if len(npz) > 1 and not files:
+    if files and npz:
+        raise BenchError(
+            f"holds IDX files and {npz[0].name}: which of them?",
+            hint="name the npz file itself, or move one of the two elsewhere",
+        )
+    if len(npz) > 1:
         held = ", ".join(sorted(path.name for path in npz))
         raise BenchError(
             f"several npz files ({held}), none of them {NPZ_NAME}",
@@ -208,10 +213,9 @@ def _find(directory: Path) -> list[Path]:
 def read_directory(directory: Path, published: Published) -> Arrays:
     """Reads the data set in a directory, or in an npz file named directly.
 
-    IDX files come first; an npz file counts only where there is no IDX file at all.
-
     Raises:
-        BenchError: nothing there, something missing, damaged, or not of MNIST's form.
+        BenchError: nothing there, IDX files beside an npz file, something missing, damaged, or not of
+            MNIST's form.
     """
     with decoding(directory):
         paths = _find(directory)

@@ -31,6 +31,11 @@ def add_options(parser: pytest.Parser) -> None:
         "cells whose bits differ from the baseline under the first",
     )
     what.addoption(
+        "--retry-crashed",
+        action="store_true",
+        help="with --resume: try again what crashed",
+    )
+    what.addoption(
         "--allow-undecided",
         action="store_true",
         help="exit with 0 where that would be 3: cells are undecided, or nothing was compared",
@@ -59,7 +64,11 @@ def add_options(parser: pytest.Parser) -> None:
     where.addoption(
         "--workers-per-gpu", type=int, default=1, metavar="K", help="share each GPU (default: 1)"
     )
-    where.addoption("--scheduler", metavar="ADDRESS", help="use the workers of a Dask scheduler")
+    where.addoption(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="use the workers of a Dask scheduler, whom you trust: tcp://HOST:PORT or tls://...",
+    )
     where.addoption(
         "--cell-timeout",
         type=float,

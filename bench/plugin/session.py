@@ -15,6 +15,7 @@ from bench import mnist
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
 from bench.execution.cluster import Placement
+from bench.execution.termination import terminated_as_interrupted
 from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
 from bench.plugin.collection import Collection
 from bench.plugin.trouble import trouble_ends_pytest
@@ -23,6 +24,7 @@ from bench.report.files import write_reports
 from bench.report.github import append_step_summary
 from bench.report.short import short_report
 from bench.report.terminal import summary_lines
+from bench.results.bounds import MOST_SEEDS
 from bench.results.files import write_atomically
 from bench.results.plan import Item
 from bench.results.run import JUNIT, REPORT
@@ -31,7 +33,17 @@ from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement
 
 _NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-_SAME = ("tier", "seeds", "all_seeds", "resume", "baselines", "against", "data_dir", "tensorboard")
+_SAME = (
+    "tier",
+    "seeds",
+    "all_seeds",
+    "resume",
+    "retry_crashed",
+    "baselines",
+    "against",
+    "data_dir",
+    "tensorboard",
+)
 _ABOVE_0 = ("workers", "workers_per_gpu", "seeds", "decide", "check_seeds", "cell_timeout")
 
 
@@ -62,7 +74,13 @@ class SuiteRun:
         self._warning: str | None = None
         self._junit: bytes | None = None
         new = new_run_name(option.tier)
-        self._folder = run_folder(option.results, option.run, resume=option.resume, new=new)
+        self._folder = run_folder(
+            option.results,
+            option.run,
+            resume=option.resume,
+            new=new,
+            retry_crashed=option.retry_crashed,
+        )
         if not option.collectonly and not option.help:
             self._lock = claim(self._folder, resume=option.resume)
             option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
@@ -106,6 +124,10 @@ class SuiteRun:
             if getattr(option, name) is not None and getattr(option, name) <= 0:
                 flag = name.replace("_", "-")
                 raise BenchError(f"--{flag} must be above 0", hint="leave it out for the default")
+        for name in ("seeds", "decide", "check_seeds"):
+            if (getattr(option, name) or 0) > MOST_SEEDS:
+                flag = name.replace("_", "-")
+                raise BenchError(f"--{flag} is at most {MOST_SEEDS:,}", hint="24 decide most cells")
         limit = option.memory_limit
         whole = sum(len(grid.cells(option.tier)) for grid in UPGRADE_GRIDS.values())
         return Options(
@@ -130,7 +152,11 @@ class SuiteRun:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         if self._session is not None and not session.testsfailed:
             capture: Any = self._plugins.getplugin("capturemanager")
-            with capture.global_and_fixture_disabled(), trouble_ends_pytest():
+            with (
+                terminated_as_interrupted(),
+                capture.global_and_fixture_disabled(),
+                trouble_ends_pytest(),
+            ):
                 try:
                     self._session.execute(sys.stdout, live=sys.stdout.isatty())
                 finally:

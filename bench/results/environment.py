@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -56,13 +57,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """``cpu``, ``cores``, ``memory``, ``system``, ``gpu``, ``driver``."""
     data: dict[Name, Name]
     """``name``, ``fingerprint`` and ``source`` of the images."""
-    run: dict[str, Any] = {}
+    run: dict[Name, Any] = {}
     """``command``, ``started``, ``commit``, ``dirty`` (``true`` or ``false``), ``workers``,
-    ``total_sec``."""
+    ``total_sec``; ``retried``: what was killed from outside and tried again."""
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        for key, kinds in _KINDS.items():
+            if not isinstance(self.run.get(key, kinds[0]()), kinds):
+                raise ValueError(f"{key} of run is no {kinds[0].__name__}")  # noqa: TRY004 - decoding
+        if not 0 <= self.run.get("total_sec", 0) <= 1e9:
+            raise ValueError("total_sec of run is below 0, or beyond a thousand million")
 
     @property
     def environment_class(self) -> str:
@@ -83,6 +89,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             return {"commit": self.run.get("commit")}
         fields: dict[str, Any] = msgspec.to_builtins(getattr(self, part))
         return {key: value for key, value in fields.items() if (part, key) != ("data", "source")}
+
+
+#: Types of what stands in ``run``.
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("command", "started", "commit", "tier"), (str,)),
+    "total_sec": (float, int),
+    "retried": (list,),
+}
 
 
 class Difference(NamedTuple):

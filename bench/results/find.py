@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from bench.errors import BenchError
-from bench.results.run import PLAN, StoredRun, read_run
+from bench.results.reading import decode, read_bytes
+from bench.results.run import ENVIRONMENT, PLAN, StoredRun, read_run
 
 #: Name of the file that makes a folder that of an upgrade; each of its sides has a run's.
 UPGRADE = "upgrade.json"
@@ -38,7 +43,7 @@ def latest(results: Path, *kinds: Kind) -> Path:
     """
     marks = [path for kind in kinds for path in results.glob(f"*/{_KINDS[kind][0]}")]
     if marks:
-        return max(marks, key=lambda path: (path.stat().st_mtime_ns, path)).parent
+        return max(marks, key=_order).parent
     hint = f"start one: {' or '.join(_KINDS[kind][1] for kind in kinds)}"
     if "upgrade" not in kinds and any(results.glob(f"*/{UPGRADE}")):
         hint = f"upgrades have a run of each side, such as {latest(results, 'upgrade') / 'new'}"
@@ -48,8 +53,33 @@ def latest(results: Path, *kinds: Kind) -> Path:
 def stored_folders(results: Path) -> list[Path]:
     """Folders of all runs and upgrades below ``results``, the one started last first."""
     marks = [path for mark, _ in _KINDS.values() for path in results.glob(f"*/{mark}")]
-    marks.sort(key=lambda path: (path.stat().st_mtime_ns, path), reverse=True)
+    marks.sort(key=_order, reverse=True)
     return [path.parent for path in marks]
+
+
+def _order(mark: Path) -> tuple[float, int, Path]:
+    return _started_sec(mark), mark.stat().st_mtime_ns, mark
+
+
+def _started_sec(mark: Path) -> float:
+    """When a run or upgrade was started, in seconds since 1970: as it says itself, for copying a folder
+    makes its files new; else when its mark was written."""
+    for folder in (mark.parent, mark.parent / "old"):
+        with contextlib.suppress(OSError, ValueError):
+            content = read_bytes(folder / ENVIRONMENT, _MOST_BYTES)
+            started = str(decode(content, _ENVIRONMENT).run.get("started"))
+            return datetime.datetime.fromisoformat(started.replace("Z", "+00:00")).timestamp()
+    return mark.stat().st_mtime
+
+
+class _Started(msgspec.Struct):
+    """Part of ``environment.json``."""
+
+    run: dict[str, Any]
+
+
+_ENVIRONMENT = msgspec.json.Decoder(_Started)
+_MOST_BYTES = 1 << 20
 
 
 def find_folder(name: str, results: Path, *kinds: Kind) -> Path:

@@ -30,6 +30,14 @@ class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     output: Text = ""
     """The last lines that the process printed."""
 
+    @property
+    def from_outside(self) -> bool:
+        """Whether somebody else ended the process: the system that had no memory left, or a person."""
+        return self.reason == "signal" and self.message.startswith(_FROM_OUTSIDE)
+
+
+#: TensorFlow raises neither of these against itself.
+_FROM_OUTSIDE = ("killed by SIGKILL", "killed by SIGTERM")
 
 A = TypeVar("A")
 

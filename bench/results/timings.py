@@ -31,11 +31,16 @@ class Workload(NamedTuple):
         return f"{self.work}, {network}, {self.cell.engine}"
 
 
-#: Seconds of a burst.
-Burst = Annotated[float, Meta(gt=0, le=1e9)]
+#: Rounds of a workload: at the last look of :mod:`bench.verdict.speed`.
+MOST_ROUNDS = 16
 
+#: Seconds of a burst: fifty steps or so.
+Burst = Annotated[float, Meta(ge=1e-6, le=1e6)]
+#: Bursts of a process, there and back, and of the processes of a block: old, new, old, new.
+_Pair = Annotated[Sequence[Burst], Meta(min_length=2, max_length=2)]
+_Block = Annotated[Sequence[_Pair], Meta(min_length=4, max_length=4)]
 #: One round of a workload: seconds of each burst, shape (blocks, processes, 2).
-Round = Sequence[Sequence[Sequence[Burst]]]
+Round = Annotated[Sequence[_Block], Meta(min_length=1, max_length=1000)]
 
 
 class Timings(msgspec.Struct, kw_only=True):
@@ -44,6 +49,10 @@ class Timings(msgspec.Struct, kw_only=True):
     workload: Workload
     steps: Step = 0
     """Steps of each burst, the same on both sides and in all rounds; 0: none was measured."""
-    rounds: list[Round] = []
+    rounds: Annotated[list[Round], Meta(max_length=MOST_ROUNDS)] = []
     crashes: dict[Side, Crash] = {}
     """Crashes of sides whose process died, hung or failed; the workload is then given up."""
+
+    def __post_init__(self) -> None:
+        if len({len(blocks) for blocks in self.rounds}) > 1:
+            raise ValueError("rounds of one workload have different numbers of blocks")

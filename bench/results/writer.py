@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from bench.errors import BenchError
 from bench.results.environment import Environment
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.jsonl import Appender, cannot_write, cut_torn_line
-from bench.results.kind import Outcome, Task
+from bench.results.kind import Kind, Outcome, Task
 from bench.results.plan import Plan
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun
 from bench.results.tasks import KIND_OF, KINDS, read_outcomes
@@ -57,6 +58,10 @@ def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
     return lock
 
 
+#: Of ``environment.json``'s ``run``: what was tried twice, and why, as text.
+RETRIED = "retried"
+
+
 class RunWriter:
     """The one process that writes to a run's folder; a context manager that holds its lock.
 
@@ -64,7 +69,9 @@ class RunWriter:
         path: ``results/<run>``; made if absent.
         plan: what will be measured.
         resume: continue what is there: records are kept, a torn last line is cut off, and the plan
-            must be the same but for ``decide``, which stays what it was unless it is given.
+            must be the same but for ``decide``, which stays what it was unless it is given. What was
+            killed before there was a plan is started.
+        retry_crashed: with ``resume``, take out what crashed, so that it is missing.
         lock: what :func:`claim` gave, if the folder is already claimed.
 
     Raises:
@@ -78,12 +85,14 @@ class RunWriter:
         plan: Plan,
         *,
         resume: bool = False,
+        retry_crashed: bool = False,
         lock: filelock.BaseFileLock | None = None,
     ) -> None:
         self.path = path
         self.plan = plan
         self.outcomes: dict[Task, Outcome] = {}
         self._resume = resume
+        self._retry_crashed = retry_crashed
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
 
@@ -110,6 +119,7 @@ class RunWriter:
 
     def _open(self) -> None:
         plan = self.path / PLAN
+        self._resume = self._resume and os.path.lexists(plan)
         if self._resume:
             before = read_json(plan, Plan)
             if msgspec.structs.replace(before, decide=self.plan.decide) != self.plan:
@@ -120,6 +130,8 @@ class RunWriter:
                 )
             for kind in KINDS:
                 cut_torn_line(self.path / kind.file)
+                if self._retry_crashed:
+                    self._take_out_crashes(kind)
             self.plan = self.plan if self.plan.decide else before
         if not self._resume or self.plan != before:
             write_atomically(plan, pretty(self.plan))
@@ -127,10 +139,18 @@ class RunWriter:
         if self._resume:
             self.outcomes = read_outcomes(self.path)
 
+    def _take_out_crashes(self, kind: Kind[Any, Any]) -> None:
+        path = self.path / kind.file
+        if path.exists():
+            outcomes = kind.read(path)
+            kept = [kind.encode(outcome) for outcome in outcomes if outcome.crash is None]
+            if len(kept) < len(outcomes):
+                write_atomically(path, b"".join(kept))
+
     def _command(self) -> str:
         """The run's command in brackets, if it is known."""
         with contextlib.suppress(BenchError):
-            return f" ({read_json(self.path / ENVIRONMENT, Environment).run['command']})"
+            return f" ({read_json(self.path / ENVIRONMENT, Environment).run.get('command', 'unknown')})"
         return ""
 
     def missing(self) -> list[Task]:
@@ -180,6 +200,8 @@ class RunWriter:
         would read it now."""
         total_sec += float(self._earlier.get("total_sec", 0.0))
         run = {**environment.run, **self._earlier, "total_sec": round(total_sec, 1)}
+        retried = [*self._earlier.get(RETRIED, ()), *environment.run.get(RETRIED, ())]
+        run |= {RETRIED: retried} if retried else {}
         environment = msgspec.structs.replace(environment, run=run)
         with contextlib.suppress(BenchError):  # of a full disk, which the records have reported
             write_atomically(self.path / ENVIRONMENT, pretty(environment))

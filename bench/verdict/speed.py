@@ -58,6 +58,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from bench.results.timings import MOST_ROUNDS
 from bench.statistics.sequential import levels, looks
 
 Array = npt.NDArray[np.float64]
@@ -75,7 +76,7 @@ MARGINS = (MARGIN, 0.05)
 ALPHA = 0.05
 
 #: Rounds, of two restarts each, after which workloads are judged: 4, 8 and 16.
-LOOKS = tuple(looks(4, 16))
+LOOKS = tuple(looks(4, MOST_ROUNDS))
 
 #: From so many restarts on, the interval is that of the signed-rank test.
 SIGNED_RANKS = 16

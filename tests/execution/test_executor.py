@@ -22,11 +22,13 @@ import pytest
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.execution.cluster import Placement, connect
+from bench.execution.executor import Execution
 from bench.results.check import CHECKS, Check
 from bench.results.copy_result import COPIES, Copy, CopyResult
 from bench.results.kind import Outcome, Task
 from bench.results.record import RECORDS, Record, Replica
 from bench.results.run import ENVIRONMENT, StoredRun, read_run
+from bench.results.writer import RunWriter
 from support import builders, faults
 from support.executed import Follow, Watcher, execute, plan
 
@@ -211,6 +213,30 @@ def test_workers_of_a_foreign_scheduler(tmp_path: Path, image_cache: tuple[Path,
         execute(tmp_path / "run", plan(10, faults.ABORT), image_cache, placement=placement)
     outcomes = Counter(record.outcome for record in RECORDS.read(tmp_path / "run" / RECORDS.file))
     assert outcomes == {"trained": 3, "crashed": 3}
+
+
+@pytest.mark.usefixtures("faulty")
+def test_what_is_killed_from_outside_is_tried_once_more(
+    tmp_path: Path, image_cache: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system short of memory says nothing about TensorFlow; whoever is killed twice has crashed. The
+    environment tells of both."""
+    monkeypatch.setenv("FAULTY_MARK", str(tmp_path / "mark"))
+    the_plan = plan(faults.KILL_ONCE, faults.KILL, seeds=1)
+    with RunWriter(tmp_path / "run", the_plan) as writer:
+        execution = Execution(
+            writer,
+            Placement(workers=1),
+            data={"name": "custom", "fingerprint": image_cache[1], "source": "test"},
+            cache_dir=image_cache[0],
+            progress=Watcher(),
+        )
+        writer.finish(execution.run(), 1.0)
+    run = read_run(tmp_path / "run")
+    ended = {record.cell.width: record.outcome for record in run.records.values()}
+    assert ended == {faults.KILL_ONCE: "trained", faults.KILL: "crashed"}
+    told = [line.partition(": killed by SIGKILL")[0] for line in run.environment.run["retried"]]
+    assert sorted(told) == sorted(task.id for task in the_plan.tasks())
 
 
 class Listening(Watcher):

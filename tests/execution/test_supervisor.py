@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -121,6 +122,29 @@ def test_a_process_killed_from_outside(supervisor: Supervisor) -> None:
     crash = train(supervisor, faults.HANG).crash
     assert crash is not None
     assert crash.message.startswith("killed by SIGKILL")
+
+
+def test_folders_of_killed_runs_are_swept(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The next supervisor removes what nobody holds any more, and nothing that somebody holds."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held, left, other = (tmp_path / f"bench-training-{name}" for name in ("held", "left", "other"))
+    for folder in (held, left):
+        folder.mkdir()
+        (folder / "held").touch()
+    other.mkdir()
+    (tmp_path / "bench-training-link").symlink_to(left)
+    with (held / "held").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        made = Supervisor(supervisor._settings)
+        assert held.exists()
+        assert other.exists()
+        assert not left.exists()
+        made.close()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("bench-training-held", "bench-training-other", "bench-training-link")
+    }
 
 
 def test_the_process_finds_what_its_variables_name_and_nothing_else(

@@ -389,11 +389,12 @@ class TestInterruption:
         assert Counter(r.key for r in after) == Counter(job.plan("r").replicas())
         assert "14/14 cells" in output
 
-    def test_ctrl_c_reports_what_is_done(self, job: Job) -> None:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ctrl_c_reports_what_is_done(self, job: Job, number: signal.Signals) -> None:
         """Exit 2; the report holds what was measured, and names the way to go on."""
         process = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.3")
         wait_for(lambda: self.count(job) >= 9)
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         code, output = process.wait()
         assert code == 2, output
         assert re.search(r"^cells: (.*, )?\d+ missing\b", output, re.MULTILINE), output

@@ -35,6 +35,7 @@ from support.builders import (
     environment,
     healthy,
     items,
+    on_day,
     plan,
     replaced,
     stored,
@@ -189,6 +190,35 @@ def test_damaged_plan(tmp_path: Path, edit: tuple[bytes, bytes], why: str) -> No
     expected = re.escape(f"{tmp_path / PLAN}: not a valid plan: ") + ".*" + re.escape(why)
     with pytest.raises(BenchError, match=expected):
         read_json(tmp_path / PLAN, Plan)
+
+
+def test_the_latest_run_is_the_one_that_started_last(tmp_path: Path) -> None:
+    """A folder that was copied has new files, and is no newer run."""
+    for day, name in ((2, "a"), (1, "b")):
+        write(on_day(day, name, path=tmp_path))
+    os.utime(tmp_path / "a" / PLAN, ns=(0, 0))
+    assert latest(tmp_path, "run").name == "a"
+    (tmp_path / "a" / ENVIRONMENT).write_text('{"run": {"started": 7}}')
+    assert latest(tmp_path, "run").name == "b", "what does not tell counts by its files"
+
+
+def test_what_was_killed_before_its_plan_is_started(tmp_path: Path) -> None:
+    """The folder and its lock are there, and nothing else."""
+    claim(tmp_path / "run", resume=False).release()
+    with RunWriter(tmp_path / "run", PLAN_OF_TWO, resume=True) as writer:
+        assert writer.missing() == PLAN_OF_TWO.replicas()
+    assert read_json(tmp_path / "run" / PLAN, Plan) == PLAN_OF_TWO
+
+
+def test_what_crashed_is_tried_again(tmp_path: Path) -> None:
+    """Only where that is asked for; all else stays, and the file has one line for each replica."""
+    path = unfinished(tmp_path / "run", [*RECORDS_OF_TWO[:3], crashed(DEEP, 1)])
+    with RunWriter(path, PLAN_OF_TWO, resume=True) as writer:
+        assert writer.missing() == []
+    with RunWriter(path, PLAN_OF_TWO, resume=True, retry_crashed=True) as writer:
+        assert writer.missing() == [Replica(DEEP, 1)]
+        writer.append(RECORDS_OF_TWO[3])
+    assert RECORDS.read(path / RECORDS.file) == RECORDS_OF_TWO
 
 
 def test_latest_run(tmp_path: Path) -> None:

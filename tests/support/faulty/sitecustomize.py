@@ -17,7 +17,17 @@ import sys
 import time
 import types
 
-from support.faults import ABORT, EAT_MEMORY, EXIT, HANG, KILL, RAISE, RESOURCES, SEGFAULT
+from support.faults import (
+    ABORT,
+    EAT_MEMORY,
+    EXIT,
+    HANG,
+    KILL,
+    KILL_ONCE,
+    RAISE,
+    RESOURCES,
+    SEGFAULT,
+)
 
 
 def _fault(width: int) -> None:
@@ -27,6 +37,11 @@ def _fault(width: int) -> None:
         os.abort()
     elif width == KILL:
         os.kill(os.getpid(), signal.SIGKILL)
+    elif width == KILL_ONCE:
+        mark = os.environ["FAULTY_MARK"]
+        if not os.path.exists(mark):
+            open(mark, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
     elif width == SEGFAULT:
         ctypes.string_at(0)
     elif width == HANG:
