@@ -499,6 +499,10 @@ TI, TL = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 DIRECTORY_FAULTS: dict[str, tuple[Callable[[World], Path], str]] = {
     "missing_directory": (lambda w: w.tmp / "nowhere", "nowhere: no such file or directory"),
     "empty": (lambda w: put(w, "readme.txt", b""), "no MNIST files there, only: readme.txt"),
+    "idx_and_npz": (
+        fault(lambda w: put(w, "mnist.npz", w.keras) and None),
+        "holds IDX files and mnist.npz: which of them?",
+    ),
     "one_missing": (
         fault(lambda w: (w.tmp / "given" / TL).unlink()),
         f"incomplete: {TL} missing",

@@ -74,10 +74,23 @@ def title(conclusion: Conclusion) -> str:
 def details(conclusion: Conclusion) -> list[str]:
     """Lines of inline text: what the cells were held against and how sharply, then, of a run, what its
     checks and its trials of published experiments say. The first may be empty."""
-    lines = [f"{_held_against(conclusion)} {_sharpness(conclusion)}".strip()]
+    said = (_held_against(conclusion), _sharpness(conclusion), _unchecked(conclusion))
+    lines = [" ".join(filter(None, said))]
     if conclusion.old is None:
         lines += filter(None, [checks_answer(conclusion), _trials(conclusion)])
     return lines
+
+
+def _unchecked(conclusion: Conclusion) -> str:
+    """What of the files has no checksum, so that a number which was altered since is not seen."""
+    runs = [run for run in (conclusion.old, conclusion.run) if run is not None]
+    lines, baseline = sum(run.unchecked for run in runs), conclusion.baseline
+    found = [count(lines, "result")] if lines else []
+    if baseline is not None and not baseline.checked:
+        found.append(f"the {clipped(baseline.name)} ({code('bench baseline migrate')})")
+    if not found:
+        return ""
+    return f"Without checksums, as an older bench wrote them: {' and '.join(found)}."
 
 
 def versions_of(baseline: Baseline | None) -> dict[str, str]:
