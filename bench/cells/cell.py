@@ -151,16 +151,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, _ATTRIBUTES[axis])
             if value < minimum:
                 raise ValueError(f"{axis}:{value} is below {minimum}")
-        for axis, maximum in _AT_MOST.items():
-            value = getattr(self, _ATTRIBUTES[axis])
-            if abs(value) > maximum:
-                raise ValueError(f"{axis}:{value} is beyond {maximum}")
         for axis in ("bias", "lr", "scale", "decay"):
             value = getattr(self, _ATTRIBUTES[axis])
             if not math.isfinite(value):
                 raise ValueError(f"{axis}:{value} is not a finite number")
-        if not self.input_scale > 0:
-            raise ValueError(f"scale:{self.input_scale} is not above 0")
+        for axis, maximum in _AT_MOST.items():
+            value = getattr(self, _ATTRIBUTES[axis])
+            if abs(value) > maximum:
+                raise ValueError(f"{axis}:{value} is beyond {maximum}")
+        if abs(self.input_scale) < _LEAST:
+            raise ValueError(f"scale:{self.input_scale} is nearer to 0 than {_LEAST}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout:{self.dropout} is not in [0, 1)")
         if self.architecture == "cnn" and self.depth != 3:
@@ -233,8 +233,16 @@ _ATTRIBUTES = {
 }
 AXES = tuple(_ATTRIBUTES)
 _AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "decay": 0}
+#: Least scale of inputs and initial weights, and threshold of clipping; its inverse is the largest.
+_LEAST = 1e-9
 #: Far beyond what trains; below what overflows float64 in a prediction, or fills the memory.
-_AT_MOST = {"depth": 1_000, "width": 100_000, "batch": 60_000, "steps": 1_000_000, "filters": 4_096}
+_AT_MOST = {
+    "depth": 10_000,
+    "width": 100_000,
+    "batch": 60_000,
+    "steps": 1_000_000,
+    "filters": 4_096,
+}
 _AT_MOST |= dict.fromkeys(("bias", "lr", "scale", "decay"), 1_000_000_000)
 _NAMED = {
     "arch": ARCHITECTURES,
@@ -292,7 +300,7 @@ def known_values(axis: str) -> tuple[str, ...]:
 
 def _check_scaled(axis: str, text: str, scaled: tuple[str, ...], fixed: tuple[str, ...]) -> None:
     name, scale = split_number(text)
-    if text in fixed or (name in scaled and scale is not None and 0 < scale < math.inf):
+    if text in fixed or (name in scaled and scale is not None and _LEAST <= scale <= 1 / _LEAST):
         if scale is not None and text != with_number(name, scale):
             raise ValueError(f"{axis}:{text} is written {with_number(name, scale)}")
         return

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 from bench.cells.cell import Cell
-from bench.results.bounds import Count, Finite, Seconds, Share, Step
+from bench.results.bounds import Count, NotNegative, Seconds, Share, Step
 from bench.results.kind import Crash, Kind, Outcome
 from bench.results.record import Flow, Replica, Tensors, Training
 
@@ -52,7 +52,7 @@ class CopyResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ends: Tensors | None = None
     """None of a copy that was not trained to the end."""
     test_accuracy: Share | None = None
-    test_loss: Finite | None = None
+    test_loss: NotNegative | None = None
     diverged_step: Step | None = None
     end: Flow | None = None
     crash: Crash | None = None

@@ -177,7 +177,7 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Environment class that the digest belongs to."""
     test_accuracy: Share | None = None
     """Share of test images. None unless trained."""
-    test_loss: Finite | None = None
+    test_loss: NotNegative | None = None
     diverged_step: Step | None = None
     """First step, counted from 0, whose loss is NaN or infinite."""
     digest: Name = ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.results.bounds import Name, NotNegative, Text
 from bench.results.check import Deviation
 
 #: Networks that are saved. All have batch normalization, whose moving statistics are easily left
@@ -45,28 +46,28 @@ FORMATS: Mapping[str, Format] = {
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Result of saving a model in one format."""
 
-    model: str
+    model: Name
     """One of :data:`MODELS`."""
-    format: str
+    format: Name
     """One of :data:`FORMATS`."""
-    absent: str = ""
+    absent: Text = ""
     """Reason why this version has no such format to write; then nothing was tried."""
-    error: str = ""
+    error: Text = ""
     """First line of what was raised, or how the process ended; empty if the file was written."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Result of computing with a file that another version, or the same one, wrote."""
 
-    model: str
-    format: str
-    error: str = ""
+    model: Name
+    format: Name
+    error: Text = ""
     """First line of what was raised, or how the process ended; then nothing was computed."""
     same_bits: bool = False
     """Whether the outputs have the bits of those before saving."""
-    digest: str = ""
+    digest: Name = ""
     """Digest of the outputs."""
-    difference: float | None = None
+    difference: NotNegative | None = None
     """Largest |output - output before saving|, over the largest |output before saving|; None where that
     is not finite."""
     deviation: Deviation | None = None
@@ -80,3 +81,12 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     written: Written
     by_old: Loaded | None = None
     by_new: Loaded | None = None
+
+    def __post_init__(self) -> None:
+        written = self.written
+        for one in (written, self.by_old, self.by_new):
+            if one is None:
+                if not (written.absent or written.error):
+                    raise ValueError("a model was written and not loaded")
+            elif one.model not in MODELS or one.format not in FORMATS:
+                raise ValueError(f"there is no model {one.model[:99]!r}, or no such format")

@@ -19,6 +19,7 @@ What formats promise, as far as it is decided on here:
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -120,8 +121,8 @@ def _concluded(
         return Outcome.ABSENT, written.absent
     if written.error:
         return Outcome.BOTH, f"OLD cannot write it: {written.error}"
-    if by_old is None or by_new is None:
-        raise ValueError(f"{written.model}, {written.format}: was written and not loaded")
+    assert by_old is not None  # what was written is loaded, as Exchange says
+    assert by_new is not None
     wrong = _wrong(by_new)
     if not wrong:
         size = "" if by_new.difference is None else f"outputs differ by {by_new.difference:.2g}"
@@ -167,5 +168,6 @@ def is_rollback(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
 
 
 def _version(text: str) -> tuple[int, int]:
-    major, minor, *_ = text.split(".")
-    return int(major), int(minor)
+    """Major and minor version; (0, 0) of what is none."""
+    found = re.match(r"(\d{1,6})\.(\d{1,6})", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)

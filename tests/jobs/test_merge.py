@@ -204,7 +204,7 @@ def test_checks_copies_and_further_seeds(tmp_path: Path) -> None:
     )
     extra = trained(items[1].cell, 7)
     with (first.path / RECORDS.file).open("ab") as file:
-        file.write(msgspec.json.encode(extra) + b"\n")
+        file.write(RECORDS.encode(extra))
     merged = merge([second.path, first.path], tmp_path / "union")
     run = read_run(tmp_path / "union")
     assert run.plan.checks == checks

@@ -66,7 +66,7 @@ def records(draw: st.DrawFn) -> Record:
         data=draw(text),
         environment=draw(text),
         test_accuracy=draw(st.floats(0, 1)) if outcome == "trained" else draw(shares),
-        test_loss=draw(floats),
+        test_loss=draw(positive),
         diverged_step=draw(st.integers(0, 10**6)) if outcome == "diverged" else None,
         digest="0" if outcome == "trained" else draw(text),
         trajectory=4 * draw(st.binary(max_size=40)),

@@ -329,11 +329,13 @@ def _attractor(activation: str, gain: float, bias: float, start: float) -> tuple
 
     def growth(log_q: float) -> float:
         q = math.exp(log_q)
-        return math.log(gain * second_moment(activation, q, bias) / q)
+        ratio = gain * second_moment(activation, q, bias) / q
+        return math.log(ratio) if ratio > 0 else -math.inf  # too small for float64
 
     def chi(q: float) -> float:
         return gain * slope_moment(activation, q, bias)
 
+    start = min(max(start, _SMALL), _LARGE)
     here = math.log(start)
     first = growth(here)
     if abs(first) < 1e-9:

@@ -255,6 +255,8 @@ def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool
     shares = [metrics.get(name) or 0.0 for name in ("test_accuracy", "dead_share_end")]
     if not all(0 <= share <= 1 for share in shares):
         raise ValueError("a share is not between 0 and 1")
+    if any((value or 0.0) < 0 for value in metrics.values()):
+        raise ValueError("a metric is below 0")
     if crashed and (digest or metrics):
         raise ValueError("a crash has neither a digest nor metrics")
     if not crashed and not digest:

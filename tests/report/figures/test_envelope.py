@@ -75,7 +75,7 @@ def test_six_cells_at_most() -> None:
     """The seventh, the least severe, is left out."""
     story = parted()
     run, judgements = story.run, list(story.judgements)
-    cell = Cell(depth=4)
+    cell = Cell(width=4)
     records = {
         s: msgspec.structs.replace(run.records[Replica(Cell(), s)], cell=cell) for s in range(3)
     }
@@ -86,7 +86,7 @@ def test_six_cells_at_most() -> None:
         for copy, result in run.copies.items()
         if copy.cell == Cell()
     }
-    more = with_item(run, Item(grid="depth", id="depth:4", cell=cell))
+    more = with_item(run, Item(grid="depth", id="width:4", cell=cell))
     more = replaced(more, records={**run.records, **records}, copies={**run.copies, **copies})
     judgements.append(
         Judgement(
