@@ -100,7 +100,7 @@ def test_six_cells_at_most() -> None:
     titles = [panel.title for panel in panels(concluded(more, judgements, as_baseline(more)))]
     assert len(titles) == 6
     # sharp for 2 steps, before the cells that are sharp for 3 and for 20 of them
-    assert titles[4].startswith("depth/depth:4:")
+    assert titles[4].startswith("depth/width:4:")
     assert titles[5].startswith("depth/depth:1-")
 
 
