@@ -51,6 +51,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        planned = [*self.seeds, *self.further]
+        if len(set(planned)) < len(planned) or (self.items and not self.seeds):
+            raise ValueError("a seed is planned twice, or cells are under none")
+        if len({(item.grid, item.id) for item in self.items}) < len(self.items):
+            raise ValueError("a cell stands in its grid twice")
 
     def tasks(self) -> list[Task]:
         """All tasks, each once."""
