@@ -259,6 +259,34 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert report.read_text().startswith("**Safe**: 6 cells identical.")
 
 
+def test_report_names_what_has_no_checksum(capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of an older bench are read as they are."""
+    path = write(healthy(results("a"))) / "records.jsonl"
+    cli.main(["report", "a", "--output", "-"])
+    assert "Without checksums" not in capsys.readouterr().out
+    lines = path.read_bytes()
+    path.write_bytes(re.sub(rb',"sum":"[0-9a-f]{16}"', b"", lines))
+    cli.main(["report", "a", "--output", "-"])
+    assert "Without checksums, as an older bench wrote them: 18 results." in capsys.readouterr().out
+    altered = re.sub(rb'"test_accuracy":0.9', b'"test_accuracy":0.1', lines, count=1)
+    path.write_bytes(altered)
+    assert cli.main(["report", "a", "--output", "-"]) == 2
+    assert "line 1: not a record of schema 3: its checksum is" in capsys.readouterr().err
+
+
+def test_equal_digests_beside_other_accuracies(capsys: pytest.CaptureFixture[str]) -> None:
+    """A digest covers the accuracy: `identical` never stands beside another one, altered unseen in a
+    file without checksums."""
+    run = write(healthy(results("a")))
+    other = write(healthy(results("b"))) / "records.jsonl"
+    lines = re.sub(rb',"sum":"[0-9a-f]{16}"', b"", other.read_bytes())
+    other.write_bytes(re.sub(rb'"test_accuracy":0.9', b'"test_accuracy":0.1', lines, count=1))
+    assert cli.main(["compare", str(run), "b"]) == 2
+    assert (
+        "and another test accuracy or loss: one of the two was altered" in capsys.readouterr().err
+    )
+
+
 def test_report_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     """``--output FILE``, and ``-`` for stdout; neither report.md nor figures are written."""
     path = write(healthy(results("a")))

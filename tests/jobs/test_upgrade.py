@@ -370,6 +370,32 @@ def test_programs_that_a_foreign_folder_names_are_not_started(
     assert started(*theirs.values()) == [False, False]
 
 
+@pytest.mark.parametrize("run", ["/etc", "../../elsewhere", "..", ".", "old/../../x", "a\0b", ""])
+def test_runs_lie_below_or_beside_the_upgrade(tmp_path: Path, run: str) -> None:
+    """A folder from elsewhere names no others of this machine."""
+    (tmp_path / "u").mkdir()
+    content = msgspec.json.encode(description()).replace(b'"new":"new"', b'"new":%b')
+    (tmp_path / "u" / UPGRADE).write_bytes(content % msgspec.json.encode(run))
+    with pytest.raises(BenchError, match="neither below this folder nor beside it"):
+        read_upgrade(tmp_path / "u")
+
+
+def test_links_do_not_lead_a_side_elsewhere(tmp_path: Path) -> None:
+    """A step of a matrix has its sides beside it; one whose name leads away is refused."""
+    write(replaced(side("old"), path=tmp_path / "m" / "2.20"))
+    far = write(replaced(side("new"), path=tmp_path / "far"))
+    runs = {"old": "../2.20", "new": "../2.21"}
+    described = msgspec.structs.replace(description(), runs=runs)
+    (tmp_path / "m" / "step").mkdir()
+    (tmp_path / "m" / "step" / UPGRADE).write_bytes(msgspec.json.encode(described))
+    (tmp_path / "m" / "2.21").symlink_to(far)
+    with pytest.raises(BenchError, match=re.escape(f"leads to {far}")):
+        read_upgrade(tmp_path / "m" / "step")
+    (tmp_path / "m" / "2.21").unlink()
+    far.rename(tmp_path / "m" / "2.21")
+    assert len(read_upgrade(tmp_path / "m" / "step").new.records) > 0
+
+
 def test_a_folder_in_use_is_told_before_environments_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
