@@ -234,7 +234,7 @@ _ATTRIBUTES = {
 AXES = tuple(_ATTRIBUTES)
 _AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "decay": 0}
 #: Least scale of inputs and initial weights, and threshold of clipping; its inverse is the largest.
-_LEAST = 1e-9
+_LEAST = 1e-30
 #: Far beyond what trains; below what overflows float64 in a prediction, or fills the memory.
 _AT_MOST = {
     "depth": 10_000,
