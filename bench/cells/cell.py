@@ -243,7 +243,7 @@ _AT_MOST = {
     "steps": 1_000_000,
     "filters": 4_096,
 }
-_AT_MOST |= dict.fromkeys(("bias", "lr", "scale", "decay"), 1_000_000_000)
+_AT_MOST |= dict.fromkeys(("bias", "lr", "scale", "decay"), 10**39)
 _NAMED = {
     "arch": ARCHITECTURES,
     "branch": BRANCHES,
