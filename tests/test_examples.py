@@ -117,10 +117,11 @@ def test_jobs_end_and_actions_are_pinned() -> None:
 
 
 def test_every_suite_has_a_shard() -> None:
-    """The nightly matrix names all suites but those of speed, and ``-k`` picks one file each."""
+    """The nightly matrix names all suites but those of speed and of what users bring, and ``-k`` picks
+    one file each."""
     suites = {path.stem.removeprefix("test_") for path in (REPOSITORY / "suites").glob("test_*.py")}
     shards = jobs()["shard"]["strategy"]["matrix"]["suite"]
-    assert set(shards) == suites - {"throughput", "bench_speed"}
+    assert set(shards) == suites - {"throughput", "bench_speed", "model", "own_grids"}
     assert shards == sorted(shards)
     assert not [(a, b) for a in suites for b in suites - {a} if f"test_{a}" in f"test_{b}.py"]
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import msgspec
 
+from bench.cells import own_model
+from bench.cells.own_model import OwnModel
+
 #: Version of how a cell is trained and measured. To be raised when this package, not TensorFlow, makes
 #: another result of the same cell: other initial weights, another batch order, another meaning of a
 #: number in the record. Results of different recipes are not compared.
@@ -139,10 +142,15 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     weight_decay: float = 0.0
     """Decay decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has
     it. 0 leaves the optimizer's default: none, except .004 of AdamW."""
+    own: OwnModel | msgspec.UnsetType = msgspec.UNSET
+    """Model of the user's, trained in the place of a network that the other axes describe; of these
+    only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
         for axis, known in _NAMED.items():
             value = getattr(self, _ATTRIBUTES[axis])
+            if axis == "engine" and self.model:
+                known = own_model.ENGINES
             if value not in known:
                 raise ValueError(f"{axis}:{value} is unknown; {axis} is one of {', '.join(known)}")
         _check_scaled("init", self.initializer, SCALED_INITIALIZERS, FIXED_INITIALIZERS)
@@ -171,6 +179,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, _ATTRIBUTES[axis])
             if self.architecture != "cnn" and value != _DEFAULTS[_ATTRIBUTES[axis]]:
                 raise ValueError(f"{axis}:{value} needs arch:cnn")
+
+    @property
+    def model(self) -> str:
+        """Name of the user's model; empty if it is a network of this package."""
+        return str(self.own) if isinstance(self.own, OwnModel) else ""
 
     def raw(self, axis: str) -> int | float | str:
         """The value of an axis, which is named as in an id."""
@@ -230,8 +243,12 @@ _ATTRIBUTES = {
     "pool": "pooling",
     "filters": "filters",
     "decay": "weight_decay",
+    "model": "model",
 }
-AXES = tuple(_ATTRIBUTES)
+#: Axes of this package's own networks.
+AXES = tuple(axis for axis in _ATTRIBUTES if axis != "model")
+#: Axes that count where a model of the user's is trained.
+OWN_AXES = ("batch", "steps", "engine", "model")
 _AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "decay": 0}
 #: Least scale of inputs and initial weights, and threshold of clipping; its inverse is the largest.
 _LEAST = 1e-30
@@ -255,7 +272,10 @@ _NAMED = {
     "engine": ENGINES,
     "pool": POOLINGS,
 }
-_DEFAULTS: dict[str, Any] = {field.name: field.default for field in msgspec.structs.fields(Cell)}
+_DEFAULTS: dict[str, Any] = {
+    **{field.name: field.default for field in msgspec.structs.fields(Cell)},
+    "model": "",
+}
 
 
 def from_texts(texts: Mapping[str, str]) -> Cell:
@@ -272,6 +292,10 @@ def from_texts(texts: Mapping[str, str]) -> Cell:
     for axis, text in texts.items():
         if axis not in _ATTRIBUTES:
             raise ValueError(f"{axis!r} is no axis; an axis is one of {', '.join(AXES)}")
+        if axis == "model":
+            if text:
+                raise ValueError(f"model:{text} is a file's: no text stands for it; see --model")
+            continue
         attribute = _ATTRIBUTES[axis]
         kind = type(_DEFAULTS[attribute])
         try:
@@ -284,7 +308,7 @@ def from_texts(texts: Mapping[str, str]) -> Cell:
 
 def pairs(id_: str) -> dict[str, str]:
     """The pairs of an id, ``{"depth": "10", "act": "relu"}``; a value may hold a minus sign."""
-    parts = re.split(f"-(?=(?:{'|'.join(AXES)}):)", id_)
+    parts = re.split(f"-(?=(?:{'|'.join(_ATTRIBUTES)}):)", id_)
     return {axis: value for axis, _, value in (part.partition(":") for part in parts)}
 
 

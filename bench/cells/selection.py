@@ -18,25 +18,33 @@ class Selection:
         tier: whose cells.
         axes: texts like ``depth=3,10``; a cell has to satisfy all of them.
         ids: ids, or ``grid/id``, of the cells; all cells if there are none.
+        known: all grids that there are.
 
     Raises:
         BenchError: an axis, value, id or tier that does not exist; names what comes close.
     """
 
-    def __init__(self, tier: str, *, axes: Iterable[str] = (), ids: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        tier: str,
+        *,
+        axes: Iterable[str] = (),
+        ids: Iterable[str] = (),
+        known: Mapping[str, Grid] = UPGRADE_GRIDS,
+    ) -> None:
         self._tier = tier
-        self._wanted = [dict([parse_axis(text)]) for text in axes]
+        self._wanted = [dict([parse_axis(text, known)]) for text in axes]
         self._ids = frozenset(ids)
-        known = {
+        names = {
             name
-            for grid in UPGRADE_GRIDS.values()
+            for grid in known.values()
             for id_ in grid.cells(tier)
             for name in (id_, f"{grid.name}/{id_}")
         }
-        for name in sorted(self._ids - known):
+        for name in sorted(self._ids - names):
             raise BenchError(
                 f"--cell {name}: no such cell at tier {tier}",
-                hint=f"{_did_you_mean(name, known)}`bench grids --tier {tier}` lists all",
+                hint=f"{_did_you_mean(name, names)}`bench grids --tier {tier}` lists all",
             )
 
     def of(self, grid: Grid) -> dict[str, Cell]:
@@ -95,7 +103,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}? " if close else ""
 
 
-def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
+def parse_axis(text: str, grids: Mapping[str, Grid] = UPGRADE_GRIDS) -> tuple[str, tuple[str, ...]]:
     """``depth=3,10`` as axis and values.
 
     Numbers may be written in any form: ``bias=.1`` finds ``bias:0.1``.
@@ -106,8 +114,7 @@ def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
     axis, _, tail = text.partition("=")
     if axis not in AXES:
         raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
-    grids = UPGRADE_GRIDS.values()
-    known = {cell.value(axis) for grid in grids for cell in grid.cells("full").values()}
+    known = {cell.value(axis) for grid in grids.values() for cell in grid.cells("full").values()}
     by_number = {_as_number(value): value for value in known}
     values = []
     for value in filter(None, (part.strip() for part in tail.split(","))):

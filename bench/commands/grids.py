@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bench.commands.options import Tier
 from bench.errors import EXIT_OK, BenchError
 
 
-def grids(grid: str = "", /, *, tier: Tier = "quick") -> int:
+def grids(grid: str = "", /, *, tier: Tier = "quick", grid_file: tuple[Path, ...] = ()) -> int:
     """Lists the cells of a tier.
 
     Args:
         grid: only this one
+        grid_file: also the grids that this Python file declares; may be repeated
     """
-    from bench.cells.component_grids import UPGRADE_GRIDS
     from bench.cells.grid import TIERS
+    from bench.cells.own_grids import with_own
 
-    if grid and grid not in UPGRADE_GRIDS:
-        raise BenchError(f"no grid {grid!r}", hint=f"one of {', '.join(UPGRADE_GRIDS)}")
-    for each in [UPGRADE_GRIDS[grid]] if grid else UPGRADE_GRIDS.values():
+    known = with_own(grid_file)
+    if grid and grid not in known:
+        raise BenchError(f"no grid {grid!r}", hint=f"one of {', '.join(known)}")
+    for each in [known[grid]] if grid else known.values():
         cells = each.cells(tier)
         seeds = TIERS[tier].seeds
         print(f"# {each.title}: {len(cells)} cells x {seeds} seeds. {each.question}")

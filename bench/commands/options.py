@@ -97,11 +97,31 @@ class Measuring:
 
     Args:
         seeds: of cells whose bits differ (default: the tier's); others get one
+        grid_file: also the grids that this Python file declares; may be repeated
     """
 
     tier: Tier = "quick"
     seeds: int | None = None
     allow_undecided: AllowUndecided = False
+    grid_file: tuple[Path, ...] = ()
     cells: Cells = Cells()
     environments: Environments = Environments()
     places: Places = Places()
+
+
+@Parameter(name="*", group=Group("Your model", sort_key=0))
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """A model of the user's, measured in the place of the grids.
+
+    Args:
+        model: FILE.py:FUNCTION, which builds a tf.keras.Model
+        arrays: npz file: x and y, or an array per input and output (default: MNIST or noise)
+        steps: training steps
+        batch: rows of a batch
+    """
+
+    model: str = ""
+    arrays: Path | None = None
+    steps: int = 100
+    batch: int = 32

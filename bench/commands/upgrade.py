@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from bench.commands.options import Environments, Measuring, Resume, RunName, Verbose
+from bench.commands.options import Environments, Measuring, Own, Resume, RunName, Verbose
 from bench.errors import BenchError, allowed
 from bench.results.find import is_upgrade
 from bench.results.run import REPORT
@@ -20,6 +20,7 @@ from bench.results.timings import SIDES
 
 if TYPE_CHECKING:
     from bench.environments.requirements import Side as Requested
+    from bench.jobs.own_model import Asked
     from bench.jobs.upgrade import Options
     from bench.results.timings import Side
     from bench.results.upgrade import Measured
@@ -53,6 +54,7 @@ def upgrade(
     limit: float = 30.0,
     verbose: Verbose = False,
     sides: Sides = Sides(),
+    own: Own = Own(),
     measuring: Measuring = Measuring(),
 ) -> int:
     """Builds both environments, measures, answers, writes the reports.
@@ -70,7 +72,9 @@ def upgrade(
     asked = requested(side, sides, package=measuring.environments.package)
     folder = _folder(measuring.places.results, run, tier=measuring.tier, resume=resume)
     variables = {each: asked[each].variables for each in SIDES}
-    options = job_options(measuring, folder, resume=resume, skip=skip, variables=variables)
+    options = job_options(
+        measuring, folder, resume=resume, skip=skip, variables=variables, model=_asked(own)
+    )
     say(f"results: {folder}")
     try:
         measured = _measured(asked, options, measuring.environments)
@@ -129,6 +133,23 @@ def requested(side: Sequence[str], sides: Sides, *, package: str) -> dict[Side, 
     }
 
 
+def _asked(own: Own) -> Asked | None:
+    """The user's model, if one is given.
+
+    Raises:
+        BenchError: it cannot be used.
+    """
+    from bench.jobs.own_model import asked
+
+    if not own.model:
+        if own.arrays is not None:
+            raise BenchError(
+                "--arrays are of a model", hint="give it with --model FILE.py:FUNCTION"
+            )
+        return None
+    return asked(own.model, arrays=own.arrays, steps=own.steps, batch=own.batch)
+
+
 def _folder(results: Path, run: str, *, tier: str, resume: bool) -> Path:
     """The folder of the upgrade.
 
@@ -163,6 +184,7 @@ def job_options(measuring: Measuring, folder: Path, **more: Any) -> Options:
         BenchError: what is asked for cannot be measured here: raised before environments are built,
             which takes minutes.
     """
+    from bench.cells.own_grids import with_own
     from bench.execution import machine
     from bench.execution.cluster import Placement
     from bench.jobs.upgrade import Options, planned
@@ -177,6 +199,7 @@ def job_options(measuring: Measuring, folder: Path, **more: Any) -> Options:
         tier=measuring.tier,
         folder=folder,
         grids=measuring.cells.grid,
+        known=with_own(measuring.grid_file),
         expression=measuring.cells.expression,
         seeds=measuring.seeds,
         placement=Placement(
@@ -185,7 +208,10 @@ def job_options(measuring: Measuring, folder: Path, **more: Any) -> Options:
         data_dir=places.data_dir,
         **more,
     )
-    planned(options)
+    if options.model is None:
+        planned(options)
+    elif options.grids:
+        raise BenchError("--grid selects grids, and a model is none", hint="leave out one of both")
     return options
 
 

@@ -47,6 +47,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         python: interpreter of the training processes, with its TensorFlow.
         variables: added to this process' environment variables for them.
         histograms: whether records carry histograms.
+        own: folder of the user's model, on this machine; empty without one.
     """
 
     device: str = "cpu"
@@ -58,6 +59,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     python: str = sys.executable
     variables: dict[str, str] = {}
     histograms: bool = False
+    own: str = ""
 
 
 class TrainerPlugin(distributed.WorkerPlugin):
@@ -257,6 +259,7 @@ def connect_sides(
         cache_dir=str(cache_dir),
         gpu_memory_mib=_gpu_share(gpus, count),
         histograms=first.histograms,
+        own=first.own,
     )
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0, **_NO_PAGES}),

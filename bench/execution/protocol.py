@@ -14,6 +14,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.results.environment import Numerics
 from bench.results.kind import Crash, Request
+from bench.results.own_model import Described
 from bench.results.saved_models import FORMATS, Loaded, Written
 from bench.results.tasks import KINDS
 from bench.results.timings import Work
@@ -32,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_mib: int | None = None
     histograms: bool = False
     """Whether records carry histograms."""
+    own: str = ""
+    """Folder of the user's model (:mod:`bench.results.own_model`); empty without one."""
 
 
 class Burst(Request[float], frozen=True, kw_only=True):
@@ -43,11 +46,31 @@ class Burst(Request[float], frozen=True, kw_only=True):
     steps: int
 
 
+class Describe(Request[Described], frozen=True, kw_only=True):
+    """Request to build the user's model and keep what both sides start from, in the folder of
+    :class:`Settings`."""
+
+    path: str
+    function: str
+    arrays: str
+    """Path of the user's arrays; empty without any."""
+    seeds: list[int]
+    batch: int
+    steps: int
+
+    def crashed(self, crash: Crash) -> Described:
+        return Described(
+            trouble=f"{self.path}: {self.function}: {crash.message}", output=crash.output
+        )
+
+
 class Save(Request[list[Written]], frozen=True, kw_only=True):
     """Request to train a model and save it in every format."""
 
     folder: str
     model: str
+    cell: Cell | None = None
+    """Of the user's model; None for one of :data:`bench.results.saved_models.MODELS`."""
 
     def crashed(self, crash: Crash) -> list[Written]:
         return [Written(model=self.model, format=name, error=crash.message) for name in FORMATS]
@@ -59,6 +82,8 @@ class Load(Request[Loaded], frozen=True, kw_only=True):
     folder: str
     model: str
     format: str
+    own: bool = False
+    """Whether it is the user's model."""
 
     def crashed(self, crash: Crash) -> Loaded:
         return Loaded(model=self.model, format=self.format, error=crash.message)
@@ -68,6 +93,7 @@ class Load(Request[Loaded], frozen=True, kw_only=True):
 ANSWERS: Mapping[type[Request[Any]], Any] = {
     **{kind.task: kind.outcome for kind in KINDS},
     Burst: float,
+    Describe: Described,
     Save: list[Written],
     Load: Loaded,
 }

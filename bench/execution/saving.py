@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.cells.cell import Cell
 from bench.execution.protocol import Load, Save
 from bench.execution.supervisor import Supervisor
 from bench.results.saved_models import MODELS, Exchange, Written
 
 
 def exchange(
-    old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float
+    old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float, own: Cell | None = None
 ) -> list[Exchange]:
     """Every model in every format.
 
@@ -19,22 +20,34 @@ def exchange(
         new: whose process loads.
         folder: absolute, empty, seen by both; files stay there.
         timeout_sec: of each request.
+        own: the user's model; None: all of :data:`bench.results.saved_models.MODELS`.
 
     Raises:
         BenchError: a process could not be started.
     """
+    place = str(folder)
+    asked = [Save(folder=place, model=model) for model in MODELS]
+    if own is not None:
+        asked = [Save(folder=place, model=own.model, cell=own)]
     return [
-        _carried(old, new, folder, written, timeout_sec)
-        for model in MODELS
-        for written in old.do(Save(folder=str(folder), model=model), timeout_sec=timeout_sec)
+        _carried(old, new, folder, written, timeout_sec, own=own is not None)
+        for save in asked
+        for written in old.do(save, timeout_sec=timeout_sec)
     ]
 
 
 def _carried(
-    old: Supervisor, new: Supervisor, folder: Path, written: Written, timeout_sec: float
+    old: Supervisor,
+    new: Supervisor,
+    folder: Path,
+    written: Written,
+    timeout_sec: float,
+    *,
+    own: bool,
 ) -> Exchange:
     if written.absent or written.error:
         return Exchange(written=written)
-    load = Load(folder=str(folder), model=written.model, format=written.format)
+    model, name = written.model, written.format
+    load = Load(folder=str(folder), model=model, format=name, own=own)
     by_old, by_new = (side.do(load, timeout_sec=timeout_sec) for side in (old, new))
     return Exchange(written=written, by_old=by_old, by_new=by_new)

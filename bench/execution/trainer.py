@@ -31,6 +31,8 @@ from bench.results.record import Replica
 from bench.results.trial import Trial
 
 if TYPE_CHECKING:
+    from bench.cells.cell import Cell
+    from bench.nets.own.training import OwnTrainer
     from bench.nets.replica import Trainer
 
 
@@ -43,34 +45,85 @@ class Handler:
     """Whether the compiled graph of the last cell may serve it; otherwise it is dropped before."""
 
 
-def handlers(trainer: Trainer, *, tf32: bool) -> Mapping[type[Request[Any]], Handler]:
+@dataclass
+class Trainers:
+    """Both trainers of a process: of this package's networks, and of the user's model."""
+
+    networks: Trainer
+    folder: str
+    """Of the user's model."""
+    _own: OwnTrainer | None = None
+
+    @property
+    def own(self) -> OwnTrainer:
+        """Of the user's model, which its folder describes by now."""
+        if self._own is None:
+            from bench.nets.own.training import OwnTrainer
+
+            networks = self.networks
+            data, environment = networks.data.fingerprint, networks.environment
+            self._own = OwnTrainer(Path(self.folder), data, environment)
+        return self._own
+
+    def of(self, cell: Cell) -> Trainer | OwnTrainer:
+        """The one that trains a cell."""
+        return self.own if cell.model else self.networks
+
+    def forget(self) -> None:
+        """Drops what is compiled."""
+        self.networks.forget()
+        if self._own is not None:
+            self._own.forget()
+
+
+def handlers(trainers: Trainers, *, tf32: bool) -> Mapping[type[Request[Any]], Handler]:
     """Handlers by type of request."""
+    trainer = trainers.networks
 
     def perform(trial: Trial) -> object:
         from bench.nets.programs import perform
 
         return perform(trial, trainer.data, trainer.device, trainer.environment)
 
+    def describe(asked: protocol.Describe) -> object:
+        from bench.nets.own.describe import describe
+
+        given = Path(asked.arrays) if asked.arrays else None
+        folder, path = Path(trainers.folder), Path(asked.path)
+        sizes = {"batch": asked.batch, "steps": asked.steps}
+        return describe(
+            folder, path, asked.function, given, trainer.data, seeds=asked.seeds, **sizes
+        )
+
     def save(asked: protocol.Save) -> object:
+        if asked.cell is not None:
+            from bench.nets.own import saving
+
+            return saving.save(Path(asked.folder), trainers.own, asked.cell)
         from bench.nets.saving import save
 
         return save(Path(asked.folder), asked.model, trainer.data, trainer.device)
 
     def load(asked: protocol.Load) -> object:
+        if asked.own:
+            from bench.nets.own import saving
+
+            return saving.load(Path(asked.folder), trainers.own, asked.model, asked.format)
         from bench.nets.saving import load
 
         return load(Path(asked.folder), asked.model, asked.format, tf32=tf32)
 
+    def burst(asked: protocol.Burst) -> float:
+        return trainers.of(asked.cell).burst(asked.cell, work=asked.work, steps=asked.steps)
+
     examiner = Examiner(trainer.data, trainer.device, tf32=tf32)
     return {
-        Replica: Handler(lambda task: trainer.train(task.cell, task.seed), keeps_graph=True),
-        Copy: Handler(trainer.copy, keeps_graph=True),
-        protocol.Burst: Handler(
-            lambda asked: trainer.burst(asked.cell, work=asked.work, steps=asked.steps),
-            keeps_graph=True,
-        ),
+        Replica: Handler(lambda t: trainers.of(t.cell).train(t.cell, t.seed), keeps_graph=True),
+        Copy: Handler(lambda copy: trainers.of(copy.cell).copy(copy), keeps_graph=True),
+        protocol.Burst: Handler(burst, keeps_graph=True),
         Check: Handler(examiner.examine),
         Trial: Handler(perform),
+        protocol.Describe: Handler(describe),
         protocol.Save: Handler(save),
         protocol.Load: Handler(load),
     }
@@ -89,7 +142,7 @@ def main() -> None:
         return
     gc.freeze()  # modules stay: tracing a graph collects garbage often, and need not look there
     replies.write(protocol.line(ready))
-    _serve(trainer, requests, replies, tf32=ready.numerics.tf32)
+    _serve(Trainers(trainer, settings.own), requests, replies, tf32=ready.numerics.tf32)
 
 
 def _read(requests: queue.Queue[Request[Any]]) -> None:
@@ -119,20 +172,20 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
 
 
 def _serve(
-    trainer: Trainer, requests: queue.Queue[Request[Any]], replies: IO[bytes], *, tf32: bool
+    trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[bytes], *, tf32: bool
 ) -> None:
-    by_type = handlers(trainer, tf32=tf32)
+    by_type = handlers(trainers, tf32=tf32)
     while True:
         request = requests.get()
         handler = by_type[type(request)]
         reply: protocol.Reply
         try:
             if not handler.keeps_graph:
-                trainer.forget()
+                trainers.forget()
             reply = protocol.Answer.of(handler.answer(request))
         except Exception as error:
             traceback.print_exc()
-            trainer.forget()
+            trainers.forget()
             crash = Crash(
                 reason="memory" if _out_of_memory(error) else "exception",
                 message=f"{type(error).__name__}: {_first_line(error)}",

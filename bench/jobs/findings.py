@@ -56,13 +56,16 @@ def everything() -> list[Finding]:
 
 def found_by(conclusion: Conclusion) -> list[Finding]:
     """What speaks against an upgrade: one cell for each group of changed ones, then crashes, claims,
-    checks and saved models."""
+    checks and saved models. A model of the user's is left out: only its upgrade can train it."""
     grouped = {j.item for group in conclusion.groups for j in group.judgements}
     items = [group.judgements[0].item for group in conclusion.groups]
     items += [j.item for j in conclusion.failing if j.item not in grouped]
     items += [c.item for c in conclusion.claims if c.wrong.name == "NEW"]
     checks = [c.check for c in conclusion.checks if c.counts_against]
-    models = [(s.model, s.format) for s in conclusion.savings if s.outcome.fails]
+    items = [item for item in items if not item.cell.model]
+    models = [
+        (s.model, s.format) for s in conclusion.savings if s.outcome.fails and s.model in MODELS
+    ]
     every = [
         *map(of_item, items),
         *map(of_check, checks),

@@ -11,8 +11,10 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.jobs.reproduce import Reproduction, check, steps_to_show
+from bench.report.reproducer.own_model import own_script
 from bench.report.reproducer.script import script
-from bench.results.files import write_atomically, write_below
+from bench.results.files import read_json, write_atomically, write_below
+from bench.results.own_model import DESCRIPTION, FOLDER, Description
 from bench.results.plan import Item
 from bench.results.upgrade import SideFacts
 from bench.verdict.conclusion import Conclusion
@@ -86,7 +88,13 @@ def write_reproducer(found: Conclusion, judgement: Judgement, path: Path) -> Rep
     """
     sides = found.sides
     one, other = (run.environment.software["tensorflow"] for run in found.both)
-    text = script(judgement, seed=0, steps=steps_to_show(judgement), versions=(one, other))
+    steps, versions = steps_to_show(judgement), (one, other)
+    if judgement.item.cell.model:
+        place = found.folder / FOLDER
+        told = read_json(place / DESCRIPTION, Description)
+        text = own_script(judgement, told, place, steps=steps, versions=versions)
+    else:
+        text = script(judgement, seed=0, steps=steps, versions=versions)
     if path == script_path(found, judgement):
         write_below(found.folder, str(path.relative_to(found.folder)), text.encode())
     else:

@@ -21,7 +21,7 @@ from bench import mnist
 from bench.cells.cell import Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.expression import compile_expression
-from bench.cells.grid import TIERS
+from bench.cells.grid import TIERS, Grid
 from bench.checks import catalogue
 from bench.environments.prepare import Built
 from bench.errors import BenchError
@@ -31,10 +31,13 @@ from bench.execution.interleave import PROCESSES, measure
 from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
+from bench.jobs.own_model import Asked, grid_of, prepared
 from bench.jobs.progress import Progress
+from bench.jobs.workloads import WORKLOADS, next_round, of_model
 from bench.results.bounds import MOST_SEEDS
 from bench.results.check import CONTRACTS, FAMILIES, Check
 from bench.results.files import write_atomically
+from bench.results.own_model import FOLDER
 from bench.results.plan import Item, Plan
 from bench.results.run import PLAN
 from bench.results.timings import SIDES, Side, Timings, Workload
@@ -49,44 +52,9 @@ from bench.results.upgrade import (
 )
 from bench.results.writer import RunWriter
 from bench.verdict.judging import still_wanted_of_both
-from bench.verdict.speed import unsettled
 
 #: What is measured, and can be left out.
 PARTS = ("cells", "checks", "arithmetic", "saving", "speed")
-
-_MLP = Cell(depth=3, learning_rate=0.01)
-_CNN = Cell(architecture="cnn", learning_rate=0.01, batch=50)
-
-
-def _on(cell: Cell, engine: str) -> Cell:
-    return msgspec.structs.replace(cell, engine=engine)
-
-
-_QUICK = (
-    Workload(_on(_MLP, "in_graph"), "training"),
-    Workload(_on(_MLP, "fit"), "training"),
-    Workload(_on(_MLP, "in_graph"), "inference"),
-)
-_STANDARD = (
-    *_QUICK,
-    *(Workload(_on(_MLP, engine), "training") for engine in ("function", "eager", "xla")),
-    Workload(_on(_MLP, "fit"), "inference"),
-    Workload(_on(_CNN, "in_graph"), "training"),
-    Workload(_on(_CNN, "in_graph"), "inference"),
-)
-
-#: What is timed at each tier, and for how many seconds at most; see :func:`next_round`. A round of the
-#: quick tier's three workloads takes about 40 s on two cores, one of a single workload 15 s, and there
-#: are four before the first look: the rest is for what that look leaves open, and keeps a whole check
-#: within ten minutes.
-WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
-    "quick": (_QUICK, 200.0),
-    "standard": (_STANDARD, 1800.0),
-    "full": (_STANDARD, 3600.0),
-}
-
-#: Seconds where speed is undecided: 300 s in the quick tier.
-GROWTH = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +78,18 @@ class Options:
     """Of both sides together; its interpreter and variables are not used."""
     data_dir: Path | None = None
     data_sources: Sequence[str] = mnist.SOURCES
+    known: Mapping[str, Grid] = dataclasses.field(default_factory=lambda: UPGRADE_GRIDS)
+    """Grids that there are."""
+    model: Asked | None = None
+    """The user's model, which is measured in the place of all grids and checks."""
 
 
-def planned(options: Options) -> Plan:
+def planned(options: Options, model: Grid | None = None) -> Plan:
     """What each side's run plans: the first seed, and further ones for cells whose bits differ.
+
+    Args:
+        options: the user's choices.
+        model: grid of the user's model, in the place of those of the options.
 
     Raises:
         BenchError: no such tier or grid, no seed, or options select no cell.
@@ -125,12 +101,13 @@ def planned(options: Options) -> Plan:
     matches = compile_expression(options.expression)
     if options.tier not in TIERS:
         raise BenchError(f"no tier {options.tier!r}", hint=f"one of {', '.join(TIERS)}")
+    known = options.known if model is None else {model.name: model}
     for name in options.grids:
-        if name not in UPGRADE_GRIDS:
-            raise BenchError(f"no grid {name!r}", hint=f"one of {', '.join(UPGRADE_GRIDS)}")
+        if name not in known:
+            raise BenchError(f"no grid {name!r}", hint=f"one of {', '.join(known)}")
     every = [
         Item(grid=grid.name, id=id_, cell=cell)
-        for grid in UPGRADE_GRIDS.values()
+        for grid in known.values()
         for id_, cell in grid.cells(options.tier).items()
     ]
     items = [
@@ -145,7 +122,7 @@ def planned(options: Options) -> Plan:
             hint="-k is compared with '<grid>/<cell id>', as the report names cells",
         )
     checks: list[Check] = []
-    if not chosen and "checks" not in options.skip:
+    if not chosen and model is None and "checks" not in options.skip:
         families = CONTRACTS if "arithmetic" in options.skip else FAMILIES
         checks = catalogue.checks(options.tier, families)
     if "cells" in options.skip:
@@ -171,6 +148,8 @@ def left_out(options: Options) -> list[str]:
         parts.append(f"cells that -k {options.expression!r} does not match")
     if options.grids or options.expression:
         parts.append("checks of arithmetic, as cells were selected")
+    if options.model is not None:
+        parts.append("grids and checks of this package, as a model is compared")
     return parts
 
 
@@ -205,25 +184,46 @@ class UpgradeRun:
             KeyboardInterrupt: the same.
         """
         options = self._options
-        plan = planned(options)
         data = mnist.load(directory=options.data_dir, sources=tuple(options.data_sources))
         with claimed(options.folder, self.description, resume=options.resume):
+            plan = planned(options, self._model(data.fingerprint))
+            own = [item.cell for item in plan.items if item.cell.model]
             train_pair(
                 self._runs,
                 self._built,
                 plan,
-                placement=options.placement,
+                placement=msgspec.structs.replace(options.placement, own=self._own),
                 data=data,
                 stream=self._stream,
                 names={side: self._runs[side].name for side in SIDES},
             )
             if "saving" not in options.skip:
-                self._exchange(data.fingerprint)
+                self._exchange(data.fingerprint, own)
             if "speed" not in options.skip:
-                self._time(data.fingerprint)
+                self._time(data.fingerprint, own)
         return read_upgrade(options.folder)
 
-    def _exchange(self, fingerprint: str) -> None:
+    @property
+    def _own(self) -> str:
+        """Folder of the user's model; empty without one."""
+        return str((self._options.folder / FOLDER).absolute()) if self._options.model else ""
+
+    def _model(self, fingerprint: str) -> Grid | None:
+        """The user's model as OLD builds it."""
+        options = self._options
+        if options.model is None:
+            return None
+        wanted = options.model
+        told = prepared(
+            wanted,
+            Path(self._own),
+            lambda: self._made("old", fingerprint, threads=1),
+            seeds=range(options.seeds or TIERS[options.tier].seeds),
+            say=self._say,
+        )
+        return grid_of(told, steps=wanted.steps, batch=wanted.batch)
+
+    def _exchange(self, fingerprint: str, own: Sequence[Cell]) -> None:
         path = self._options.folder / SAVING
         if path.exists():
             return
@@ -234,7 +234,8 @@ class UpgradeRun:
         with contextlib.ExitStack() as stack:
             old, new = (self._supervisor(side, fingerprint, stack) for side in SIDES)
             timeout_sec = self._options.placement.cell_timeout_sec
-            found = exchange(old, new, models.absolute(), timeout_sec=timeout_sec)
+            one = own[0] if own else None
+            found = exchange(old, new, models.absolute(), timeout_sec=timeout_sec, own=one)
         write_atomically(path, msgspec.json.encode(found))
         shutil.rmtree(models, ignore_errors=True)
 
@@ -253,6 +254,7 @@ class UpgradeRun:
             cache_dir=str(mnist.cache_directory()),
             threads=threads,
             gpu_memory_mib=int(0.9 * gpus[0].memory_mib / len(PROCESSES)) if gpus else None,
+            own=self._own,
         )
         visible = {"CUDA_VISIBLE_DEVICES": gpus[0].uuid if gpus else "-1"}
         return Supervisor(
@@ -262,11 +264,13 @@ class UpgradeRun:
             name=side,
         )
 
-    def _time(self, fingerprint: str) -> None:
+    def _time(self, fingerprint: str, own: Sequence[Cell]) -> None:
         path = self._options.folder / SPEED
         if path.exists():
             return
         workloads, limit_sec = WORKLOADS[self._options.tier]
+        if own:
+            workloads = of_model(own)
         self._say(f"speed: {len(workloads)} workloads, alternating between the sides")
         rounds = 0
 
@@ -283,18 +287,6 @@ class UpgradeRun:
             timeout_sec=self._options.placement.cell_timeout_sec,
         )
         write_atomically(path, msgspec.json.encode(list(found.values())))
-
-
-def next_round(
-    found: Mapping[Workload, Timings], ends_sec: float, *, limit_sec: float
-) -> Collection[Workload]:
-    """Workloads that have another round, which would end after ``ends_sec``: up to the limit all that
-    it may decide or make sharper; then, for half as long again, those that are undecided, as the whole
-    answer would be because of them."""
-    if ends_sec > GROWTH * limit_sec:
-        return ()
-    rounds = {workload: timings.rounds for workload, timings in found.items()}
-    return unsettled(rounds, late=ends_sec > limit_sec)
 
 
 def facts(built: Built, variables: Mapping[str, str]) -> SideFacts:

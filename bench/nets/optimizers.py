@@ -46,13 +46,18 @@ def snapshot(built: Any) -> list[Any]:
 
 def reset(built: Any, initial: Sequence[Any], learning_rate: float) -> None:
     """Puts back a :func:`snapshot`, then sets the learning rate."""
+    put_back(built, initial)
+    built.learning_rate = learning_rate
+
+
+def put_back(built: Any, initial: Sequence[Any]) -> None:
+    """Puts back a :func:`snapshot`."""
     for variable, value in zip(_state(built), initial, strict=True):
         variable.assign(value)
     if hasattr(
         built, "_u_product_counter"
     ):  # Keras 2's Nadam counts steps in Python as well, from 1
         built._u_product_counter = 1
-    built.learning_rate = learning_rate
 
 
 def _state(built: Any) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,13 +130,19 @@ class Graph:
 
     def move(self, copy: Copy, step: int, digits: int) -> None:
         """Moves every trainable entry by one unit in the last of ``digits`` binary places."""
-        for index, variable in enumerate(self.network.model.trainable_variables):
-            value = variable.numpy()
-            role = f"copy {copy.number} before step {step}"
-            up = signs(role, value.size, copy.seed + index * 2**32).reshape(value.shape)
-            _, exponent = np.frexp(value)
-            unit = np.where(value == 0, 0.0, np.ldexp(1.0, exponent - digits))
-            variable.assign((value + up * unit).astype(value.dtype))
+        move(self.network.model.trainable_variables, copy, step, digits)
+
+
+def move(variables: Iterable[Any], copy: Copy, step: int, digits: int) -> None:
+    """Moves every entry of a copy's trainable variables, before a step, by one unit in the last of
+    ``digits`` binary places."""
+    for index, variable in enumerate(variables):
+        value = variable.numpy()
+        role = f"copy {copy.number} before step {step}"
+        up = signs(role, value.size, copy.seed + index * 2**32).reshape(value.shape)
+        _, exponent = np.frexp(value)
+        unit = np.where(value == 0, 0.0, np.ldexp(1.0, exponent - digits))
+        variable.assign((value + up * unit).astype(value.dtype))
 
 
 @dataclass

@@ -8,6 +8,7 @@ for files of strangers.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def save(folder: Path, model: str, data: Mnist, device: str) -> list[Written]:
         for variable in part
     ]
     np.savez(place / _VARIABLES, *[value for value in values if value.dtype == np.float32])
-    written = [_written(network.model, model, name, place) for name in FORMATS]
+    written = write(network.model, model, place)
     # Last: Keras 2.12 cannot export a model that has predicted.
-    np.save(place / _REFERENCE, _predicted(network.model, inputs))
+    np.save(place / _REFERENCE, predicted(network.model, inputs)[0])
     return written
 
 
@@ -100,12 +101,11 @@ def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            outputs = _outputs(name, place / FORMATS[name].file, cell, inputs)
+            path = place / FORMATS[name].file
+            (outputs,) = read(name, path, lambda: _fresh(cell).model, inputs)
     except Exception as error:
-        return msgspec.structs.replace(nothing, error=_told(error, place))
-    apart = np.inf
-    if outputs.shape == reference.shape:
-        apart = float(np.max(np.abs(outputs - reference)) / np.max(np.abs(reference)))
+        return msgspec.structs.replace(nothing, error=told(error, place))
+    apart = apart_by(outputs, reference)
     return msgspec.structs.replace(
         nothing,
         same_bits=digest([outputs]) == digest([reference]),
@@ -113,6 +113,17 @@ def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
         difference=apart if np.isfinite(apart) else None,
         deviation=deviation("outputs", outputs, _truth(place, cell, inputs, tf32=tf32)),
     )
+
+
+def write(built: Any, model: str, place: Path) -> list[Written]:
+    """Saves a model in every format.
+
+    Args:
+        built: the model.
+        model: name of it.
+        place: folder for the files.
+    """
+    return [_written(built, model, name, place) for name in FORMATS]
 
 
 def _written(built: Any, model: str, name: str, place: Path) -> Written:
@@ -135,27 +146,40 @@ def _written(built: Any, model: str, name: str, place: Path) -> Written:
             else:
                 built.save(path)
     except Exception as error:
-        return msgspec.structs.replace(result, error=_told(error, place))
+        return msgspec.structs.replace(result, error=told(error, place))
     return result
 
 
-def _outputs(name: str, path: Path, cell: Cell, inputs: Array) -> Array:
-    """What the model in a file predicts.
+def read(
+    name: str, path: Path, fresh: Callable[[], Any], inputs: Any, names: Sequence[str] = ()
+) -> list[Array]:
+    """What the model in a file predicts, output by output.
+
+    Args:
+        name: of the format.
+        path: of the file or folder.
+        fresh: builds the model anew, for files that hold weights alone.
+        inputs: one array, or arrays by the names of the inputs.
+        names: of the outputs, in their order; without them, that of signatures is alphabetical.
 
     Raises:
         Exception: whatever this version raises at such a file.
     """
     if name in ("legacy_weights", "weights"):
-        model = _fresh(cell).model
+        model = fresh()
         model.load_weights(str(path))
-        return _predicted(model, inputs)
+        return predicted(model, inputs)
     if name in ("export", "saved_model"):
         signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-        (keyword,) = signature.structured_input_signature[1]
-        (outputs,) = signature(**{keyword: tf.constant(inputs)}).values()
-        return np.asarray(outputs)
+        keywords = list(signature.structured_input_signature[1])
+        named = inputs if isinstance(inputs, dict) else {keywords[0]: inputs}
+        if len(named) == len(keywords) and set(named) != set(keywords):
+            named = dict(zip(sorted(keywords), named.values(), strict=True))
+        made = signature(**{keyword: tf.constant(named[keyword]) for keyword in keywords})
+        ordered = names if set(names) == set(made) else sorted(made)
+        return [np.asarray(made[output]) for output in ordered]
     model = keras.models.load_model(str(path), compile=False, safe_mode=True)
-    return _predicted(model, inputs)
+    return predicted(model, inputs)
 
 
 def _fresh(cell: Cell) -> Network:
@@ -164,8 +188,18 @@ def _fresh(cell: Cell) -> Network:
     return build(cell)
 
 
-def _predicted(model: Any, inputs: Array) -> Array:
-    return np.asarray(model.predict(inputs, batch_size=len(inputs), verbose=0))
+def predicted(model: Any, inputs: Any) -> list[Array]:
+    """A model's outputs, in one batch."""
+    rows = len(tf.nest.flatten(inputs)[0])
+    made = model.predict(inputs, batch_size=rows, verbose=0)
+    return [np.asarray(output) for output in tf.nest.flatten(made)]
+
+
+def apart_by(outputs: Array, reference: Array) -> float:
+    """Largest difference, over the largest entry of the reference; infinite if shapes differ."""
+    if outputs.shape != reference.shape:
+        return np.inf
+    return float(np.max(np.abs(outputs - reference)) / np.max(np.abs(reference)))
 
 
 def _truth(place: Path, cell: Cell, inputs: Array, *, tf32: bool) -> Bounded:
@@ -182,7 +216,7 @@ def _truth(place: Path, cell: Cell, inputs: Array, *, tf32: bool) -> Bounded:
     return logits
 
 
-def _told(error: Exception, place: Path) -> str:
+def told(error: Exception, place: Path) -> str:
     """Kind and first line, without the path, which differs from run to run."""
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first}".replace(f"{place}/", "")[:300]

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.grid import Grid
+from bench.cells.own_grids import own_grids
 from bench.cells.selection import Selection
 from bench.published.claims import FindingName
 from bench.results.check import Check
@@ -38,8 +41,14 @@ class Collection:
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
         self._option = option
-        self._selection = Selection(option.tier, axes=option.axis, ids=option.cell)
-        self._only_cells = bool(option.axis or option.cell)
+        self._own_grids = own_grids(option.grid_file)
+        known = {**UPGRADE_GRIDS, **self._own_grids}
+        self._selection = Selection(option.tier, axes=option.axis, ids=option.cell, known=known)
+        self._only_cells = bool(option.axis or option.cell or option.model)
+        self.whole = sum(len(grid.cells(option.tier)) for grid in known.values())
+        """How many cells the tier has."""
+        self.model: Callable[[], Grid] | None = None
+        """Gives the cells of the user's model; None without one."""
         self._empty: set[Path] = set()
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -57,9 +66,19 @@ class Collection:
                     self._empty.add(metafunc.definition.path)
 
     def _cells(self, module: ModuleType) -> dict[str, Item]:
-        """The cells of a suite's grid."""
-        cells = self._selection.of(module.GRID)
-        return {id_: Item(grid=module.GRID.name, id=id_, cell=cell) for id_, cell in cells.items()}
+        """The cells of a suite's grid; of the user's grids by ``grid/id``."""
+        if self.model is not None:
+            grids = [self.model()] if getattr(module, "OWN", "") == "model" else []
+        elif hasattr(module, "OWN"):
+            grids = list(self._own_grids.values()) if module.OWN == "grids" else []
+        else:
+            grids = [module.GRID]
+        items = [
+            Item(grid=grid.name, id=id_, cell=cell)
+            for grid in grids
+            for id_, cell in self._selection.of(grid).items()
+        ]
+        return {item.name if hasattr(module, "OWN") else item.id: item for item in items}
 
     def _checks(self, module: ModuleType) -> dict[str, Check]:
         """The checks of a suite; none if the user named cells."""

@@ -55,6 +55,28 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="run each check of TensorFlow's arithmetic on N draws of its inputs (default: 1)",
     )
+    own = parser.getgroup("bench: what is yours")
+    own.addoption(
+        "--model",
+        metavar="FILE.py:FUNCTION",
+        help="train the tf.keras.Model that this function builds, in the place of all grids",
+    )
+    own.addoption(
+        "--arrays",
+        type=Path,
+        metavar="FILE.npz",
+        help="of the model: x and y, or an array per input and output (default: MNIST or noise)",
+    )
+    own.addoption("--model-steps", type=int, default=100, metavar="N", help="of it (default: 100)")
+    own.addoption("--model-batch", type=int, default=32, metavar="N", help="of it (default: 32)")
+    own.addoption(
+        "--grid-file",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE.py",
+        help="also train the grids that this file declares; may be repeated",
+    )
     where = parser.getgroup("bench: where it runs")
     where.addoption("--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu")
     where.addoption(

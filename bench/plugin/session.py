@@ -12,12 +12,13 @@ import filelock
 import pytest
 
 from bench import mnist
-from bench.cells.component_grids import UPGRADE_GRIDS
+from bench.cells.grid import Grid
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
 from bench.execution.cluster import Placement
 from bench.execution.termination import terminated_as_interrupted
 from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
 from bench.plugin.collection import Collection
+from bench.plugin.own_model import ModelOption
 from bench.plugin.trouble import trouble_ends_pytest
 from bench.published.claims import Finding, FindingName
 from bench.report.files import write_reports
@@ -81,6 +82,9 @@ class SuiteRun:
             new=new,
             retry_crashed=option.retry_crashed,
         )
+        self._model = ModelOption(option, self._folder)
+        if self._model:
+            collection.model = self._model_grid
         if not option.collectonly and not option.help:
             self._lock = claim(self._folder, resume=option.resume)
             option.xmlpath = option.xmlpath or str(self._folder / JUNIT)
@@ -90,6 +94,10 @@ class SuiteRun:
         if isinstance(excinfo.value, Exception):
             with trouble_ends_pytest():
                 raise excinfo.value
+
+    def _model_grid(self) -> Grid:
+        with trouble_ends_pytest():
+            return self._model.grid
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         option = self._option
@@ -129,7 +137,6 @@ class SuiteRun:
                 flag = name.replace("_", "-")
                 raise BenchError(f"--{flag} is at most {MOST_SEEDS:,}", hint="24 decide most cells")
         limit = option.memory_limit
-        whole = sum(len(grid.cells(option.tier)) for grid in UPGRADE_GRIDS.values())
         return Options(
             **{name: getattr(option, name) for name in _SAME},
             decide=option.decide or 0,
@@ -142,8 +149,9 @@ class SuiteRun:
                 scheduler=option.scheduler,
                 cell_timeout_sec=option.cell_timeout,
                 memory_limit_bytes=None if limit is None else int(limit * 2**30),
+                own=self._model.folder,
             ),
-            selected=collected < whole,
+            selected=bool(self._model) or collected < self._collection.whole,
         )
 
     # --- Execution

@@ -20,6 +20,7 @@ from bench.report.sections.findings import findings_section
 from bench.report.sections.grids import grid_sections
 from bench.report.sections.metrics import evidence_table, metric_sections
 from bench.report.sections.next_steps import next_steps
+from bench.report.sections.own_model import own_section
 from bench.report.sections.rollback import rollback_section
 from bench.report.sections.rounding import rounding_section
 from bench.report.sections.sides import left_out_section, sides_section
@@ -92,6 +93,7 @@ def _details(
         claims_section(conclusion),
         crash_section(conclusion, reproducers),
         *lost_sections(conclusion),
+        own_section(conclusion),
         speed_section(conclusion),
         rollback_section(conclusion),
         savings_section(conclusion),

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.cells.cell import AXES, Cell
+from bench.cells.cell import AXES, OWN_AXES, Cell
 from bench.report.text import NOTHING, points, rate
 from bench.results.record import Record
 from bench.results.run import StoredRun
@@ -120,11 +120,13 @@ def throughput(rows: Iterable[Row]) -> str:
 
 
 def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
-    """Axis -> value, for every axis on which all the cells agree."""
+    """Axis -> value, for every axis on which all the cells agree; of models of the user's those that
+    count."""
     known = list(cells)
+    own = any(cell.model for cell in known)
     return {
         axis: known[0].value(axis)
-        for axis in AXES
+        for axis in (OWN_AXES if own else AXES)
         if known and len({cell.value(axis) for cell in known}) == 1
     }
 

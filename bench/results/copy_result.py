@@ -63,7 +63,8 @@ class CopyResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise ValueError("a copy has either a trajectory or a crash")
         if len(self.trajectory) % 4:
             raise ValueError("a trajectory is of numbers of four bytes")
-        if self.ends and self.test_accuracy is None and self.diverged_step is None:
+        lacks = self.test_accuracy is None and not self.copy.cell.model
+        if self.ends and lacks and self.diverged_step is None:
             raise ValueError("a copy that was trained to the end has a test accuracy, or diverged")
         if self.end is not None:
             self.end.check(self.copy.cell)

@@ -27,6 +27,7 @@ from bench.results.bounds import (
 )
 from bench.results.histogram import Histogram
 from bench.results.kind import Crash, Kind, Outcome, Task
+from bench.results.own_model import OwnMeasured
 
 SCHEMA = 3
 
@@ -207,6 +208,8 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Reason why this TensorFlow cannot train the cell: ``Keras 2.12.0 has no optimizer Lamb``."""
     histograms: Sequence[Histogram] | msgspec.UnsetType = msgspec.UNSET
     """Histograms of each variable and its gradient, for TensorBoard: no stored record has them."""
+    own: OwnMeasured | msgspec.UnsetType = msgspec.UNSET
+    """Measurements of a model of the user's."""
 
     def __post_init__(self) -> None:
         if self.schema not in READABLE:
@@ -219,7 +222,8 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("outcome 'diverged' and a diverged_step go together")
         if len(self.states) % 4 or len(self.trajectory) % 4:
             raise ValueError("a trajectory and states are of numbers of four bytes")
-        if self.outcome == "trained" and (self.test_accuracy is None or not self.digest):
+        lacks = self.test_accuracy is None and not self.cell.model
+        if self.outcome == "trained" and (lacks or not self.digest):
             raise ValueError("a trained replica has a test accuracy and a digest")
         for flow in (self.start, self.end):
             if flow is not None:

@@ -27,6 +27,8 @@ class Workload(NamedTuple):
     @property
     def title(self) -> str:
         """Name for people: ``training, MLP of depth 3, fit``."""
+        if self.cell.model:
+            return f"{self.work}, {self.cell.model}, {self.cell.engine}"
         network = "CNN" if self.cell.architecture == "cnn" else f"MLP of depth {self.cell.depth}"
         return f"{self.work}, {network}, {self.cell.engine}"
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from bench.cells.cell import Cell
+from bench.cells.own_model import OwnModel
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
 from bench.results.record import Replica
@@ -169,6 +170,9 @@ def _why_not(run: StoredRun, baseline: Baseline, item: Item) -> str:
         return f"bits are not compared with {holder.environment_class}"
     if item.cell.dropout:
         return "dropout draws from TensorFlow's own random stream, which may change"
+    if isinstance(item.cell.own, OwnModel) and item.cell.own.random:
+        drawing = ", ".join(item.cell.own.random)
+        return f"{drawing} draw from TensorFlow's own random stream, which differs or is used otherwise"
     if not _seeds(run, baseline, item):
         return f"no trajectory in {holder.name} of a seed of this run"
     return ""

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells.cell import Cell
+from bench.cells.own_model import OwnModel
 from bench.measure.tensors import common, distance
 from bench.results.record import Tensors
 from bench.verdict.judgement import Departure
@@ -45,6 +46,8 @@ def rounding_factor(cell: Cell) -> float:
     independent sign differ by sqrt(2) of one. So the quotient is at most sqrt(N/6), with N the longest
     sum: over pixels, units or examples, for a convolution's kernel over places as well.
     """
+    if isinstance(cell.own, OwnModel):
+        return math.sqrt(cell.own.longest / 6)
     longest = max(784, cell.width, cell.batch)
     if cell.architecture == "cnn":
         longest = max(28 * 28 * cell.batch, 7 * 7 * 64)
@@ -63,13 +66,9 @@ def summed_otherwise(cell: Cell, departure: Departure | None) -> str:
     2.3e-3, a thousand times what moving weights by a unit does, so copies meet none of the kinks that
     training meets from there. In MNIST's batches of 50, sums one after the other are off by 1e-4.
     """
-    convolution = cell.architecture == "cnn" and cell.normalization == "batch"
-    if not convolution or departure is None or departure.step or departure.distance is None:
+    if departure is None or departure.step or departure.distance is None:
         return ""
-    terms = {
-        "layer 1, normalized": 28 * 28 * cell.batch,
-        "layer 2, normalized": 14 * 14 * cell.batch,
-    }.get(departure.tensor, 0)
+    terms = _normalized(cell).get(departure.tensor, 0)
     bound = terms * float(np.finfo(np.float32).eps) / 2
     if departure.distance > bound + departure.allowed:
         return ""
@@ -78,6 +77,18 @@ def summed_otherwise(cell: Cell, departure: Departure | None) -> str:
         f"variance over {terms:,} numbers may be rounded by {bound:.2g} where they are added up in "
         "another order, far more than copies are moved"
     )
+
+
+def _normalized(cell: Cell) -> dict[str, int]:
+    """Numbers that a variance is taken over, by the tensor that is normalized with it."""
+    if isinstance(cell.own, OwnModel):
+        return {f"{layer}, output": terms for layer, terms in cell.own.normalized}
+    if cell.architecture != "cnn" or cell.normalization != "batch":
+        return {}
+    return {
+        "layer 1, normalized": 28 * 28 * cell.batch,
+        "layer 2, normalized": 14 * 14 * cell.batch,
+    }
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,8 @@ def steps_to_level(trajectory: bytes, level: float) -> float | None:
 
 
 def _steps_to_half(record: Record) -> float | None:
+    if record.cell.model:  # nobody knows what guessing costs it
+        return None
     return steps_to_level(record.trajectory, HALF_OF_GUESSING[record.cell.loss])
 
 

@@ -21,6 +21,7 @@ from bench.cells.cell import (
     split_number,
     with_number,
 )
+from bench.cells.own_model import OwnModel
 from support.strategies import cells, scales
 
 # Written once by hand: stored baselines and people's -k expressions depend on them.
@@ -309,6 +310,11 @@ def test_minus_signs_in_ids() -> None:
         ({"depth": "3.5"}, "depth:3.5 is not a whole number"),
         ({"bias": "much"}, "bias:much is not a number"),
         ({"act": "rule"}, "act:rule is unknown; act is one of relu, leaky_relu"),
+        (
+            {"engine": "train_on_batch"},
+            "engine:train_on_batch is unknown; engine is one of in_graph",
+        ),
+        ({"model": "net.build"}, "model:net.build is a file's: no text stands for it; see --model"),
     ],
 )
 def test_texts_that_name_no_cell(texts: dict[str, str], message: str) -> None:
@@ -327,3 +333,27 @@ def test_known_values_make_cells() -> None:
         for value in values:
             extra = {"branch": {"arch": "residual"}, "pool": {"arch": "cnn"}}.get(axis, {})
             from_texts({axis: value.replace("NUMBER", "0.5"), **extra})
+
+
+OWN = OwnModel(name="net.build", source="0", longest=100)
+
+
+def test_a_model_of_the_users_is_a_cell() -> None:
+    """Its name is an axis; nothing is written of it where there is none."""
+    cell = Cell(own=OWN, engine="train_on_batch", steps=20)
+    assert cell.model == cell.raw("model") == "net.build"
+    assert cell.id(("engine", "model")) == "steps:20-engine:train_on_batch-model:net.build"
+    assert pairs(cell.id())["model"] == "net.build"
+    assert msgspec.json.decode(msgspec.json.encode(cell), type=Cell) == cell
+    assert b"own" not in msgspec.json.encode(Cell())
+    assert Cell().model == ""
+    assert Cell(own=msgspec.structs.replace(OWN, source="1"), engine="fit") != Cell(
+        own=OWN, engine="fit"
+    )
+
+
+def test_a_model_is_trained_as_users_do() -> None:
+    with pytest.raises(
+        ValueError, match="engine:in_graph is unknown; engine is one of fit, train_on"
+    ):
+        Cell(own=OWN)

@@ -22,7 +22,8 @@ from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, 
 from bench.execution.cluster import Placement
 from bench.jobs import reproducers
 from bench.jobs.reproduce import Reproduction
-from bench.jobs.upgrade import Options, UpgradeRun, left_out, next_round, planned
+from bench.jobs.upgrade import Options, UpgradeRun, left_out, planned
+from bench.jobs.workloads import next_round
 from bench.results.find import UPGRADE, is_upgrade
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import Description, SideFacts, claimed, read_upgrade

@@ -30,8 +30,8 @@ from bench.cells.cell import Cell
 from bench.execution import interleave, protocol
 from bench.execution.interleave import PROCESSES, block_order
 from bench.execution.supervisor import Supervisor
-from bench.jobs.upgrade import WORKLOADS as TIERS
-from bench.jobs.upgrade import next_round
+from bench.jobs.workloads import WORKLOADS as TIERS
+from bench.jobs.workloads import next_round
 from bench.results.timings import Side, Timings, Workload
 from bench.verdict.speed import MARGIN, Speed, judge, log_ratios, unsettled
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 
 from bench.cells.cell import Cell
+from bench.cells.own_model import OwnModel
 from bench.measure.tensors import fingerprints
 from bench.results.record import Tensors
 from bench.verdict import departures
@@ -693,6 +694,17 @@ def test_a_variance_over_a_background_is_rounded_in_proportion_to_its_terms() ->
     assert np.median(errors) > 5 * unit * math.sqrt(count / 6)
 
 
+OWN = Cell(
+    own=OwnModel(name="a.b", source="0", longest=600, normalized=(("block/norm", 39_200),)),
+    engine="fit",
+)
+
+
+def test_a_model_of_the_users_has_sums_of_its_own() -> None:
+    """sqrt(N / 6) of the longest, whatever MNIST's pixels are."""
+    assert rounding_factor(OWN) == 10.0
+
+
 @pytest.mark.parametrize(
     ("cell", "departure", "explained"),
     [
@@ -705,6 +717,9 @@ def test_a_variance_over_a_background_is_rounded_in_proportion_to_its_terms() ->
         (CNN, None, False),
         (Cell(architecture="cnn", batch=50), _normalized(0.1), False),
         (Cell(normalization="batch", batch=50), _normalized(0.1), False),
+        (OWN, _normalized(0.99, tensor="block/norm, output"), True),
+        (OWN, _normalized(1.01, tensor="block/norm, output"), False),
+        (OWN, _normalized(0.1, tensor="dense, output"), False),
     ],
 )
 def test_what_another_order_of_adding_up_explains(

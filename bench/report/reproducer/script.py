@@ -53,14 +53,7 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
         >>> print(script(judgement, seed=0, steps=20, versions=("2.12.1", "2.21.0"))[:51])
         # TensorFlow 2.12.1 and 2.21.0: they train a networ
     """
-    _refuse(judgement)
-    for version in versions:
-        if not _VERSION.fullmatch(version):
-            raise BenchError(
-                f"{judgement.item.id}: no script can be written: {version[:80]!r} is no version of "
-                "TensorFlow",
-                hint="environment.json of the sides' runs has it: measure the upgrade anew",
-            )
+    refuse(judgement, versions)
     cell, steps = judgement.item.cell, max(steps, FEWEST_STEPS)
     # Where all axes ask for lines at once, fewer numbers are printed, then blank lines go, and then
     # the reason.
@@ -68,14 +61,22 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
     for reasoned, spaced, most in sacrifices:
         lines = body(cell, seed=seed, steps=steps, names=watched(judgement, most))
         lines = [line for line in lines if line or spaced]
-        head = _head(judgement, versions, most=LINES - len(lines), reasoned=reasoned)
-        if head:
-            return "\n".join([*head, *lines, ""])
+        top = head(judgement, versions, most=LINES - len(lines), reasoned=reasoned)
+        if top:
+            return "\n".join([*top, *lines, ""])
     raise AssertionError(f"{judgement.item.id}: {len(lines)} lines without a head")
 
 
-def _refuse(judgement: Judgement) -> None:
-    """Raises :class:`BenchError` where two versions' runs of a script would show nothing."""
+def refuse(judgement: Judgement, versions: tuple[str, str]) -> None:
+    """Raises :class:`BenchError` where two versions' runs of a script would show nothing, or what is
+    called a version is none."""
+    for version in versions:
+        if not _VERSION.fullmatch(version):
+            raise BenchError(
+                f"{judgement.item.id}: no script can be written: {version[:80]!r} is no version of "
+                "TensorFlow",
+                hint="environment.json of the sides' runs has it: measure the upgrade anew",
+            )
     verdict, cell = judgement.verdict, judgement.item.cell
     trouble = {
         Verdict.IDENTICAL: ("both versions train it bit for bit alike", _NOTHING),
@@ -138,7 +139,7 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     return {place: name for name, place in places.items() if name in {*start, *known[:most]}}
 
 
-def _head(
+def head(
     judgement: Judgement, versions: tuple[str, str], *, most: int, reasoned: bool
 ) -> list[str]:
     """Comment lines, at most ``most``: the verdict, its reason if it is ``reasoned``, how to run the

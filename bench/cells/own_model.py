@@ -1,0 +1,40 @@
+"""Own model: a network of the user's in the place of a cell's, as far as verdicts need to know it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+#: Ways to train it, as users do.
+ENGINES = ("fit", "train_on_batch")
+
+
+class OwnModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model that a function of the user's builds."""
+
+    name: str
+    """``FILE.FUNCTION``, as ids show it."""
+    source: str
+    """Hash of the file, the arrays and the initial weights of the first seed: another one is another
+    model."""
+    longest: int
+    """Terms of the longest sum in a step: over a kernel's inputs, or over examples and places."""
+    random: tuple[str, ...] = ()
+    """Layers that draw random numbers in training."""
+    normalized: tuple[tuple[str, int], ...] = ()
+    """Layers of batch normalization, and over how many numbers each takes a variance."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def name_of(path: Path, function: str) -> str:
+    """The name of a function's model, with characters that ids may have.
+
+    Example:
+        >>> name_of(Path("examples/my-net.py"), "build")
+        'my_net.build'
+    """
+    return re.sub(r"[^A-Za-z0-9_.]", "_", f"{path.stem}.{function}")

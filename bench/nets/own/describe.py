@@ -1,0 +1,175 @@
+"""Description of a model: what it is fed, what it starts from, whether it can be trained at all."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from bench.cells.own_model import OwnModel, name_of
+from bench.measure.trajectory import digest
+from bench.mnist import Mnist
+from bench.nets.own import data, source, view, weights
+from bench.results.files import pretty, write_atomically
+from bench.results.own_model import ARRAYS, DESCRIPTION, Described, Description, weights_file
+
+keras = tf.keras
+Array = npt.NDArray[Any]
+
+#: Rows of the look that tells how long sums are, and whether something is drawn.
+_FEW = 4
+
+
+def describe(
+    folder: Path,
+    path: Path,
+    function: str,
+    given: Path | None,
+    mnist: Mnist,
+    *,
+    seeds: Sequence[int],
+    batch: int,
+    steps: int,
+) -> Described:
+    """Builds a model under every seed and keeps, in a folder, all that both sides start from.
+
+    Whatever the user's code raises is an answer, not an error.
+
+    Args:
+        folder: exists; gets the files of :mod:`bench.results.own_model`.
+        path: of the user's file.
+        function: in it.
+        given: the user's arrays, an npz file; None for others.
+        mnist: the images.
+        seeds: under which weights are drawn.
+        batch: rows of a batch.
+        steps: of a training.
+    """
+    try:
+        description = _described(folder, path, function, given, mnist, seeds, batch, steps)
+    except source.UnusableError as error:
+        return Described(trouble=str(error))
+    except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        return Described(
+            trouble=f"{path}: {function}: {type(error).__name__}: {first}",
+            output=traceback.format_exc(limit=-3),
+        )
+    write_atomically(folder / DESCRIPTION, pretty(description))
+    return Described(description=description)
+
+
+def _described(
+    folder: Path,
+    path: Path,
+    function: str,
+    given: Path | None,
+    mnist: Mnist,
+    seeds: Sequence[int],
+    batch: int,
+    steps: int,
+) -> Description:
+    model = source.build(path, function, seeds[0])
+    user = {} if given is None else _read(given)
+    name = "" if given is None else str(given)
+    rows = min(steps * batch + data.MOST_EVALUATED, len(mnist.train_labels))
+    found = data.arrays(model, user, name, mnist, rows)
+    count = len(next(iter(found.inputs.values())))
+    examples = count - max(1, min(data.MOST_EVALUATED, count // 5))
+    if examples < 1:
+        raise source.UnusableError(f"{name}: {count} rows are too few: one is evaluated")
+    loss = getattr(model, "loss", None)
+    feed = data.Feed(found.inputs, found.targets, found.named, isinstance(loss, Mapping), examples)
+    few = slice(0, min(_FEW, examples))
+    made = view.predicted(model, feed.x(few))
+    losses = {}
+    if not source.is_compiled(model):
+        if not found.targets:
+            raise source.UnusableError(
+                f"{path}: {function}: a model without targets compiles itself"
+            )
+        losses = data.default_losses(made, {n: a[few] for n, a in found.targets.items()})
+        source.compile_with(model, losses)
+    tensors = view.look(model, weights.named(model), feed.x(few), feed.y(few))
+    for seed in seeds:
+        if seed != seeds[0]:
+            model = source.build(path, function, seed)
+            view.predicted(model, feed.x(few))
+        weights.keep(weights_file(folder, seed), weights.values(model))
+    roles = {f"x {n}": a for n, a in found.inputs.items()}
+    roles |= {f"y {n}": a for n, a in found.targets.items()}
+    weights.keep(folder / ARRAYS, roles)
+    file = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    with np.load(weights_file(folder, seeds[0]), allow_pickle=False) as stored:
+        start = digest([stored[key] for key in stored.files])
+    parts = [file, function, digest(list(roles.values())), start]
+    per_row = max((t.size // t.shape[-1] for t in _outputs(tensors)), default=few.stop) / few.stop
+    shapes = [value.shape for value in weights.values(model).values()]
+    return Description(
+        model=OwnModel(
+            name=name_of(path, function),
+            source=hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16],
+            longest=int(max(per_row * batch, batch, *(math.prod(shape[:-1]) for shape in shapes))),
+            random=_random(model, feed.x(few)),
+            normalized=_normalized(model, tensors, batch / few.stop),
+        ),
+        path=str(path),
+        function=function,
+        file=file,
+        given=digest(list(user.values())) if user else "",
+        data=found.source,
+        inputs={n: f"{a.dtype.name} {a.shape}" for n, a in found.inputs.items()},
+        outputs={n: f"{a.dtype.name} {a.shape}" for n, a in found.targets.items()},
+        named=found.named,
+        named_targets=feed.named_targets,
+        examples=examples,
+        evaluated=count - examples,
+        parameters=sum(map(math.prod, shapes)),
+        losses=losses,
+        seeds=list(seeds),
+    )
+
+
+def _outputs(tensors: Mapping[str, Array]) -> list[Array]:
+    return [t for name, t in tensors.items() if ", output" in name and t.ndim > 1]
+
+
+def _normalized(
+    model: Any, tensors: Mapping[str, Array], per_row: float
+) -> tuple[tuple[str, int], ...]:
+    """Layers of batch normalization, with the numbers in a batch that share a channel."""
+    found = []
+    for path, layer in source.sublayers(model):
+        outputs = tensors.get(f"{path}, output")
+        if isinstance(layer, keras.layers.BatchNormalization) and outputs is not None:
+            (axis,) = layer.axis if isinstance(layer.axis, (list, tuple)) else (layer.axis,)
+            found.append((path, int(outputs.size // outputs.shape[axis] * per_row)))
+    return tuple(found)
+
+
+def _random(model: Any, x: Any) -> tuple[str, ...]:
+    """Layers that draw numbers, if a second pass in training mode gives something else than the
+    first."""
+    first, second = (view.trained_outputs(model, x) for _ in range(2))
+    if digest(list(first.values())) == digest(list(second.values())):
+        return ()
+    drawing = [name for name, layer in source.sublayers(model) if _draws(layer)]
+    return tuple(drawing) or ("its layers",)
+
+
+def _draws(layer: Any) -> bool:
+    rates = (getattr(layer, name, None) for name in ("rate", "dropout", "recurrent_dropout"))
+    rated = any(isinstance(rate, float) and rate > 0 for rate in rates)
+    return rated or "Noise" in type(layer).__name__ or type(layer).__name__.startswith("Random")
+
+
+def _read(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

@@ -1,0 +1,84 @@
+"""The script of a user's model imports the user's file, and fits into 60 lines."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.cells.cell import Cell
+from bench.cells.own_model import OwnModel
+from bench.errors import BenchError
+from bench.report.reproducer.own_model import own_script
+from bench.report.reproducer.script import LINES
+from bench.results.own_model import DefaultLoss, Description
+from bench.results.plan import Item
+from bench.verdict.judgement import Judgement, Verdict
+
+OWN = OwnModel(name="net.build", source="0", longest=600)
+TOLD = Description(
+    model=OWN,
+    path="/home/me/net.py",
+    function="build",
+    file="0",
+    given="",
+    data="noise",
+    inputs={"numbers": "float32 (10, 3)", "words": "int32 (10, 2)"},
+    outputs={"kind": "int32 (10,)", "amount": "float32 (10, 1)"},
+    named=True,
+    examples=8,
+    evaluated=2,
+    parameters=9,
+    losses={
+        "kind": DefaultLoss("SparseCategoricalCrossentropy", from_logits=True),
+        "amount": DefaultLoss("MeanSquaredError"),
+    },
+    seeds=[0, 1, 2],
+)
+
+
+def script(verdict: Verdict = Verdict.CHANGED, **changes: Any) -> str:
+    told = msgspec.structs.replace(TOLD, **changes)
+    cell = Cell(own=told.model, engine="fit", batch=4, steps=20)
+    judgement = Judgement(
+        item=Item(grid="model", id=cell.id(), cell=cell),
+        verdict=verdict,
+        reason="losses leave the rounding envelope at step 1, " * 9,
+        rung="envelope",
+    )
+    versions = ("2.15.1", "2.16.2")
+    return own_script(judgement, told, Path("results/u/model"), steps=9, versions=versions)
+
+
+@pytest.mark.parametrize("changes", [{}, {"losses": {}}, {"named": False}])
+def test_it_is_python_of_at_most_60_lines(changes: Any) -> None:
+    text = script(**changes)
+    ast.parse(text)
+    assert len(text.splitlines()) <= LINES
+    assert text.startswith("# TensorFlow 2.15.1 and 2.16.2: they train a network differently.")
+    assert 'MODEL = "/home/me/net.py"' in text
+    assert "SEED, STEPS, BATCH, COPIES = 0, 9, 4, 3" in text
+    assert "FACTOR = 10.0" in text  # sqrt(600 / 6)
+
+
+def test_a_model_that_is_not_compiled_gets_its_losses() -> None:
+    assert (
+        "SparseCategoricalCrossentropy(from_logits=True), tf.keras.losses.MeanSquaredError()"
+        in script()
+    )
+    assert "model.compile" not in script(losses={})
+
+
+def test_random_layers_are_refused() -> None:
+    random = msgspec.structs.replace(OWN, random=("forgetful",))
+    with pytest.raises(BenchError, match="forgetful draw random numbers in the framework"):
+        script(model=random)
+    assert script(Verdict.CRASHED, model=random)
+
+
+def test_equal_models_are_refused() -> None:
+    with pytest.raises(BenchError, match="both versions train it bit for bit alike"):
+        script(Verdict.IDENTICAL)
