@@ -92,6 +92,7 @@ class RunWriter:
         self.plan = plan
         self.outcomes: dict[Task, Outcome] = {}
         self._resume = resume
+        self._begun = path.is_dir()
         self._retry_crashed = retry_crashed
         self._earlier: Mapping[str, Any] = {}
         self._lock = lock
@@ -119,7 +120,7 @@ class RunWriter:
 
     def _open(self) -> None:
         plan = self.path / PLAN
-        self._resume = self._resume and os.path.lexists(plan)
+        self._resume = self._resume and (os.path.lexists(plan) or not self._begun)
         if self._resume:
             before = read_json(plan, Plan)
             if msgspec.structs.replace(before, decide=self.plan.decide) != self.plan:
