@@ -64,6 +64,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"schema {self.schema}, and this version reads schema {SCHEMA}")
+        if "tensorflow" not in self.software:
+            raise ValueError("software names no tensorflow")
         for key, kinds in _KINDS.items():
             if not isinstance(self.run.get(key, kinds[0]()), kinds):
                 raise ValueError(f"{key} of run is no {kinds[0].__name__}")  # noqa: TRY004 - decoding

@@ -87,6 +87,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         for one in (written, self.by_old, self.by_new):
             if one is None:
                 if not (written.absent or written.error):
-                    raise ValueError("a model was written and not loaded")
+                    raise ValueError(
+                        f"{written.model[:99]}, {written.format[:99]}: was written and not loaded"
+                    )
             elif one.model not in MODELS or one.format not in FORMATS:
                 raise ValueError(f"there is no model {one.model[:99]!r}, or no such format")

@@ -76,7 +76,9 @@ def _arrays(pairs: Sequence[Pair]) -> tuple[dict[str, Sides], dict[str, Sides]]:
     measured, alive = ~np.isnan(ended), ended < _OUTCOMES[CRASHED]
     sides = {}
     for index, metric in enumerate(METRICS):
-        scaled = np.log(values[:, index]) if metric.scale == "log" else values[:, index]
+        scaled = values[:, index]
+        if metric.scale == "log":  # where 0 has no value
+            scaled = np.log(np.where(scaled > 0, scaled, np.nan))
         reached = alive if metric.paired else ended == _OUTCOMES["trained"]
         sides[metric.name] = _sides(scaled, known[:, index] & reached)
     outcomes = {

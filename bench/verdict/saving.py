@@ -23,7 +23,7 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from bench.results.saved_models import FORMATS, Exchange, Loaded
 
@@ -162,9 +162,18 @@ def is_rollback(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
     pairs = [
         (Version(old[name]), Version(new[name]))
         for name in ("tensorflow", "keras")
-        if name in old and name in new
+        if is_version(old.get(name, "")) and is_version(new.get(name, ""))
     ]
     return next((after < before for before, after in pairs if before != after), False)
+
+
+def is_version(text: str) -> bool:
+    """Whether PEP 440 knows it: a probe that failed leaves its reason in the place of a version."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _version(text: str) -> tuple[int, int]:
