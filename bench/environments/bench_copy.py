@@ -26,6 +26,7 @@ NEEDED = (
     "filelock",
     "msgspec",
     "numpy",
+    "packaging",
     "platformdirs",
     "pooch",
     "psutil",

@@ -145,7 +145,7 @@ def test_an_index_of_which_only_pip_knows_is_used(
     make_wheel(tmp_path / "links", "bench-sample", "1.5")
     configure(monkeypatch, tmp_path, f"[global]\nno-index = true\nfind-links = {tmp_path}/links\n")
     found = installer.resolve(["bench-sample"], sys.executable, dependencies=True, folder=tmp_path)
-    assert found == {"bench-sample": "1.5"}
+    assert found.versions == {"bench-sample": "1.5"}
     with pytest.raises(BenchError, match="uv finds no versions for numpy") as caught:
         installer.resolve(["numpy"], sys.executable, dependencies=True, folder=tmp_path)
     assert "index" in caught.value.hint
