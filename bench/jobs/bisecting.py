@@ -31,8 +31,9 @@ from bench.results.blame import Blame, write_blame
 from bench.results.files import write_atomically
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import SideFacts
+from bench.results.writer import new_run_name
 
-#: Below an upgrade's folder: runs and models of what was asked.
+#: Below an upgrade's folder: runs and models of what was asked, a folder for each time.
 FOLDER = "bisect"
 
 
@@ -105,7 +106,7 @@ def bisect_findings(
         BenchError: nothing can be searched; what was found until then is on disk.
     """
     old, new = (built[side] for side in SIDES)
-    folder = options.folder / FOLDER
+    folder = options.folder / FOLDER / new_run_name("asked")  # other findings have other plans
     prober = Processes(
         findings,
         old,
