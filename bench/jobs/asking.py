@@ -138,7 +138,7 @@ class Asking:
 
     def _check_time(self) -> None:
         if self._ends_sec is not None and time.monotonic() > self._ends_sec:
-            raise OutOfTimeError("the time limit has passed")
+            raise OutOfTimeError("the rest is open; a higher --limit goes on")
 
 
 def one_line(error: BenchError) -> str:
