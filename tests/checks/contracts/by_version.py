@@ -60,7 +60,10 @@ def table(runs: Sequence[StoredRun]) -> str:
     rows = [[why, *(len(each[why]) if why in each else "" for each in broken)] for why in causes]
     rows.append(["all", *(sum(map(len, each.values())) for each in broken)])
     rows.append(["of contracts", *(sum(r.compared > 0 for r in run.results) for run in runs)])
-    headers = ["broken contracts", *(" ".join(versions(run)) for run in runs)]
+    headers = [
+        "broken contracts, by TensorFlow and Keras",
+        *(" ".join(versions(run)) for run in runs),
+    ]
     align = ["left", *["right"] * len(runs)]
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
@@ -100,7 +103,7 @@ def page(runs: Sequence[StoredRun], *, cpu: str) -> str:
     parts = [HEAD.format(sides=" ".join(names), cpu=cpu), table(runs)]
     for old, new in pairwise(runs):
         lines = list(step(old, new))
-        safe = "safe" if all(line.startswith("- Held to") for line in lines) else "not safe"
+        safe = "no change" if all(line.startswith("- Held to") for line in lines) else "not safe"
         lines = lines or ["- Nothing of it changes."]
         parts.append("\n".join([f"## {title(old)} to {title(new)}: {safe}\n", *lines]))
     return "\n\n".join(part.strip() for part in parts) + "\n"
