@@ -15,7 +15,7 @@ from bench.cells.cell import Cell
 from bench.results.environment import Numerics
 from bench.results.kind import Crash, Request
 from bench.results.own_model import Described
-from bench.results.saved_models import FORMATS, Loaded, Written
+from bench.results.saved_models import Loaded, Written, formats
 from bench.results.tasks import KINDS
 from bench.results.timings import Work
 
@@ -65,7 +65,7 @@ class Describe(Request[Described], frozen=True, kw_only=True):
 
 
 class Save(Request[list[Written]], frozen=True, kw_only=True):
-    """Request to train a model and save it in every format."""
+    """Request to make a model and save it in every format that it has."""
 
     folder: str
     model: str
@@ -73,7 +73,10 @@ class Save(Request[list[Written]], frozen=True, kw_only=True):
     """Of the user's model; None for one of :data:`bench.results.saved_models.MODELS`."""
 
     def crashed(self, crash: Crash) -> list[Written]:
-        return [Written(model=self.model, format=name, error=crash.message) for name in FORMATS]
+        return [
+            Written(model=self.model, format=name, error=crash.message)
+            for name in formats(self.model)
+        ]
 
 
 class Load(Request[Loaded], frozen=True, kw_only=True):

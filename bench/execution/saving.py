@@ -1,4 +1,4 @@
-"""Models carried from one version to another: saved by OLD, loaded by OLD and by NEW."""
+"""Models carried from one version to the other, both ways: saved by one side, loaded by both."""
 
 from __future__ import annotations
 
@@ -7,33 +7,40 @@ from pathlib import Path
 from bench.cells.cell import Cell
 from bench.execution.protocol import Load, Save
 from bench.execution.supervisor import Supervisor
-from bench.results.saved_models import MODELS, Exchange, Written
+from bench.results.saved_models import COMPOSED, MODELS, Exchange, Written
 
 
 def exchange(
     old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float, own: Cell | None = None
 ) -> list[Exchange]:
-    """Every model in every format.
+    """Every model in every format that it has: first those that OLD saves, then those that NEW does.
+    The user's model goes from OLD to NEW alone.
 
     Args:
-        old: whose process trains and saves.
-        new: whose process loads.
+        old: one side's process.
+        new: the other's.
         folder: absolute, empty, seen by both; files stay there.
         timeout_sec: of each request.
-        own: the user's model; None: all of :data:`bench.results.saved_models.MODELS`.
+        own: the user's model; None: all of :data:`bench.results.saved_models.MODELS` and
+            :data:`bench.results.saved_models.COMPOSED`.
 
     Raises:
         BenchError: a process could not be started.
     """
-    place = str(folder)
-    asked = [Save(folder=place, model=model) for model in MODELS]
+    sides = (old, new)
     if own is not None:
-        asked = [Save(folder=place, model=own.model, cell=own)]
-    return [
-        _carried(old, new, folder, written, timeout_sec, own=own is not None)
-        for save in asked
-        for written in old.do(save, timeout_sec=timeout_sec)
-    ]
+        save = Save(folder=str(folder), model=own.model, cell=own)
+        written = old.do(save, timeout_sec=timeout_sec)
+        return [_carried(*sides, folder, each, timeout_sec, own=True) for each in written]
+    found: list[Exchange] = []
+    for back, writer in ((False, old), (True, new)):
+        place = folder / ("new" if back else "old")
+        place.mkdir()
+        for model in (*MODELS, *COMPOSED):
+            save = Save(folder=str(place), model=model)
+            written = writer.do(save, timeout_sec=timeout_sec)
+            found += [_carried(*sides, place, each, timeout_sec, back=back) for each in written]
+    return found
 
 
 def _carried(
@@ -43,11 +50,12 @@ def _carried(
     written: Written,
     timeout_sec: float,
     *,
-    own: bool,
+    back: bool = False,
+    own: bool = False,
 ) -> Exchange:
     if written.absent or written.error:
-        return Exchange(written=written)
+        return Exchange(written=written, back=back)
     model, name = written.model, written.format
     load = Load(folder=str(folder), model=model, format=name, own=own)
     by_old, by_new = (side.do(load, timeout_sec=timeout_sec) for side in (old, new))
-    return Exchange(written=written, by_old=by_old, by_new=by_new)
+    return Exchange(written=written, back=back, by_old=by_old, by_new=by_new)

@@ -12,7 +12,7 @@ from bench.checks.contracts.known_faults import KNOWN_FAULTS
 from bench.environments.exchange import Installed
 from bench.results.check import Check
 from bench.results.plan import Item
-from bench.results.saved_models import FORMATS, MODELS
+from bench.results.saved_models import COMPOSED, MODELS, formats
 from bench.verdict.conclusion import Conclusion
 
 
@@ -50,21 +50,25 @@ def everything() -> list[Finding]:
         for id_, cell in grid.cells("full").items()
     ]
     checks = map(of_check, catalogue.checks("full"))
-    models = [of_saved(model, format_) for model in MODELS for format_ in FORMATS]
+    models = [of_saved(model, form) for model in (*MODELS, *COMPOSED) for form in formats(model)]
     return [*cells, *checks, *models]
 
 
 def found_by(conclusion: Conclusion) -> list[Finding]:
     """What speaks against an upgrade: one cell for each group of changed ones, then crashes, claims,
-    checks and saved models. A model of the user's is left out: only its upgrade can train it."""
+    checks and saved models. A model of the user's is left out: only its upgrade can train it; and so is
+    a file of NEW in OLD, as no version between them decides it."""
     grouped = {j.item for group in conclusion.groups for j in group.judgements}
     items = [group.judgements[0].item for group in conclusion.groups]
     items += [j.item for j in conclusion.failing if j.item not in grouped]
     items += [c.item for c in conclusion.claims if c.wrong.name == "NEW"]
     checks = [c.check for c in conclusion.checks if c.counts_against]
     items = [item for item in items if not item.cell.model]
+    known = (*MODELS, *COMPOSED)
     models = [
-        (s.model, s.format) for s in conclusion.savings if s.outcome.fails and s.model in MODELS
+        (s.model, s.format)
+        for s in conclusion.savings
+        if s.outcome.fails and s.model in known and not s.back
     ]
     every = [
         *map(of_item, items),

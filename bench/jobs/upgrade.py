@@ -227,7 +227,7 @@ class UpgradeRun:
         path = self._options.folder / SAVING
         if path.exists():
             return
-        self._say("models: saved by the old side, loaded by both")
+        self._say("models: saved by each side, loaded by both")
         models = self._options.folder / "models"
         shutil.rmtree(models, ignore_errors=True)
         models.mkdir()

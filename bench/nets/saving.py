@@ -7,6 +7,10 @@ for files of strangers.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,15 +25,15 @@ from bench.cells.cell import Cell
 from bench.cells.initial_values import batch_order
 from bench.measure.trajectory import digest
 from bench.mnist import Mnist
-from bench.nets import optimizers
+from bench.nets import composed, optimizers
 from bench.nets.engines import engine
 from bench.nets.images import on_device, pixel_scale, scaled
 from bench.nets.keras_version import keras_generation, keras_version
 from bench.nets.network import Network, build
-from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
+from bench.results.saved_models import COMPOSED, FORMATS, MODELS, Loaded, Written, formats
 from bench.theory.oracle.network import LOGITS, Oracle
 from bench.theory.rounding.arrays import Bounded
-from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.deviation import deviation, exact
 from bench.theory.rounding.formats import FLOAT32, TF32
 
 keras = tf.keras
@@ -40,6 +44,10 @@ IMAGES = 16
 SEED = 0
 
 _INPUTS, _REFERENCE, _VARIABLES = "inputs.npy", "reference.npy", "variables.npz"
+_NUMBERS = "numbers.npy"
+
+#: Formats of weights alone, and of what is served without Keras.
+_WEIGHTS, _SERVED = ("legacy_weights", "weights"), ("export", "saved_model")
 
 #: Formats that Keras 3 no longer writes ("Migrating Keras 2 code to multi-backend Keras 3": SavedModel
 #: by ``Model.save``; weights must be named ``.weights.h5``).
@@ -47,17 +55,20 @@ _KERAS_2_ONLY = ("legacy_weights", "keras_saved_model")
 
 
 def save(folder: Path, model: str, data: Mnist, device: str) -> list[Written]:
-    """Trains a model for some steps and saves it in every format.
+    """Trains a network for some steps, or composes a model, and saves it in every format that it has.
 
     Beside the formats' files, a folder named after the model then holds inputs, the outputs before
     saving, and the variables, for :func:`load`.
 
     Args:
         folder: exists.
-        model: one of :data:`bench.results.saved_models.MODELS`.
+        model: one of :data:`bench.results.saved_models.MODELS`, or of
+            :data:`bench.results.saved_models.COMPOSED`.
         data: the images.
         device: ``cpu`` or ``gpu``.
     """
+    if model in COMPOSED:
+        return _save_composed(folder, model)
     cell, images = MODELS[model], on_device(data, device)
     network = _fresh(cell)
     network.reset(cell, SEED)
@@ -83,18 +94,21 @@ def save(folder: Path, model: str, data: Mnist, device: str) -> list[Written]:
 def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
     """Loads what :func:`save` of any version left, and computes its outputs.
 
-    The outputs are held against a float64 forward pass with the saved variables. The bound is that of
-    rounding in whatever order sums are added up (:mod:`bench.theory.rounding.arrays`), so kernels
-    of another version stay within it, and what two versions give is at most the sum of their bounds
-    apart.
+    The outputs of a network are held against a float64 forward pass with the saved variables. The bound
+    is that of rounding in whatever order sums are added up (:mod:`bench.theory.rounding.arrays`), so
+    kernels of another version stay within it, and what two versions give is at most the sum of their
+    bounds apart. A composed model has no rounding: its weights and outputs are to have the same bits.
 
     Args:
         folder: as given to :func:`save`.
-        model: one of :data:`bench.results.saved_models.MODELS`.
+        model: as given to :func:`save`.
         name: of the format, one of :data:`bench.results.saved_models.FORMATS`.
         tf32: whether float32 matrix products round their factors to TF32.
     """
-    place, cell = folder / model, MODELS[model]
+    place = folder / model
+    if model in COMPOSED:
+        return _load_composed(place, model, name)
+    cell = MODELS[model]
     inputs = np.load(place / _INPUTS, allow_pickle=False)
     reference = np.load(place / _REFERENCE, allow_pickle=False)
     nothing = Loaded(model=model, format=name)
@@ -102,7 +116,7 @@ def load(folder: Path, model: str, name: str, *, tf32: bool = False) -> Loaded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             path = place / FORMATS[name].file
-            (outputs,) = read(name, path, lambda: _fresh(cell).model, inputs)
+            (outputs,), _ = opened(name, path, lambda: _fresh(cell).model, inputs)
     except Exception as error:
         return msgspec.structs.replace(nothing, error=told(error, place))
     apart = apart_by(outputs, reference)
@@ -123,37 +137,104 @@ def write(built: Any, model: str, place: Path) -> list[Written]:
         model: name of it.
         place: folder for the files.
     """
-    return [_written(built, model, name, place) for name in FORMATS]
+    return [_written(built, model, name, place) for name in formats(model)]
+
+
+def _save_composed(folder: Path, model: str) -> list[Written]:
+    built, place, inputs = composed.filled(composed.build(model)), folder / model, composed.given()
+    place.mkdir()
+    np.save(place / _INPUTS, inputs)
+    np.save(place / _NUMBERS, composed.numbers(built))
+    written = write(built, model, place)
+    np.save(place / _REFERENCE, predicted(built, inputs)[0])
+    return written
+
+
+def _load_composed(place: Path, model: str, name: str) -> Loaded:
+    inputs, reference, numbers = (
+        np.load(place / file, allow_pickle=False) for file in (_INPUTS, _REFERENCE, _NUMBERS)
+    )
+    nothing = Loaded(model=model, format=name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fresh = functools.partial(composed.build, model)
+            (outputs,), loaded = opened(name, place / FORMATS[name].file, fresh, inputs)
+    except Exception as error:
+        return msgspec.structs.replace(nothing, error=told(error, place))
+    compared = []
+    if loaded is not None:
+        compared.append(exact("weights", composed.numbers(loaded), numbers))
+    if model not in composed.ROUNDED:
+        compared.append(exact("outputs", outputs, reference))
+    worst = next((each for each in compared if each.out), compared[0])
+    return msgspec.structs.replace(
+        nothing,
+        same_bits=not worst.out,
+        digest=digest([outputs]),
+        deviation=worst,
+    )
 
 
 def _written(built: Any, model: str, name: str, place: Path) -> Written:
     result = Written(model=model, format=name)
-    if name in _KERAS_2_ONLY and keras_generation() > 2:
-        why = f"Keras {keras_version()} does not write it"
+    if why := absence(model, name):
         return msgspec.structs.replace(result, absent=why)
-    path = str(place / FORMATS[name].file)
     try:
         with (
             warnings.catch_warnings()
         ):  # that a format is old is no finding, nor how Keras uses NumPy
             warnings.simplefilter("ignore")
-            if name in ("legacy_weights", "weights"):
-                built.save_weights(path)
-            elif name == "export":
-                built.export(path)
-            elif name == "saved_model":
-                tf.saved_model.save(built, path)
-            else:
-                built.save(path)
+            write_as(built, name, place / FORMATS[name].file)
     except Exception as error:
         return msgspec.structs.replace(result, error=told(error, place))
     return result
 
 
+def absence(model: str, name: str) -> str:
+    """Reason why this Keras has no such format for a model, by their names; empty if it has."""
+    if name in _KERAS_2_ONLY and keras_generation() > 2:
+        return f"Keras {keras_version()} does not write it"
+    if name == "keras" and "h5" not in formats(model) and keras_version().startswith("2.12."):
+        return "Keras 2.12 writes HDF5 by that name, which holds no model of a class of one's own"
+    return ""
+
+
+def write_as(model: Any, name: str, path: Path) -> None:
+    """Saves a model in a format.
+
+    Raises:
+        Exception: whatever this version raises.
+    """
+    if name in _WEIGHTS:
+        model.save_weights(str(path))
+    elif name == "export":
+        with contextlib.redirect_stdout(io.StringIO()):  # it lists what it exports
+            model.export(str(path))
+    elif name == "saved_model":
+        tf.saved_model.save(model, str(path))
+    elif name == "checkpoint":
+        tf.train.Checkpoint(model=model).write(str(path))
+    else:
+        model.save(str(path))
+
+
 def read(
     name: str, path: Path, fresh: Callable[[], Any], inputs: Any, names: Sequence[str] = ()
 ) -> list[Array]:
-    """What the model in a file predicts, output by output.
+    """What the model in a file predicts, output by output; see :func:`opened`."""
+    return opened(name, path, fresh, inputs, names)[0]
+
+
+def opened(
+    name: str,
+    path: Path,
+    fresh: Callable[[], Any],
+    inputs: Any,
+    names: Sequence[str] = (),
+    **options: Any,
+) -> tuple[list[Array], Any]:
+    """What the model in a file predicts, output by output, and the model; None if it is not Keras'.
 
     Args:
         name: of the format.
@@ -161,15 +242,12 @@ def read(
         fresh: builds the model anew, for files that hold weights alone.
         inputs: one array, or arrays by the names of the inputs.
         names: of the outputs, in their order; without them, that of signatures is alphabetical.
+        options: of ``load_model``; models are not compiled unless told.
 
     Raises:
         Exception: whatever this version raises at such a file.
     """
-    if name in ("legacy_weights", "weights"):
-        model = fresh()
-        model.load_weights(str(path))
-        return predicted(model, inputs)
-    if name in ("export", "saved_model"):
+    if name in _SERVED:
         signature = tf.saved_model.load(str(path)).signatures["serving_default"]
         keywords = list(signature.structured_input_signature[1])
         named = inputs if isinstance(inputs, dict) else {keywords[0]: inputs}
@@ -177,9 +255,18 @@ def read(
             named = dict(zip(sorted(keywords), named.values(), strict=True))
         made = signature(**{keyword: tf.constant(named[keyword]) for keyword in keywords})
         ordered = names if set(names) == set(made) else sorted(made)
-        return [np.asarray(made[output]) for output in ordered]
-    model = keras.models.load_model(str(path), compile=False, safe_mode=True)
-    return predicted(model, inputs)
+        return [np.asarray(made[output]) for output in ordered], None
+    if name in _WEIGHTS:
+        model = fresh()
+        model.load_weights(str(path))
+    elif name == "checkpoint":
+        model = fresh()
+        restored = tf.train.Checkpoint(model=model).read(str(path))
+        restored.assert_existing_objects_matched()
+    else:
+        settings = {"compile": False, "safe_mode": True, **options}
+        model = keras.models.load_model(str(path), **settings)
+    return predicted(model, inputs), model
 
 
 def _fresh(cell: Cell) -> Network:
@@ -217,6 +304,8 @@ def _truth(place: Path, cell: Cell, inputs: Array, *, tf32: bool) -> Bounded:
 
 
 def told(error: Exception, place: Path) -> str:
-    """Kind and first line, without the path, which differs from run to run."""
-    first = next(iter(str(error).strip().splitlines()), "")
+    """Kind and first line, or the innermost cause that Keras tells after a long configuration; without
+    the path, which differs from run to run."""
+    text = str(error).strip()
+    *_, first = re.findall("Exception encountered: (.+)", text) or [text.partition("\n")[0]]
     return f"{type(error).__name__}: {first}".replace(f"{place}/", "")[:300]

@@ -262,7 +262,11 @@ def _savings(step: Conclusion) -> list[str]:
     """Saved models that do not come back; those that do are counted."""
     fine = [s for s in step.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
     lines = [
-        clipped(f"Saved model {s.model}, {format_title(s)}: {s.outcome.value}: {s.reason}.", 400)
+        clipped(
+            f"Saved model {s.model}, {format_title(s)}{', of NEW in OLD' if s.back else ''}: "
+            f"{s.outcome.value}: {s.reason}.",
+            400,
+        )
         for s in step.savings
         if s not in fine and s.outcome is not Outcome.ABSENT
     ]

@@ -11,8 +11,8 @@ from bench.cells.cell import Cell
 from bench.results.bounds import Name, NotNegative, Text
 from bench.results.check import Deviation
 
-#: Networks that are saved. All have batch normalization, whose moving statistics are easily left
-#: behind; the MLP has dropout as well, which must be off at inference.
+#: Networks that are saved after some training. All have batch normalization, whose moving statistics
+#: are easily left behind; the MLP has dropout as well, which must be off at inference.
 MODELS: Mapping[str, Cell] = {
     "mlp": Cell(depth=2, width=64, normalization="batch", dropout=0.5, steps=20),
     "cnn": Cell(architecture="cnn", filters=4, normalization="batch", batch=50, steps=20),
@@ -40,14 +40,32 @@ FORMATS: Mapping[str, Format] = {
     "export": Format("SavedModel by Model.export", "export"),
     "saved_model": Format("SavedModel by tf.saved_model.save", "saved_model"),
     "keras_saved_model": Format("SavedModel by Model.save, read by load_model", "folder"),
+    "checkpoint": Format("checkpoint by tf.train.Checkpoint", "checkpoint"),
 }
+
+_ALL = ("weights", "h5", "keras", "checkpoint")
+
+#: Models of :mod:`bench.nets.composed` that are saved as they are, and their formats: HDF5 holds whole
+#: models of layers alone, not of a class of one's own ("Save, serialize, and export models").
+COMPOSED: Mapping[str, tuple[str, ...]] = {
+    "sequential": ("h5", "keras"),
+    "functional": (*_ALL, "export"),
+    "nested": _ALL,
+    "own": ("weights", "keras", "checkpoint", "export"),
+    "layers": _ALL,
+}
+
+
+def formats(model: str) -> tuple[str, ...]:
+    """The names of the formats in which a model is saved."""
+    return COMPOSED.get(model, tuple(FORMATS))
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Result of saving a model in one format."""
 
     model: Name
-    """One of :data:`MODELS`."""
+    """One of :data:`MODELS` or :data:`COMPOSED`."""
     format: Name
     """One of :data:`FORMATS`."""
     absent: Text = ""
@@ -71,14 +89,17 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Largest |output - output before saving|, over the largest |output before saving|; None where that
     is not finite."""
     deviation: Deviation | None = None
-    """Deviation of the outputs from a float64 forward pass with the saved weights."""
+    """Deviation of the outputs from a float64 forward pass with the saved weights; of a composed model,
+    of its weights and outputs from those before saving, which have to have the same bits."""
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in one format: as OLD wrote it, as OLD reads it again, as NEW reads it. The last two
-    are None where nothing was written."""
+    """One model in one format: as one side wrote it, and as both read it. The last two are None where
+    nothing was written."""
 
     written: Written
+    back: bool = False
+    """Whether NEW wrote it, as for a rollback, not OLD."""
     by_old: Loaded | None = None
     by_new: Loaded | None = None
 
@@ -90,5 +111,5 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
                     raise ValueError(
                         f"{written.model[:99]}, {written.format[:99]}: was written and not loaded"
                     )
-            elif one.model not in MODELS or one.format not in FORMATS:
+            elif one.model not in (*MODELS, *COMPOSED) or one.format not in FORMATS:
                 raise ValueError(f"there is no model {one.model[:99]!r}, or no such format")

@@ -41,7 +41,7 @@ from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.judging import judge_with_claims
 from bench.verdict.ladder import judge, known_items, stale
 from bench.verdict.patterns import Group, changed_groups
-from bench.verdict.saving import SavingJudgement, is_rollback, judge_saving
+from bench.verdict.saving import SavingJudgement, is_rollback, judge_savings
 
 
 class Answer(str, enum.Enum):
@@ -166,11 +166,12 @@ class Conclusion:
     @functools.cached_property
     def because(self) -> list[str]:
         """What the answer rests on, the most important first."""
-        if self.answer is Answer.UNSAFE:
-            return reasons.against(self)
-        return (
-            reasons.undecided(self) if self.answer is Answer.UNDECIDED else reasons.in_favour(self)
-        )
+        told = {
+            Answer.UNSAFE: reasons.against,
+            Answer.UNDECIDED: reasons.undecided,
+            Answer.SAFE: reasons.in_favour,
+        }[self.answer]
+        return [*told(self), *reasons.beside(self)]
 
     @property
     def exit_code(self) -> int:
@@ -223,7 +224,7 @@ def of_upgrade(measured: Measured) -> Conclusion:
         between(measured.old, measured.new),
         speeds=speed.judge({each.workload: each.rounds for each in measured.timings}),
         stopped={each.workload: each.crashes for each in measured.timings if each.crashes},
-        savings=[judge_saving(exchange, **versions) for exchange in measured.exchanges],
+        savings=judge_savings(measured.exchanges, **versions),
         folder=measured.path,
         sides=measured.sides,
         timings=measured.timings,

@@ -29,6 +29,7 @@ def against(found: Conclusion) -> list[str]:
     gone = len(found.documents) - otherwise
     claims = {claim.item.cell for claim in found.claims if claim.wrong is Wrong.NEW}
     broken = [saving for saving in found.savings if saving.outcome.fails]
+    misread = sum(saving.back for saving in broken)
     crashed = [trial for trial in found.run.trials.values() if trial.outcome == "crashed"]
     failing = [finding for finding in found.findings if finding.fails]
     since = "" if found.old is None else "newly "
@@ -40,7 +41,8 @@ def against(found: Conclusion) -> list[str]:
         *_some(otherwise, "contract", "documented otherwise: behaviour changes"),
         *_some(gone, "contract", "of what is not there any more"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
-        *_some(len(broken), "saved model", "not read back as saved"),
+        *_some(len(broken) - misread, "saved model", "not read back as saved"),
+        *_some(misread, "saved model", "of the new side misread by the old one"),
         *(
             f"{workload.title}: crashed while timed"
             for workload, sides in found.stopped.items()
@@ -79,8 +81,9 @@ def undecided(found: Conclusion) -> list[str]:
 def in_favour(found: Conclusion) -> list[str]:
     """What was compared and is as it was."""
     known = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.BOTH]
-    same = sum(saving.outcome in (Outcome.SAME, Outcome.ROUNDING) for saving in found.savings)
-    lost = sum(saving.outcome.lost for saving in found.savings) if found.rollback else 0
+    same = [s.back for s in found.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
+    refused = [s for s in found.savings if s.outcome.lost and not s.back]
+    lost = len(refused) if found.rollback else 0
     agreeing = sum(finding.holds is True for finding in found.findings)
     names = Counter(speed.name for speed in found.speeds.values())
     speeds = ", ".join(f"{number} {name}" for name, number in names.items())
@@ -89,11 +92,18 @@ def in_favour(found: Conclusion) -> list[str]:
         *reversed(_by_verdict(counts(found.judgements))),
         *_checks(_held(found), ("holds" + where, "hold" + where), "kept" + where),
         *_checks(known, ("wrong on both sides",) * 2, "broken on both sides"),
-        *_some(same, "saved model", "read back the same"),
+        *_some(same.count(False), "saved model", "read back the same"),
+        *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
         *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_some(agreeing, "published finding", "reproduced"),
     ]
+
+
+def beside(found: Conclusion) -> list[str]:
+    """What whoever goes back to the old side should know, whatever the answer."""
+    refused = sum(saving.refused for saving in found.savings)
+    return _some(refused, "saved model", "of the new side refused by the old one (a rollback)")
 
 
 def unmeasured(run: StoredRun) -> set[Cell]:

@@ -1,4 +1,4 @@
-"""Saved models across an upgrade: what a file of the old version gives in the new one, judged.
+"""Saved models across an upgrade, both ways: what a file of one version gives in the other, judged.
 
 What formats promise, as far as it is decided on here:
 
@@ -13,14 +13,18 @@ What formats promise, as far as it is decided on here:
   the name ``.keras`` from 2.13 on; before, HDF5.
 - Keras 3's ``load_model`` reads no SavedModels ("Migrating Keras 2 code to multi-backend Keras 3",
   section on loading a SavedModel).
-- No document promises that an older Keras reads what a newer one wrote.
+- A checkpoint names its variables by the attributes of Keras' objects, so it is taken for promised to
+  a later release of the same Keras, 2 or 3, on the same major version of TensorFlow.
+- No document promises that an older Keras reads what a newer one wrote. That it refuses is a fact of a
+  rollback, told in the answer and no failure; that it reads and computes something else is one, as
+  servers that stay behind would, too.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -29,18 +33,19 @@ from bench.results.saved_models import FORMATS, Exchange, Loaded
 
 
 class Outcome(str, enum.Enum):
-    """What became of a model that OLD saved and NEW loads; what to look at first comes first."""
+    """What became of a model that one side saved and the other loads; what to look at first comes
+    first."""
 
     DIFFERS = "differs"
-    """NEW computes something else; OLD does not."""
+    """The reader computes something else; the writer does not."""
     BROKEN = "broken"
-    """NEW cannot read what its documents say that it reads; OLD can."""
+    """The reader cannot read what its documents say that it reads; the writer can."""
     BOTH = "wrong in both"
-    """OLD itself cannot write or read the format, or computes something else with the file."""
+    """The writer itself cannot write or read the format, or computes something else with the file."""
     UNPROMISED = "not promised"
-    """NEW cannot read it, and nobody said that it could."""
+    """The reader cannot read it, and nobody said that it could."""
     ABSENT = "not written"
-    """OLD has no such format."""
+    """The writer has no such format."""
     ROUNDING = "rounding"
     """The same but for rounding."""
     SAME = "same bits"
@@ -64,42 +69,79 @@ class SavingJudgement(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     reason: str
     """One line."""
+    back: bool = False
+    """Whether NEW wrote it and OLD reads it."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether a rollback would find a file that it cannot read, and nobody said that it could."""
+        return self.back and self.outcome is Outcome.UNPROMISED
+
+
+def judge_savings(
+    exchanges: Sequence[Exchange], *, old: Mapping[str, str], new: Mapping[str, str]
+) -> list[SavingJudgement]:
+    """What became of every model that was saved; see :func:`judge_saving`."""
+    own = {
+        (each.written.model, each.written.format): each.by_old
+        for each in exchanges
+        if not each.back
+    }
+    return [
+        judge_saving(each, old=old, new=new, own=own.get((each.written.model, each.written.format)))
+        for each in exchanges
+    ]
 
 
 def judge_saving(
-    exchange: Exchange, *, old: Mapping[str, str], new: Mapping[str, str]
+    exchange: Exchange,
+    *,
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    own: Loaded | None = None,
 ) -> SavingJudgement:
     """What became of a saved model.
 
-    Outputs are the same if they lie within the bound of rounding of a float64 forward pass with the
-    saved variables (:func:`bench.nets.saving.load`).
+    Outputs of networks are the same if they lie within the bound of rounding of a float64 forward pass
+    with the saved variables; composed models have none (:func:`bench.nets.saving.load`).
 
     Args:
         exchange: what both sides did.
         old: versions by name, ``tensorflow`` and ``keras`` among them.
         new: those of the other side.
+        own: what OLD makes of the file that it wrote itself; where that is something else, too, then
+            whoever goes back to OLD finds it as it was.
     """
     outcome, reason = _concluded(exchange, old, new)
+    if exchange.back and outcome is Outcome.DIFFERS and own is not None and _wrong(own):
+        outcome, reason = Outcome.BOTH, f"OLD misreads its own files as well: {reason}"
     written = exchange.written
     return SavingJudgement(
-        model=written.model, format=written.format, outcome=outcome, reason=reason
+        model=written.model,
+        format=written.format,
+        outcome=outcome,
+        reason=reason,
+        back=exchange.back,
     )
 
 
-def promised(format_: str, *, old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Which document says that NEW reads what OLD wrote in a format; empty if none does.
+def promised(format_: str, *, writer: Mapping[str, str], reader: Mapping[str, str]) -> str:
+    """Which document says that one side reads what the other wrote in a format; empty if none does.
 
     Args:
         format_: one of :data:`bench.results.saved_models.FORMATS`.
-        old: as in :func:`judge_saving`.
-        new: the same.
+        writer: versions by name, as in :func:`judge_saving`.
+        reader: the same.
     """
+    major, minor = _version(writer["tensorflow"])
+    other, later = _version(reader["tensorflow"])
+    kept = major == other and minor <= later
     if format_ in ("export", "saved_model"):
-        major, minor = _version(old["tensorflow"])
-        other, later = _version(new["tensorflow"])
-        kept = major == other and minor <= later
         return "TensorFlow version compatibility: SavedModels" if kept else ""
-    before, after = _version(old["keras"]), _version(new["keras"])
+    before, after = _version(writer["keras"]), _version(reader["keras"])
+    if format_ == "checkpoint":
+        kept = kept and before[0] == after[0] and before <= after
+        return "TensorFlow version compatibility: checkpoints" if kept else ""
     if after < before:
         return ""
     if before == after:
@@ -116,24 +158,28 @@ def promised(format_: str, *, old: Mapping[str, str], new: Mapping[str, str]) ->
 def _concluded(
     exchange: Exchange, old: Mapping[str, str], new: Mapping[str, str]
 ) -> tuple[Outcome, str]:
-    written, by_old, by_new = exchange.written, exchange.by_old, exchange.by_new
+    written, by_writer, by_reader = exchange.written, exchange.by_old, exchange.by_new
+    sides, versions = ("OLD", "NEW"), (old, new)
+    if exchange.back:
+        by_writer, by_reader, sides, versions = by_reader, by_writer, ("NEW", "OLD"), (new, old)
     if written.absent:
         return Outcome.ABSENT, written.absent
     if written.error:
-        return Outcome.BOTH, f"OLD cannot write it: {written.error}"
-    assert by_old is not None  # what was written is loaded, as Exchange says
-    assert by_new is not None
-    wrong = _wrong(by_new)
+        return Outcome.BOTH, f"{sides[0]} cannot write it: {written.error}"
+    assert by_writer is not None  # what was written is loaded, as Exchange says
+    assert by_reader is not None
+    wrong = _wrong(by_reader)
     if not wrong:
-        size = "" if by_new.difference is None else f"outputs differ by {by_new.difference:.2g}"
-        return (
-            (Outcome.SAME, "") if by_new.same_bits else (Outcome.ROUNDING, f"{size} of the largest")
-        )
-    if before := _wrong(by_old):
-        return Outcome.BOTH, f"OLD, which wrote it: {before}; NEW: {wrong}"
-    if not by_new.error:
+        if by_reader.same_bits:
+            return Outcome.SAME, ""
+        size = by_reader.difference
+        told = "" if size is None else f"outputs differ by {size:.2g} of the largest"
+        return Outcome.ROUNDING, told
+    if before := _wrong(by_writer):
+        return Outcome.BOTH, f"{sides[0]}, which wrote it: {before}; {sides[1]}: {wrong}"
+    if not by_reader.error:
         return Outcome.DIFFERS, wrong
-    promise = promised(written.format, old=old, new=new)
+    promise = promised(written.format, writer=versions[0], reader=versions[1])
     if promise:
         return Outcome.BROKEN, f"{wrong}; promised by {promise!r}"
     return Outcome.UNPROMISED, wrong
@@ -148,7 +194,10 @@ def _wrong(loaded: Loaded) -> str:
         return "nothing was compared"
     if deviation.out:
         times = "infinitely" if deviation.excess is None else f"{deviation.excess:.3g} times"
-        return f"outputs are {times} their bound away from the saved model's: {deviation.evidence}"
+        return (
+            f"{deviation.tensor} are {times} their bound away from the saved model's: "
+            f"{deviation.evidence}"
+        )
     return ""
 
 

@@ -14,11 +14,13 @@ from bench.execution import protocol
 from bench.execution.saving import exchange
 from bench.execution.supervisor import CrashError, Supervisor
 from bench.results.kind import Crash
-from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
+from bench.results.saved_models import COMPOSED, MODELS, Loaded, Written, formats
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 SETTINGS = protocol.Settings(device="cpu", data="0" * 64, cache_dir="")
+
+EVERY = [(model, name) for model in (*MODELS, *COMPOSED) for name in formats(model)]
 
 
 class Answering(Supervisor):
@@ -36,7 +38,7 @@ class Answering(Supervisor):
         self.asked.append(sent)
         if isinstance(sent, protocol.Save):
             key = (sent.model, "save")
-            answer: Any = [self._written(sent.model, format_) for format_ in FORMATS]
+            answer: Any = [self._written(sent.model, format_) for format_ in formats(sent.model)]
         else:
             key = (sent.model, sent.format)
             answer = Loaded(model=sent.model, format=sent.format, digest="a")
@@ -61,37 +63,45 @@ def answering() -> Iterator[Callable[..., Answering]]:
 def test_every_model_in_every_format_is_loaded_on_both_sides(
     tmp_path: Path, answering: Any
 ) -> None:
-    """Once saved by OLD; what OLD cannot write nobody loads."""
+    """Saved by OLD, then by NEW, in a folder of its own; what a side cannot write nobody loads."""
     old, new = answering(lacks="legacy_weights"), answering()
     found = exchange(old, new, tmp_path, timeout_sec=1.0)
-    pairs = [(each.written.model, each.written.format) for each in found]
-    assert pairs == [(model, name) for model in MODELS for name in FORMATS]
-    written = [pair for pair in pairs if pair[1] != "legacy_weights"]
-    assert [(m.model, m.format) for m in new.asked] == written
-    assert sum(isinstance(m, protocol.Save) for m in old.asked) == len(MODELS)
-    assert len(old.asked) == len(MODELS) + len(written)
-    assert {m.folder for m in (*old.asked, *new.asked)} == {str(tmp_path)}
-    for each in found:
-        loaded = each.written.format != "legacy_weights"
-        assert (each.by_old is not None) == (each.by_new is not None) == loaded
+    for back, writer in ((False, old), (True, new)):
+        carried = [each for each in found if each.back == back]
+        pairs = [(each.written.model, each.written.format) for each in carried]
+        assert pairs == EVERY
+        saves = [m for m in writer.asked if isinstance(m, protocol.Save)]
+        assert [m.model for m in saves] == [*MODELS, *COMPOSED]
+        folder = str(tmp_path / ("new" if back else "old"))
+        assert {m.folder for m in saves} == {folder}
+        written = [pair for pair in pairs if back or pair[1] != "legacy_weights"]
+        for side in (old, new):
+            loads = [m for m in side.asked if isinstance(m, protocol.Load) and m.folder == folder]
+            assert [(m.model, m.format) for m in loads] == written
+        for each in carried:
+            loaded = back or each.written.format != "legacy_weights"
+            assert (each.by_old is not None) == (each.by_new is not None) == loaded
 
 
 def test_a_process_that_dies_loading_costs_that_format(tmp_path: Path, answering: Any) -> None:
     """Its end is the format's error; the next ones are loaded."""
     found = exchange(answering(), answering(dies_at=("mlp", "h5")), tmp_path, timeout_sec=1.0)
     errors = {
-        (e.written.model, e.written.format): e.by_new.error for e in found if e.by_new is not None
+        (e.back, e.written.model, e.written.format): e.by_new.error
+        for e in found
+        if e.by_new is not None
     }
-    assert errors.pop(("mlp", "h5")) == "killed by SIGSEGV"
-    assert len(errors) == len(MODELS) * len(FORMATS) - 1
+    for back in (False, True):
+        assert errors.pop((back, "mlp", "h5")) == "killed by SIGSEGV"
+    assert len(errors) == 2 * len(EVERY) - 2
     assert not any(errors.values())
 
 
 def test_a_process_that_dies_saving_costs_that_model(tmp_path: Path, answering: Any) -> None:
     """None of its formats was written, as far as anyone knows."""
     found = exchange(answering(dies_at=("mlp", "save")), answering(), tmp_path, timeout_sec=1.0)
-    assert len(found) == len(MODELS) * len(FORMATS)
+    assert len(found) == 2 * len(EVERY)
     for each in found:
-        dead = each.written.model == "mlp"
+        dead = each.written.model == "mlp" and not each.back
         assert each.written.error == ("killed by SIGSEGV" if dead else "")
         assert (each.by_new is None) == dead

@@ -13,7 +13,7 @@ import pytest
 from bench.nets import saving
 from bench.nets.keras_version import keras_generation, keras_version
 from bench.nets.optimizers import keras
-from bench.results.saved_models import FORMATS, MODELS, Loaded, Written
+from bench.results.saved_models import COMPOSED, FORMATS, MODELS, Loaded, Written
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -28,7 +28,8 @@ KERAS_3 = keras_generation() > 2
 def saved(data: Any, tmp_path_factory: Any) -> tuple[Path, dict[tuple[str, str], Written]]:
     """All models, trained and saved once."""
     folder = tmp_path_factory.mktemp("saved")
-    written = [each for model in MODELS for each in saving.save(folder, model, data, "cpu")]
+    models = (*MODELS, *COMPOSED)
+    written = [each for model in models for each in saving.save(folder, model, data, "cpu")]
     return folder, {(each.model, each.format): each for each in written}
 
 
@@ -52,6 +53,40 @@ def test_what_is_saved_is_loaded_with_the_same_outputs(saved: Any, model: str, n
     assert not loaded.deviation.out
     # Rounding does show: the reference is no copy of the float64 pass.
     assert 0.0 < loaded.deviation.used < 0.1
+
+
+#: Layers in lists are left out of checkpoints by Keras 3 (see the known faults of contracts).
+LEFT_OUT = [("nested", "checkpoint"), ("own", "checkpoint")] if KERAS_3 else []
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, name) for model, names in COMPOSED.items() for name in names]
+)
+def test_a_composed_model_comes_back_to_the_bit(saved: Any, model: str, name: str) -> None:
+    """Weights and outputs, whatever a version may do to the order of sums."""
+    folder, written = saved
+    if written[model, name].absent:
+        pytest.skip(written[model, name].absent)
+    assert written[model, name] == Written(model=model, format=name)
+    loaded = saving.load(folder, model, name)
+    assert not loaded.error
+    assert loaded.same_bits == ((model, name) not in LEFT_OUT)
+    assert loaded.deviation is not None
+    assert loaded.deviation.out != loaded.same_bits
+
+
+@pytest.mark.parametrize("model", ["functional", "layers"])
+def test_one_weight_that_is_another_shows(saved: Any, tmp_path: Path, model: str) -> None:
+    """Planted in the file of weights, also where outputs are rounded and not compared."""
+    folder = copied(saved[0], tmp_path, model)
+    with h5py.File(folder / model / FORMATS["weights"].file, "r+") as file:
+        found: list[Any] = []
+        file.visititems(lambda _, one: found.append(one) if isinstance(one, h5py.Dataset) else None)
+        found[0][...] = found[0][...] + 0.25
+    loaded = saving.load(folder, model, "weights")
+    assert loaded.deviation is not None
+    assert loaded.deviation.tensor == "weights"
+    assert loaded.deviation.out
 
 
 def test_nothing_is_pickled(saved: Any) -> None:

@@ -149,6 +149,17 @@ def test_sections_in_their_order() -> None:
     ]
 
 
+def test_files_are_told_apart_by_who_wrote_them() -> None:
+    """A table for each way; one alone if nothing was carried the other."""
+    refused = exchange("export", error="ValueError: no", back=True)
+    both = markdown(full_report(upgraded(exchanges=[exchange(), refused])))
+    forward, back = both.split("Files of OLD in NEW:")[1].split("Files of NEW in OLD:")
+    assert "model, .keras" in forward
+    assert "not promised" not in forward
+    assert "not promised" in back
+    assert "Files of NEW" not in markdown(full_report(upgraded(exchanges=[exchange()])))
+
+
 def test_a_group_is_described_by_what_its_cells_share() -> None:
     """Cells that changed are told as one group where one axis value singles them out."""
     items = [item for item in ITEMS if nadam(item.cell)]

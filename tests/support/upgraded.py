@@ -152,14 +152,18 @@ def timed(
     )
 
 
-def exchange(form: str = "keras", *, error: str = "", excess: float | None = 0.5) -> Exchange:
-    """A file that OLD reads, and NEW reads or does not."""
+def exchange(
+    form: str = "keras", *, error: str = "", excess: float | None = 0.5, back: bool = False
+) -> Exchange:
+    """A file that its writer reads, and the other side reads or does not."""
     fine = Loaded(
-        model="mlp", format=form, same_bits=True, deviation=Deviation(tensor="output", excess=0.5)
+        model="mlp", format=form, same_bits=True, deviation=Deviation(tensor="outputs", excess=0.5)
     )
-    read = Loaded(model="mlp", format=form, deviation=Deviation(tensor="output", excess=excess))
-    by_new = Loaded(model="mlp", format=form, error=error) if error else read
-    return Exchange(written=Written(model="mlp", format=form), by_old=fine, by_new=by_new)
+    read = Loaded(model="mlp", format=form, deviation=Deviation(tensor="outputs", excess=excess))
+    other = Loaded(model="mlp", format=form, error=error) if error else read
+    written = Written(model="mlp", format=form)
+    by_old, by_new = (other, fine) if back else (fine, other)
+    return Exchange(written=written, back=back, by_old=by_old, by_new=by_new)
 
 
 def outside(item: Item, tensor: str = "layer 1, kernel", step: int = 1) -> Judgement:

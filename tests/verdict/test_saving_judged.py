@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.results.check import Deviation
 from bench.results.saved_models import FORMATS, Exchange, Loaded, Written
-from bench.verdict.saving import Outcome, judge_saving, promised
+from bench.verdict.saving import Outcome, judge_saving, judge_savings, promised
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -122,8 +123,8 @@ def test_nothing_compared_is_never_well() -> None:
 
 PROMISED = {
     (2.12, 2.15): set(FORMATS),
-    (2.12, 3.15): set(FORMATS) - {"keras", "keras_saved_model"},
-    (2.15, 3.15): set(FORMATS) - {"keras_saved_model"},
+    (2.12, 3.15): set(FORMATS) - {"keras", "keras_saved_model", "checkpoint"},
+    (2.15, 3.15): set(FORMATS) - {"keras_saved_model", "checkpoint"},
     (3.15, 3.15): set(FORMATS),
     (3.15, 2.15): set(),
     (2.15, 2.12): set(),
@@ -137,17 +138,54 @@ PROMISED = {
 def test_what_documents_promise(old: dict[str, str], new: dict[str, str]) -> None:
     """Forward in time all that a document names; backward nothing."""
     key = tuple(float(".".join(side["keras"].split(".")[:2])) for side in (old, new))
-    found = {name for name in FORMATS if promised(name, old=old, new=new)}
+    found = {name for name in FORMATS if promised(name, writer=old, reader=new)}
     assert found == PROMISED[key]
 
 
 def test_the_same_keras_on_an_older_tensorflow() -> None:
     """Keras' own formats are Keras' business; a SavedModel goes by TensorFlow's version."""
-    found = {name for name in FORMATS if promised(name, old=V221, new=V216)}
-    assert found == set(FORMATS) - {"export", "saved_model"}
+    found = {name for name in FORMATS if promised(name, writer=V221, reader=V216)}
+    assert found == set(FORMATS) - {"export", "saved_model", "checkpoint"}
 
 
 def test_fewer_digits_than_versions_have() -> None:
     """2.9 is before 2.12: versions are numbers, not text."""
-    assert not promised("export", old={"tensorflow": "2.12.0"}, new={"tensorflow": "2.9.0"})
-    assert promised("export", old={"tensorflow": "2.9.0"}, new={"tensorflow": "2.12.0"})
+    older = {"tensorflow": "2.9.0", "keras": "2.9.0"}
+    assert not promised("export", writer=V212, reader=older)
+    assert promised("export", writer=older, reader=V212)
+
+
+def back(by_old: Loaded, by_new: Loaded | None = None) -> Exchange:
+    """A file that NEW wrote."""
+    written = Written(model="mlp", format="keras")
+    return Exchange(written=written, back=True, by_old=by_old, by_new=by_new or loaded())
+
+
+def test_going_back_a_refusal_is_told_and_fails_nothing() -> None:
+    """Nobody promised that an older Keras reads it; the same Keras on both sides should."""
+    found = judge_saving(back(failed()), old=V215, new=V216)
+    assert (found.outcome, found.back, found.refused) == (Outcome.UNPROMISED, True, True)
+    assert not found.outcome.fails
+    found = judge_saving(back(failed()), old=V216, new=V221)
+    assert found.outcome is Outcome.BROKEN
+    assert not found.refused
+
+
+def test_going_back_other_numbers_fail_unless_old_had_them_before() -> None:
+    """A server that stays behind computes something else, and says nothing."""
+    wrong = loaded(same_bits=False, deviation=FAR)
+    forward = Exchange(written=WRITTEN, by_old=loaded(), by_new=loaded())
+    alike, found = judge_savings([forward, back(wrong)], old=V215, new=V216)
+    assert (alike.outcome, alike.back) == (Outcome.SAME, False)
+    assert found.outcome is Outcome.DIFFERS
+    as_before = msgspec.structs.replace(forward, by_old=wrong)
+    *_, found = judge_savings([as_before, back(wrong)], old=V215, new=V216)
+    assert found.outcome is Outcome.BOTH
+    assert found.reason.startswith("OLD misreads its own files as well: outputs are 7 times")
+
+
+def test_going_back_the_writer_is_new() -> None:
+    """What NEW cannot read itself is not OLD's fault."""
+    found = judge_saving(back(failed(), failed()), old=V215, new=V216)
+    assert found.outcome is Outcome.BOTH
+    assert found.reason.startswith("NEW, which wrote it: ")

@@ -257,6 +257,25 @@ def test_saved_models() -> None:
         assert found.because == ["1 saved model not read back as saved"]
 
 
+def test_files_of_new_in_old() -> None:
+    """Outputs that differ in servers that stay behind are not safe; a refusal is told beside any
+    answer."""
+    found = upgraded(exchanges=[exchange(), exchange(excess=9.0, back=True)])
+    assert found.because == ["1 saved model of the new side misread by the old one"]
+    refused = exchange("export", error="ValueError: no", back=True)
+    told = "1 saved model of the new side refused by the old one (a rollback)"
+    found = upgraded(exchanges=[exchange(), exchange(back=True), refused])
+    assert found.answer is Answer.SAFE
+    assert found.because[-3:] == [
+        "1 saved model read back the same",
+        "1 saved model of the new side read the same by the old one",
+        told,
+    ]
+    found = upgraded(exchanges=[exchange(excess=9.0), refused])
+    assert found.answer is Answer.UNSAFE
+    assert found.because == ["1 saved model not read back as saved", told]
+
+
 def test_what_is_worst_comes_first() -> None:
     """Failing cells are in the order of attention, whatever their order in the plan."""
 

@@ -103,6 +103,16 @@ _memory(
         "two axes": ((8, 3, 16), {"equation": "abc,cde->abde", "output_shape": (None, 4, 5)}),
     },
 )
+_sizes: Mapping[int, tuple[int, ...]] = {1: (2, 8, 6), 2: (2, 6, 6, 8), 3: (2, 4, 4, 4, 3)}
+for _axes, _size in _sizes.items():
+    _memory(
+        *(f"conv{_axes}d-gradient-memory", f"Conv{_axes}D"),
+        {
+            "valid": (_size, {"filters": 4, "kernel_size": 3}),
+            "same": (_size, {"filters": 4, "kernel_size": 3, "padding": "same"}),
+            "strides": (_size, {"filters": 4, "kernel_size": 3, "strides": 2}),
+        },
+    )
 
 
 # --- Normalization and PReLU: of any mean, see the family stress

@@ -1,4 +1,4 @@
-"""Models: several outputs, models inside models, and a train_step of one's own."""
+"""Models: several inputs and outputs, models inside models, and a train_step of one's own."""
 
 from __future__ import annotations
 
@@ -66,6 +66,44 @@ def _two_outputs(form: str) -> None:
 
 for _form in ("list", "dict"):
     _two_outputs(_form)
+
+
+def _two_inputs(form: str, truth: str) -> None:
+    @contract(f"fit-inputs:{form}", thing="keras.Model.fit", truth=truth)
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import keras
+
+        x, y = data(linear.SAMPLES)
+        # In an order that sorting by name would turn round, and of sizes that tell them apart.
+        names, sizes = ("wide", "narrow"), (linear.FEATURES - 1, 1)
+        parts = dict(zip(names, np.split(x, [sizes[0]], axis=1), strict=True))
+        ends = {
+            name: keras.Input((size,), name=name) for name, size in zip(names, sizes, strict=True)
+        }
+        joined = keras.layers.Concatenate()(list(ends.values()))
+        replay = Replay()
+        model = keras.Model(
+            ends if form == "dict" else list(ends.values()),
+            keras.layers.Dense(linear.OUTPUTS)(joined),
+        )
+        model.set_weights([np.asarray(each.value, np.float32) for each in replay.weights])
+        model.compile(keras.optimizers.SGD(linear.RATE), "mse")
+        given = list(parts.values()) if form == "list" else dict(reversed(parts.items()))
+        got = model.fit(given, y, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
+        truth = linear.mean(list(replay.epoch(x, y, BATCH)))
+        yield deviation("loss", lab.seen(got), truth.reshape(1))
+        yield from weights_of(lab, model, replay)
+        got = model.evaluate(given, y, batch_size=BATCH, verbose=0)
+        yield deviation("evaluate", lab.seen(got), linear.over(replay.losses(x, y)))
+        got = model.predict(given, batch_size=BATCH, verbose=0)
+        yield deviation("predict", lab.seen(got), replay.predict(x))
+
+
+_two_inputs("list", "Arrays in a list go to the inputs in their order.")
+_two_inputs("dict", "Arrays in a dict go to the inputs of their names, in whatever order they are.")
+_two_inputs(
+    "names", "Arrays in a dict go by name to inputs that the model was given in a list, too."
+)
 
 
 @contract(

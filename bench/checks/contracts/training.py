@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.checks.contracts import linear
+from bench.checks.contracts import linear, muon
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
 from bench.checks.lab import AbsentError, Lab
@@ -350,3 +350,35 @@ def _of_each(name: str) -> None:
 
 for _name in CLASSES:
     _of_each(_name)
+
+
+# --- Muon
+
+
+@contract(
+    "muon",
+    thing="keras.optimizers.Muon",
+    truth="A matrix takes the rate times its momentum, orthogonalized by five quintic iterations, tall"
+    " or wide; without rms_rate it is not scaled.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    if not hasattr(keras.optimizers, "Muon"):
+        raise AbsentError("this Keras has no Muon")
+    for shape in ((4, 3), (3, 4), (3, 3)):
+        layer = keras.layers.Dense(shape[1], use_bias=False)
+        layer.build((None, shape[0]))
+        start = drawn(f"muon {shape}", *shape)
+        layer.set_weights([start])
+        try:
+            settings = {"momentum": 0.75, "nesterov": False, "weight_decay": None, "rms_rate": None}
+            optimizer = keras.optimizers.Muon(RATE, **settings)
+        except (TypeError, ValueError) as error:
+            raise AbsentError(f"this Keras' Muon scales otherwise: {error}") from error
+        gradients = [drawn(f"muon gradient {step}", *shape) for step in range(2)]
+        for step, truth in enumerate(muon.trained(start, gradients, rate=RATE, momentum=0.75)):
+            apply(optimizer, [gradients[step]], layer.trainable_variables)
+            (got,) = layer.get_weights()
+            yield deviation(f"{shape} after step {step + 1}", lab.seen(got), truth)

@@ -248,13 +248,15 @@ def _evidence(cause: Cause) -> str:
 def _savings(conclusion: Conclusion) -> Iterator[Finding]:
     failing = [saving for saving in conclusion.savings if saving.outcome.fails]
     for (title, outcome), savings in grouped(
-        ((format_title(saving), saving.outcome.value), saving) for saving in failing
+        ((f"{'of NEW in OLD, ' * s.back}{format_title(s)}", s.outcome.value), s) for s in failing
     ).items():
         yield Finding(
             f"Saved models in {title}: {outcome}",
             ", ".join(clipped(saving.model) for saving in savings),
             brief(savings[0].reason),
-            "Convert your files with OLD before you upgrade",
+            "Let no OLD read files of NEW"
+            if savings[0].back
+            else "Convert your files with OLD before you upgrade",
         )
 
 

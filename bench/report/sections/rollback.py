@@ -12,7 +12,7 @@ def rollback_section(conclusion: Conclusion) -> Section | None:
     """Saved files that cannot be taken back; None of an upgrade, or if none was saved."""
     if not conclusion.rollback or not conclusion.savings:
         return None
-    lost = [saving for saving in conclusion.savings if saving.outcome.lost]
+    lost = [saving for saving in conclusion.savings if saving.outcome.lost and not saving.back]
     old, new = (run.environment.software["tensorflow"] for run in conclusion.both)
     text = f"NEW is the older version (TensorFlow {clipped(new)} in the place of {clipped(old)}). "
     if not lost:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.report.document import Bullets, Section, Table, limited_table
+from collections.abc import Sequence
+
+from bench.report.document import Block, Bullets, Section, Table, limited_table
 from bench.report.markup import strong
 from bench.report.text import NOTHING, clipped, count, significant
 from bench.results.saved_models import FORMATS
@@ -53,10 +55,22 @@ def format_title(saving: SavingJudgement) -> str:
 
 
 def savings_section(conclusion: Conclusion) -> Section | None:
-    """What NEW makes of the models that OLD saved; None if none was."""
-    savings = sorted(conclusion.savings, key=lambda saving: list(Outcome).index(saving.outcome))
-    if not savings:
+    """What each side makes of the models that the other saved; None if none was."""
+    if not conclusion.savings:
         return None
+    content: list[Block] = [
+        "Each side saved models in every format, and the other loaded them. Outputs are the same if "
+        f"they lie within what rounding explains of {_truth(conclusion)}; "
+        "composed models round nothing, and have the same bits. That OLD refuses a file of NEW is a "
+        "fact of a rollback and no failure."
+    ]
+    for back, title in ((False, "Files of OLD in NEW:"), (True, "Files of NEW in OLD:")):
+        if savings := [saving for saving in conclusion.savings if saving.back == back]:
+            content += [title, *_savings_table(savings)]
+    return Section("Saved models", content)
+
+
+def _savings_table(savings: Sequence[SavingJudgement]) -> list[Block]:
     rows = [
         [
             saving.model,
@@ -64,17 +78,10 @@ def savings_section(conclusion: Conclusion) -> Section | None:
             strong(saving.outcome.value) if saving.outcome.fails else saving.outcome.value,
             clipped(saving.reason) or NOTHING,
         ]
-        for saving in savings
+        for saving in sorted(savings, key=lambda saving: list(Outcome).index(saving.outcome))
     ]
     headers = ("model", "format", "outcome", "why")
-    return Section(
-        "Saved models",
-        [
-            "OLD saved a model in each format, and NEW loaded it; outputs are the same if they lie "
-            f"within what rounding explains of {_truth(conclusion)}.",
-            *limited_table(headers, rows, "llll", "file"),
-        ],
-    )
+    return limited_table(headers, rows, "llll", "file")
 
 
 def _truth(conclusion: Conclusion) -> str:

@@ -271,3 +271,19 @@ def test_off_by_one_patience_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(keras.callbacks.EarlyStopping, "__init__", late)
     assert outcome_of("callbacks", "early_stopping-patience:2").fails
+
+
+def test_inputs_in_the_order_of_their_names_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Keras 3.4 makes of a dict for inputs in a list (keras #20036)."""
+    from bench.nets.api import keras
+
+    fit = keras.Model.fit
+
+    def mixed(model: Any, x: Any, *arguments: Any, **options: Any) -> Any:
+        joined = np.concatenate([x[name] for name in sorted(x)], axis=1)
+        turned = {"wide": joined[:, :-1], "narrow": joined[:, -1:]}
+        return fit(model, turned, *arguments, **options)
+
+    assert not outcome_of("models", "fit-inputs:dict").fails
+    monkeypatch.setattr(keras.Model, "fit", mixed)
+    assert outcome_of("models", "fit-inputs:dict").fails
