@@ -74,8 +74,9 @@ def test_values_by_hand() -> None:
 )
 def test_a_ratio_without_a_logarithm_is_none(signal: list[float | None]) -> None:
     """No hidden layer, overflow, a denominator or a numerator of zero: None, not infinity."""
-    record = trained(CELL, 0)
-    broken = msgspec.structs.replace(flow(CELL), signal=signal)
+    cell = Cell(depth=len(signal))
+    record = trained(cell, 0)
+    broken = msgspec.structs.replace(flow(cell), signal=signal)
     assert BY_NAME["signal_ratio_end"].get(msgspec.structs.replace(record, end=broken)) is None
 
 
