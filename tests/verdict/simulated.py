@@ -25,6 +25,7 @@ Random = np.random.Generator
 ALPHA = 0.05
 CELLS = 150
 ACCURACY = "test_accuracy"
+SHARES = (ACCURACY, "dead_share_end")
 MARGIN = BY_NAME[ACCURACY].minimum_effect
 #: Seeds' standard deviation: Jordan's at 8 % error.
 DEVIATION = 0.002
@@ -158,9 +159,14 @@ class Rate:
 
 
 def samples(columns: dict[str, Array], seeds: Sequence[int]) -> list[list[Sample]]:
-    """One list of samples per cell, from raw values of shape (cells, seeds); NaN is not defined."""
+    """One list of samples per cell, from raw values of shape (cells, seeds); NaN is not defined. A
+    share ends at 0 and 1."""
     names = list(columns)
-    rows = np.stack([columns[name] for name in names], axis=-1).tolist()
+    values_of = {
+        name: np.clip(values, 0.0, 1.0) if name in SHARES else values
+        for name, values in columns.items()
+    }
+    rows = np.stack([values_of[name] for name in names], axis=-1).tolist()
     return [
         [
             Sample(
