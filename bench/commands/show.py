@@ -33,9 +33,14 @@ def show(
     matching = exact or [name for name in names if cell in name]
     cells = {names[name].item.cell for name in matching}
     if len(cells) != 1:
-        what = f"{len(cells)} cells have {cell!r} in their names" if cells else f"no cell {cell!r}"
-        listed = ", ".join(matching[:3]) or "bench runs, and bench grids"
-        raise BenchError(f"{found.folder}: {what}", hint=f"such as {listed}")
+        if not names:
+            what, hint = "it has no cells", "bench runs lists others"
+        elif not cells:
+            what, hint = f"no cell {cell!r}", f"it has cells such as {next(iter(names))}"
+        else:
+            what = f"{len(cells)} cells have {cell!r} in their names"
+            hint = f"such as {', '.join(matching[:3])}"
+        raise BenchError(f"{found.folder}: {what}", hint=hint)
     blocks = [block for name in matching for block in cell_blocks(found, names[name])]
     print(markdown(blocks, figures=False), end="")
     return EXIT_OK

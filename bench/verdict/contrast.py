@@ -93,16 +93,24 @@ def contrast_claims(old: StoredRun, new: StoredRun) -> list[ClaimContrast]:
 
 
 def contrast_checks(old: StoredRun, new: StoredRun) -> list[CheckContrast]:
-    """Checks of NEW that fail on a side, those that newly fail first."""
+    """Checks of NEW that fail on a side, those that newly fail first.
+
+    What OLD did not run, or does not have, is no contrast where NEW's fault is a known one; what NEW
+    did not run is none at all.
+    """
     contrasts = []
     for check in new.plan.checks:
-        pair = old.checks.get(check), new.checks.get(check)
-        fails = [result is not None and result.wrong for result in pair]
+        before, after = old.checks.get(check), new.checks.get(check)
+        if after is None or after.absent or not (_ran(before) or after.fails):
+            continue
+        fails = [before is not None and before.wrong, after.wrong]
         if any(fails):
-            contrasts.append(
-                CheckContrast(check=check, wrong=_sides(fails), old=pair[0], new=pair[1])
-            )
+            contrasts.append(CheckContrast(check=check, wrong=_sides(fails), old=before, new=after))
     return sorted(contrasts, key=lambda contrast: list(Wrong).index(contrast.wrong))
+
+
+def _ran(result: CheckResult | None) -> bool:
+    return result is not None and not result.absent
 
 
 def contrast_documents(old: StoredRun, new: StoredRun) -> list[DocumentContrast]:

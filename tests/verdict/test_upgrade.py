@@ -200,6 +200,21 @@ def test_a_check_that_did_not_run_leaves_it_open() -> None:
     assert found.exit_code == 2
 
 
+@pytest.mark.parametrize(("known", "answer"), [("#1", Answer.SAFE), ("", Answer.UNSAFE)])
+def test_what_one_side_alone_ran_is_no_contrast(known: str, answer: Answer) -> None:
+    """A known fault that the old side was not asked about is not newly there; another one fails."""
+    faulty = msgspec.structs.replace(checked(out=True), known=known)
+    found = upgraded(side("old"), side("new", checks={CHECK: faulty}))
+    assert found.answer is answer
+    assert bool(found.checks) == (not known)
+
+
+def test_a_fault_that_the_new_side_was_not_asked_about_is_not_mended() -> None:
+    new = replaced(side("new", checks={CHECK: checked()}), checks={})
+    found = upgraded(side("old", checks={CHECK: checked(out=True)}), new)
+    assert (found.checks, found.answer) == ([], Answer.UNDECIDED)
+
+
 def test_speed() -> None:
     """Slower is not safe; the same is told in favour; a crash while timed on NEW alone is not safe."""
     slow = upgraded(timings=[timed(0.08)])

@@ -16,8 +16,8 @@ _HEAD = """\
 What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no
 baseline: float64 NumPy within the bound of rounding, or an exact relation. `tox run -e contracts`
 (`pytest suites/test_contracts.py`) tests them on the TensorFlow that is installed, and so does the
-quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that is broken on the new side
-alone makes the upgrade unsafe.
+quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that is broken on one side alone,
+or that the documentation of the other side words otherwise, makes the upgrade unsafe.
 
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """
