@@ -11,6 +11,11 @@ import msgspec
 ENGINES = ("fit", "train_on_batch")
 
 
+_NAME = re.compile(r"[A-Za-z0-9_.]+\.[A-Za-z0-9_]+")
+#: The longest name that file systems have, a dot, and a function's.
+_LONGEST_NAME = 511
+
+
 class OwnModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model that a function of the user's builds."""
 
@@ -26,8 +31,17 @@ class OwnModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     normalized: tuple[tuple[str, int], ...] = ()
     """Layers of batch normalization, and over how many numbers each takes a variance."""
 
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise ValueError(f"{self.name[:99]!r} is no name of a model: FILE.FUNCTION")
+
     def __str__(self) -> str:
         return self.name
+
+
+def is_name(text: str) -> bool:
+    """Whether :func:`name_of` gives such names; all of them have a dot."""
+    return len(text) <= _LONGEST_NAME and _NAME.fullmatch(text) is not None
 
 
 def name_of(path: Path, function: str) -> str:

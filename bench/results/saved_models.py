@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.cells.own_model import is_name
 from bench.results.bounds import Name, NotNegative, Text
 from bench.results.check import Deviation
 
@@ -111,5 +112,10 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
                     raise ValueError(
                         f"{written.model[:99]}, {written.format[:99]}: was written and not loaded"
                     )
-            elif one.model not in (*MODELS, *COMPOSED) or one.format not in FORMATS:
+            elif not _is_model(one.model) or one.format not in FORMATS:
                 raise ValueError(f"there is no model {one.model[:99]!r}, or no such format")
+
+
+def _is_model(name: str) -> bool:
+    """Whether models of that name are saved: those of this package, and users'."""
+    return name in MODELS or name in COMPOSED or is_name(name)

@@ -338,6 +338,12 @@ def test_known_values_make_cells() -> None:
 OWN = OwnModel(name="net.build", source="0", longest=100)
 
 
+@pytest.mark.parametrize("name", ["", "build", "net.", "net.build\n", "a b.c", "x" * 600 + ".y"])
+def test_a_name_of_a_model_is_a_file_and_a_function(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a model"):
+        OwnModel(name=name, source="0", longest=100)
+
+
 def test_a_model_of_the_users_is_a_cell() -> None:
     """Its name is an axis; nothing is written of it where there is none."""
     cell = Cell(own=OWN, engine="train_on_batch", steps=20)
