@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,37 @@ def bessel(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
 def by_sample(original: Any, self: Any, inputs: Any) -> Any:
     del original
     return tf.reduce_sum(inputs[..., None] * self.kernel, -2) + self.bias
+
+
+def traced_anew(name: str) -> Wrapper:
+    """A model's function for steps of a kind is made again by each call."""
+
+    def wrapper(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
+        setattr(self, f"{name}_function", None)
+        return original(self, *arguments, **given)
+
+    return wrapper
+
+
+def saved_without(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
+    """The last weight is saved as zeros."""
+    self.weights[-1].assign(tf.zeros(self.weights[-1].shape))
+    return original(self, *arguments, **given)
+
+
+def saved_exchanged(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
+    """The last two matrices of equal shapes are saved in each other's place."""
+    weights = [each for each in getattr(self, "model", self).weights[::-1] if len(each.shape) == 2]
+    one, other = next(pair for pair in combinations(weights, 2) if pair[0].shape == pair[1].shape)
+    value = np.array(one)
+    one.assign(np.array(other))
+    other.assign(value)
+    return original(self, *arguments, **given)
+
+
+def out_of_step(original: Any, self: Any, x: Any, *rest: Any, **given: Any) -> Any:
+    """The last of several inputs is a row behind the others."""
+    return original(self, [*x[:-1], np.roll(x[-1], 1, 0)], *rest, **given)
 
 
 def swapped(original: Any, self: Any, *arguments: Any, metrics: Any, **given: Any) -> Any:

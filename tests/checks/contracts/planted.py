@@ -26,6 +26,7 @@ from tests.checks.contracts.planting import (
     SLIGHTLY,
     Plant,
     in_,
+    keeping,
     method,
     nothing,
     of_thing,
@@ -149,12 +150,115 @@ FAULTS: Sequence[Fault] = (
         in_(_MODEL, without, "compile", "loss_weights"),
     ),
     Fault(
+        ("models:fit-inputs:list",),
+        "an input is a row behind",
+        in_(_MODEL, method, "fit", changes.out_of_step),
+    ),
+    Fault(
+        ("models:fit-inputs:*",),
+        "joined in another order",
+        in_(
+            _LAYERS.Concatenate,
+            method,
+            "call",
+            lambda original, self, inputs: original(self, inputs[::-1]),
+        ),
+    ),
+    Fault(
         ("models:fit-model_in_model-trainable",),
         "set in vain",
         in_(keras.layers.Layer, setter, "trainable"),
     ),
     Fault(
         ("models:fit-train_step",), "logs off by 1e-4", in_(_MODEL, method, "fit", changes.history)
+    ),
+    # Growth
+    Fault(("growth:fit",), "traces anew", in_(_MODEL, method, "fit", changes.traced_anew("train"))),
+    Fault(
+        ("growth:evaluate", "growth:fit-epochs"),
+        "traces anew",
+        in_(_MODEL, method, "evaluate", changes.traced_anew("test")),
+    ),
+    Fault(
+        ("growth:fit-epochs-run_eagerly",),
+        "keeps a tensor",
+        in_(_MODEL, keeping, "evaluate", lambda _: tf.constant(1.0)),
+    ),
+    Fault(
+        ("growth:models-loaded",),
+        "keeps a weight",
+        in_(_LAYERS.Dense, keeping, "load_own_variables", lambda layer: layer.bias),
+    ),
+    Fault(
+        ("growth:models-trained-graphs",),
+        "keeps a graph",
+        in_(_MODEL, keeping, "fit", lambda model: model.train_function),
+    ),
+    Fault(
+        ("growth:models-*",),
+        "keeps a weight",
+        in_(_MODEL, keeping, "compile", lambda model: model.weights[-1]),
+    ),
+    Fault(
+        ("growth:*_on_batch",),
+        "keeps a tensor",
+        lambda thing: keeping(_MODEL, thing.rpartition(".")[2], lambda _: tf.constant(1.0)),
+    ),
+    Fault(
+        ("growth:*",),
+        "keeps 100 kB",
+        lambda thing: keeping(_MODEL, thing.rpartition(".")[2], lambda _: np.ones(100_000, bool)),
+    ),
+    # Saving
+    Fault(
+        ("saving:sequential-format:*", "saving:*-format:export"),
+        "a weight is saved as zeros",
+        lambda thing: method(_MODEL, thing.rpartition(".")[2], changes.saved_without),
+    ),
+    Fault(
+        ("saving:own-format:weights", "saving:own-format:keras"),
+        "the model's own weight is not read",
+        in_(_MODEL, nothing, "load_own_variables"),
+    ),
+    Fault(
+        ("saving:layers-format:keras",),
+        "moving statistics are not read",
+        in_(_NORM, nothing, "load_own_variables"),
+    ),
+    Fault(
+        ("saving:*-format:checkpoint",),
+        "two matrices exchanged",
+        in_(tf.train.Checkpoint, method, "write", changes.saved_exchanged),
+    ),
+    Fault(
+        ("saving:compiled:adam-*",),
+        "the optimizer's state is not read",
+        in_(_OPTIMIZER, nothing, "load_own_variables"),
+    ),
+    Fault(
+        ("saving:compiled:strings-*",),
+        "metrics are not read",
+        in_(
+            _MODEL,
+            method,
+            "compile_from_config",
+            lambda original, self, config: original(self, {**config, "metrics": None}),
+        ),
+    ),
+    Fault(
+        ("saving:*-refused",),
+        "what does not fit is skipped",
+        in_(
+            _MODEL,
+            method,
+            "load_weights",
+            lambda original, *a, **k: original(*a, **{**k, "skip_mismatch": True}),
+        ),
+    ),
+    Fault(
+        ("saving:*-format:*",),
+        "two matrices exchanged",
+        lambda thing: method(_MODEL, thing.rpartition(".")[2], changes.saved_exchanged),
     ),
     # Callbacks
     Fault(
@@ -443,6 +547,17 @@ FAULTS: Sequence[Fault] = (
         ("training:ema-overwrite",),
         "one step later",
         in_(keras.optimizers.SGD, options, ema_overwrite_frequency=lambda n: n + 1),
+    ),
+    Fault(
+        ("training:muon",),
+        "a coefficient off by 0.5 %",
+        of_thing(
+            method,
+            "__init__",
+            lambda original, *given, **options: original(
+                *given, **{**options, "muon_a": 3.4445 * 1.005}
+            ),
+        ),
     ),
     Fault(
         ("training:state-continued-*",),

@@ -71,6 +71,18 @@ def result(
     return method(owner, name, wrapper)
 
 
+def keeping(owner: Any, name: str, what: Callable[[Any], Any]) -> AbstractContextManager[Any]:
+    """Something of each call's object is kept for good, ``what(self)`` after the call."""
+    kept: list[Any] = []
+
+    def wrapper(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
+        made = original(self, *arguments, **given)
+        kept.append(what(self))
+        return made
+
+    return method(owner, name, wrapper)
+
+
 def nothing(owner: Any, name: str) -> AbstractContextManager[Any]:
     """A method that does nothing."""
     return method(owner, name, lambda *_, **__: None)

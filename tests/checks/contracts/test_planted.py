@@ -34,6 +34,8 @@ SAMPLE = (
     "convolutions:conv2d-same",
     "training:gradients-none",
     "schedules:piecewise",
+    "growth:train_on_batch",
+    "saving:flat-format:weights",
 )
 
 
