@@ -109,6 +109,12 @@ def by_sample(original: Any, self: Any, inputs: Any) -> Any:
     return tf.reduce_sum(inputs[..., None] * self.kernel, -2) + self.bias
 
 
+def kernels(original: Any, self: Any, inputs: Any) -> Any:
+    """A kernel for each sample, without an effect on the outputs."""
+    copies = tf.stack([tf.convert_to_tensor(self.kernel)] * inputs.shape[0])
+    return original(self, inputs) + 0.0 * tf.reduce_sum(copies)
+
+
 def traced_anew(name: str) -> Wrapper:
     """A model's function for steps of a kind is made again by each call."""
 

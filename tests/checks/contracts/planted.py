@@ -475,6 +475,11 @@ FAULTS: Sequence[Fault] = (
         of_thing(method, "call", changes.by_sample),
     ),
     Fault(
+        ("layers:*-gradient-memory",),
+        "a kernel for each sample",
+        of_thing(method, "call", changes.kernels),
+    ),
+    Fault(
         ("layers:layer_norm-epsilon:1e-6",),
         "another epsilon",
         in_(_LAYERS, options, "LayerNormalization", epsilon=1e-3),
