@@ -109,9 +109,9 @@ def test_a_wheel_brings_suites_and_baselines(
     come first."""
     asked: list[list[str]] = []
     monkeypatch.setattr(pytest, "main", lambda words: asked.append(words) or 3)
+    monkeypatch.setattr(shipped, "_SHIPPED", place / "shipped")
     assert main(["run", "--tier", "quick"]) == EXIT_TROUBLE
     assert "no suites" in capsys.readouterr().err
-    monkeypatch.setattr(shipped, "_SHIPPED", place / "shipped")
     (place / "shipped/suites").mkdir(parents=True)
     (place / "shipped/baselines").mkdir()
     assert main(["run", "--tier", "quick", "-k", "relu and not leaky", "--resume"]) == 3
