@@ -29,6 +29,8 @@ from bench.results.plan import Item
 from bench.results.run import StoredRun
 from support.builders import environment, plan, replaced, stored, trained, write
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parent.parent
 WORKFLOW = REPOSITORY / "examples" / "github-actions.yml"
 

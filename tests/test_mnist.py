@@ -619,6 +619,7 @@ def crowded() -> bytes:
         pytest.param(crowded, "bytes or 64 arrays", id="crowded"),
     ],
 )
+@pytest.mark.slow
 def test_a_file_made_to_harm_costs_nothing(
     world: World, make: Callable[[], bytes], message: str
 ) -> None:

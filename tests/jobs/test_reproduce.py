@@ -409,6 +409,7 @@ tf.keras.layers.LeakyReLU = lambda: tf.keras.layers.Activation(
 
 
 @pytest.mark.parametrize(("slope", "shown"), [("0.2", True), ("0.3", False)])
+@pytest.mark.slow
 def test_a_planted_slope(tmp_path: Path, slope: str, *, shown: bool) -> None:
     """A real script under this TensorFlow. A slope of .2 for .3 shows from the first step on; .3
     itself, computed by another function, does not."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import pytest
 
 from bench.published.claims import Finding, findings
 from bench.published.experiments import P1
@@ -106,6 +107,7 @@ def test_dead_networks() -> None:
     assert found([*keras, *learned], END).holds is False
 
 
+@pytest.mark.slow
 def test_last_loss() -> None:
     """P1 has no test images: its last losses are compared."""
     results = []

@@ -108,6 +108,7 @@ def everything() -> list[TrialResult]:
 # --- Which figures ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_experiment_has_its_figures() -> None:
     """Their paths name the experiment; all can be drawn and have words for those who cannot see."""
     found = pictures(everything())
@@ -142,6 +143,7 @@ def test_no_figure_of_nothing() -> None:
         draw(picture)
 
 
+@pytest.mark.slow
 def test_equal_data_give_equal_bytes() -> None:
     """A figure that did not change shows no difference; one whose data changed does."""
     for results in (p1(), p7()):

@@ -18,6 +18,8 @@ from bench.verdict.judgement import Verdict
 from verdict import simulated
 from verdict.simulated import ACCURACY, ALPHA, MARGIN, Rate, Truth, judged, measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("truth", "seeds"),

@@ -27,6 +27,8 @@ from verdict.simulated import (
     samples,
 )
 
+pytestmark = pytest.mark.slow
+
 #: 5 % of 40 are 2; 8 or more alarms are less likely than one in a thousand.
 RUNS = 40
 

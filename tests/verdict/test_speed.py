@@ -245,6 +245,7 @@ def test_late_only_what_is_undecided_goes_on() -> None:
 
 @pytest.mark.parametrize("size", [16, 18, 32])
 @pytest.mark.parametrize("shape", ["normal", "t", "two states"])
+@pytest.mark.slow
 def test_the_interval_of_many_holds_its_level(size: int, shape: str) -> None:
     """Whatever the symmetric distribution: it misses the centre in no more than the level says."""
     random = np.random.default_rng(size)
@@ -348,6 +349,7 @@ def test_nothing_measured_is_nothing_concluded() -> None:
 
 
 @pytest.mark.parametrize("noise", ["quiet", "biases of 2 %, two states", "biases of 4 %"])
+@pytest.mark.slow
 def test_no_false_alarms(noise: str) -> None:
     """In at most 2.5 % of runs is any workload called slower when none is, however noisy."""
     found = rates(MADE_UP[noise], 60, 0.0)

@@ -163,6 +163,7 @@ def test_broken_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
         draw(picture)
 
 
+@pytest.mark.slow
 def test_matplotlib_only_where_a_figure_is_drawn() -> None:
     """Importing all reports does not import it; drawing does, without pyplot."""
     code = """
