@@ -181,10 +181,13 @@ KNOWN_FAULTS = (
         keras=(">=3.4.1,<=3.15.1",),
         what="the gradient of EinsumDense forms a product for each sample, as Dense did (keras #22823)",
     ),
-    KnownFault(
-        checks=("saving:nested-format:weights", "saving:nested-format:keras"),
-        keras=(">=2.12.0,<=3.14.1",),
-        what="layers in nested lists and dicts are left out, without a word (keras #20598)",
+    *(
+        KnownFault(
+            checks=(f"saving:nested-format:{form}",),
+            keras=(f">={first},<=3.14.1",),
+            what="layers in nested lists and dicts are left out, without a word (keras #20598)",
+        )
+        for form, first in (("weights", "2.12.0"), ("keras", "2.15.0"))
     ),
     KnownFault(
         checks=tuple(f"saving:{model}-format:checkpoint" for model in ("flat", "nested", "own")),
