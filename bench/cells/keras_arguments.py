@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bench.cells.cell import KERAS_OPTIMIZERS, Cell
+
+#: Optimizer, as ids and checks name it -> Keras' class.
+CLASSES: Mapping[str, str] = {
+    "sgd": "SGD",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adamax": "Adamax",
+    "nadam": "Nadam",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "adadelta": "Adadelta",
+    "ftrl": "Ftrl",
+    "lion": "Lion",
+    "lamb": "Lamb",
+    "adafactor": "Adafactor",
+}
 
 #: Clipping rule -> argument of a Keras optimizer. Keras 3 takes at most one of them; Keras 2 would
 #: silently ignore one of lower priority.

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
+from bench.cells.keras_arguments import CLASSES
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Check, Deviation
 from bench.theory.oracle import optimizers as oracle
@@ -173,7 +174,7 @@ def compared(
     from bench.nets.keras_version import keras_generation, keras_version
 
     if not updates.has(setup.name):
-        raise AbsentError(f"Keras {keras_version()} has no optimizer {updates.CLASSES[setup.name]}")
+        raise AbsentError(f"Keras {keras_version()} has no optimizer {CLASSES[setup.name]}")
     optimizer = oracle.optimizer(setup.name, keras=keras_generation(), **setup.constants)
     variables = starting_values(seed)
     gradients = gradient_sequence(seed, optimizer.constants if setup.name == "lion" else None)
@@ -293,7 +294,7 @@ def _defaults(lab: Lab) -> Iterator[Deviation]:
         found = updates.defaults(name)
         for constant, value in {**oracle.SHARED, **promised}.items():
             got = lab.seen(_single(found[constant]))
-            tensor = f"{updates.CLASSES[name]}, default of {constant}"
+            tensor = f"{CLASSES[name]}, default of {constant}"
             yield exact(tensor, got, _single(value))
 
 

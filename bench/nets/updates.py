@@ -11,25 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.cells.keras_arguments import CLASSES
 from bench.nets.keras_version import keras_generation, keras_version
 from bench.nets.optimizers import clipped, keras, variable
 
 Array = npt.NDArray[Any]
 
-CLASSES: Mapping[str, str] = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adamax": "Adamax",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "adagrad": "Adagrad",
-    "adadelta": "Adadelta",
-    "ftrl": "Ftrl",
-    "lion": "Lion",
-    "lamb": "Lamb",
-    "adafactor": "Adafactor",
-}
 #: Optimizer -> slot, as the papers' terms are called here -> where Keras keeps a list of them, one per
 #: variable, in Keras 2.12 to 3.15; no public way is the same in all of them.
 SLOTS: Mapping[str, Mapping[str, str]] = {

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.cells.keras_arguments import CLASSES
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.training import CLASSES, Truth, apply, made, stateful, values
+from bench.checks.contracts.training import Truth, apply, made, stateful, values
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.cells.keras_arguments import CLASSES
 from bench.checks.contracts import linear, muon
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
@@ -29,20 +30,6 @@ checks, run = catalogue.checks, catalogue.run
 
 Array = npt.NDArray[Any]
 
-CLASSES = {
-    "sgd": "SGD",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adamax": "Adamax",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "adagrad": "Adagrad",
-    "adadelta": "Adadelta",
-    "ftrl": "Ftrl",
-    "lion": "Lion",
-    "lamb": "Lamb",
-    "adafactor": "Adafactor",
-}
 RATE = 0.125
 #: Kernel and bias of a dense layer.
 SHAPES = {"kernel": (4, 3), "bias": (3,)}

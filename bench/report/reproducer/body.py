@@ -60,7 +60,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     options = "".join(f", {option}" for option in start)
     float32 = ', dtype="float32"' if mixed else ""
     logits = f"layers.Dense(10{options}{float32})(signal)"
-    text = _template().render(
+    text = template("script.py.jinja").render(
         cell=cell,
         seed=seed,
         steps=steps,
@@ -98,14 +98,15 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
 
 
 @functools.cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """The template of a script, by its file's name."""
     environment = Environment(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - Python, not HTML
     )
-    source = files("bench.report.reproducer").joinpath("script.py.jinja").read_text("utf-8")
+    source = files("bench.report.reproducer").joinpath(name).read_text("utf-8")
     return environment.from_string(source)
 
 

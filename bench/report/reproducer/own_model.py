@@ -5,15 +5,11 @@ It imports the user's file, and reads arrays and initial weights from the folder
 
 from __future__ import annotations
 
-import functools
 import itertools
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-
 from bench.errors import BenchError
-from bench.report.reproducer.body import COPIES
+from bench.report.reproducer.body import COPIES, template
 from bench.report.reproducer.script import LINES, head, refuse
 from bench.results.own_model import DEFAULT_RATE, DefaultLoss, Description
 from bench.verdict.departures import rounding_factor
@@ -44,7 +40,7 @@ def own_script(
             "numbers in the framework",
             hint="compare the model without them",
         )
-    text = _template().render(
+    text = template("own_model.py.jinja").render(
         cell=cell,
         told=told,
         folder=str(folder.absolute()),
@@ -66,15 +62,3 @@ def own_script(
 def _loss(loss: DefaultLoss) -> str:
     options = "" if loss.name == "MeanSquaredError" else f"from_logits={loss.from_logits}"
     return f"tf.keras.losses.{loss.name}({options})"
-
-
-@functools.cache
-def _template() -> Template:
-    environment = Environment(
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - Python, not HTML
-    )
-    source = files("bench.report.reproducer").joinpath("own_model.py.jinja").read_text("utf-8")
-    return environment.from_string(source)
