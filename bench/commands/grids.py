@@ -17,14 +17,15 @@ def grids(grid: str = "", /, *, tier: Tier = "quick", grid_file: tuple[Path, ...
     """
     from bench.cells.grid import TIERS
     from bench.cells.own_grids import with_own
+    from bench.report.text import count
 
     known = with_own(grid_file)
     if grid and grid not in known:
         raise BenchError(f"no grid {grid!r}", hint=f"one of {', '.join(known)}")
     for each in [known[grid]] if grid else known.values():
         cells = each.cells(tier)
-        seeds = TIERS[tier].seeds
-        print(f"# {each.title}: {len(cells)} cells x {seeds} seeds. {each.question}")
+        size = f"{count(len(cells), 'cell')} x {count(TIERS[tier].seeds, 'seed')}"
+        print(f"# {each.title}: {size}. {each.question}")
         for id_ in cells:
             print(f"{each.name}/{id_}")
     return EXIT_OK

@@ -25,17 +25,20 @@ from bench.errors import EXIT_TROUBLE, BenchError, unexpected
 from bench.execution.termination import terminated_as_interrupted
 from bench.results.environment import NUMPY_THREADS
 
-_EXITS = (
-    "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated; 2 trouble; "
-    "3 undecided, or nothing compared"
+_EXITS = "exit codes: 0 done; 2 trouble"
+#: Exit codes of commands that judge.
+_VERDICTS = (
+    "exit codes: 0 nothing regressed; 1 regressed, changed, crashed, claim violated, contract broken; "
+    "2 trouble; 3 undecided, or nothing compared"
 )
 #: All commands, by the group in which help lists them and by name: a summary, lines that a user may
-#: type, and what exit codes mean if not the usual. A group of commands has a summary only.
+#: type, and what exit codes mean if not that it is done. A group of commands has a summary only.
 _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "Measure": {
         "run": (
             "Train a tier and compare it with the baseline; options are those of pytest.",
             'bench run --tier quick -k "test_depth and relu"',
+            _VERDICTS,
         ),
         "upgrade": (
             "Say whether an upgrade of TensorFlow is safe: measure two versions side by side.",
@@ -56,7 +59,8 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "bisect": (
             "Say which package and which release brought a finding, and what avoids it.",
-            "bench bisect train_on_batch-returns:loss 2.16.2 'tensorflow-cpu==2.16.2 keras==3.14.1'\n"
+            "bench bisect train_on_batch-returns:loss 'tensorflow-cpu==2.16.2 keras==3.14.1' "
+            "'tensorflow-cpu==2.16.2 keras==3.15.0'\n"
             "bench bisect opt:nadam-lr:0.001-steps:200-decay:0.0 --of latest\n"
             "bench bisect saved:mlp-weights 2.12 2.15",
             "exit codes: 0 something is to blame; 2 trouble; 3 nothing is, and the answer says why",
@@ -66,21 +70,26 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "bench published P1 P5\n"
             "bench published --tier standard\n"
             "bench published P2 --tier full --run p2, and to go on: the same with --resume",
+            "exit codes: 0 as published; 1 a finding is contradicted, or a trial crashed; 2 trouble; "
+            "3 undecided",
         ),
     },
     "Stored runs and baselines": {
         "runs": ("List stored runs and upgrades with their answers.", "bench runs"),
         "show": (
-            "Tell all about one cell of a run or an upgrade.",
-            "bench show depth:10-act:relu-init:he_normal-lr:0.03 --run latest",
+            "Tell all about one cell, check or contract of a run or an upgrade.",
+            "bench show depth:10-act:relu-init:he_normal-lr:0.03 --run latest\n"
+            "bench show losses:formula-hinge",
         ),
         "report": (
             "Judge a stored run or upgrade again and write its report.md.",
             "bench report latest --output -",
+            _VERDICTS,
         ),
         "compare": (
             "Compare stored run B with stored run A.",
             "bench compare 20261120-020000-standard latest --format csv > differences.csv",
+            _VERDICTS,
         ),
         "merge": (
             "Put runs of one tier's parts together into one run.",
@@ -106,6 +115,7 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         "baseline check": (
             "Read all stored baselines and name what is wrong.",
             "bench baseline check",
+            "exit codes: 0 all is well; 2 something is not, or trouble",
         ),
         "baseline migrate": (
             "Write stored baselines of an older bench in today's form, with checksums.",

@@ -10,7 +10,7 @@ def runs(*, results: Results = RESULTS) -> int:
     """Lists stored runs and upgrades, the newest first, with the answers that their reports give."""
     from tabulate import tabulate
 
-    from bench.report.stored import stored_rows
+    from bench.report.stored import ANSWER_WIDTH, stored_rows
     from bench.results.find import stored_folders
 
     folders = stored_folders(results)
@@ -19,6 +19,8 @@ def runs(*, results: Results = RESULTS) -> int:
             f"{results}: holds no run and no upgrade",
             hint="start one: pytest suites --tier quick or bench upgrade OLD NEW",
         )
-    headers = ("name", "kind", "TensorFlow", "answer")
-    print(tabulate(stored_rows(folders), headers, tablefmt="simple", disable_numparse=True))
+    headers = ("name", "kind", "TensorFlow + Keras", "answer")
+    widths = [None, None, None, ANSWER_WIDTH]
+    rows = stored_rows(folders)
+    print(tabulate(rows, headers, "simple", disable_numparse=True, maxcolwidths=widths))
     return EXIT_OK

@@ -13,34 +13,38 @@ from bench.results.find import find_folder
 
 
 def show(
-    cell: str,
+    name: str,
     /,
     *,
     run: Annotated[str, Parameter(help="of this run or upgrade")] = "latest",
     folders: Folders = Folders(),
 ) -> int:
-    """Prints all that is known of one cell.
+    """Prints all that is known of one cell, check or contract.
 
     Args:
-        cell: its id, GRID/ID, or a part of it that only one cell has
+        name: a cell's id, GRID/ID, or a check's, or a part of it that only one has
     """
+    from bench.cells.selection import find_cell
     from bench.report.markdown import markdown
     from bench.report.one_cell import cell_blocks
+    from bench.report.one_check import check_blocks
 
     found = concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
-    names = {judgement.item.name: judgement for judgement in found.judgements}
-    exact = [name for name in names if cell in (name, name.partition("/")[2])]
-    matching = exact or [name for name in names if cell in name]
-    cells = {names[name].item.cell for name in matching}
-    if len(cells) != 1:
-        if not names:
-            what, hint = "it has no cells", "bench runs lists others"
-        elif not cells:
-            what, hint = f"no cell {cell!r}", f"it has cells such as {next(iter(names))}"
-        else:
-            what = f"{len(cells)} cells have {cell!r} in their names"
-            hint = f"such as {', '.join(matching[:3])}"
-        raise BenchError(f"{found.folder}: {what}", hint=hint)
-    blocks = [block for name in matching for block in cell_blocks(found, names[name])]
+    cells = {judgement.item.name: judgement for judgement in found.judgements}
+    runs = [each for each in (found.old, found.run) if each is not None]
+    checks = {check.id: check for each in runs for check in each.plan.checks}
+    if not cells and not checks:
+        raise BenchError(
+            f"{found.folder}: it has no cells and no checks", hint="bench runs lists others"
+        )
+    named = {each: judgement.item.cell for each, judgement in cells.items()}
+    if any(name in each for each in named):  # parts of cells' ids are parts of some checks', too
+        chosen = named[find_cell(name, named, where=f"in {found.folder}")]
+        of_it = [each for each in cells.values() if each.item.cell == chosen]  # of several grids
+        blocks = [block for each in of_it for block in cell_blocks(found, each)]
+    else:
+        known = {**named, **checks}
+        id_ = find_cell(name, known, where=f"in {found.folder}", noun="cell, check or contract")
+        blocks = check_blocks(found, checks[id_])
     print(markdown(blocks, figures=False), end="")
     return EXIT_OK

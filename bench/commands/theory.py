@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, field, make_dataclass
 from typing import Annotated, Any
 
@@ -13,11 +14,8 @@ from bench.commands.options import Format, Plot
 from bench.errors import EXIT_OK, BenchError
 from bench.results.files import write_atomically
 
-#: Initializations under other names, and ours.
-_ALSO = {
-    "xavier": "glorot_normal or glorot_uniform",
-    "kaiming": "he_normal or he_uniform",
-}
+#: Other names of initializations, and ours.
+_ALSO = {"xavier": "glorot", "kaiming": "he", "glorot": "glorot", "he": "he", "lecun": "lecun"}
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
 
@@ -66,8 +64,10 @@ def theory(
         named = pairs(cell.rpartition("/")[2]) if cell else {}
         network = from_texts({**named, **chosen})
     except ValueError as error:
-        also = [f"{name}'s is {ours}" for name, ours in _ALSO.items() if name in str(error).lower()]
-        raise BenchError(str(error), hint="; ".join(also) or "bench theory --help") from error
+        unknown = re.match("init:([a-z]+)", str(error).lower())
+        ours = _ALSO.get(unknown[1], "") if unknown else ""
+        hint = f"{ours}_normal or {ours}_uniform" if ours else "bench theory --help"
+        raise BenchError(str(error), hint=hint) from error
     if network.depth > DEEPEST:
         raise BenchError(
             f"depth:{network.depth} is above {DEEPEST}",

@@ -12,12 +12,12 @@ from bench.results.files import read_json
 from bench.results.find import is_upgrade
 from bench.results.run import ENVIRONMENT, REPORT
 
-#: Characters of an answer in the table.
-_MOST_ANSWER = 60
+#: Characters of an answer, and of a line of it in the table.
+_MOST_ANSWER, ANSWER_WIDTH = 240, 60
 
 
 def stored_rows(folders: Sequence[Path]) -> list[list[str]]:
-    """Name, kind, versions of TensorFlow and answer of each."""
+    """Name, kind, versions of TensorFlow and Keras, and answer of each."""
     return [
         [
             folder.name,
@@ -32,12 +32,13 @@ def stored_rows(folders: Sequence[Path]) -> list[list[str]]:
 
 
 def _version(folder: Path) -> str:
-    """The TensorFlow of a run; a dash where its environment is absent or damaged."""
+    """TensorFlow and Keras of a run; a dash where its environment is absent or damaged."""
     try:
         environment = read_json(folder / ENVIRONMENT, Environment)
     except BenchError:
         return NOTHING
-    return clipped(environment.software.get("tensorflow", NOTHING), 20)
+    versions = (environment.software.get(name, NOTHING) for name in ("tensorflow", "keras"))
+    return " + ".join(clipped(version, 20) for version in versions)
 
 
 def _answer(folder: Path) -> str:

@@ -46,6 +46,25 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return "-".join([*parts, f"{self.threads}thread{'s' if self.threads > 1 else ''}"])
 
 
+def requirement(software: Mapping[str, str], device: str) -> str:
+    """What installs these versions, as ``bench upgrade`` takes a side.
+
+    Args:
+        software: versions by name; of several with commas between them the first counts.
+        device: ``cpu`` or ``gpu``.
+
+    Example:
+        >>> requirement({"tensorflow": "2.21.0", "keras": "3.15.1"}, "cpu")
+        'tensorflow-cpu==2.21.0 keras==3.15.1'
+    """
+    packages = {
+        "tensorflow": "tensorflow-cpu" if device == "cpu" else "tensorflow",
+        "keras": "keras",
+    }
+    named = ((package, software.get(name, "")) for name, package in packages.items())
+    return " ".join(f"{package}=={version.split(', ')[0]}" for package, version in named if version)
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``environment.json`` of a run. A probe that failed leaves its reason as the value."""
 

@@ -89,6 +89,8 @@ class Conclusion:
     """Parts that the user left out, in words."""
     blames: Sequence[Blame] = ()
     """What findings were blamed on, if somebody asked."""
+    measured_here: bool = True
+    """Whether this user measured it on this machine: else its programs are not to be run."""
 
     @functools.cached_property
     def rollback(self) -> bool:
@@ -230,6 +232,7 @@ def of_upgrade(measured: Measured) -> Conclusion:
         timings=measured.timings,
         left_out=measured.left_out,
         blames=measured.blames,
+        measured_here=measured.ours,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.results.environment import requirement
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict import bits
@@ -124,11 +125,8 @@ class Weighing:
                 f"the versions are the same, and {another(self._holder)}: the processor's kernels may "
                 "be to blame, and no upgrade is"
             )
-        sides = (
-            " ".join(f"{name}=={side[name]}" for name in names if side.get(name))
-            for side in (old, new)
-        )
-        before, after = (f'"{side}"' for side in sides)
+        device = self._run.environment.numerics.device
+        before, after = (f'"{requirement(side, device)}"' for side in (old, new))
         return (
             f"against {another(self._holder)}, whose kernels may be to blame: "
             f"`bench upgrade {before} {after}` on this machine decides"

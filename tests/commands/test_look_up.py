@@ -6,12 +6,14 @@ import os
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from bench.commands.main import main
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.jobs import shipped
+from bench.results.check import Check, CheckResult, Deviation
 from support.builders import healthy, write
 
 
@@ -33,8 +35,8 @@ def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) 
     assert main(["runs"]) == EXIT_OK
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows == [
-        "new run 2.21.0 no report: bench report new",
-        "old run 2.21.0 Safe: 6 cells identical",
+        "new run 2.21.0 + 3.15.1 no report: bench report new",
+        "old run 2.21.0 + 3.15.1 Safe: 6 cells identical",
     ]
 
 
@@ -48,9 +50,30 @@ def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(line.startswith("| run ") for line in text.splitlines()) == 3
     assert "`bench history depth/depth:10-act:tanh-" in text
     assert main(["show", "depth:10-"]) == EXIT_TROUBLE
-    assert "cells have 'depth:10-' in their names" in capsys.readouterr().err
+    assert "'depth:10-' is a part of " in capsys.readouterr().err
     assert main(["show", "depth:99-"]) == EXIT_TROUBLE
-    assert "no cell 'depth:99-'" in capsys.readouterr().err
+    assert "no cell, check or contract 'depth:99-'" in capsys.readouterr().err
+
+
+def test_a_check_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The contract's truth, the state on each side, and all that is out of bounds."""
+    holding, broken = (Check(family="losses", subject=f"formula-{n}") for n in ("mse", "hinge"))
+    out = Deviation(tensor="rank 3", excess=7.0, evidence="got 2, expected 1 within 0.1")
+    results = [
+        CheckResult(check=holding, compared=5),
+        CheckResult(check=broken, compared=5, deviations=[out]),
+    ]
+    run = healthy(Path("results/here"))
+    plan = msgspec.structs.replace(run.plan, checks=[holding, broken])
+    outcomes = {**run.outcomes, **{each.check: each for each in results}}
+    write(msgspec.structs.replace(run, plan=plan, outcomes=outcomes))
+    assert main(["show", "formula-mse"]) == EXIT_OK
+    assert "| run    | holds   |  5 tensors |" in capsys.readouterr().out
+    assert main(["show", "formula-hinge"]) == EXIT_OK
+    text = capsys.readouterr().out
+    assert "`keras.losses.Hinge`: " in text
+    assert "| out of bounds |" in text
+    assert "- run, rank 3: got 2, expected 1 within 0.1" in text
 
 
 def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +122,7 @@ def test_a_directory_of_images_is_checked(place: Path, capsys: pytest.CaptureFix
 def test_xavier_is_called_by_our_name(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that the field uses is refused with the name that we use."""
     assert main(["theory", "--init", "xavier"]) == EXIT_TROUBLE
-    assert "-> xavier's is glorot_normal or glorot_uniform" in capsys.readouterr().err
+    assert "-> glorot_normal or glorot_uniform" in capsys.readouterr().err
 
 
 def test_a_wheel_brings_suites_and_baselines(

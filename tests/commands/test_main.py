@@ -723,9 +723,9 @@ def test_history_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         assert said in err
     numerics = msgspec.structs.replace(environment().numerics, isa="avx2")
     write(healthy(results("other"), of=environment(numerics=numerics)))
-    assert cli.main(["history", "depth:10-act:relu"]) == 2
-    assert "choose one with --class: cpu-avx2-onednn-1thread" in capsys.readouterr().err
-    assert cli.main(["history", "depth:10-act:relu", "--class", CLASS]) == 0
+    for arguments, shown in (([], "cpu-avx2-onednn-1thread"), (["--class", CLASS], CLASS)):
+        assert cli.main(["history", "depth:10-act:relu", *arguments]) == 0
+        assert f"Environment class `{shown}`" in capsys.readouterr().out
 
 
 # Grids and data

@@ -30,10 +30,10 @@ def test_nothing_to_do(verdict: str) -> None:
 @pytest.mark.parametrize(
     ("verdict", "words"),
     [
-        ("changed", "baseline accept r -k WORDS --reason TEXT"),
-        ("regressed", "baseline accept r -k WORDS --reason TEXT"),
-        ("new", "baseline accept r -k WORDS --reason TEXT"),
-        ("not comparable", "baseline accept r -k WORDS --reason TEXT"),
+        ("changed", "baseline accept r --grid depth --reason TEXT"),
+        ("regressed", "baseline accept r --grid depth --reason TEXT"),
+        ("new", "baseline accept r --grid depth --reason TEXT"),
+        ("not comparable", "baseline accept r --grid depth --reason TEXT"),
     ],
 )
 def test_commands_for_both(verdict: str, words: str) -> None:
@@ -64,7 +64,18 @@ def test_without_a_baseline() -> None:
 def test_a_run_elsewhere_is_named_by_its_path() -> None:
     """Only runs below ``results`` are found by their name; a path with a space is quoted."""
     text = steps(Verdict.CHANGED, Path("/some where/r"))
-    assert "accept '/some where/r' -k" in text
+    assert "accept '/some where/r' --grid depth" in text
+
+
+def test_only_the_cells_that_it_is_about() -> None:
+    """Their names where they are few, words of the reader's where they are not; a grid if all of it."""
+    run = healthy(Path("results/r"))
+    for number, words in ((1, "-k depth/depth:"), (2, " or depth/depth:"), (3, "-k WORDS"), (0, "--grid depth")):
+        judgements = judged(run, Verdict.CHANGED, "", "")
+        same = judged(run, Verdict.IDENTICAL, "", "")
+        mixed = [*judgements[:number], *same[number:]] if number else judgements
+        text = markdown([next_steps(concluded(run, mixed, as_baseline(run)), {})])
+        assert words in text
 
 
 def test_commands_parse() -> None:

@@ -18,7 +18,7 @@ from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import inline, markdown
-from bench.report.sections.findings import findings
+from bench.report.sections.findings import findings, findings_section, wrong_on_both
 from bench.report.short import MOST_CHARACTERS, short_report
 from bench.report.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation
@@ -571,12 +571,17 @@ def test_findings_are_causes() -> None:
     results = [wrong(f"loss-{n}", 2.5 * (1 + 9e-7 * (n % 2 * 2 - 1))) for n in range(49)]
     results += [wrong("hinge-a", 2.51), wrong("hinge-b", 2.6)]
     runs = [side(name, checks={each.check: each for each in results}) for name in ("old", "new")]
-    both = findings(upgraded(*runs))
-    assert [finding.what for finding in both] == [
+    both = upgraded(*runs)
+    assert findings(both) == []  # no change: told, and folded away
+    assert [finding.what for finding in wrong_on_both(both)] == [
         "49 contracts wrong on both sides, off by less than 1e-6 of the value, as if computed in "
         "float32",
         "2 contracts of hinge wrong on both sides",
     ]
+    section = findings_section(both, {})
+    assert section is not None
+    assert "<summary>2 faults on both sides: no change, so" in markdown([section])
+    assert findings_section(both, {}, most=3) is None
     holding = side("old", checks={r.check: checked(check=r.check) for r in results})
     assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly wrong"
 

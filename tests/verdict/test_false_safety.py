@@ -335,8 +335,8 @@ def test_outside_is_undecided_on_another_class_of_cpu_and_the_decider_is_named()
     judgement, _ = compared(change, baseline=lambda b: foreign(b, tensorflow="2.20.0"))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reason.endswith(
-        '`bench upgrade "tensorflow==2.20.0 keras==3.15.1" "tensorflow==2.21.0 keras==3.15.1"` on this '
-        "machine decides"
+        '`bench upgrade "tensorflow-cpu==2.20.0 keras==3.15.1" "tensorflow-cpu==2.21.0 keras==3.15.1"` '
+        "on this machine decides"
     )
     same, _ = compared(change, baseline=foreign)
     assert same.verdict is Verdict.INCONCLUSIVE

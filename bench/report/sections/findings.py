@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.causes import Cause, causes
@@ -61,8 +61,7 @@ class Finding:
 def findings(
     conclusion: Conclusion, reproducers: Mapping[Item, str] | None = None
 ) -> list[Finding]:
-    """What speaks against what is judged, then what is open, then what is wrong on both sides; since
-    when, where that was looked into."""
+    """What speaks against what is judged, then what is open; since when, where that was looked into."""
     found = _found(conclusion, reproducers or {})
     pairs = {blame.finding: since(blame) for blame in conclusion.blames}
     return [_dated(finding, pairs) for finding in found]
@@ -89,7 +88,6 @@ def _found(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[Find
         *_published(conclusion),
         *_open(conclusion),
         *_open_speed(conclusion),
-        *_wrong_on_both(conclusion),
     ]
 
 
@@ -97,17 +95,21 @@ def findings_section(
     conclusion: Conclusion, reproducers: Mapping[Item, str], *, most: int | None = None
 ) -> Section | None:
     """The findings, two lines each; None if there is none. Beyond the first ten they are folded away,
-    or, with ``most``, counted beyond that many."""
+    as is what is wrong on both sides; with ``most``, counted beyond that many."""
     found = findings(conclusion, reproducers)
-    if not found:
-        return None
     shown, rest = found[: most or MOST_FINDINGS], found[most or MOST_FINDINGS :]
-    blocks: list[Block] = [_list(shown)]
-    if rest and most is None:
-        blocks.append(Folded(more(len(rest), "finding"), [_list(rest)]))
-    elif rest:
+    blocks: list[Block] = [_list(shown)] if shown else []
+    if rest and most is not None:
         blocks.append(f"And {more(len(rest), 'finding')} in the report.")
-    return Section("Findings", blocks)
+    elif rest:
+        blocks.append(Folded(more(len(rest), "finding"), [_list(rest)]))
+    both = list(wrong_on_both(conclusion)) if most is None else []
+    if both:
+        title = (
+            f"{count(len(both), 'fault')} on both sides: no change, so nothing counts against NEW"
+        )
+        blocks.append(Folded(title, [_list(both)]))
+    return Section("Findings", blocks) if blocks else None
 
 
 def _list(found: Sequence[Finding]) -> Bullets:
@@ -329,11 +331,8 @@ def _open_speed(conclusion: Conclusion) -> Iterator[Finding]:
         )
 
 
-def _wrong_on_both(conclusion: Conclusion) -> Iterator[Finding]:
+def wrong_on_both(conclusion: Conclusion) -> Iterator[Finding]:
+    """Faults of both sides, which an upgrade does not change."""
     both = [c.new for c in conclusion.checks if c.wrong is Wrong.BOTH and c.new is not None]
-    yield from _known(causes(both))
-
-
-def _known(found: Iterable[Cause]) -> Iterator[Finding]:
-    for cause in found:
-        yield _check(cause, "wrong on both sides", "No change, so it does not count")
+    for cause in causes(both):
+        yield _check(cause, "wrong on both sides", "")

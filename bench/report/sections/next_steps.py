@@ -11,6 +11,7 @@ from bench.report.markup import code
 from bench.report.sections.answer import versions_of
 from bench.report.sections.sides import different, pin
 from bench.report.text import MOST_NAMED, clipped, more, some_of
+from bench.results.environment import requirement
 from bench.results.plan import Item
 from bench.results.timings import SIDES, Side
 from bench.verdict.conclusion import Answer, Conclusion
@@ -20,6 +21,8 @@ from bench.verdict.ladder import counts
 
 #: A run is found by its name below this folder, by its path elsewhere.
 _RESULTS = Path("results")
+#: Cells that are named in a command.
+_MOST_CELLS = 2
 
 
 def bench_command(words: str) -> str:
@@ -40,7 +43,6 @@ def _of_run(conclusion: Conclusion) -> list[str]:
     counted = counts(conclusion.judgements)
     named = shlex.quote(run.path.name if run.path.parent == _RESULTS else str(run.path))
     accept_all = bench_command(f"baseline accept {named} --reason TEXT")
-    accept_some = bench_command(f"baseline accept {named} -k WORDS --reason TEXT")
     lines = []
     if Verdict.CRASHED in counted or Verdict.MISSING in counted:
         lines.append(
@@ -48,22 +50,27 @@ def _of_run(conclusion: Conclusion) -> list[str]:
             f"the same command with {code('--resume')}."
         )
     if Verdict.CHANGED in counted or Verdict.REGRESSED in counted:
+        these = _only(conclusion, Verdict.CHANGED, Verdict.REGRESSED)
+        accept = bench_command(f"baseline accept {named} {these} --reason TEXT")
         lines.append(
             "Changed or regressed: look for the cause where the difference begins. If the new results "
-            f"are right, accept these cells: {accept_some}."
+            f"are right, accept these cells: {accept}."
         )
     if Verdict.INCONCLUSIVE in counted:
         tier = run.plan.tier
-        # What trains the baseline's version and the run's on this machine.
-        versions = (versions_of(baseline), run.environment.software)
-        sides = " ".join(v.get("tensorflow", "").split(", ")[0] or "VERSION" for v in versions)
-        lines.append(
+        line = (
             "Inconclusive: the reason says what would decide. Where that is more seeds, "
             f"{code('--decide')} gives them to these cells alone, on the run's side: "
             f"{code(f'pytest suites --tier {tier} --benchmark-skip --decide')} (with tox: "
-            f"{code(f'python -m tox run -e {tier} -- --decide')}). On both sides, and with the same "
-            f"kernels: {bench_command(f'upgrade {sides} -k WORDS --seeds 24')}."
+            f"{code(f'python -m tox run -e {tier} -- --decide')})."
         )
+        software, device = run.environment.software, run.environment.numerics.device
+        old, new = (requirement(each, device) for each in (versions_of(baseline), software))
+        if old and old != new:  # what trains the baseline's version and the run's on this machine
+            these = _only(conclusion, Verdict.INCONCLUSIVE)
+            both = bench_command(f'upgrade "{old}" "{new}" {these} --seeds 24')
+            line += f" On both sides, and with the same kernels: {both}."
+        lines.append(line)
     class_ = run.environment.environment_class
     if conclusion.judgements and (baseline is None or baseline.environment_class != class_):
         undecided = (
@@ -74,10 +81,21 @@ def _of_run(conclusion: Conclusion) -> list[str]:
             f"{code('--all-seeds')} are reviewed: {accept_all}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
-        lines.append(
-            f"New or not comparable: once the results of these cells are reviewed, {accept_some}."
-        )
+        these = _only(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
+        accept = bench_command(f"baseline accept {named} {these} --reason TEXT")
+        lines.append(f"New or not comparable: once these cells are reviewed, {accept}.")
     return lines
+
+
+def _only(conclusion: Conclusion, *verdicts: Verdict) -> str:
+    """The options that select the cells of these verdicts: their grids where that is the same, else the
+    cells by name, or WORDS of their names, for the reader to choose."""
+    chosen = [j.item for j in conclusion.judgements if j.verdict in verdicts]
+    grids = {item.grid for item in chosen}
+    if sum(j.item.grid in grids for j in conclusion.judgements) == len(chosen):
+        return " ".join(f"--grid {shlex.quote(grid)}" for grid in sorted(grids))
+    names = " or ".join(item.name for item in chosen) if len(chosen) <= _MOST_CELLS else "WORDS"
+    return f"-k {shlex.quote(names)}"
 
 
 def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
@@ -144,10 +162,21 @@ def _why(conclusion: Conclusion) -> str:
         return f"Or avoid what was bisected, as tried out: {some_of(list(dict.fromkeys(pins)))}."
     folder = conclusion.folder
     named = folder.name if folder.parent == _RESULTS else str(folder)
+    sides = f"--of {shlex.quote(named)}"
+    if not conclusion.measured_here:  # whose programs are not run
+        labels = (conclusion.sides[side].label for side in SIDES)
+        sides = " ".join(map(shlex.quote, labels))
     return (
         "Find out which package, which release and what avoids it: "
-        f"{bench_command(f'bisect FINDING --of {shlex.quote(named)}')}."
+        f"{bench_command(f'bisect {shlex.quote(_first(conclusion))} {sides}')}."
     )
+
+
+def _first(conclusion: Conclusion) -> str:
+    """The first finding by the name that ``bench bisect`` takes, if it is a cell, check or contract."""
+    cells = [judgement.item.name for judgement in conclusion.failing]
+    checks = [contrast.check.id for contrast in conclusion.checks if contrast.counts_against]
+    return next(iter([*cells, *checks]), "FINDING")
 
 
 def _upstream(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:

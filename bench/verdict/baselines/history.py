@@ -101,10 +101,10 @@ def find_history(
         metric: what is searched for steps.
         baselines: the folder of all classes.
         results: the folder of all runs.
-        environment_class: None if there is only one that has the cell.
+        environment_class: None for the one of the newest point.
 
     Raises:
-        BenchError: a baseline is damaged, no or several cells are meant, or no or several classes.
+        BenchError: a baseline is damaged, no or several cells are meant, or no such class.
     """
     runs, warnings = stored_runs(results)
     stored = {path.parent.name for path in baselines.glob(f"*/{CLASS}")}
@@ -123,14 +123,16 @@ def find_history(
     known = {name: places(*parts) for name, parts in of_class.items()}
     by_name = {"/".join(place): place for stored in known.values() for place in stored}
     place = by_name[find_cell(text, by_name, where=f"among {len(by_name)} stored ones")]
-    having = [name for name in classes if place in known[name]]
-    if len(having) > 1:
-        raise BenchError(
-            f"{'/'.join(place)} is stored of {len(having)} classes, whose numbers do not compare",
-            hint=f"choose one with --class: {', '.join(having)}",
-        )
-    baseline, runs = of_class[having[0]]
-    return history_of(place, metric, baseline, runs, environment_class=having[0]), warnings
+    histories = [
+        history_of(place, metric, *of_class[name], environment_class=name)
+        for name in classes
+        if place in known[name]
+    ]
+    newest = max(histories, key=lambda each: each.points[-1].time if each.points else "")
+    others = [each.environment_class for each in histories if each is not newest]
+    if others:
+        warnings = [*warnings, f"not shown: {', '.join(others)}; --class chooses"]
+    return newest, warnings
 
 
 def history_of(
