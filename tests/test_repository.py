@@ -113,33 +113,45 @@ def test_the_action_is_pinned_and_takes_no_text() -> None:
     [
         ("2.20", 1, "bench upgrade 2.20 a b --tier quick --run action --skip speed", 1),
         ("2.20", 3, "bench upgrade 2.20 a b --tier quick --run action --skip speed", 0),
+        ("2.20", 2, "bench upgrade 2.20 a b --tier quick --run action --skip speed", 2),
         ("", 0, "bench run --tier quick --run action --skip speed", 0),
     ],
 )
 def test_the_action_measures(
     tmp_path: Path, old: str, code: int, expected: str, status: int
 ) -> None:
-    """Two versions, or the installed one; undecided is a warning, and the code an output."""
+    """Two versions, or the installed one; undecided is a warning, and the code and the summary are
+    outputs, whatever the answer."""
     (script,) = [step["run"] for step in action()["runs"]["steps"] if "run" in step]
     # Stands for python, of which a venv is a folder with another of it and bench.
     stand_in = (
         '#!/bin/bash\necho "$(basename "$0") $*" >> "$LOG"\n'
         'if [ "${2:-}" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/"; '
         'cp "$0" "$3/bin/bench"; fi\n'
-        f'if [ "$(basename "$0")" = bench ]; then exit {code}; fi\n'
+        'if [ "$(basename "$0")" = bench ]; then echo report >> "$GITHUB_STEP_SUMMARY"; '
+        f"exit {code}; fi\n"
     )
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text(stand_in)
     (tmp_path / "bin/python").chmod(0o755)
     variables = {"OLD": old, "NEW": "a b", "TIER": "quick", "ARGUMENTS": "--skip speed"}
-    places = {name: str(tmp_path / name) for name in ("LOG", "RUNNER_TEMP", "GITHUB_OUTPUT")}
+    names = ("LOG", "RUNNER_TEMP", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+    places = {name: str(tmp_path / name) for name in names}
     path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
     done = subprocess.run(
-        ["bash", "-c", script], env={**variables, **places, "ACTION": "/here", "PATH": path}
+        ["bash", "-c", script],
+        env={**variables, **places, "ACTION": "/here", "PATH": path},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == status
+    assert {0: ": safe\n", 1: "::error", 2: "::error", 3: "::warning"}[code] in done.stdout
     assert expected in (tmp_path / "LOG").read_text().splitlines()
-    assert f"exit-code={code}" in (tmp_path / "GITHUB_OUTPUT").read_text()
+    told = dict(
+        line.split("=", 1) for line in (tmp_path / "GITHUB_OUTPUT").read_text().splitlines()
+    )
+    assert told["exit-code"] == str(code)
+    assert Path(told["summary"]).read_text() == "report\n"
 
 
 def test_every_job_ends() -> None:

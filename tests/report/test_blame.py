@@ -118,9 +118,11 @@ def test_what_was_mended_is_told_so() -> None:
 
 
 def test_an_upgrade_tells_of_it_in_every_form() -> None:
-    """Before it was asked for, the first finding is named: of a folder from elsewhere, whose programs are
-    not started, with both sides."""
-    found = upgraded(new=side("new", where(lambda cell: cell.optimizer == "nadam", worse)), ours=True)
+    """Before it was asked for, the first finding is named: of a folder from elsewhere, whose programs
+    are not started, with both sides."""
+    found = upgraded(
+        new=side("new", where(lambda cell: cell.optimizer == "nadam", worse)), ours=True
+    )
     first = f"bench bisect {found.failing[0].item.name}"
     assert f"{first} --of u" in markdown(full_report(found))
     foreign = dataclasses.replace(found, measured_here=False)

@@ -70,7 +70,12 @@ def test_a_run_elsewhere_is_named_by_its_path() -> None:
 def test_only_the_cells_that_it_is_about() -> None:
     """Their names where they are few, words of the reader's where they are not; a grid if all of it."""
     run = healthy(Path("results/r"))
-    for number, words in ((1, "-k depth/depth:"), (2, " or depth/depth:"), (3, "-k WORDS"), (0, "--grid depth")):
+    for number, words in (
+        (1, "-k depth/depth:"),
+        (2, " or depth/depth:"),
+        (3, "-k WORDS"),
+        (0, "--grid depth"),
+    ):
         judgements = judged(run, Verdict.CHANGED, "", "")
         same = judged(run, Verdict.IDENTICAL, "", "")
         mixed = [*judgements[:number], *same[number:]] if number else judgements
