@@ -60,9 +60,8 @@ DEPTH = Grid(
             *_depth((10,), ("residual",), ["relu"], branches=["scaled"]),
             *_depth((30,), ("mlp",), ["relu"]),
             *_depth((30,), ("mlp",), ["tanh", "sigmoid"], initializers=[FITTING]),
-            *_depth((50,), activations=["relu"], initializers=[FITTING]),
-            *_depth((50,), ("residual",), ["relu"], ["batch"], initializers=[FITTING]),
-            *_depth((50,), ("residual",), ["relu"], branches=["scaled"], initializers=[FITTING]),
+            *_depth((50,), ("mlp",), ["relu"], initializers=[FITTING]),
+            *_depth((10,), ("residual",), ["relu"], ["batch"], initializers=[FITTING]),
         ],
         "standard": [
             *_depth(DEPTHS, ("mlp",)),
