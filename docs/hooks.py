@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -26,6 +27,7 @@ from bench.results.plan import Plan
 from bench.results.record import Record
 from bench.results.trial import TrialResult
 from bench.results.upgrade import Description
+from bench.verdict.metrics import METRICS
 
 REPOSITORY = Path(__file__).parents[1]
 #: Pages of the site, by the files at the top of the repository that they are.
@@ -44,6 +46,7 @@ FORMATS: dict[str, Any] = {
     "trials.jsonl, one a line": TrialResult,
     "upgrade.json": Description,
 }
+_FORMULA = re.compile(r"\$`([^`\n]+)`\$|^```math\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
 
 
@@ -54,6 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/commands.md": app.generate_docs(output_format="markdown"),
         "reference/options.md": "".join(_options()),
         "reference/grids.md": "".join(_grids()),
+        "reference/metrics.md": "".join(_metrics()),
         "reference/formats.md": "".join(_formats()),
     }
     for name, text in pages.items():
@@ -62,7 +66,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Links to what is a page of the site, as the site has it; to other files, as their paths."""
+    """Links to what is a page of the site, as the site has it; to other files, as their paths. Formulas, as
+    GitHub takes them, become MathML, which browsers show without a script."""
     where = (REPOSITORY / "docs" / page.file.src_uri).parent
     top = {value: name for name, value in TOP.items()}
     if page.file.src_uri in top:
@@ -81,7 +86,12 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
             return f"[{text}]({'/'.join(shown.parts[1:])}{anchor})"
         return match[0]
 
-    return _LINK.sub(linked, markdown)
+    return _FORMULA.sub(_math, _LINK.sub(linked, markdown))
+
+
+def _math(match: re.Match[str]) -> str:
+    inline, block = match.groups()
+    return convert(inline or block.strip(), display="inline" if inline else "block")
 
 
 class _Parser:
@@ -119,6 +129,16 @@ def _grids() -> Iterator[str]:
     for grid in UPGRADE_GRIDS.values():
         numbers = " | ".join(str(len(grid.cells(tier))) for tier in TIERS)
         yield f"| `{grid.name}` | {grid.question} | {numbers} |\n"
+
+
+def _metrics() -> Iterator[str]:
+    yield "# Metrics\n\nWhat of a cell is compared over its seeds (`bench/verdict/metrics.py`). Changes of a "
+    yield "logarithmic metric are ratios.\n\n| metric | name | scale | better is | smallest change that "
+    yield "matters | why |\n|:--|:--|:--|:--|:--|:--|\n"
+    words = {-1: "less", 0: "neither", 1: "more"}
+    for each in METRICS:
+        yield f"| {each.title} | `{each.name}` | {each.scale} | {words[each.better]} | "
+        yield f"{each.describe_margin()} | {each.why.replace('|', ' ')} |\n"
 
 
 def _formats() -> Iterator[str]:

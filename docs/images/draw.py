@@ -1,25 +1,37 @@
-"""Draws the pictures of README.md and docs/verdicts.md from two runs of the quick tier.
+"""Draws the pictures of README.md and of the pages on verdicts, theory and statistics.
 
-    python docs/images/draw.py RUN OTHER
+    python docs/images/draw.py [RUN OTHER]
 
-RUN gives the gradients; OTHER, of another class of CPU than the baseline, the envelopes.
+The first two are of runs of the quick tier: RUN gives the gradients; OTHER, of another class of CPU than
+the baseline, the envelopes. The others are computed.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
+import numpy as np
+from scipy import special
+
+from bench.cells.cell import Cell
 from bench.commands.report import concluded
 from bench.report.figures.curves import pictures
 from bench.report.figures.draw import draw
 from bench.report.figures.envelope import envelope_picture
-from bench.report.figures.picture import Panel, Picture
+from bench.report.figures.picture import Level, Panel, Picture, Trace
 from bench.results.files import write_atomically
 from bench.results.run import read_run
+from bench.statistics.levels import ALPHA, TESTS
+from bench.theory.signal.meanfield import predict
 
 FOLDER = Path(__file__).parent
+#: Units of a layer in the picture of rates: wide, so that the image's part in the first layer is small.
+WIDTH = 784
+#: Comparisons of a run, among which a test must stand out: 200 cells and five metrics.
+COMPARISONS = 1_000
 #: Panels of the grid of depths that show what there is to see: one remedy beside what vanishes.
 SHOWN = (
     "arch:mlp act:relu norm:none",
@@ -28,8 +40,52 @@ SHOWN = (
 )
 
 
-def main(run: str, other: str) -> None:
-    """Writes the pictures beside this file."""
+def main(*runs: str) -> None:
+    """Writes the pictures beside this file; those of runs if two are named."""
+    if runs:
+        _draw_runs(*runs)
+    for name, panel in (("chi", chi_panel()), ("power", power_panel())):
+        picture = Picture(name, "", "", "", (), columns=1, size=(6.0, 3.6))
+        _write(name, picture, [panel])
+
+
+def chi_panel() -> Panel:
+    """Rate per layer at the fixed point against the variance of the weights, biases 0."""
+    variances = np.linspace(0.1, 4.0, 79)
+    traces = []
+    for colour, activation in enumerate(("relu", "tanh", "sigmoid")):
+        rates = []
+        for variance in variances:
+            scale = math.sqrt(variance / WIDTH)
+            cell = Cell(depth=3, width=WIDTH, activation=activation, initializer=f"normal_{scale}")
+            rates.append((float(variance), predict(cell).chi_fixed))
+        traces.append(Trace(activation, tuple(rates), colour))
+    return Panel(
+        "",
+        "variance of a layer's weights x width",
+        "signal, per layer on its way back",
+        tuple(traces),
+        levels=(Level("neither vanishes nor explodes", 1.0),),
+        scale="log",
+        limits=(0.005, 4.0),
+        legend=True,
+    )
+
+
+def power_panel() -> Panel:
+    """Chance that a change is found, by its size in standard deviations between seeds."""
+    z = -special.ndtri(ALPHA * TESTS / 2 / COMPARISONS)
+    sizes = np.linspace(0.0, 8.0, 81)
+    traces = []
+    for colour, seeds in enumerate((3, 5, 10, 24)):
+        chances = special.ndtr(sizes / math.sqrt(2 / seeds) - z)
+        points = tuple(zip(sizes.tolist(), chances.tolist(), strict=True))
+        traces.append(Trace(f"{seeds} seeds", points, colour))
+    x_label = "change / standard deviation between seeds"
+    return Panel("", x_label, "chance that it is found", tuple(traces), legend=True)
+
+
+def _draw_runs(run: str, other: str) -> None:
     curves = pictures(read_run(Path(run)))["depth"]
     panels = [p for p in curves.panels if isinstance(p, Panel) and p.title in SHOWN]
     _write("gradients", curves, panels)
