@@ -66,8 +66,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Links to what is a page of the site, as the site has it; to other files, as their paths. Formulas, as
-    GitHub takes them, become MathML, which browsers show without a script."""
+    """Links to what is a page of the site, as the site has it; to other files, as their paths.
+
+    Formulas, as GitHub takes them, become MathML, which browsers show without a script.
+    """
     where = (REPOSITORY / "docs" / page.file.src_uri).parent
     top = {value: name for name, value in TOP.items()}
     if page.file.src_uri in top:
@@ -132,9 +134,10 @@ def _grids() -> Iterator[str]:
 
 
 def _metrics() -> Iterator[str]:
-    yield "# Metrics\n\nWhat of a cell is compared over its seeds (`bench/verdict/metrics.py`). Changes of a "
-    yield "logarithmic metric are ratios.\n\n| metric | name | scale | better is | smallest change that "
-    yield "matters | why |\n|:--|:--|:--|:--|:--|:--|\n"
+    yield "# Metrics\n\nWhat of a cell is compared over its seeds (`bench/verdict/metrics.py`). "
+    yield "Changes of a logarithmic metric are ratios.\n\n"
+    yield "| metric | name | scale | better is | smallest change that matters | why |\n"
+    yield "|:--|:--|:--|:--|:--|:--|\n"
     words = {-1: "less", 0: "neither", 1: "more"}
     for each in METRICS:
         yield f"| {each.title} | `{each.name}` | {each.scale} | {words[each.better]} | "

@@ -2,8 +2,8 @@
 
     python docs/images/draw.py [RUN OTHER]
 
-The first two are of runs of the quick tier: RUN gives the gradients; OTHER, of another class of CPU than
-the baseline, the envelopes. The others are computed.
+The first two are of runs of the quick tier: RUN gives the gradients; OTHER, of another class of CPU
+than the baseline, the envelopes. The others are computed.
 """
 
 from __future__ import annotations
