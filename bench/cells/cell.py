@@ -52,7 +52,11 @@ OPTIMIZERS = tuple(KERAS_OPTIMIZERS)
 POOLINGS = ("max", "average")
 LOSSES = ("crossentropy", "mse")
 PRECISIONS = ("float32", "float64", "mixed_bfloat16", "mixed_float16")
-ENGINES = ("in_graph", "function", "eager", "xla", "fit")
+ENGINES = ("in_graph", "function", "eager", "xla", "fit", "fit_epochs")
+#: Engines that are ``Model.fit``.
+FITTED = ("fit", "fit_epochs")
+#: Epochs of equal length that ``fit_epochs`` trains.
+EPOCHS = 2
 
 #: Initializers without and with a number behind their name.
 FIXED_INITIALIZERS = (
@@ -171,6 +175,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"scale:{self.input_scale} is nearer to 0 than {_LEAST}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout:{self.dropout} is not in [0, 1)")
+        if self.engine == "fit_epochs" and self.steps % EPOCHS:
+            raise ValueError(f"engine:fit_epochs trains {EPOCHS} epochs; steps:{self.steps} is odd")
         if self.architecture == "cnn" and self.depth != 3:
             raise ValueError("arch:cnn has depth:3 (two convolutions and one dense hidden layer)")
         if self.architecture != "residual" and self.branch != "plain":
@@ -211,7 +217,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         into it.
         """
         return msgspec.structs.replace(
-            self, initializer="zeros", bias=0.0, learning_rate=0.1, input_scale=1.0, steps=1
+            self, initializer="zeros", bias=0.0, learning_rate=0.1, input_scale=1.0, steps=EPOCHS
         )
 
     @property

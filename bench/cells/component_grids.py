@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.cells.cell import Cell
-from bench.cells.grid import Grid, product
+from bench.cells.grid import Grid, as_users_train, compiled, fitted, product
 from bench.cells.grids import GRIDS
 
 #: Learning rates: Keras' defaults where a network of three layers learns with them in 200 steps, else
@@ -69,7 +69,11 @@ OPTIMIZER = Grid(
     question="Does every optimizer still take the same steps, with clipping and weight decay too?",
     axes=("depth", "clip", "opt", "decay"),
     added={
-        "quick": [*_optimizers(["none"], [0.0]), *_optimizers([_CLIPS], [_DECAYS])],
+        "quick": [
+            *_optimizers(["none"], [0.0]),
+            *_optimizers([_CLIPS], [_DECAYS]),
+            *as_users_train(depth=[1], optimizer=["adamw"], learning_rate=[RATES["adamw"]]),
+        ],
         "standard": [*_optimizers(["none", _CLIPS], [0.0, _DECAYS])],
         "full": [
             *_optimizers(["none", _CLIPS], [0.0, _DECAYS], depth=[1, 10]),
@@ -94,7 +98,10 @@ CONVOLUTION = Grid(
     question="Do convolutional networks train the same, with batch normalization and either pooling?",
     axes=("arch", "norm", "pool"),
     added={
-        "quick": [*_convolutions(filters=[4], steps=[60])],
+        "quick": [
+            *_convolutions(filters=[4], steps=[60]),
+            *fitted(depth=[3], architecture=["cnn"], filters=[2], batch=[52], steps=[20]),
+        ],
         "standard": [
             *_convolutions(
                 filters=[8], steps=[_FEW_STEPS], normalization=["none", "batch", "layer"]
@@ -102,6 +109,7 @@ CONVOLUTION = Grid(
             *_convolutions(
                 filters=[8], steps=[_FEW_STEPS], optimizer=["adam"], learning_rate=[0.001]
             ),
+            *compiled(depth=[3], architecture=["cnn"], filters=[2], batch=[52], steps=[20]),
         ],
         "full": [
             # The tutorial's network and rate.
@@ -138,10 +146,14 @@ PRECISION = Grid(
     question="Does training in double and in mixed precision round where it did?",
     axes=("depth", "act", "norm", "precision"),
     added={
-        "quick": [*_precisions()],
+        "quick": [
+            *_precisions(),
+            *fitted(depth=[1], precision=["mixed_bfloat16"]),
+        ],
         "standard": [
             *_precisions(depth=[3, 10], normalization=["none", "batch", "layer"], steps=[600]),
             *_precisions(optimizer=["adam"], learning_rate=[0.001]),
+            *compiled(depth=[1], precision=["mixed_bfloat16"]),
         ],
         "full": [
             *_precisions(
@@ -165,8 +177,11 @@ DROPOUT = Grid(
     question="Does dropout regularize training as it did, and leave inference alone?",
     axes=("depth", "act", "norm", "dropout"),
     added={
-        "quick": [*_dropouts()],
+        # Other random numbers demand five seeds of each: a second cell would cost as much as ten.
+        "quick": [*fitted(depth=[1], dropout=[0.5])],
         "standard": [
+            *_dropouts(),
+            *compiled(depth=[1], dropout=[0.5]),
             *_dropouts(dropout=[0.2, 0.5], normalization=["none", "batch"], steps=[600]),
         ],
         "full": [

@@ -68,3 +68,27 @@ def product(**axes: Sequence[Any]) -> Iterator[Cell]:
     """All combinations of the given attribute values of :class:`Cell`, the last varying fastest."""
     for values in itertools.product(*axes.values()):
         yield Cell(**dict(zip(axes, values, strict=True)))
+
+
+def fitted(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """Small networks, trained by one ``Model.fit`` of two epochs; the rest that batches of 128 leave of
+    60,000 images, 96, is each epoch's last batch."""
+    small: dict[str, Sequence[Any]] = {
+        "depth": [2],
+        "batch": [128],
+        "steps": [100],
+        "engine": ["fit_epochs"],
+    }
+    yield from product(**{**small, **axes})
+
+
+def compiled(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """Small networks, trained by steps that XLA compiles."""
+    small: dict[str, Sequence[Any]] = {"depth": [2], "steps": [100], "engine": ["xla"]}
+    yield from product(**{**small, **axes})
+
+
+def as_users_train(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """Both of these."""
+    yield from fitted(**axes)
+    yield from compiled(**axes)

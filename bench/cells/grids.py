@@ -13,7 +13,7 @@ from bench.cells.cell import (
     Cell,
     with_number,
 )
-from bench.cells.grid import Grid, product
+from bench.cells.grid import Grid, as_users_train, product
 
 #: Initializations for each activation, one that keeps the signal and one that was made for another.
 #: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and
@@ -62,6 +62,7 @@ DEPTH = Grid(
             *_depth((30,), ("mlp",), ["tanh", "sigmoid"], initializers=[FITTING]),
             *_depth((50,), ("mlp",), ["relu"], initializers=[FITTING]),
             *_depth((10,), ("residual",), ["relu"], ["batch"], initializers=[FITTING]),
+            *as_users_train(),
         ],
         "standard": [
             *_depth(DEPTHS, ("mlp",)),
@@ -87,7 +88,10 @@ ACTIVATION = Grid(
     question="Which activations let gradients flow, and does each one still compute what it did?",
     axes=("depth", "act", "init"),
     added={
-        "quick": [*_activations(initializer=["he_normal", "glorot_normal"])],
+        "quick": [
+            *_activations(initializer=["he_normal", "glorot_normal"]),
+            *as_users_train(activation=["gelu"], learning_rate=[0.03]),
+        ],
         "standard": [*_activations(initializer=["lecun_normal", "orthogonal"])],
         "full": [
             *_activations(learning_rate=[0.01, 0.1]),
@@ -117,6 +121,7 @@ INITIALIZATION = Grid(
                 bias=[0.0, 0.1],
             ),
             *product(depth=[1, 3], activation=["relu", "tanh"], initializer=["zeros"]),
+            *as_users_train(initializer=["glorot_uniform"], bias=[0.1]),
         ],
         "standard": [
             *product(
@@ -161,6 +166,7 @@ NORMALIZATION = Grid(
                 normalization=["none", "batch", "layer"],
             ),
             *product(depth=[30], initializer=["he_normal"], normalization=["none", "batch"]),
+            *as_users_train(depth=[1], normalization=["batch"]),
         ],
         "standard": [
             *product(
@@ -208,6 +214,7 @@ CLIPPING = Grid(
     added={
         "quick": [
             *product(depth=[3], initializer=[_SOUND, _EXPLODING], clipping=_FEW_CLIPPING),
+            *as_users_train(depth=[1], initializer=[_EXPLODING], clipping=["norm_0.1"]),
         ],
         "standard": [
             *product(depth=[3, 10], initializer=[_SOUND, _EXPLODING], clipping=_CLIPPING),

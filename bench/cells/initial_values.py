@@ -15,7 +15,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from bench.cells.cell import split_number
+from bench.cells.cell import EPOCHS, split_number
 
 Array = npt.NDArray[np.float64]
 
@@ -164,3 +164,12 @@ def batch_order(seed: int, *, examples: int, batch: int, steps: int) -> npt.NDAr
         for epoch in range(math.ceil(steps / per_epoch))
     ]
     return np.concatenate(epochs)[: steps * batch].astype(np.int32).reshape(steps, batch)
+
+
+def epochs_order(
+    seed: int, *, examples: int, batch: int, steps: int
+) -> list[npt.NDArray[np.int32]]:
+    """Indices of the training examples of every step where each epoch visits the same examples in one
+    order, int32 (batch,): the last batch of an epoch is as short as that of all ``examples``."""
+    order = batch_order(seed, examples=examples, batch=batch, steps=steps // EPOCHS)
+    return [*order[:-1], order[-1][: examples % batch or batch]] * EPOCHS

@@ -108,6 +108,8 @@ def networks(tier: str) -> dict[Cell, list[Cell]]:
     found: dict[Cell, dict[Cell, None]] = {}
     for grid in GRIDS.values():
         for cell in grid.cells(tier).values():
+            if cell.engine != "in_graph":  # there for how it steps, on a network like others
+                continue
             seen = _first_pass(cell)
             found.setdefault(_network(seen), {})[seen] = None
     return {network: list(cells) for network, cells in found.items()}

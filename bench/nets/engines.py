@@ -6,21 +6,26 @@ function    a Python loop over a ``tf.function`` of one step
 xla         the same, with ``jit_compile=True``
 eager       a Python loop over an undecorated step
 fit         ``Model.fit`` without shuffling
+fit_epochs  one ``Model.fit`` over arrays: two epochs, each with a short last batch
 =========== ==================================================================================
 """
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.cells.cell import EPOCHS, FITTED
 from bench.nets.images import Images, scaled
 from bench.nets.network import Network
+
+Batch = npt.NDArray[np.int32]
 
 
 class Engine(Protocol):
@@ -39,9 +44,26 @@ class Engine(Protocol):
             moment when the last loss had arrived in NumPy.
         """
 
+    def train_all(
+        self,
+        order: Sequence[Batch],
+        pixel_scale: Any,
+        *,
+        stops: Sequence[int],
+        at: Callable[[int], None],
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """Trains on the batches of a whole training; calls ``at`` before each step of ``stops``, which
+        are ascending from 0 to the number of steps, the end.
+
+        Returns:
+            As :meth:`train`; what ``at`` takes does not count.
+        """
+
 
 def engine(network: Network, optimizer: Any, loss: Callable[..., Any], images: Images) -> Engine:
     """The engine that the network's cell names."""
+    if network.cell.engine == "fit_epochs":
+        return _FitEpochs(network, optimizer, loss, images)
     if network.cell.engine == "fit":
         return _Fit(network, optimizer, loss, images)
     step = training_step(network, optimizer, loss, images)
@@ -78,7 +100,28 @@ def training_step(
 _BATCH = tf.TensorSpec([None], tf.int32)
 
 
-class _InGraph:
+class _InParts:
+    """Trains from stop to stop."""
+
+    def train_all(
+        self: Engine,
+        order: Sequence[Batch],
+        pixel_scale: Any,
+        *,
+        stops: Sequence[int],
+        at: Callable[[int], None],
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        losses, seconds = [], 0.0
+        for start, stop in itertools.pairwise(stops):
+            at(start)
+            part, took = self.train(np.asarray(order[start:stop]), pixel_scale)
+            losses.append(part)
+            seconds += took
+        at(len(order))
+        return np.concatenate(losses), seconds
+
+
+class _InGraph(_InParts):
     def __init__(self, step: Callable[[Any, Any], Any]) -> None:
         @tf.function(
             input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.float64)]
@@ -104,7 +147,7 @@ class _InGraph:
         return losses, time.perf_counter() - start
 
 
-class _Stepwise:
+class _Stepwise(_InParts):
     def __init__(self, step: Callable[[Any, Any], Any], *, warm_up: bool) -> None:
         self._step = step
         self._warm_up = warm_up
@@ -123,7 +166,7 @@ class _Stepwise:
         return values, time.perf_counter() - start
 
 
-class _Fit:
+class _Fit(_InParts):
     def __init__(
         self, network: Network, optimizer: Any, loss: Callable[..., Any], images: Images
     ) -> None:
@@ -137,19 +180,45 @@ class _Fit:
     def train(
         self, order: npt.NDArray[np.int32], pixel_scale: Any
     ) -> tuple[npt.NDArray[np.float32], float]:
-        indices = tf.constant(order.reshape(-1))
+        losses = _BatchLosses()
+        seconds = self._fit(order.reshape(-1), pixel_scale, losses, batch=order.shape[1], epochs=1)
+        return np.asarray(losses.values, np.float32), seconds
+
+    def _fit(
+        self, order: Batch, pixel_scale: Any, watch: _BatchLosses, *, batch: int, epochs: int
+    ) -> float:
+        """Seconds of one ``fit`` on the examples ``order``, (examples,)."""
+        indices = tf.constant(order)
         inputs = scaled(
             self._network.cell, tf.gather(self._images.train_images, indices), pixel_scale
         ).numpy()
         labels = tf.gather(self._images.train_labels, indices).numpy()
-        fed: dict[str, Any] = {"x": inputs, "y": labels, "batch_size": order.shape[1]}
+        fed: dict[str, Any] = {"x": inputs, "y": labels, "batch_size": batch}
         if inputs.dtype == np.float64:  # of an array, Keras 3 makes float32
-            fed = {"x": tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(order.shape[1])}
-        losses = _BatchLosses()
+            fed = {"x": tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(batch)}
         start = time.perf_counter()
-        self._network.model.fit(**fed, epochs=1, shuffle=False, verbose=0, callbacks=[losses])
-        elapsed = time.perf_counter() - start
-        return np.asarray(losses.values, np.float32), elapsed
+        self._network.model.fit(**fed, epochs=epochs, shuffle=False, verbose=0, callbacks=[watch])
+        return time.perf_counter() - start
+
+
+class _FitEpochs(_Fit):
+    """Each epoch visits the batches of the first one again."""
+
+    def train_all(
+        self,
+        order: Sequence[Batch],
+        pixel_scale: Any,
+        *,
+        stops: Sequence[int],
+        at: Callable[[int], None],
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        epoch = order[: len(order) // EPOCHS]
+        watch = _Stops(stops, at)
+        seconds = self._fit(
+            np.concatenate(epoch), pixel_scale, watch, batch=len(epoch[0]), epochs=EPOCHS
+        )
+        at(len(order))
+        return np.asarray(watch.values, np.float32), seconds - watch.seconds
 
 
 Inference = Callable[[npt.NDArray[np.int32], Any], float]
@@ -164,7 +233,7 @@ def inference(network: Network, images: Images) -> Inference:
         return tf.argmax(network.model(inputs, training=False), axis=-1)
 
     name = network.cell.engine
-    if name == "fit":
+    if name in FITTED:
         return _predict_with_keras(network, images)
     if name == "in_graph":
         return _timed(_predict_in_graph(predict))
@@ -224,3 +293,22 @@ class _BatchLosses(tf.keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras
         self.values.append(logs["loss"])
+
+
+class _Stops(_BatchLosses):
+    """Calls ``at`` before each step of ``stops``."""
+
+    def __init__(self, stops: Sequence[int], at: Callable[[int], None]) -> None:
+        super().__init__()
+        self._stops = frozenset(stops)
+        self._at = at
+        self.seconds = 0.0
+        """That ``at`` took."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        step = len(self.values)
+        if step in self._stops:
+            begin = time.perf_counter()
+            self._at(step)
+            self.seconds += time.perf_counter() - begin
+        super().on_train_batch_begin(batch, logs)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from msgspec import UNSET
 
 from bench.cells.cell import RECIPE, Cell
-from bench.cells.initial_values import batch_order
+from bench.cells.initial_values import batch_order, epochs_order
 from bench.measure.flow import flow
 from bench.measure.histogram import histogram
 from bench.measure.tensors import STEPS, TEST_LOGITS, fingerprints, joined, signs
@@ -29,7 +28,7 @@ from bench.results.copy_result import Copy, CopyResult
 from bench.results.histogram import Histogram
 from bench.results.record import Flow, Record, Tensors, finite
 
-Order = npt.NDArray[np.int32]
+Order = Sequence[npt.NDArray[np.int32]]
 Tensor = npt.NDArray[Any]
 
 
@@ -233,7 +232,7 @@ class Trainer:
             recipe=RECIPE,
             start=before.flow,
             end=after.flow if diverged is None else None,
-            images_per_sec=cell.steps * cell.batch / trained.sec,
+            images_per_sec=sum(map(len, order)) / trained.sec,
             training_sec=trained.sec,
             total_sec=time.perf_counter() - begin,
             histograms=seen.taken if seen is not None else UNSET,
@@ -278,9 +277,9 @@ class Trainer:
         graph = self.graph(cell, fresh=cell.dropout > 0)
         graph.network.reset(cell, seed)
         optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
-        order = batch_order(
-            seed, examples=len(self.data.train_labels), batch=cell.batch, steps=cell.steps
-        )
+        drawn = epochs_order if cell.engine == "fit_epochs" else batch_order
+        examples = len(self.data.train_labels)
+        order = list(drawn(seed, examples=examples, batch=cell.batch, steps=cell.steps))
         return graph, order, pixel_scale(cell)
 
     def burst(self, cell: Cell, *, work: str, steps: int) -> float:
@@ -359,26 +358,25 @@ def _trained(
         see: called with the variables and the other tensors whose fingerprints are taken.
     """
     seen: list[Tensors] = []
-    losses, states, seconds = [], [], 0.0
+    states: list[int] = []
     marked = frozenset(marks(len(order)))
-    stops = sorted({*STEPS, *marked, *moves})
-    stops = [step for step in stops if step <= len(order)]
-    for start, stop in itertools.pairwise([*stops, len(order)]):
-        if start in marked:
+
+    def at(step: int) -> None:
+        if step in marked:
             states.append(state(graph.network.values()))
-        if start in moves:
-            move(start)
-        if start in STEPS and start < len(order):
+        if step in moves:
+            move(step)
+        if step in STEPS and step < len(order):
             variables = graph.network.named_values()
-            tensors = graph.viewed.batch_view(order[start], scale).tensors
-            seen.append(fingerprints({start: {**variables, **tensors}}))
+            tensors = graph.viewed.batch_view(order[step], scale).tensors
+            seen.append(fingerprints({step: {**variables, **tensors}}))
             if see is not None:
-                see(start, variables, tensors)
-        if start < stop:
-            part, took = graph.engine.train(order[start:stop], scale)
-            losses.append(part)
-            seconds += took
-    return _Trained(np.concatenate(losses), states, joined(seen), seconds)
+                see(step, variables, tensors)
+
+    stops = sorted({*STEPS, *marked, *moves, len(order)})
+    stops = [step for step in stops if step <= len(order)]
+    losses, seconds = graph.engine.train_all(order, scale, stops=stops, at=at)
+    return _Trained(losses, states, joined(seen), seconds)
 
 
 def _diverged(losses: npt.NDArray[np.float32], evaluation: Evaluation) -> int | None:

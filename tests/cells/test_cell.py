@@ -224,6 +224,7 @@ def test_split_number_without_number() -> None:
         ({"branch": "scaled"}, "branch:scaled needs arch:residual"),
         ({"optimizer": "Adam"}, "opt:Adam is unknown; opt is one of sgd, momentum, adam"),
         ({"engine": "jit"}, "engine:jit is unknown"),
+        ({"engine": "fit_epochs", "steps": 7}, "engine:fit_epochs trains 2 epochs; steps:7 is odd"),
         (
             {"architecture": "cnn", "pooling": "mean"},
             "pool:mean is unknown; pool is one of max, av",
@@ -265,7 +266,7 @@ def test_impossible_cell_in_json_is_refused() -> None:
 def test_graph_is_shared(cell: Cell) -> None:
     """Cells that differ only in what is fed to a graph share it; a graph's cell is its own."""
     other = msgspec.structs.replace(
-        cell, initializer="zeros", bias=1.0, learning_rate=0.7, input_scale=2.0, steps=7
+        cell, initializer="zeros", bias=1.0, learning_rate=0.7, input_scale=2.0, steps=8
     )
     assert other.graph() == cell.graph() == cell.graph().graph()
 

@@ -77,13 +77,29 @@ def test_every_grid_has_cells_in_the_quick_tier() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_is_in_the_quick_tier(name: str) -> None:
     """Plain, and with clipping by global norm and weight decay; alone each from the standard tier."""
-    cells = [cell for cell in OPTIMIZER.cells("standard").values() if cell.optimizer == name]
-    kinds = [(cell.clipping != "none", cell.weight_decay > 0) for cell in cells]
-    quick = [cell for cell in OPTIMIZER.cells("quick").values() if cell.optimizer == name]
+    standard, quick = (
+        [
+            cell
+            for cell in OPTIMIZER.cells(tier).values()
+            if (cell.optimizer, cell.engine) == (name, "in_graph")
+        ]
+        for tier in ("standard", "quick")
+    )
+    kinds = [(cell.clipping != "none", cell.weight_decay > 0) for cell in standard]
     assert kinds[0] == (False, False)
     assert kinds[1] == (True, True)
     assert len(quick) == 2
     assert sorted(kinds) == list(itertools.product([False, True], repeat=2))
+
+
+@pytest.mark.parametrize("name", UPGRADE_GRIDS)
+def test_every_grid_trains_as_users_do(name: str) -> None:
+    """Through one fit of two epochs whose last batches are short, in the quick tier."""
+    cells = UPGRADE_GRIDS[name].cells("quick").values()
+    fitted = [cell for cell in cells if cell.engine == "fit_epochs"]
+    assert fitted
+    assert all(60_000 % cell.batch for cell in fitted)
+    assert any(cell.engine == "xla" for cell in UPGRADE_GRIDS[name].cells("standard").values())
 
 
 def test_convolution_with_and_without_batch_normalization_and_either_pooling() -> None:

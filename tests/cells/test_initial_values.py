@@ -253,6 +253,18 @@ def test_each_epoch_is_a_permutation_without_its_rest() -> None:
     assert left_out[0] != left_out[1]
 
 
+def test_epochs_repeat_a_first_one_with_a_short_last_batch() -> None:
+    """103 examples leave batches of 20 a rest of 3, 100 leave none; batches before are those of any
+    other training."""
+    order = initial_values.epochs_order(7, examples=103, batch=20, steps=6)
+    assert [len(batch) for batch in order] == [20, 20, 3, 20, 20, 3]
+    usual = initial_values.batch_order(7, examples=103, batch=20, steps=3)
+    for step, batch in enumerate(order):
+        np.testing.assert_array_equal(batch, usual[step % 3][: len(batch)])
+    whole = initial_values.epochs_order(7, examples=100, batch=20, steps=4)
+    assert [len(batch) for batch in whole] == [20] * 4
+
+
 def test_batch_order_depends_on_the_seed_alone() -> None:
     """Twice the same, and a longer run begins as a shorter one does."""
     first = initial_values.batch_order(7, examples=100, batch=10, steps=25)

@@ -1,4 +1,4 @@
-"""Engines: five ways to execute the same steps."""
+"""Engines: ways to execute the same steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import ENGINES, Cell
-from bench.cells.initial_values import batch_order
+from bench.cells.initial_values import batch_order, epochs_order
 from bench.nets import optimizers
 from bench.nets.images import Images, pixel_scale
 from bench.nets.replica import Graph
@@ -115,3 +115,35 @@ def test_losses_are_those_before_each_step(graphs: Any, engine: str) -> None:
     scale = pixel_scale(cell)
     single = [graph.engine.train(ORDER[step : step + 1], scale)[0] for step in range(3)]
     np.testing.assert_array_equal(np.concatenate(single), losses[:3])
+
+
+def test_one_fit_of_two_epochs_takes_the_steps_of_a_loop(graphs: Any) -> None:
+    """Short last batches included: losses within a last bit (Keras weights those it logs), weights at
+    each stop, from the initial ones to the end, bit for bit."""
+    order = epochs_order(0, examples=2000, batch=48, steps=6)
+    assert [len(batch) for batch in order] == [48, 48, 32] * 2
+    found = []
+    for engine in ("function", "fit_epochs"):
+        cell = cell_of("sgd", engine)
+        graph = graphs(cell)
+        graph.network.reset(cell, 0)
+        optimizers.reset(graph.optimizer, graph.optimizer_start, cell.learning_rate)
+        model = graph.network.model
+        stops = (0, 1, 2, 3, 4, 5, 6) if engine == "function" else (0, 2, 3, 6)
+        seen: dict[int, list[np.ndarray]] = {}
+        losses, seconds = graph.engine.train_all(
+            order,
+            pixel_scale(cell),
+            stops=stops,
+            at=lambda step, model=model, seen=seen: seen.update(
+                {step: [variable.numpy() for variable in model.variables]}
+            ),
+        )
+        assert seconds > 0
+        assert tuple(seen) == stops
+        found.append((losses, seen))
+    (losses, weights), (again, same) = found
+    np.testing.assert_array_max_ulp(losses, again, maxulp=1)
+    for step, values in same.items():
+        for ours, theirs in zip(weights[step], values, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

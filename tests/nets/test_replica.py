@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from bench.cells import initial_values
-from bench.cells.cell import Cell
+from bench.cells.cell import ENGINES, Cell
 from bench.measure.tensors import TEST_LOGITS, distance, fingerprints
 from bench.measure.trajectory import from_bytes, marks
 from bench.nets import replica
@@ -264,10 +264,10 @@ def test_thresholds_of_the_clipping_grid_lie_on_both_sides(
         assert peak < 100
 
 
-@pytest.mark.parametrize("engine", ["in_graph", "function", "eager", "xla", "fit"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_burst_takes_time_and_disturbs_nothing(trainer: Trainer, engine: str) -> None:
     """Positive seconds, first and later; training between and after bursts gives the same digest."""
-    cell = small(engine=engine, steps=3)
+    cell = small(engine=engine, steps=4)
     digest = trainer.train(cell, 0).digest
     for work in ("training", "inference", "training"):
         assert trainer.burst(cell, work=work, steps=2) > 0

@@ -80,6 +80,8 @@ _OPTIMIZER = "keras/src/optimizers/base_optimizer.py"
 _BATCH = "keras/src/layers/normalization/batch_normalization.py"
 _LAYER = "keras/src/layers/normalization/layer_normalization.py"
 _DENSE = "keras/src/layers/core/dense.py"
+_TRAINER = "keras/src/backend/tensorflow/trainer.py"
+_ARRAYS = "keras/src/trainers/data_adapters/array_data_adapter.py"
 _FUNCTIONS = "keras/src/backend/tensorflow/nn.py"
 
 #: Where SGD has cast the learning rate and the gradient, and done nothing yet.
@@ -104,6 +106,7 @@ def _sgd_rate(expression: str) -> str:
 #: Networks that learn, under plain SGD with rate .1 for 600 steps.
 _PLAIN = ("depth",), "depth/depth:3-arch:mlp and (act:relu or act:tanh)", 4
 _BATCH_NORMALIZED = ("normalization",), "depth:3- and norm:batch", 4
+_FITTED = ("depth", "initialization"), "engine:fit_epochs", 2
 _LAYER_NORMALIZED = ("normalization",), "depth:3- and norm:layer", 4
 
 
@@ -330,6 +333,33 @@ FAULTS = (
         old=_SGD_BEGINS,
         new=_sgd_rate("ops.where(self.iterations == 599, 0 * learning_rate, learning_rate)"),
         place=Place(since=599),
+    ),
+    _fault(
+        "fit-halves-gradients",
+        _FITTED,
+        reason="Model.fit takes half of each gradient, which halves SGD's rate.",
+        file=_TRAINER,
+        old="            self.optimizer.apply_gradients(zip(gradients, trainable_weights))\n",
+        new="            gradients = [gradient / 2 for gradient in gradients]\n"
+        "            self.optimizer.apply_gradients(zip(gradients, trainable_weights))\n",
+        place=Place(until=1),
+    ),
+    _fault(
+        "fit-drops-the-rest",
+        _FITTED,
+        reason="Model.fit drops a last batch that is short: an epoch of 50 batches has 49.",
+        file=_ARRAYS,
+        old="""\
+        self._size = int(math.ceil(num_samples / batch_size))
+        self._batch_size = batch_size
+        self._partial_batch_size = num_samples % batch_size
+""",
+        new="""\
+        self._size = num_samples // batch_size
+        self._batch_size = batch_size
+        self._partial_batch_size = 0
+""",
+        place=Place(since=48, until=50),
     ),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

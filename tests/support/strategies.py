@@ -30,6 +30,8 @@ def cells(draw: st.DrawFn) -> Cell:
     architecture = draw(st.sampled_from(ARCHITECTURES))
     scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
     clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
+    engine = draw(st.sampled_from(ENGINES))
+    steps = draw(st.integers(1, 100000))
     return Cell(
         depth=3 if architecture == "cnn" else draw(st.integers(0, 1000)),
         architecture=architecture,
@@ -48,9 +50,9 @@ def cells(draw: st.DrawFn) -> Cell:
         input_scale=draw(scales),
         dropout=draw(st.floats(0, 1, exclude_max=True)),
         batch=draw(st.integers(1, 60000)),
-        steps=draw(st.integers(1, 100000)),
+        steps=-(-steps // 2) * 2 if engine == "fit_epochs" else steps,
         precision=draw(st.sampled_from(PRECISIONS)),
-        engine=draw(st.sampled_from(ENGINES)),
+        engine=engine,
         pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
         filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
         weight_decay=draw(st.floats(0, 10)),

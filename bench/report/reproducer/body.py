@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from bench.cells.cell import Cell, split_number
+from bench.cells.cell import EPOCHS, FITTED, Cell, split_number
 from bench.cells.initial_values import TRUNCATED_STD
 from bench.cells.keras_arguments import optimizer_arguments
 from bench.verdict.departures import rounding_factor
@@ -43,6 +43,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         names: names of the numbers that are printed, by place; see
             :func:`bench.report.reproducer.script.watched`.
     """
+    epochs = EPOCHS if cell.engine == "fit_epochs" else 1
     factor, cnn = rounding_factor(cell), cell.architecture == "cnn"
     mixed, variables = cell.precision.startswith("mixed"), "float32"
     if cell.precision == "float64":
@@ -63,13 +64,15 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     text = template("script.py.jinja").render(
         cell=cell,
         seed=seed,
-        steps=steps,
+        steps=max(-(-steps // epochs), 2),
         copies=COPIES,
         factor=factor,
         terms=round(6 * factor**2),
         watched=_packed("WATCHED = {", [f'{at}: "{name}"' for at, name in names.items()], "}"),
         cnn=cnn,
-        fit=cell.engine == "fit",
+        fit=cell.engine in FITTED,
+        epochs=epochs,
+        short=-60_000 % cell.batch,
         mixed=mixed,
         zeros=cell.initializer == "zeros",
         variables=variables,

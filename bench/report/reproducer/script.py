@@ -11,6 +11,7 @@ import itertools
 import re
 import textwrap
 
+from bench.cells.cell import FITTED
 from bench.errors import BenchError
 from bench.report.reproducer.body import COLUMNS, body
 from bench.verdict.judgement import Judgement, Verdict
@@ -117,7 +118,7 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     middle and last hidden layer.
     """
     cell = judgement.item.cell
-    fit, normalized = cell.engine == "fit", cell.normalization != "none"
+    fit, normalized = cell.engine in FITTED, cell.normalization != "none"
     hidden = [f"layer {layer}" for layer in range(1, cell.depth + 1)]
     kinds = ["kernel", "bias", *(["gamma", "beta"] if normalized else [])]
     moving = ["moving mean", "moving variance"] if cell.normalization == "batch" else []
