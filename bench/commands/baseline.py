@@ -36,6 +36,7 @@ def accept(
         force: also accept a run of uncommitted code, of other images, or without some replicas
     """
     from bench.report.baselines import preview_text
+    from bench.report.text import count
     from bench.verdict.baselines import acceptance
 
     if is_shipped(folders.baselines):
@@ -63,7 +64,7 @@ def accept(
         folders.baselines, stored, baseline, items, reason=reason, reviewer=reviewer, force=force
     )
     print(
-        f"\nAccepted {accepted.acceptances[-1].cells} cells into "
+        f"\nAccepted {count(accepted.acceptances[-1].cells, 'cell')} into "
         f"{folders.baselines / accepted.environment_class}: review the diff and commit it."
     )
     return EXIT_OK
