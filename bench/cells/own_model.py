@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 #: Ways to train it, as users do.
 ENGINES = ("fit", "train_on_batch")
@@ -14,6 +16,8 @@ ENGINES = ("fit", "train_on_batch")
 _NAME = re.compile(r"[A-Za-z0-9_.]+\.[A-Za-z0-9_]+")
 #: The longest name that file systems have, a dot, and a function's.
 _LONGEST_NAME = 511
+_Text = Annotated[str, Meta(max_length=4096)]
+_Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class OwnModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,14 +25,14 @@ class OwnModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: str
     """``FILE.FUNCTION``, as ids show it."""
-    source: str
+    source: _Text
     """Hash of the file, the arrays and the initial weights of the first seed: another one is another
     model."""
-    longest: int
+    longest: _Number
     """Terms of the longest sum in a step: over a kernel's inputs, or over examples and places."""
-    random: tuple[str, ...] = ()
+    random: tuple[_Text, ...] = ()
     """Layers that draw random numbers in training."""
-    normalized: tuple[tuple[str, int], ...] = ()
+    normalized: tuple[tuple[_Text, _Number], ...] = ()
     """Layers of batch normalization, and over how many numbers each takes a variance."""
 
     def __post_init__(self) -> None:

@@ -17,10 +17,10 @@ from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.cluster import Cluster, Placement, connect
 from bench.execution.schedule import Schedule
-from bench.results.environment import Environment
+from bench.results.environment import RETRIED, Environment
 from bench.results.kind import Crash, Outcome, Task, noted
 from bench.results.run import StoredRun
-from bench.results.writer import RETRIED, RunWriter
+from bench.results.writer import RunWriter
 
 #: Seconds that a run waits for the first worker, or for another one after the last was lost.
 WORKER_TIMEOUT_SEC = 60.0

@@ -4,9 +4,11 @@ keeps it beside an upgrade's other files."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from bench.results.bounds import Count, Name, Seconds, Text
 from bench.results.files import pretty, read_json, write_atomically
 
 SCHEMA = 1
@@ -16,87 +18,86 @@ BLAME = "blame.json"
 class Cause(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Differences between the sides that make the finding together."""
 
-    parts: list[str]
+    parts: list[Text]
     """Such as ``keras 2.15.0 -> 3.3.3``; several only if no test can tell them apart."""
-    together: list[str] = []
+    together: list[Text] = []
     """What must be as in NEW, too, or nothing changes."""
-    inseparable: list[str] = []
+    inseparable: list[Text] = []
     """What must be as in NEW, too, as versions do not go together without it."""
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One release that was probed."""
 
-    version: str
-    seen: str
-    """``same``, ``changed`` or ``untestable``."""
-    detail: str = ""
+    version: Name
+    seen: Literal["same", "changed", "untestable"]
+    detail: Text = ""
     """What it shows: numbers, an error, why it cannot be tested."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Neighbouring releases between which the finding comes."""
 
-    before: str
-    after: str
+    before: Name
+    after: Name
     comes: bool = True
     """False where it goes away again."""
-    between: dict[str, str] = {}
+    between: dict[Name, Text] = {}
     """Releases in the gap that could not be tested, with the reason."""
-    drift: list[str] = []
+    drift: list[Text] = []
     """What else differs between the two environments, as the package's requirements move it."""
 
 
 class Remedy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that might avoid the finding, tried out on NEW."""
 
-    pins: list[str] = []
+    pins: list[Name] = []
     """Requirements, as lines of a constraints file."""
-    variables: dict[str, str] = {}
+    variables: dict[Name, Name] = {}
     avoids: bool
-    detail: str = ""
+    detail: Text = ""
 
 
 class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of one finding's cause."""
 
-    finding: str
-    outcome: str
+    finding: Name
+    outcome: Name
     """``found``: a pair of releases; ``attributed``: causes, and no release; else why there are none,
     as :class:`bench.search.bisection.Outcome` has it, or ``same``: nothing differs, ``time``: it is
     up."""
-    reason: str = ""
+    reason: Text = ""
     """One line where there is no pair: what stands in the way."""
-    old: str = ""
+    old: Text = ""
     """What OLD shows."""
-    new: str = ""
+    new: Text = ""
     mended: bool = False
     """Whether NEW is right, and OLD was not."""
-    differences: list[str] = []
+    differences: list[Text] = []
     """All in which the sides differ."""
     causes: list[Cause] = []
-    package: str = ""
+    package: Name = ""
     """Whose releases were searched."""
     releases: list[Release] = []
     """Those probed, in the order of the chain."""
-    skipped: dict[str, str] = {}
+    skipped: dict[Name, Text] = {}
     """Releases that are of no use, with the reason."""
     pairs: list[Pair] = []
-    changelog: str = ""
+    changelog: Name = ""
     """The address where the package tells of its releases."""
     remedies: list[Remedy] = []
-    known: list[str] = []
+    known: list[Text] = []
     """Reports of it that are known."""
-    locks: list[str] = []
+    locks: list[Text] = []
     """Of the two environments of the first pair; of OLD and NEW without one."""
-    machine: dict[str, str] = {}
-    script: str = ""
+    machine: dict[Name, Name] = {}
+    script: Name = ""
     """Path of a script that shows it."""
-    issue: str = ""
+    issue: Name = ""
     """Path of a text for the package's developers."""
-    environments: int = 0
+    environments: Count = 0
     """How many were asked, OLD and NEW included."""
-    total_sec: float = 0.0
+    total_sec: Seconds = 0.0
 
     @property
     def found(self) -> bool:

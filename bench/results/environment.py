@@ -13,6 +13,8 @@ import msgspec
 from bench.results.bounds import Count, Name
 
 SCHEMA = 1
+#: Of ``environment.json``'s ``run``: what was tried twice, and why, as text.
+RETRIED = "retried"
 
 #: Predictions multiply many small matrices, on which NumPy's threads lose more time than they save: 8 s
 #: against 27 s for the cells of the full tier on two cores. Set before NumPy is imported.
@@ -88,12 +90,20 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         for key, kinds in _KINDS.items():
             if not isinstance(self.run.get(key, kinds[0]()), kinds):
                 raise ValueError(f"{key} of run is no {kinds[0].__name__}")  # noqa: TRY004 - decoding
+        if not all(isinstance(text, str) for text in self.retried):
+            raise ValueError("retried of run is no list of texts")
         if not 0 <= self.run.get("total_sec", 0) <= 1e9:
             raise ValueError("total_sec of run is below 0, or beyond a thousand million")
 
     @property
     def environment_class(self) -> str:
         return self.numerics.environment_class
+
+    @property
+    def retried(self) -> list[str]:
+        """Tasks that were tried once more, as somebody else ended their process; each with how."""
+        retried: list[str] = self.run.get(RETRIED, [])
+        return retried
 
     def difference(self, other: Environment) -> Difference | None:
         """The first thing for which results of two environments do not belong into one run."""
@@ -116,7 +126,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 _KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("command", "started", "commit", "tier"), (str,)),
     "total_sec": (float, int),
-    "retried": (list,),
+    RETRIED: (list,),
 }
 
 

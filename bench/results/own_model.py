@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from bench.cells.own_model import OwnModel
+from bench.results.bounds import Count, Finite, Name, NotNegative, Seed, Text
 
 DESCRIPTION = "model.json"
 ARRAYS = "arrays.npz"
@@ -51,30 +52,30 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Facts of a model, found once, by the side that is compared with, and used by both."""
 
     model: OwnModel
-    path: str
+    path: Name
     """Absolute path of the user's file."""
-    function: str
-    file: str
+    function: Name
+    file: Name
     """Hash of the file."""
-    given: str
+    given: Name
     """Hash of the arrays that the user gave; empty if none."""
-    data: str
+    data: Name
     """Source of the batches: ``MNIST``, ``noise``, or the path of the user's arrays."""
-    inputs: dict[str, str]
+    inputs: dict[Name, Name]
     """Type and shape of each input's array."""
-    outputs: dict[str, str]
+    outputs: dict[Name, Name]
     """Type and shape of each target's array; none if the model makes its loss itself."""
     named: bool = False
     """Whether inputs are handed over as a dictionary."""
     named_targets: bool = False
-    examples: int
+    examples: Count
     """Rows to train on; those behind them are evaluated."""
-    evaluated: int
-    parameters: int
+    evaluated: Count
+    parameters: Count
     """Entries of all weights."""
-    losses: Mapping[str, DefaultLoss] = {}
+    losses: Mapping[Name, DefaultLoss] = {}
     """Of each output, of a model that is not compiled."""
-    seeds: list[int]
+    seeds: list[Seed]
     """Those whose weights were drawn."""
 
 
@@ -82,16 +83,16 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Answer of the process that was asked to describe a model."""
 
     description: Description | None = None
-    trouble: str = ""
+    trouble: Text = ""
     """One line: why there is none."""
-    output: str = ""
+    output: Text = ""
     """Traceback of what the user's code raised."""
 
 
 class OwnMeasured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a record of an own model has beside others'."""
 
-    metrics: dict[str, float | None]
+    metrics: dict[Name, Finite | None]
     """Of the evaluated rows after training: loss and metrics, as compiled."""
-    peak_mib: float
+    peak_mib: NotNegative
     """Largest resident memory of the training process so far."""

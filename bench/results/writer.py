@@ -14,7 +14,7 @@ import filelock
 import msgspec
 
 from bench.errors import BenchError
-from bench.results.environment import Environment
+from bench.results.environment import RETRIED, Environment
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.jsonl import Appender, cannot_write, cut_torn_line
 from bench.results.kind import Kind, Outcome, Task
@@ -56,10 +56,6 @@ def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
             hint="continue it with --resume, or choose another --run NAME",
         )
     return lock
-
-
-#: Of ``environment.json``'s ``run``: what was tried twice, and why, as text.
-RETRIED = "retried"
 
 
 class RunWriter:
@@ -201,7 +197,7 @@ class RunWriter:
         would read it now."""
         total_sec += float(self._earlier.get("total_sec", 0.0))
         run = {**environment.run, **self._earlier, "total_sec": round(total_sec, 1)}
-        retried = [*self._earlier.get(RETRIED, ()), *environment.run.get(RETRIED, ())]
+        retried = [*self._earlier.get(RETRIED, ()), *environment.retried]
         run |= {RETRIED: retried} if retried else {}
         environment = msgspec.structs.replace(environment, run=run)
         with contextlib.suppress(BenchError):  # of a full disk, which the records have reported

@@ -8,6 +8,7 @@ is anything to compare with, equal digests, the rounding envelope, and the distr
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -73,17 +74,18 @@ def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
     return {verdict: counted[verdict] for verdict in ATTENTION if counted[verdict]}
 
 
-def known_items() -> list[Item]:
+@functools.cache
+def known_items() -> tuple[Item, ...]:
     """Every cell of every grid of this version, at the tier that contains all others."""
     from bench.cells.component_grids import UPGRADE_GRIDS  # takes a while to be built
     from bench.cells.grid import TIERS
 
     largest = list(TIERS)[-1]
-    return [
+    return tuple(
         Item(grid=grid.name, id=id_, cell=cell)
         for grid in UPGRADE_GRIDS.values()
         for id_, cell in grid.cells(largest).items()
-    ]
+    )
 
 
 def stale(run: StoredRun, baseline: Baseline, known: Iterable[Item] | None = None) -> list[Item]:

@@ -15,40 +15,9 @@ from bench.report.issue import issue
 from bench.report.markdown import markdown
 from bench.report.sections.blame import blame_section
 from bench.report.short import short_report
-from bench.results.blame import Blame, Cause, Pair, Release, Remedy, read_blames, write_blame
-from bench.results.check import Check
+from bench.results.blame import Blame, Cause, Pair, read_blames, write_blame
 from bench.verdict.saving import is_rollback
-from support.upgraded import exchange, side, upgraded, where, worse
-
-CHECK = Check(family="loops", subject="train_on_batch-returns:loss")
-BLAME = Blame(
-    finding=CHECK.id,
-    outcome="found",
-    old="got 7.95, expected 5.43",
-    new="it holds",
-    differences=["keras 3.0.5 -> 3.15.1", "numpy 1 -> 2"],
-    causes=[Cause(parts=["keras 3.0.5 -> 3.15.1"])],
-    package="keras",
-    releases=[
-        Release(version="3.14.1", seen="same", detail="got 7.95"),
-        Release(version="3.15.0", seen="changed", detail="it holds"),
-    ],
-    skipped={"3.14.2": "yanked: broken"},
-    pairs=[Pair(before="3.14.1", after="3.15.0", drift=["rich 1 -> 2"])],
-    changelog="https://example.org/releases",
-    remedies=[
-        Remedy(variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, avoids=False, detail="it holds"),
-        Remedy(pins=["tensorflow-cpu==2.16.2", "keras==3.14.1"], avoids=True),
-    ],
-    known=["keras #22596", "no report of it is known"],
-    locks=[
-        "keras==3.14.1\nnumpy==1.26.4\ntensorflow-cpu==2.16.2\n",
-        "keras==3.15.0\nnumpy==1.26.4\ntensorflow-cpu==2.16.2\n",
-    ],
-    machine={"cpu": "a processor"},
-    environments=9,
-    total_sec=61.0,
-)
+from support.upgraded import BLAME, BLAMED, exchange, side, upgraded, where, worse
 
 
 def told(blame: Blame) -> str:
@@ -138,7 +107,7 @@ def test_an_upgrade_tells_of_it_in_every_form() -> None:
 
 
 def test_an_issue_has_all_that_developers_ask_for() -> None:
-    text = issue(BLAME, CHECK)
+    text = issue(BLAME, BLAMED)
     assert text.startswith("# loops:train_on_batch-returns:loss: since keras 3.15.0")
     for part in (
         "https://github.com/keras-team/keras/issues/22596",

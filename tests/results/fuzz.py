@@ -18,26 +18,37 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from bench.cells.cell import Cell
+from bench.cells.cell import OWN_AXES, Cell
+from bench.cells.own_model import OwnModel
 from bench.errors import BenchError
 from bench.frames.frame import of_baseline, of_cells, of_run, records
 from bench.jobs.merge import merge
+from bench.measure.tensors import TEST_LOGITS, fingerprints
+from bench.measure.trajectory import marks
 from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
+from bench.report.reproducer.own_model import own_script
 from bench.report.reproducer.script import script
 from bench.report.short import short_report
 from bench.report.terminal import summary_lines
+from bench.results import own_model
+from bench.results.blame import write_blame
 from bench.results.checksum import with_sum
+from bench.results.environment import RETRIED
+from bench.results.files import pretty, read_json
 from bench.results.kind import Crash
+from bench.results.own_model import DESCRIPTION, FOLDER, DefaultLoss, OwnMeasured
+from bench.results.record import Record, Tensors
 from bench.results.run import StoredRun, read_run
 from bench.results.tasks import KINDS
 from bench.results.timings import SIDES
@@ -49,13 +60,33 @@ from bench.verdict.conclusion import Conclusion, against_baseline, between, of_u
 from bench.verdict.metrics import METRICS
 from support.builders import CLASS, copied, environment, items, plan, stored, trained, write
 from support.trials import ended, trial
-from support.upgraded import CHECK, checked, exchange, measured, timed
+from support.upgraded import BLAME, CHECK, checked, exchange, measured, timed
 
 #: Seconds that one input may take: a sound one takes less than a tenth.
 LIMIT_SEC = 30
+#: Inputs between two lines of progress.
+PROGRESS = 5_000
 
-CELLS = [Cell(depth=depth, steps=200) for depth in (1, 3)]
-ITEMS = items("depth", CELLS, ("depth",))
+MODEL = OwnModel(name="net.build", source="0", longest=600, normalized=(("norm", 39_200),))
+OWN = Cell(own=MODEL, engine="fit", steps=200)
+CELLS = [*(Cell(depth=depth, steps=200) for depth in (1, 3)), OWN]
+ITEMS = [*items("depth", CELLS[:2], ("depth",)), *items("model", [OWN], OWN_AXES)]
+
+DESCRIBED = own_model.Description(
+    model=MODEL,
+    path="/net.py",
+    function="build",
+    file="0",
+    given="",
+    data="MNIST",
+    inputs={"x": "float32 (784,)"},
+    outputs={"y": "int32 ()"},
+    examples=600,
+    evaluated=100,
+    parameters=7850,
+    losses={"y": DefaultLoss("MeanSquaredError")},
+    seeds=[0, 1, 2],
+)
 
 #: Values that a file may have in the place of any other.
 HOSTILE: list[Any] = [
@@ -126,17 +157,38 @@ def sound_run(path: Path, *, salt: str = "", accuracy: float = 0.94) -> StoredRu
     """A run with results of every kind, of which a cell diverged and another crashed."""
     planned = plan(ITEMS, seeds=(0, 1), checks=[CHECK], further=[2])
     made = [
-        trained(cell, seed, salt=salt, accuracy=accuracy, spread=0.0)
+        _whole(trained(cell, seed, salt=salt, accuracy=accuracy, spread=0.0), salt)
         for cell in CELLS
         for seed in (0, 1, 2)
     ]
     trials = [ended(trial("P1", variant), 0.9) for variant in ("two layers", "three layers")]
     crash = Crash(reason="signal", message="killed by SIGSEGV", output="a\nb")
-    made[-1] = made[-1].key.crashed(crash)
+    made[5] = made[5].key.crashed(crash)
     planned = msgspec.structs.replace(planned, trials=[each.trial for each in trials])
     outcomes = [*made, checked(out=bool(salt)), *(copied(made[0], n) for n in (0, 1)), *trials]
-    run = stored(planned, [], path=path, of=environment())
+    retried = {RETRIED: ["depth:1, seed 0: killed by SIGKILL"]}
+    run = stored(planned, [], path=path, of=environment(run=retried))
     return msgspec.structs.replace(run, outcomes={each.key: each for each in outcomes})
+
+
+def _whole(record: Record, salt: str) -> Record:
+    """A record with all that one can have."""
+    states = np.arange(len(marks(record.cell.steps)), dtype="<u4")
+    return msgspec.structs.replace(
+        record,
+        states=(states + len(salt)).tobytes(),
+        tensors=_taken(salt, record.seed, (0, 1, 10, 100)),
+        ends=_taken(salt, record.seed, (0, 200)),
+        own=OwnMeasured(metrics={"loss": 0.3, "auc": None}, peak_mib=300.0)
+        if record.cell.model
+        else msgspec.UNSET,
+    )
+
+
+def _taken(salt: str, seed: int, steps: Sequence[int]) -> Tensors:
+    names = ("layer 1, kernel", "layer 1, kernel, gradient", "norm, moving_mean", TEST_LOGITS)
+    values = np.random.default_rng(seed).normal(size=9) * (1 + 1e-6 * len(salt))
+    return fingerprints({step: dict.fromkeys(names, values + step) for step in steps})
 
 
 def sound(folder: Path) -> None:
@@ -151,6 +203,9 @@ def sound(folder: Path) -> None:
     (upgrade / "upgrade.json").write_bytes(msgspec.json.encode(described))
     (upgrade / "speed.json").write_bytes(msgspec.json.encode([timed(1.0), timed(1.3)]))
     (upgrade / "saving.json").write_bytes(msgspec.json.encode([exchange("keras"), exchange("h5")]))
+    write_blame(upgrade, BLAME)
+    (upgrade / FOLDER).mkdir()
+    (upgrade / FOLDER / DESCRIPTION).write_bytes(pretty(DESCRIBED))
     run = read_run(folder / "run")
     for salt in ("", "y"):
         other = sound_run(folder / f"accepted{salt}", salt=salt)
@@ -253,8 +308,14 @@ class Exercise:
         self._told(found)
         upgrade_json(found)
         versions = [run.environment.software["tensorflow"] for run in found.both]
-        for judgement in found.failing[:1]:
-            script(judgement, seed=0, steps=20, versions=(versions[0], versions[1]))
+        place = self._folder / "upgrade" / FOLDER
+        described = read_json(place / DESCRIPTION, own_model.Description)
+        for judgement in found.failing[:3]:
+            asked: Any = {"steps": 20, "versions": (versions[0], versions[1])}
+            if judgement.item.cell.model:
+                own_script(judgement, described, place, **asked)
+            else:
+                script(judgement, seed=0, **asked)
 
     def baseline(self) -> None:
         root = self._folder / "baselines"
@@ -302,8 +363,10 @@ def targets(folder: Path) -> list[tuple[Path, Callable[[Exercise], None]]]:
     found = [(path, Exercise.run) for path in sorted((folder / "run").iterdir())]
     upgrade = folder / "upgrade"
     found += [
-        (upgrade / f"{name}.json", Exercise.upgrade) for name in ("upgrade", "speed", "saving")
+        (upgrade / f"{name}.json", Exercise.upgrade)
+        for name in ("upgrade", "speed", "saving", "blame")
     ]
+    found += [(upgrade / FOLDER / DESCRIPTION, Exercise.upgrade)]
     found += [(path, Exercise.upgrade) for path in sorted((upgrade / "new").iterdir())]
     found += [
         (path, Exercise.baseline) for path in sorted((folder / "baselines" / CLASS).iterdir())
@@ -321,8 +384,12 @@ def fuzz(folder: Path, seeds: range, tell: Callable[[str], None]) -> Counter[str
     """
     sound(folder)
     exercise, files = Exercise(folder), targets(folder)
+    for use in (Exercise.run, Exercise.upgrade, Exercise.baseline):
+        use(exercise)  # undamaged: a refusal would end it
     counts: Counter[str] = Counter()
     for seed in seeds:
+        if seed % PROGRESS == PROGRESS - 1:
+            print(f"up to seed {seed}: {dict(counts)}", file=sys.stderr, flush=True)
         chance = random.Random(seed)
         exercise.thorough = not seed % 8
         path, use = chance.choice(files)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.results.blame import Blame, Cause, Pair, Release, Remedy
 from bench.results.check import Check, CheckResult, Deviation
 from bench.results.kind import Crash
 from bench.results.plan import Item
@@ -37,6 +38,36 @@ LOCKS = {
     "old": "keras==3.12.0\nnumpy==2.0.1\ntensorflow-cpu==2.20.0\nwrapt==1.0\n",
     "new": "keras==3.15.1\nnumpy==2.0.1\ntensorflow-cpu==2.21.0\nwrapt==1.0\nadded==1\n",
 }
+
+BLAMED = Check(family="loops", subject="train_on_batch-returns:loss")
+BLAME = Blame(
+    finding=BLAMED.id,
+    outcome="found",
+    old="got 7.95, expected 5.43",
+    new="it holds",
+    differences=["keras 3.0.5 -> 3.15.1", "numpy 1 -> 2"],
+    causes=[Cause(parts=["keras 3.0.5 -> 3.15.1"])],
+    package="keras",
+    releases=[
+        Release(version="3.14.1", seen="same", detail="got 7.95"),
+        Release(version="3.15.0", seen="changed", detail="it holds"),
+    ],
+    skipped={"3.14.2": "yanked: broken"},
+    pairs=[Pair(before="3.14.1", after="3.15.0", drift=["rich 1 -> 2"])],
+    changelog="https://example.org/releases",
+    remedies=[
+        Remedy(variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, avoids=False, detail="it holds"),
+        Remedy(pins=["tensorflow-cpu==2.16.2", "keras==3.14.1"], avoids=True),
+    ],
+    known=["keras #22596", "no report of it is known"],
+    locks=[
+        "keras==3.14.1\nnumpy==1.26.4\ntensorflow-cpu==2.16.2\n",
+        "keras==3.15.0\nnumpy==1.26.4\ntensorflow-cpu==2.16.2\n",
+    ],
+    machine={"cpu": "a processor"},
+    environments=9,
+    total_sec=61.0,
+)
 
 Change = Callable[[Record], Record | None]
 

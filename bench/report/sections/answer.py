@@ -15,6 +15,7 @@ from bench.verdict.judgement import UNDECIDED, Verdict
 
 #: Characters of what an answer rests on: it names every kind of finding, and each slower workload.
 MOST_ANSWER = 2_000
+_MOST_RETRIED = 160
 
 
 def answer_blocks(conclusion: Conclusion) -> list[str]:
@@ -74,8 +75,8 @@ def title(conclusion: Conclusion) -> str:
 def details(conclusion: Conclusion) -> list[str]:
     """Lines of inline text: what the cells were held against and how sharply, then, of a run, what its
     checks and its trials of published experiments say. The first may be empty."""
-    said = (_held_against(conclusion), _sharpness(conclusion), _unchecked(conclusion))
-    lines = [" ".join(filter(None, said))]
+    said = (_held_against, _sharpness, _unchecked, _retried)
+    lines = [" ".join(filter(None, (part(conclusion) for part in said)))]
     if conclusion.old is None:
         lines += filter(None, [checks_answer(conclusion), _trials(conclusion)])
     return lines
@@ -91,6 +92,19 @@ def _unchecked(conclusion: Conclusion) -> str:
     if not found:
         return ""
     return f"Without checksums, as an older bench wrote them: {' and '.join(found)}."
+
+
+def _retried(conclusion: Conclusion) -> str:
+    """How many tasks were tried once more, as somebody else ended their process."""
+    runs = [run for run in (conclusion.old, conclusion.run) if run is not None]
+    retried = [text for run in runs for text in run.environment.retried]
+    if not retried:
+        return ""
+    whose = "A task whose" if len(retried) == 1 else f"{len(retried)} tasks whose"
+    tried = "was tried" if len(retried) == 1 else "were tried"
+    such = "" if len(retried) == 1 else "such as "
+    shown = clipped(retried[0], _MOST_RETRIED)
+    return f"{whose} process somebody else ended {tried} once more: {such}{shown}."
 
 
 def versions_of(baseline: Baseline | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 
 import msgspec
 
@@ -71,4 +70,4 @@ def _measured(run: StoredRun, item: Item) -> list[OwnMeasured]:
 
 def _mean(values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return significant(fmean(known)) if known else NOTHING
+    return significant(sum(value / len(known) for value in known)) if known else NOTHING

@@ -167,6 +167,7 @@ def _plan(run: StoredRun) -> dict[str, str]:
         "seeds": seeds,
         "replicas": f"{measured} of {len(replicas)} measured"
         + (f", {absent} of them without the parts to be trained" if absent else ""),
+        "tried once more": "; ".join(run.environment.retried),
         "machine": ", ".join(f"{key}: {value}" for key, value in run.environment.machine.items()),
         "command": str(run.environment.run.get("command", "")),
     }

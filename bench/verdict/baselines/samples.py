@@ -257,6 +257,9 @@ def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool
         raise ValueError("a share is not between 0 and 1")
     if any((value or 0.0) < 0 for value in metrics.values()):
         raise ValueError("a metric is below 0")
+    zero = [name for name, value in metrics.items() if value == 0 and BY_NAME[name].scale == "log"]
+    if zero:
+        raise ValueError(f"{zero[0]} is 0, which has no logarithm; null stands for that")
     if crashed and (digest or metrics):
         raise ValueError("a crash has neither a digest nor metrics")
     if not crashed and not digest:
