@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bench.errors import BenchError
 from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.issue import issue
 from bench.report.markdown import markdown
 from bench.report.sections.blame import blame_section
 from bench.report.short import short_report
+from bench.results.blame import BLAME as BLAME_FILE
 from bench.results.blame import Blame, Cause, Pair, read_blames, write_blame
 from bench.verdict.saving import is_rollback
 from support.upgraded import BLAME, BLAMED, exchange, side, upgraded, where, worse
@@ -121,6 +124,27 @@ def test_an_issue_has_all_that_developers_ask_for() -> None:
         "`tensorflow-cpu==2.16.2 keras==3.14.1` avoids it",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("total_sec", -1, "Expected `float` >= 0.0 - at `$.blames[0].total_sec`"),
+        ("environments", 1 << 60, "at `$.blames[0].environments`"),
+        ("finding", "x" * 5000, "length <= 4096 - at `$.blames[0].finding`"),
+        ("releases", [{"version": "1", "seen": "green"}], "Invalid enum value 'green'"),
+    ],
+)
+def test_numbers_and_words_out_of_range_are_refused(
+    tmp_path: Path, field: str, value: object, why: str
+) -> None:
+    write_blame(tmp_path, BLAME)
+    path = tmp_path / BLAME_FILE
+    stored = json.loads(path.read_bytes())
+    stored["blames"][0][field] = value
+    path.write_text(json.dumps(stored))
+    with pytest.raises(BenchError, match=re.escape(why)):
+        read_blames(tmp_path)
 
 
 def test_what_is_known_of_a_finding_is_replaced(tmp_path: Path) -> None:

@@ -279,6 +279,31 @@ def test_a_run_in_place_of_a_baseline_has_its_versions() -> None:
     assert "| **2.21.0**" in text
 
 
+@pytest.mark.parametrize(
+    ("retried", "expected"),
+    [
+        (
+            ["depth:3, seed 0: killed by SIGKILL"],
+            "A task whose process somebody else ended was tried once more: depth:3, seed 0: killed by "
+            "SIGKILL.",
+        ),
+        (
+            ["depth:3, seed 0: killed by SIGKILL", "depth:9, seed 1: killed by SIGTERM"],
+            "2 tasks whose process somebody else ended were tried once more: such as depth:3, seed 0: "
+            "killed by SIGKILL.",
+        ),
+    ],
+)
+def test_what_was_tried_twice_is_told(retried: list[str], expected: str) -> None:
+    """A machine that kills processes is trouble that its owner should know of; each is listed."""
+    run = healthy(of=environment(run={"retried": retried}))
+    story = concluded(run, judged(run, Verdict.IDENTICAL, "", "digest"))
+    for text in (full(story), short_report(story)):
+        assert expected in text.replace("\\", "")
+    assert f"| {'; '.join(retried)}" in full(story)
+    assert "once more" not in full(identical())
+
+
 def test_throughput_is_one_line() -> None:
     """Median over cells of the median over seeds, slowest and fastest; no line without any."""
     cells = [Cell(depth=depth) for depth in (1, 2, 3)]

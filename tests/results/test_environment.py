@@ -81,6 +81,7 @@ def test_class_ignores_versions() -> None:
         ((b'"machine"', b'"machines"'), "unknown field `machines`"),
         ((b'"threads": 1', b'"threads": "1"'), "Expected `int`, got `str`"),
         ((b'"threads": 1', b'"threads": NaN'), "invalid character"),
+        ((b'"command"', b'"retried": [1], "command"'), "retried of run is no list of texts"),
         ((b"}\n", b""), "truncated"),
     ],
 )

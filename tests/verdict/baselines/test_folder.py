@@ -226,6 +226,13 @@ def test_a_sample_in_memory_is_finite(value: float) -> None:
         Sample(seed=0, outcome="trained", digest="x", metrics=metrics)
 
 
+@pytest.mark.parametrize("name", [name for name, one in BY_NAME.items() if one.scale == "log"])
+def test_a_metric_that_is_compared_by_logarithms_is_not_zero(name: str) -> None:
+    """A run has no value in its place; a baseline that has one was not made by bench."""
+    with pytest.raises(ValueError, match=f"{name} is 0, which has no logarithm"):
+        Sample(seed=0, outcome="trained", digest="x", metrics={"test_accuracy": 0.0, name: 0.0})
+
+
 # Traces and history
 
 
@@ -567,9 +574,9 @@ def test_a_class_under_another_name_is_not_taken_for_none(tmp_path: Path) -> Non
 # Properties
 
 _SHARES = dict.fromkeys(("test_accuracy", "dead_share_end"), st.floats(0, 1))
-_ANY = st.floats(0, allow_infinity=False)
+_POSITIVE = st.floats(0, exclude_min=True, allow_infinity=False)
 _metrics = st.fixed_dictionaries(
-    {}, optional={name: st.none() | _SHARES.get(name, _ANY) for name in BY_NAME}
+    {}, optional={name: st.none() | _SHARES.get(name, _POSITIVE) for name in BY_NAME}
 )
 _samples = st.builds(
     Sample,
