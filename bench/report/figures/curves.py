@@ -42,6 +42,8 @@ CRITICAL = math.e
 
 #: Panels in one figure: six rows of four still fit a page.
 MOST_PANELS = 24
+#: Curves of one panel: more are a tint.
+MOST_CURVES = 36
 #: Decades that a panel shows at least, around 1.
 _LEAST = (-1.0, 1.0)
 #: Values beyond are not drawn: a logarithmic axis has no place for 0 and infinity.
@@ -110,6 +112,8 @@ def _picture(run: StoredRun, grid: str, items: Sequence[Item]) -> Picture | None
     panels = _panels(grid, drawn)
     if not panels:
         return None
+    distinct = {title: _distinct(panel) for title, panel in list(panels.items())[:MOST_PANELS]}
+    shown = {title: panel[:MOST_CURVES] for title, panel in distinct.items()}
     heading = (
         f"{GRIDS[grid].title}: predicted (lines) and measured (points) gradient signal at step 0"
     )
@@ -128,9 +132,24 @@ def _picture(run: StoredRun, grid: str, items: Sequence[Item]) -> Picture | None
             sum(map(len, list(panels.values())[MOST_PANELS:])),
             f"not drawn: a figure has at most {MOST_PANELS} panels",
         ),
+        _remark(
+            sum(len(panels[title]) - len(panel) for title, panel in distinct.items()),
+            "not drawn: the curve of another cell, which differs only behind step 0",
+        ),
+        _remark(
+            sum(len(panel) - len(shown[title]) for title, panel in distinct.items()),
+            f"not drawn: a panel has at most {MOST_CURVES} curves",
+        ),
     ]
-    shown = dict(list(panels.items())[:MOST_PANELS])
     return curves_picture(grid, heading, shown, caption=" ".join(filter(None, remarks)))
+
+
+def _distinct(curves: Sequence[Curve]) -> list[Curve]:
+    """The first of each that are drawn alike."""
+    found: dict[object, Curve] = {}
+    for curve in curves:
+        found.setdefault((curve.cell.initializer, curve.predicted, curve.measured), curve)
+    return list(found.values())
 
 
 def _remark(cells: int, what: str) -> str:

@@ -13,6 +13,7 @@ from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.mnist import MNIST_FINGERPRINT
 from bench.report.figures.curves import (
+    MOST_CURVES,
     MOST_PANELS,
     SHOWN,
     curve_of,
@@ -170,8 +171,31 @@ def test_panels_differ_in_all_but_depth_and_initializer() -> None:
 def test_what_acts_after_step_0_parts_no_panel() -> None:
     """Learning rate, optimizer and clipping are no reason for a panel."""
     cells = [Cell(), Cell(learning_rate=0.01), Cell(optimizer="adam"), Cell(clipping="value_1.0")]
-    picture = pictures(run_of("activation", cells, []))["activation"]
+    records = [with_signal(cell, 0, [place + 1, 0.5, 1.0]) for place, cell in enumerate(cells)]
+    picture = pictures(run_of("activation", cells, records))["activation"]
     assert [len(lines(panel)) for panel in picture.panels] == [4]
+
+
+def test_equal_curves_are_drawn_once() -> None:
+    """Learning rates leave step 0 alone: two of three cells would hide the first, a fourth measured
+    something else."""
+    cells = [Cell(learning_rate=rate) for rate in (0.1, 0.01, 0.001, 1.0)]
+    records = [with_signal(cell, 0, [0.25, 0.5, 1.0]) for cell in cells[:3]]
+    records.append(with_signal(cells[3], 0, [0.3, 0.5, 1.0]))
+    picture = pictures(run_of("activation", cells, records))["activation"]
+    assert [len(lines(panel)) for panel in picture.panels] == [2]
+    assert picture.caption == (
+        "2 cells not drawn: the curve of another cell, which differs only behind step 0."
+    )
+
+
+def test_a_panel_has_a_largest_number_of_curves() -> None:
+    """Curves beyond the limit are left out, the last ones, and counted."""
+    cells = [Cell(learning_rate=(place + 1) / 1000) for place in range(MOST_CURVES + 2)]
+    records = [with_signal(cell, 0, [0.25, 0.5, 1 + cell.learning_rate]) for cell in cells]
+    picture = pictures(run_of("activation", cells, records))["activation"]
+    assert [len(lines(panel)) for panel in picture.panels] == [MOST_CURVES]
+    assert picture.caption == (f"2 cells not drawn: a panel has at most {MOST_CURVES} curves.")
 
 
 def test_many_initializers_are_parted_by_family() -> None:
