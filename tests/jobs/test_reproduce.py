@@ -411,15 +411,16 @@ tf.keras.layers.LeakyReLU = lambda: tf.keras.layers.Activation(
 
 @pytest.mark.parametrize(("slope", "shown"), [("0.2", True), ("0.3", False)])
 @pytest.mark.slow
-def test_a_planted_slope(tmp_path: Path, slope: str, *, shown: bool) -> None:
+def test_a_planted_slope(tmp_path: Path, preloaded_python: str, slope: str, *, shown: bool) -> None:
     """A real script under this TensorFlow. A slope of .2 for .3 shows from the first step on; .3
     itself, computed by another function, does not."""
     (tmp_path / "sitecustomize.py").write_text(PLANT)
     path = tmp_path / "script.py"
     cell = Cell(depth=1, width=20, activation="leaky_relu", batch=20, engine="function")
     path.write_text(written(cell, steps=2))
-    new = Here({"PYTHONPATH": str(tmp_path), "SLOPE": slope})
-    found = check(path, old=Here(), new=new, timeout_sec=300, seeds=1)
+    old = Here(python=preloaded_python)
+    new = old._replace(variables={"PYTHONPATH": str(tmp_path), "SLOPE": slope})
+    found = check(path, old=old, new=new, timeout_sec=300, seeds=1)
     assert found.shown == shown, found.reason
     if shown:
         assert found.step == 0

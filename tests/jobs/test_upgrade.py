@@ -19,6 +19,7 @@ from bench.environments import prepare
 from bench.environments.prepare import Built
 from bench.environments.requirements import Side as Requested
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError
+from bench.execution import saving
 from bench.execution.cluster import Placement
 from bench.jobs import reproducers
 from bench.jobs.reproduce import Reproduction
@@ -411,10 +412,10 @@ def test_a_folder_in_use_is_told_before_environments_are_built(
 # --- The whole
 
 
-def built(variables: dict[str, str], folder: Path) -> Built:
+def built(python: str, variables: dict[str, str], folder: Path) -> Built:
     own = {"PYTHONPATH": os.environ.get("PYTHONPATH", str(REPOSITORY)), **variables}
     return Built(
-        python=Path(sys.executable),
+        python=Path(python),
         lock="tensorflow==0",
         key=repr(variables),
         variables=own,
@@ -431,10 +432,10 @@ def images(
     return images_file
 
 
-def run_upgrade(chosen: Options, new: dict[str, str]) -> Conclusion:
+def run_upgrade(chosen: Options, new: dict[str, str], python: str = sys.executable) -> Conclusion:
     """Runs it between two environments of processes: variables of the new one, else this one's."""
     sides: dict[Side, Built] = {
-        side: built(new if side == "new" else {}, chosen.folder) for side in SIDES
+        side: built(python, new if side == "new" else {}, chosen.folder) for side in SIDES
     }
     return of_upgrade(UpgradeRun(chosen, sides, stream=io.StringIO()).measure())
 
@@ -481,16 +482,20 @@ if "bench.execution.trainer" in sys.orig_argv:
 """
 
 
-def test_a_planted_rate_is_not_safe_and_the_rest_identical(tmp_path: Path, images: Path) -> None:
+def test_a_planted_rate_is_not_safe_and_the_rest_identical(
+    tmp_path: Path, images: Path, preloaded_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the real TensorFlow. Where bits are equal under one seed no other is trained; where they
     differ every seed is, copies too, and the change is found with the first update. Models are
-    exchanged."""
+    exchanged: one of each kind, as ``nets/test_saving.py`` has them all."""
+    monkeypatch.setattr(saving, "MODELS", {"mlp": saving.MODELS["mlp"]})
+    monkeypatch.setattr(saving, "COMPOSED", {"own": saving.COMPOSED["own"]})
     (tmp_path / "sitecustomize.py").write_text(PLANTED)
     new = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
     chosen = options(
         tmp_path / "run", expression=f"{TOUCHED} or {UNTOUCHED}", skip={"speed"}, data_dir=images
     )
-    found = run_upgrade(chosen, new)
+    found = run_upgrade(chosen, new, preloaded_python)
     assert found.answer is Answer.UNSAFE
     assert found.exit_code == EXIT_REGRESSED
     assert "cell changed" in found.because[0]
@@ -507,7 +512,7 @@ def test_a_planted_rate_is_not_safe_and_the_rest_identical(tmp_path: Path, image
     told = describe(envelope)
     assert "losses leave the rounding envelope at step 1" in told
     assert re.search(r"it begins in layer 1, (kernel|bias), which departs by [^ ]+ of its", told)
-    assert {saving.outcome.fails for saving in found.savings} == {False}
+    assert {each.outcome.fails for each in found.savings} == {False}
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ NAMES = ["suites/test_own_grids.py", "suites/test_model.py", "suites/test_clippi
 
 
 @pytest.fixture
-def real(tmp_path: Path, image_variables: dict[str, str]) -> Job:
+def real(tmp_path: Path, image_variables: dict[str, str], preloaded_python: str) -> Job:
     """Main jobs that train in earnest."""
-    return Job(tmp_path, image_variables, options=("--seeds", "2", "--workers", "1"))
+    options = ("--seeds", "2", "--workers", "1")
+    return Job(tmp_path, image_variables, options, preloaded_python)
 
 
 def model(function: str) -> tuple[str, ...]:

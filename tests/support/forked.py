@@ -24,7 +24,11 @@ _CONTEXT.set_forkserver_preload(
 
 
 def _main(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    python: str,
 ) -> None:
     """Runs pytest as a shell would: in a session of its own, open to Ctrl-C."""
     os.setsid()
@@ -35,6 +39,7 @@ def _main(
     with output.open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
+    sys.executable = python
     sys.argv = ["pytest", *arguments]
     sys.exit(int(pytest.main(list(arguments))))
 
@@ -48,13 +53,19 @@ class Forked:
 
     @classmethod
     def start(
-        cls, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
+        cls,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        python: str = sys.executable,
     ) -> Forked:
-        """Starts it in ``folder``, with these environment variables and no other."""
+        """Starts it in ``folder``, with these environment variables and no other; processes that it
+        starts are of ``python``."""
         handle, name = tempfile.mkstemp(dir=folder, suffix=".output")
         os.close(handle)
         output = Path(name)
-        process = _CONTEXT.Process(target=_main, args=(arguments, folder, environment, output))
+        told = (arguments, folder, environment, output, python)
+        process = _CONTEXT.Process(target=_main, args=told)
         process.start()
         return cls(process, output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Job:
         "1",
     )
     """Of every run: all of three seeds, what has no baseline is no failure, one training process."""
+    python: str = sys.executable
+    """Of training processes."""
 
     def __post_init__(self) -> None:
         (self.folder / "baselines").mkdir(exist_ok=True)
@@ -59,7 +62,8 @@ class Job:
         return {**os.environ, **self.environment, **more}
 
     def start(self, *arguments: str, **environment: str) -> Forked:
-        return Forked.start(self.arguments(*arguments), self.folder, self.variables(**environment))
+        words, variables = self.arguments(*arguments), self.variables(**environment)
+        return Forked.start(words, self.folder, variables, self.python)
 
     def run(self, *arguments: str, expect: int = 0, **environment: str) -> str:
         code, output = self.start(*arguments, **environment).wait()
