@@ -8,6 +8,7 @@ and of shares, corrected by Holm over all cells and metrics, and lucky flips
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -59,7 +60,7 @@ class Shares:
     mixed: Array
     """Mixed cells that this rests on."""
 
-    @property
+    @functools.cached_property
     def differ(self) -> Mask:
         """Where the shares differ."""
         (a, b), (n, m) = self.hits, self.seeds

@@ -75,12 +75,17 @@ class Held:
 
 @contextlib.contextmanager
 def counting() -> Iterator[Callable[[], Held]]:
-    """Sets aside what Python holds, so that the function that it gives counts what comes later."""
+    """Sets aside what Python holds, so that the function that it gives counts what comes later. Whoever
+    had set modules aside, as training processes do, finds them aside again."""
+    frozen = gc.get_freeze_count()
     gc.freeze()
     try:
         yield _held
     finally:
         gc.unfreeze()
+        if frozen:
+            gc.collect()
+            gc.freeze()
 
 
 def _held() -> Held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def trainer(folder: Path, data: Any, function: str, **options: Any) -> OwnTraine
     return OwnTrainer(folder, data.fingerprint, "class")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, data: Any) -> Any:
+    """``kept(function)``, or ``kept(function, path)``: a trainer for all tests that only train, as a
+    training process has one: what was trained before must not show."""
+
+    @functools.cache
+    def made(function: str, path: Path = MODELS) -> OwnTrainer:
+        return trainer(tmp_path_factory.mktemp(function), data, function, path=path)
+
+    return made
+
+
 def cell(made: OwnTrainer, **axes: Any) -> Cell:
     axes = {"engine": "fit", "steps": STEPS, "batch": BATCH, **axes}
     return Cell(own=made.description.model, **axes)
@@ -61,13 +74,13 @@ def random_words(rows: int = 60) -> dict[str, Any]:
 # --- Description
 
 
-def test_a_model_is_fed_noise_where_nothing_is_given(tmp_path: Path, data: Any) -> None:
+def test_a_model_is_fed_noise_where_nothing_is_given(kept: Any) -> None:
     """Of the shapes and types that its inputs and its loss take."""
-    told = described(tmp_path, data, "functional").description
-    assert told is not None
+    made = kept("functional")
+    told = made.description
     assert told.data == "noise"
     assert told.model.name == "own_models.functional"
-    with np.load(tmp_path / ARRAYS) as arrays:
+    with np.load(made.folder / ARRAYS) as arrays:
         x, y = arrays["x numbers"], arrays["y kind"]
     assert x.dtype == np.float32
     assert x.shape[1:] == (6,)
@@ -75,11 +88,11 @@ def test_a_model_is_fed_noise_where_nothing_is_given(tmp_path: Path, data: Any) 
     assert told.examples + told.evaluated == len(x)
 
 
-def test_mnist_is_fed_where_shapes_fit(tmp_path: Path, data: Any) -> None:
-    told = described(tmp_path, data, "build", path=EXAMPLES / "cnn_bilstm.py").description
-    assert told is not None
+def test_mnist_is_fed_where_shapes_fit(kept: Any, data: Any) -> None:
+    made = kept("build", EXAMPLES / "cnn_bilstm.py")
+    told = made.description
     assert told.data == "MNIST"
-    with np.load(tmp_path / ARRAYS) as arrays:
+    with np.load(made.folder / ARRAYS) as arrays:
         (x, y) = (arrays[name] for name in arrays.files)
     np.testing.assert_array_equal(x[:5, ..., 0], data.train_images[:5] / np.float32(255))
     np.testing.assert_array_equal(y, data.train_labels[: len(y)])
@@ -91,14 +104,13 @@ def test_mnist_is_fed_where_shapes_fit(tmp_path: Path, data: Any) -> None:
     )
 
 
-def test_a_model_that_is_not_compiled_gets_losses_that_fit(tmp_path: Path, data: Any) -> None:
-    told = described(tmp_path, data, "build", path=EXAMPLES / "two_inputs.py").description
-    assert told is not None
-    assert told.losses == {
+def test_a_model_that_is_not_compiled_gets_losses_that_fit(kept: Any) -> None:
+    made = kept("build", EXAMPLES / "two_inputs.py")
+    assert made.description.losses == {
         "kind": DefaultLoss("SparseCategoricalCrossentropy", from_logits=False),
         "amount": DefaultLoss("MeanSquaredError"),
     }
-    with np.load(tmp_path / ARRAYS) as arrays:
+    with np.load(made.folder / ARRAYS) as arrays:
         assert arrays["x words"].max() == 49  # the embedding has 50 entries
 
 
@@ -159,10 +171,10 @@ def test_what_users_code_raises_is_told(
 # --- Training
 
 
-def test_training_repeats_and_both_ways_are_one(tmp_path: Path, data: Any) -> None:
+def test_training_repeats_and_both_ways_are_one(kept: Any) -> None:
     """``fit`` and ``train_on_batch`` take the same steps, under each seed, whatever was trained
     before; another seed starts from other weights."""
-    made = trainer(tmp_path, data, "functional")
+    made = kept("functional")
     first = made.train(cell(made), 0)
     other = made.train(cell(made), 1)
     again = made.train(cell(made, engine="train_on_batch"), 0)
@@ -173,9 +185,9 @@ def test_training_repeats_and_both_ways_are_one(tmp_path: Path, data: Any) -> No
     assert msgspec.json.decode(msgspec.json.encode(first), type=Record).digest == first.digest
 
 
-def test_losses_are_each_steps_own(tmp_path: Path, data: Any) -> None:
+def test_losses_are_each_steps_own(kept: Any) -> None:
     """And no means since the start: the first two are those of a loop by hand."""
-    made = trainer(tmp_path, data, "functional")
+    made = kept("functional")
     losses = from_bytes(made.train(cell(made), 0).trajectory)
     model = made.start(0).model
     from bench.cells.initial_values import batch_order
@@ -189,12 +201,12 @@ def test_losses_are_each_steps_own(tmp_path: Path, data: Any) -> None:
         model.train_on_batch(x, y)
 
 
-def test_weights_of_the_first_seed_are_the_models_own(tmp_path: Path, data: Any) -> None:
+def test_weights_of_the_first_seed_are_the_models_own(kept: Any) -> None:
     """Drawn by its initializers under the seed."""
-    made = trainer(tmp_path, data, "functional")
+    made = kept("functional")
     keras.utils.set_random_seed(0)
     kernel = keras.initializers.GlorotUniform()((6, 8))
-    with np.load(weights_file(tmp_path, 0)) as stored:
+    with np.load(weights_file(made.folder, 0)) as stored:
         name = next(key for key in stored.files if key.endswith("first/kernel"))
         limit = np.sqrt(6 / 14)
         assert np.abs(stored[name]).max() <= limit
@@ -202,9 +214,9 @@ def test_weights_of_the_first_seed_are_the_models_own(tmp_path: Path, data: Any)
         np.testing.assert_array_equal(made.start(0).named[name].numpy(), stored[name])
 
 
-def test_tensors_are_named_as_the_users_layers(tmp_path: Path, data: Any) -> None:
+def test_tensors_are_named_as_the_users_layers(kept: Any) -> None:
     """Outputs of layers, weights, and the gradients of both."""
-    made = trainer(tmp_path, data, "functional")
+    made = kept("functional")
     record = made.train(cell(made), 0)
     assert record.tensors is not None
     assert record.tensors.steps == [0, 1, 10]
@@ -219,9 +231,9 @@ def test_tensors_are_named_as_the_users_layers(tmp_path: Path, data: Any) -> Non
     assert "accuracy of the held-out rows, inference" in record.ends.names
 
 
-def test_a_look_leaves_the_model_alone(tmp_path: Path, data: Any) -> None:
+def test_a_look_leaves_the_model_alone(kept: Any) -> None:
     """Its gradients are those of the loss, and moving statistics stay as they were."""
-    made = trainer(tmp_path, data, "build", path=EXAMPLES / "cnn_bilstm.py")
+    made = kept("build", EXAMPLES / "cnn_bilstm.py")
     built = made.start(0)
     before = built.values()
     x, y = made.feed.x(slice(0, 4)), made.feed.y(slice(0, 4))
@@ -236,8 +248,8 @@ def test_a_look_leaves_the_model_alone(tmp_path: Path, data: Any) -> None:
     assert "bidirectional/forward_lstm, output" in tensors
 
 
-def test_copies_start_one_unit_in_the_last_place_away(tmp_path: Path, data: Any) -> None:
-    made = trainer(tmp_path, data, "functional")
+def test_copies_start_one_unit_in_the_last_place_away(kept: Any) -> None:
+    made = kept("functional")
     record = made.train(cell(made), 0)
     copy = made.copy(Copy(cell=cell(made), seed=0, number=0))
     assert copy.ends is not None
@@ -249,12 +261,12 @@ def test_copies_start_one_unit_in_the_last_place_away(tmp_path: Path, data: Any)
     assert later.trajectory == record.trajectory
 
 
-def test_dropout_is_seeded_and_named(tmp_path: Path, data: Any) -> None:
-    made = trainer(tmp_path, data, "random")
+def test_dropout_is_seeded_and_named(kept: Any) -> None:
+    made = kept("random")
     assert made.description.model.random == ("forgetful",)
     first, again = made.train(cell(made), 0), made.train(cell(made), 0)
     assert first.digest == again.digest
-    assert not trainer(tmp_path, data, "functional").description.model.random
+    assert not kept("functional").description.model.random
 
 
 def test_a_subclassed_model_is_trained_on_given_arrays(tmp_path: Path, data: Any) -> None:
@@ -296,8 +308,8 @@ def test_a_loss_that_is_not_finite_is_an_outcome(tmp_path: Path, data: Any) -> N
     assert record.outcome == "diverged"
 
 
-def test_bursts_are_seconds(tmp_path: Path, data: Any) -> None:
-    made = trainer(tmp_path, data, "functional")
+def test_bursts_are_seconds(kept: Any) -> None:
+    made = kept("functional")
     for work in ("training", "inference"):
         assert 0 < made.burst(cell(made), work=work, steps=3) < 60
 
@@ -318,8 +330,8 @@ def test_weights_that_cannot_be_matched_are_listed(tmp_path: Path, data: Any) ->
 # --- Saving
 
 
-def test_every_format_gives_the_same_outputs_again(tmp_path: Path, data: Any) -> None:
-    made = trainer(tmp_path, data, "build", path=EXAMPLES / "two_inputs.py")
+def test_every_format_gives_the_same_outputs_again(tmp_path: Path, kept: Any) -> None:
+    made = kept("build", EXAMPLES / "two_inputs.py")
     place = tmp_path / "saved"
     place.mkdir()
     written = saving.save(place, made, cell(made))
@@ -336,9 +348,9 @@ def test_every_format_gives_the_same_outputs_again(tmp_path: Path, data: Any) ->
     assert loaded >= 5
 
 
-def test_another_output_is_out(tmp_path: Path, data: Any) -> None:
+def test_another_output_is_out(tmp_path: Path, kept: Any) -> None:
     """Weights of another seed in the file are no rounding."""
-    made = trainer(tmp_path, data, "functional")
+    made = kept("functional")
     place = tmp_path / "saved"
     place.mkdir()
     saving.save(place, made, cell(made))
@@ -362,10 +374,10 @@ def test_another_output_is_out(tmp_path: Path, data: Any) -> None:
         ("two_inputs.py:build", {"gated", "gated/gates", "amount"}),
     ],
 )
-def test_examples_are_trained(tmp_path: Path, data: Any, example: str, layers: set[str]) -> None:
+def test_examples_are_trained(kept: Any, example: str, layers: set[str]) -> None:
     """The same twice, and seen layer by layer."""
     file, _, function = example.partition(":")
-    made = trainer(tmp_path, data, function, path=EXAMPLES / file)
+    made = kept(function, EXAMPLES / file)
     first, again = (made.train(cell(made, steps=4), 0) for _ in range(2))
     assert first.outcome == "trained"
     assert first.digest == again.digest
