@@ -23,6 +23,8 @@ from bench.plugin.options import add_options
 from bench.results.check import CheckResult
 from bench.results.copy_result import CopyResult
 from bench.results.environment import Environment
+from bench.results.live import Live
+from bench.results.pace import PaceResult
 from bench.results.plan import Plan
 from bench.results.record import Record
 from bench.results.trial import TrialResult
@@ -44,6 +46,8 @@ FORMATS: dict[str, Any] = {
     "copies.jsonl, one a line": CopyResult,
     "checks.jsonl, one a line": CheckResult,
     "trials.jsonl, one a line": TrialResult,
+    "paces.jsonl, one a line": PaceResult,
+    "live.json": Live,
     "upgrade.json": Description,
 }
 _FORMULA = re.compile(r"\$`([^`\n]+)`\$|^```math\n(.*?)^```$", re.M | re.S)

@@ -2,24 +2,26 @@
 
 pytest-benchmark measures bursts of steps in a process of its own that has the whole machine. The
 times are those process' own, to the moment when the last output had arrived. Compare them on one
-machine only: ``--benchmark-autosave``, ``--benchmark-compare`` and all its other options work.
+machine only: ``--benchmark-autosave``, ``--benchmark-compare`` and all its other options work. Between
+bursts the process calibrates, so that a saved file can be held against stored runs of the machine:
+``bench speed check FILE``; the end of the session says the same (docs/speed.md).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.cells.cell import ENGINES, Cell
 from bench.execution.bursts import RemoteBursts, remote_clock
-
-#: Steps in a burst: a fifth of a second or less, and long enough that calls don't matter.
-MLP_STEPS, CNN_STEPS = 50, 5
+from bench.jobs.benchmark_file import OURS
+from bench.jobs.workloads import THROUGHPUT_STEPS
 
 NETWORKS = {
-    "mlp": (Cell(depth=3, learning_rate=0.01), MLP_STEPS),
-    "cnn": (Cell(architecture="cnn", learning_rate=0.01, batch=50), CNN_STEPS),
+    "mlp": (Cell(depth=3, learning_rate=0.01), THROUGHPUT_STEPS["mlp"]),
+    "cnn": (Cell(architecture="cnn", learning_rate=0.01, batch=50), THROUGHPUT_STEPS["cnn"]),
 }
 
 
@@ -40,3 +42,5 @@ def test_throughput(
         per_burst = cell.batch * steps
         benchmark.extra_info["images_per_sec"] = per_burst / benchmark.stats.stats.median
         benchmark.extra_info["cell"] = cell.id()
+        if burst.result is not None:
+            benchmark.extra_info[OURS] = msgspec.to_builtins(burst.result)

@@ -122,9 +122,10 @@ def check(*, baselines: Baselines = BASELINES) -> int:
     """Reads every stored baseline and says what is wrong with it."""
     from bench.report.text import count
     from bench.verdict.baselines import acceptance
+    from bench.verdict.baselines.folder import class_folders
     from bench.verdict.ladder import known_items
 
-    classes = [path for path in baselines.glob("*") if path.is_dir()]
+    classes = class_folders(baselines)
     if not classes:
         raise BenchError(f"{baselines}: holds no baseline, so none was checked")
     problems = acceptance.check(baselines, known_items())

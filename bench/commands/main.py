@@ -99,6 +99,25 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Show a metric of a cell over acceptances and stored runs, and where it steps.",
             "bench history depth:10- --metric test_accuracy --plot history.svg",
         ),
+        "speed": ("Speed and memory against stored runs of this machine: check, accept, history.",),
+        "speed check": (
+            "Hold a run's speed and memory against what is stored of its machine; decide side by side.",
+            "bench speed check latest --decide",
+            "exit codes: 0 within limits, or decided: not slower; 1 slower; 2 trouble; 3 beyond limits "
+            "and not decided, or nothing is stored",
+        ),
+        "speed accept": (
+            "Add a run's speed and memory to what is stored of its machine.",
+            'bench speed accept latest --reason "TensorFlow 2.21, five nights"',
+        ),
+        "speed history": (
+            "Show speed or memory over stored runs, and where it steps.",
+            "bench speed history fit --quantity peak --plot speed.svg",
+        ),
+        "speed export": (
+            "Write a run's speed as a file of pytest-benchmark.",
+            "bench speed export latest --output run.json",
+        ),
         "baseline": ("Stored baselines: accept, show, diff, check, migrate.",),
         "baseline accept": (
             "Take a run's results for right, after showing what would change.",

@@ -52,7 +52,7 @@ def published(
         selected=True,
         tensorboard=tensorboard,
     )
-    session = Session(options, [], [], planned, None)
+    session = Session(options, [], [], planned, [], None)
     print(f"results: {options.run}", flush=True)
     try:
         session.execute(sys.stdout, live=sys.stdout.isatty())

@@ -75,4 +75,4 @@ def concluded(folder: Path, baselines: Path) -> Conclusion:
     if is_upgrade(folder):
         return of_upgrade(read_upgrade(folder))
     run = read_run(folder)
-    return against_baseline(run, baseline_for(baselines, run))
+    return against_baseline(run, baseline_for(baselines, run), speeds=baselines)

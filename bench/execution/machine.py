@@ -110,6 +110,7 @@ def describe() -> dict[str, str]:
         "system": platform.platform(),
         "gpu": ", ".join(gpu.name for gpu in devices) or "none",
         "driver": devices[0].driver if devices else "none",
+        "virtual": "yes" if "hypervisor" in _cpu_flags() else "no",
     }
 
 

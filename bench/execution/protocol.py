@@ -46,6 +46,10 @@ class Burst(Request[float], frozen=True, kw_only=True):
     steps: int
 
 
+class Calibrate(Request[list[float]], frozen=True):
+    """Request for the seconds of a matrix product and of a sweep through memory, without TensorFlow."""
+
+
 class Describe(Request[Described], frozen=True, kw_only=True):
     """Request to build the user's model and keep what both sides start from, in the folder of
     :class:`Settings`."""
@@ -96,6 +100,7 @@ class Load(Request[Loaded], frozen=True, kw_only=True):
 ANSWERS: Mapping[type[Request[Any]], Any] = {
     **{kind.task: kind.outcome for kind in KINDS},
     Burst: float,
+    Calibrate: list[float],
     Describe: Described,
     Save: list[Written],
     Load: Loaded,

@@ -7,6 +7,7 @@ its standard input, also in the middle of a replica: a killed run leaves no proc
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import queue
@@ -23,15 +24,20 @@ import msgspec
 from bench.checks.examiner import Examiner
 from bench.errors import BenchError
 from bench.execution import machine, protocol
+from bench.execution.pacing import measure_pace
+from bench.measure.calibration import Calibration
 from bench.mnist import open_cached
 from bench.results.check import Check
 from bench.results.copy_result import Copy
 from bench.results.kind import Crash, Request
+from bench.results.pace import Pace
 from bench.results.record import Replica
+from bench.results.timings import Work
 from bench.results.trial import Trial
 
 if TYPE_CHECKING:
     from bench.cells.cell import Cell
+    from bench.nets.chores import Sequences
     from bench.nets.own.training import OwnTrainer
     from bench.nets.replica import Trainer
 
@@ -53,6 +59,8 @@ class Trainers:
     folder: str
     """Of the user's model."""
     _own: OwnTrainer | None = None
+    _calibration: Calibration | None = None
+    _sequences: Sequences | None = None
 
     @property
     def own(self) -> OwnTrainer:
@@ -65,13 +73,33 @@ class Trainers:
             self._own = OwnTrainer(Path(self.folder), data, environment)
         return self._own
 
+    @property
+    def calibration(self) -> Calibration:
+        """What machines are compared by."""
+        self._calibration = self._calibration or Calibration()
+        return self._calibration
+
     def of(self, cell: Cell) -> Trainer | OwnTrainer:
         """The one that trains a cell."""
         return self.own if cell.model else self.networks
 
+    def burst(self, cell: Cell, work: Work, steps: int) -> float:
+        """Seconds of so many steps of some work; the first burst of a workload compiles before."""
+        if work == "models":
+            from bench.nets.chores import models
+
+            return models(self.networks, cell, steps)
+        if work == "sequences":
+            from bench.nets.chores import Sequences
+
+            self._sequences = self._sequences or Sequences()
+            return self._sequences.burst(steps)
+        return self.of(cell).burst(cell, work=work, steps=steps)
+
     def forget(self) -> None:
         """Drops what is compiled."""
         self.networks.forget()
+        self._sequences = None
         if self._own is not None:
             self._own.forget()
 
@@ -114,13 +142,27 @@ def handlers(trainers: Trainers, *, tf32: bool) -> Mapping[type[Request[Any]], H
         return load(Path(asked.folder), asked.model, asked.format, tf32=tf32)
 
     def burst(asked: protocol.Burst) -> float:
-        return trainers.of(asked.cell).burst(asked.cell, work=asked.work, steps=asked.steps)
+        return trainers.burst(asked.cell, asked.work, asked.steps)
+
+    def pace(asked: Pace) -> object:
+        from bench.nets.device import gpu_peak
+
+        device = trainer.device
+        _ = trainer.images  # of all workloads, and no part of any
+        return measure_pace(
+            asked,
+            functools.partial(trainers.burst, *asked.workload),
+            device=device,
+            gpu_peak=gpu_peak if device == "gpu" else None,
+        )
 
     examiner = Examiner(trainer.data, trainer.device, tf32=tf32)
     return {
         Replica: Handler(lambda t: trainers.of(t.cell).train(t.cell, t.seed), keeps_graph=True),
         Copy: Handler(lambda copy: trainers.of(copy.cell).copy(copy), keeps_graph=True),
         protocol.Burst: Handler(burst, keeps_graph=True),
+        protocol.Calibrate: Handler(lambda _: trainers.calibration.once(), keeps_graph=True),
+        Pace: Handler(pace),
         Check: Handler(examiner.examine),
         Trial: Handler(perform),
         protocol.Describe: Handler(describe),

@@ -45,7 +45,7 @@ def load(
     run = read_run(path)
     stored = Path(baselines) if baselines is not None else None
     baseline = baseline_for(stored, run) if stored is not None and stored.is_dir() else None
-    return of_sides(against_baseline(run, baseline))
+    return of_sides(against_baseline(run, baseline, speeds=stored))
 
 
 def load_baseline(

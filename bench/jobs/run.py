@@ -19,17 +19,21 @@ from bench.errors import BenchError
 from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
+from bench.jobs.live import compare
 from bench.jobs.progress import Progress
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
 from bench.results.find import latest
 from bench.results.kind import Task
+from bench.results.live import LIVE
+from bench.results.pace import Pace
 from bench.results.plan import Item, Plan
 from bench.results.run import StoredRun, read_run
 from bench.results.trial import Trial
 from bench.results.writer import RunWriter
-from bench.verdict.baselines.folder import Baseline, read_baseline
+from bench.verdict.baselines.folder import Baseline, class_folders, read_baseline
 from bench.verdict.baselines.samples import baseline_from_run
+from bench.verdict.baselines.speeds import SPEEDS, of_run, read_file, read_speeds
 from bench.verdict.conclusion import Conclusion, against_baseline
 from bench.verdict.judging import baseline_for, still_wanted
 
@@ -56,6 +60,8 @@ class Options:
     """A run in the place of the baseline."""
     data_dir: Path | None = None
     data_sources: tuple[str, ...] = mnist.SOURCES
+    decide_speed: bool = False
+    """Whether speed and memory beyond the machine's limits are compared side by side."""
     tensorboard: Path | None = None
     """Where event files go, below the run's name; None: there are none."""
 
@@ -139,6 +145,7 @@ class Session:
         items: cells that were collected, in order.
         checks: that were collected, in order.
         trials: of published experiments, in order.
+        paces: of workloads, in order.
         lock: of the run's folder, if it is claimed already.
     """
 
@@ -148,6 +155,7 @@ class Session:
         items: Sequence[Item],
         checks: Sequence[Check],
         trials: Sequence[Trial],
+        paces: Sequence[Pace],
         lock: filelock.BaseFileLock | None,
     ) -> None:
         self.options = options
@@ -163,6 +171,7 @@ class Session:
             items=list(items),
             checks=list(checks),
             trials=list(trials),
+            paces=list(paces),
             selected=options.selected,
             decide=options.decide,
         )
@@ -210,7 +219,37 @@ class Session:
                     if execution.environment is not None:
                         self.total_sec = time.monotonic() - begin
                         run = writer.finish(execution.environment, self.total_sec)
-                        self.conclusion = against_baseline(run, self._against(run))
+                        self.conclusion = self._concluded(run)
+            if self.options.decide_speed and self.conclusion is not None:
+                self._decide_speed(self.conclusion, stream)
+
+    def _concluded(self, run: StoredRun) -> Conclusion:
+        """The run, judged."""
+        return against_baseline(run, self._against(run), speeds=self.options.baselines)
+
+    def _decide_speed(self, found: Conclusion, stream: TextIO) -> None:
+        """Compares what tripped with the stored version, on the machine that is idle now.
+
+        Raises:
+            BenchError: that version cannot be had here; the run is measured and judged by then.
+        """
+        tripped = [one for one in found.paces if one.open]
+        if not tripped or self.options.baselines is None:
+            return
+        offered = of_run(found.run)
+        stored = read_speeds(self.options.baselines, offered.environment_class, offered.machine)
+        compare(
+            offered,
+            stored[-1],
+            tripped,
+            found.run.path / LIVE,
+            new_python=sys.executable,
+            cache=mnist.cache_directory(),
+            data_dir=self.options.data_dir,
+            timeout_sec=self.options.placement.cell_timeout_sec,
+            say=lambda text: print(text, file=stream, flush=True),
+        )
+        self.conclusion = self._concluded(found.run)
 
     def _event_files(self) -> EventFiles | None:
         """Event files for TensorBoard, if they are asked for.
@@ -244,8 +283,10 @@ class Session:
                 hint="start from the repository's root or name it with --baselines DIR; an empty "
                 "folder means that there are none yet",
             )
-        for folder in sorted(self.options.baselines.glob("*/")):
+        for folder in class_folders(self.options.baselines):
             read_baseline(self.options.baselines, folder.name)
+        for path in sorted(self.options.baselines.glob(f"{SPEEDS}/*/*.jsonl")):
+            read_file(path)
 
     def _follow(self, run: StoredRun) -> Sequence[Task]:
         """What is to be done once the plan is: copies for envelopes, then seeds for undecided cells."""

@@ -42,6 +42,7 @@ def union_of_plans(plans: Sequence[Plan]) -> Plan:
         items=[items[name] for name in ordered],
         checks=_checks(first.tier, {check for plan in plans for check in plan.checks}),
         trials=_trials(first.tier, {trial for plan in plans for trial in plan.trials}),
+        paces=list(dict.fromkeys(pace for plan in plans for pace in plan.paces)),
         selected=not whole.keys() <= items.keys(),
     )
 
@@ -78,7 +79,7 @@ class Pool:
     def __init__(self, plan: Plan) -> None:
         self._exact = plan.device == "cpu"
         self._names = plan.names()
-        places = [*self._names, *plan.checks, *plan.trials]
+        places = [*plan.paces, *self._names, *plan.checks, *plan.trials]
         self._places: Mapping[object, int] = {each: place for place, each in enumerate(places)}
         self._alike = 0
         self._different = 0

@@ -25,14 +25,14 @@ from bench.cells.grid import TIERS, Grid
 from bench.checks import catalogue
 from bench.environments.prepare import Built
 from bench.errors import BenchError
-from bench.execution import machine, protocol
 from bench.execution.cluster import Placement
-from bench.execution.interleave import PROCESSES, measure
+from bench.execution.interleave import measure
 from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
 from bench.jobs.own_model import Asked, grid_of, prepared
 from bench.jobs.progress import Progress
+from bench.jobs.sides import supervisor_of
 from bench.jobs.workloads import WORKLOADS, next_round, of_model
 from bench.results.bounds import MOST_SEEDS
 from bench.results.check import CONTRACTS, FAMILIES, Check
@@ -246,22 +246,13 @@ class UpgradeRun:
         return made
 
     def _made(self, side: Side, fingerprint: str, *, threads: int) -> Supervisor:
-        device = self._options.placement.device
-        gpus = machine.gpus() if device == "gpu" else []
-        settings = protocol.Settings(
-            device=device,
-            data=fingerprint,
-            cache_dir=str(mnist.cache_directory()),
+        return supervisor_of(
+            side,
+            self._built[side],
+            fingerprint,
+            device=self._options.placement.device,
             threads=threads,
-            gpu_memory_mib=int(0.9 * gpus[0].memory_mib / len(PROCESSES)) if gpus else None,
             own=self._own,
-        )
-        visible = {"CUDA_VISIBLE_DEVICES": gpus[0].uuid if gpus else "-1"}
-        return Supervisor(
-            settings,
-            environment={**self._built[side].variables, **visible},
-            python=str(self._built[side].python),
-            name=side,
         )
 
     def _time(self, fingerprint: str, own: Sequence[Cell]) -> None:

@@ -1,4 +1,4 @@
-"""What is timed of both sides of an upgrade, and for how long."""
+"""What is timed: of a run, and of both sides of an upgrade, and for how long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.results.timings import Timings, Workload
+from bench.results.pace import Pace
+from bench.results.timings import Timings, Work, Workload
 from bench.verdict.speed import unsettled
 
 _MLP = Cell(depth=3, learning_rate=0.01)
@@ -39,6 +40,39 @@ WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
     "quick": (_QUICK, 200.0),
     "standard": (_STANDARD, 1800.0),
     "full": (_STANDARD, 3600.0),
+}
+
+#: Steps of a burst of the throughput suite, by network: a fifth of a second or less, and long enough
+#: that calls don't matter.
+THROUGHPUT_STEPS = {"mlp": 50, "cnn": 5}
+
+#: Steps of a burst, some 20 ms on a core of 2024, by work and engine; Model.fit takes as long to begin.
+_STEPS: Mapping[tuple[Work, str], int] = {
+    ("training", "in_graph"): 30,
+    ("training", "function"): 20,
+    ("training", "fit"): 10,
+    ("training", "eager"): 4,
+    ("training", "xla"): 30,
+    ("inference", "in_graph"): 60,
+    ("inference", "fit"): 10,
+    ("models", "eager"): 1,
+    ("sequences", "in_graph"): 8,
+}
+
+
+def _paces(workloads: Sequence[Workload]) -> list[Pace]:
+    others = (Workload(_on(_MLP, "eager"), "models"), Workload(_MLP, "sequences"))
+    return [
+        Pace(workload=each, steps=2 if each.cell == _CNN else _STEPS[each.work, each.cell.engine])
+        for each in (*workloads, *others)
+    ]
+
+
+#: What a run measures at each tier; the quick tier's takes about five seconds of one worker.
+PACES: Mapping[str, Sequence[Pace]] = {
+    "quick": _paces(_QUICK),
+    "standard": _paces(_STANDARD),
+    "full": _paces(_STANDARD),
 }
 
 #: Seconds where speed is undecided: 300 s in the quick tier.

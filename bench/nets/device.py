@@ -77,6 +77,13 @@ def numerics(device: str, *, isa: str, threads: int) -> Numerics:
     )
 
 
+def gpu_peak() -> int:
+    """Bytes that the GPU's allocator held at its peak since this was last called."""
+    peak = int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+    tf.config.experimental.reset_memory_stats("GPU:0")
+    return peak
+
+
 def fast_math() -> str:
     """oneDNN's fast-math mode; empty for the default, which is strict."""
     mode = os.environ.get("ONEDNN_DEFAULT_FPMATH_MODE", "").strip().lower()

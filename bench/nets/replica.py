@@ -176,10 +176,15 @@ class Trainer:
         if self._graph is None or self._graph.cell != cell.graph():
             viewed = self._graph.viewed if self._graph is not None else None
             self._graph = None
-            if self._images is None:
-                self._images = on_device(self.data, self.device)
-            self._graph = Graph.of(cell, self._images, viewed)
+            self._graph = Graph.of(cell, self.images, viewed)
         return self._graph
+
+    @property
+    def images(self) -> Images:
+        """On the device, from the first use on."""
+        if self._images is None:
+            self._images = on_device(self.data, self.device)
+        return self._images
 
     def forget(self) -> None:
         """Drops the compiled graph, which a failure may have left half built."""

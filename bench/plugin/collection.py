@@ -13,8 +13,10 @@ from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grid import Grid
 from bench.cells.own_grids import own_grids
 from bench.cells.selection import Selection
+from bench.jobs.workloads import PACES
 from bench.published.claims import FindingName
 from bench.results.check import Check
+from bench.results.pace import Pace
 from bench.results.plan import Item
 from bench.results.trial import Trial
 from bench.theory.claim import Claim
@@ -26,6 +28,7 @@ class Collected(NamedTuple):
     cells: list[Item]
     checks: list[Check]
     trials: list[Trial]
+    paces: list[Pace]
 
 
 class Collection:
@@ -57,6 +60,7 @@ class Collection:
             "check_result": self._checks,
             "finding": self._findings,
             "claim_results": self._claims,
+            "pace_judgements": self._paces,
         }
         for fixture, parameters_of in parametrized.items():
             if fixture in metafunc.fixturenames:
@@ -102,6 +106,12 @@ class Collection:
         """The claims that hold on a suite's grid."""
         return {claim.name: claim for claim in module.CLAIMS}
 
+    def _paces(self, module: ModuleType) -> dict[str, Pace]:  # noqa: ARG002 - as the others
+        """What is timed; nothing if the user named cells."""
+        if self._only_cells:
+            return {}
+        return {pace.id: pace for pace in PACES[self._option.tier]}
+
     def _trials(self, experiments: Iterable[str]) -> list[Trial]:
         """All forms of these experiments that the tier has."""
         from bench.published.experiments import EXPERIMENTS
@@ -135,4 +145,5 @@ class Collection:
             cells=asked.get("judgement", []),
             checks=asked.get("check_result", []),
             trials=self._trials(experiment for experiment, _, _ in asked.get("finding", ())),
+            paces=asked.get("pace_judgements", []),
         )

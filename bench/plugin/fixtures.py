@@ -17,6 +17,7 @@ from bench.published.claims import Finding
 from bench.results.check import CheckResult
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.pacing import PaceJudgement
 
 RUN: pytest.StashKey[SuiteRun] = pytest.StashKey()
 
@@ -62,6 +63,18 @@ def check_result(request: pytest.FixtureRequest) -> CheckResult:
 
 
 @pytest.fixture
+def pace_judgements(request: pytest.FixtureRequest) -> list[PaceJudgement]:
+    """What stored runs of this machine say of the pace that the item stands for."""
+    concluded = request.config.stash[RUN].concluded
+    result = concluded.run.paces.get(request.param) if concluded is not None else None
+    if concluded is None or result is None:
+        pytest.skip(_NOT_RUN)
+    if result.crash is not None:
+        raise CrashError(result.crash)
+    return [one for one in concluded.paces if one.pace == request.param]
+
+
+@pytest.fixture
 def finding(request: pytest.FixtureRequest) -> Finding:
     """The finding of a published experiment that the item stands for."""
     finding = request.config.stash[RUN].findings.get(request.param)
@@ -100,6 +113,8 @@ def remote_bursts(pytestconfig: pytest.Config) -> Iterator[RemoteBursts]:
         )
         environment = {} if device == "gpu" else {"CUDA_VISIBLE_DEVICES": "-1"}
         supervisor = Supervisor(settings, environment=environment, name="throughput")
-        supervisor.start()
-    yield RemoteBursts(supervisor, option.cell_timeout)
+        ready = supervisor.start()
+    bursts = RemoteBursts(supervisor, ready, option.cell_timeout)
+    pytestconfig.stash[RUN].bursts = bursts
+    yield bursts
     supervisor.close()

@@ -49,6 +49,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="give undecided cells more seeds until they are decided, up to N (default: 24)",
     )
     what.addoption(
+        "--decide-speed",
+        action="store_true",
+        help="compare speed and memory that are beyond this machine's limits side by side with the "
+        "stored version, which takes minutes",
+    )
+    what.addoption(
         "--check-seeds",
         type=int,
         default=1,

@@ -13,9 +13,11 @@ import pytest
 
 from bench import mnist
 from bench.cells.grid import Grid
-from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError, allowed
+from bench.errors import EXIT_OK, EXIT_TROUBLE, EXIT_UNDECIDED, BenchError, allowed
+from bench.execution.bursts import RemoteBursts
 from bench.execution.cluster import Placement
 from bench.execution.termination import terminated_as_interrupted
+from bench.jobs.benchmark_file import OURS, ours
 from bench.jobs.run import DeviceAbsentError, Options, Session, resolve_device, run_folder
 from bench.plugin.collection import Collection
 from bench.plugin.own_model import ModelOption
@@ -23,6 +25,8 @@ from bench.plugin.trouble import trouble_ends_pytest
 from bench.published.claims import Finding, FindingName
 from bench.report.files import write_reports
 from bench.report.github import append_step_summary
+from bench.report.markdown import markdown
+from bench.report.sections.paces import pace_line, table
 from bench.report.short import short_report
 from bench.report.terminal import summary_lines
 from bench.results.bounds import MOST_SEEDS
@@ -30,8 +34,10 @@ from bench.results.files import write_atomically
 from bench.results.plan import Item
 from bench.results.run import JUNIT, REPORT
 from bench.results.writer import claim, new_run_name
+from bench.verdict.baselines.speeds import read_speeds
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement
+from bench.verdict.pacing import PaceJudgement, judge
 
 _NOTHING_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _SAME = (
@@ -44,6 +50,7 @@ _SAME = (
     "against",
     "data_dir",
     "tensorboard",
+    "decide_speed",
 )
 _ABOVE_0 = ("workers", "workers_per_gpu", "seeds", "decide", "check_seeds", "cell_timeout")
 
@@ -73,6 +80,8 @@ class SuiteRun:
         self._lock: filelock.BaseFileLock | None = None
         self._absent = ""
         self._warning: str | None = None
+        self.bursts: RemoteBursts | None = None
+        """Of the process that throughput is measured in, once it has started."""
         self._junit: bytes | None = None
         new = new_run_name(option.tier)
         self._folder = run_folder(
@@ -179,6 +188,26 @@ class SuiteRun:
         if self._lock is not None:
             self._lock.release(force=True)
 
+    # --- Throughput, which pytest-benchmark measures
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Says in a saved file where it was measured."""
+        if self.bursts is not None:
+            ready = self.bursts.ready
+            output_json[OURS] = ours(ready.numerics, ready.machine, ready.software)
+
+    @cached_property
+    def _throughput(self) -> list[PaceJudgement]:
+        """What pytest-benchmark measured, against what is stored of this machine."""
+        if self.bursts is None or not self._option.baselines:
+            return []
+        ready = self.bursts.ready
+        class_ = ready.numerics.environment_class
+        with trouble_ends_pytest():
+            stored = read_speeds(self._option.baselines, class_, ready.machine)
+        return judge(self.bursts.results, stored, ready.software)
+
     # --- What items ask for
 
     @property
@@ -222,6 +251,9 @@ class SuiteRun:
         if self._session is None or found is None:
             if session.exitstatus in _NOTHING_FAILED and self._nothing_measured:
                 session.exitstatus = EXIT_TROUBLE
+            elif session.exitstatus == EXIT_OK and any(one.open for one in self._throughput):
+                undecided = self._option.allow_undecided
+                session.exitstatus = allowed(EXIT_UNDECIDED, undecided=undecided)
         else:
             total_sec = self._session.total_sec
             write_reports(found, total_sec=total_sec)
@@ -241,6 +273,11 @@ class SuiteRun:
             self._summarize(terminalreporter)
 
     def _summarize(self, terminalreporter: Any) -> None:
+        if self._throughput:
+            terminalreporter.section("bench: against stored runs of this machine")
+            terminalreporter.write_line(
+                markdown([pace_line(self._throughput), table(self._throughput)])
+            )
         if self._session is None:
             if self._nothing_measured:
                 tier = self._option.tier

@@ -21,6 +21,7 @@ from bench.report.sections.grids import grid_sections
 from bench.report.sections.metrics import evidence_table, metric_sections
 from bench.report.sections.next_steps import next_steps
 from bench.report.sections.own_model import own_section
+from bench.report.sections.paces import paces_section
 from bench.report.sections.rollback import rollback_section
 from bench.report.sections.rounding import rounding_section
 from bench.report.sections.sides import left_out_section, sides_section
@@ -95,6 +96,7 @@ def _details(
         *lost_sections(conclusion),
         own_section(conclusion),
         speed_section(conclusion),
+        paces_section(conclusion),
         rollback_section(conclusion),
         savings_section(conclusion),
         published_section(trials, conclusion.findings, published_rows(trials)),

@@ -11,6 +11,7 @@ from bench.cells.cell import Cell
 from bench.results.bounds import MOST_SEEDS, Name, Seed, Word
 from bench.results.check import Check
 from bench.results.kind import Task
+from bench.results.pace import Pace
 from bench.results.record import Replica
 from bench.results.trial import Trial
 
@@ -31,7 +32,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that a run set out to measure: every item under every seed, every check, every trial."""
+    """All that a run set out to measure: every item under every seed, every check, trial and pace."""
 
     schema: int = SCHEMA
     tier: Name
@@ -40,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     items: list[Item]
     checks: list[Check] = []
     trials: list[Trial] = []
+    paces: list[Pace] = []
     selected: bool = False
     """True if options left out cells of the tier: their absence is then no finding."""
     decide: Annotated[int, Meta(ge=0, le=MOST_SEEDS)] = 0
@@ -59,7 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def tasks(self) -> list[Task]:
         """All tasks, each once."""
-        return [*self.replicas(), *self.checks, *self.trials]
+        return [*self.paces, *self.replicas(), *self.checks, *self.trials]
 
     def replicas(self) -> list[Replica]:
         """Every cell under every seed once, in the order of the items."""

@@ -15,6 +15,7 @@ from bench.results.copy_result import COPIES, Copy, CopyResult
 from bench.results.environment import Environment
 from bench.results.files import read_json
 from bench.results.kind import Outcome, Task
+from bench.results.pace import PACES, Pace, PaceResult
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
 from bench.results.tasks import read_checked
@@ -52,6 +53,10 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @functools.cached_property
     def trials(self) -> dict[Trial, TrialResult]:
         return TRIALS.of(self.outcomes)
+
+    @functools.cached_property
+    def paces(self) -> dict[Pace, PaceResult]:
+        return PACES.of(self.outcomes)
 
     @property
     def results(self) -> list[CheckResult]:

@@ -14,11 +14,12 @@ from typing import Any
 from bench.results.check import CHECKS
 from bench.results.copy_result import COPIES
 from bench.results.kind import Kind, Outcome, Task
+from bench.results.pace import PACES
 from bench.results.record import RECORDS
 from bench.results.trial import TRIALS
 
 #: All kinds, in the order in which they are counted.
-KINDS: tuple[Kind[Any, Any], ...] = (RECORDS, CHECKS, COPIES, TRIALS)
+KINDS: tuple[Kind[Any, Any], ...] = (RECORDS, CHECKS, COPIES, TRIALS, PACES)
 
 KIND_OF: Mapping[type[Task], Kind[Any, Any]] = {kind.task: kind for kind in KINDS}
 

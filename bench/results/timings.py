@@ -14,7 +14,9 @@ from bench.results.bounds import Step
 from bench.results.kind import Crash
 
 Side = Literal["old", "new"]
-Work = Literal["training", "inference"]
+Work = Literal["training", "inference", "models", "sequences"]
+"""``models``: a step builds a network, trains it once and drops it. ``sequences``: a step is the
+gradient of a Dense layer over sequences; of the cell only the engine counts."""
 SIDES: tuple[Side, ...] = get_args(Side)
 
 
@@ -27,6 +29,8 @@ class Workload(NamedTuple):
     @property
     def title(self) -> str:
         """Name for people: ``training, MLP of depth 3, fit``."""
+        if self.work == "sequences":
+            return "gradient of Dense over sequences"
         if self.cell.model:
             return f"{self.work}, {self.cell.model}, {self.cell.engine}"
         network = "CNN" if self.cell.architecture == "cnn" else f"MLP of depth {self.cell.depth}"

@@ -22,12 +22,14 @@ from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, EXIT_UNDECIDED
 from bench.published.claims import Finding, findings
 from bench.results.blame import Blame
 from bench.results.kind import Crash
+from bench.results.live import LIVE, read_live
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.results.timings import Side, Timings, Workload
 from bench.results.upgrade import Measured, SideFacts
-from bench.verdict import reasons, speed
+from bench.verdict import pacing, reasons, speed
 from bench.verdict.baselines.samples import Baseline, stand_in
+from bench.verdict.baselines.speeds import read_speeds
 from bench.verdict.contrast import (
     CheckContrast,
     ClaimContrast,
@@ -79,6 +81,8 @@ class Conclusion:
     speeds: Mapping[Workload, speed.Speed] = dataclasses.field(default_factory=dict)
     stopped: Mapping[Workload, Mapping[Side, Crash]] = dataclasses.field(default_factory=dict)
     """Workloads that were given up, with the sides on which their process failed."""
+    paces: Sequence[pacing.PaceJudgement] = ()
+    """Of a run's speed and memory against stored runs of its machine."""
     savings: Sequence[SavingJudgement] = ()
     folder: Path = Path()
     """Where reports belong."""
@@ -153,7 +157,7 @@ class Conclusion:
         return (
             any(judgement.verdict is Verdict.MISSING for judgement in self.judgements)
             or any(reasons.unmeasured(run) or any(reasons.not_run(run).values()) for run in runs)
-            or not (self.judgements or self.run.results or self.run.trials)
+            or not (self.judgements or self.run.results or self.run.trials or self.run.paces)
         )
 
     @functools.cached_property
@@ -183,8 +187,20 @@ class Conclusion:
         return EXIT_REGRESSED if self.answer is Answer.UNSAFE else EXIT_OK
 
 
-def against_baseline(run: StoredRun, baseline: Baseline | None) -> Conclusion:
-    """A run, its claims checked and its cells judged, against what is stored; None if nothing is."""
+def against_baseline(
+    run: StoredRun, baseline: Baseline | None, *, speeds: Path | None = None
+) -> Conclusion:
+    """A run, its claims checked and its cells judged, against what is stored.
+
+    Args:
+        run: what is judged.
+        baseline: of its class; None if nothing is stored.
+        speeds: folder of all baselines, for speeds of this machine; None: they are compared with
+            nothing.
+
+    Raises:
+        BenchError: stored speeds are damaged.
+    """
     return Conclusion(
         run=run,
         baseline=baseline,
@@ -195,8 +211,25 @@ def against_baseline(run: StoredRun, baseline: Baseline | None) -> Conclusion:
             if result.fails
         ],
         findings=findings(list(run.trials.values())),
+        paces=judge_paces(run, speeds),
         folder=run.path,
     )
+
+
+def judge_paces(run: StoredRun, root: Path | None) -> list[pacing.PaceJudgement]:
+    """A run's speed and memory against what is stored of its machine, and live, where that was run.
+
+    Raises:
+        BenchError: stored speeds, or the live comparison, are damaged.
+    """
+    environment = run.environment
+    stored = (
+        read_speeds(root, environment.environment_class, environment.machine)
+        if root is not None and run.paces
+        else []
+    )
+    paces = [run.paces[pace] for pace in run.plan.paces if pace in run.paces]
+    return pacing.judge(paces, stored, environment.software, live=read_live(run.path / LIVE))
 
 
 def between(old: StoredRun, new: StoredRun) -> Conclusion:

@@ -53,6 +53,16 @@ def against(found: Conclusion) -> list[str]:
             for workload, speed in found.speeds.items()
             if speed.verdict == "slower"
         ),
+        *(
+            f"{one.title}: more than before, side by side: {one.live.ratio}"
+            for one in found.paces
+            if one.worse and one.live is not None
+        ),
+        *(
+            f"{result.pace.workload.title}: crashed while measured"
+            for result in found.run.paces.values()
+            if result.crash is not None and found.old is None
+        ),
         *_some(len(crashed), "trial", "of published experiments crashed"),
         *_some(len(failing), "published finding", "contradicted"),
     ]
@@ -68,13 +78,14 @@ def undecided(found: Conclusion) -> list[str]:
         cells = sum(judgement.item.cell in gone for judgement in missing)
         reasons += _some(cells, "cell", "not measured on the old side")
     runs = [found.run] if found.old is None else [found.old, found.run]
-    for noun in ("check", "trial"):
+    for noun in ("check", "trial", "pace"):
         reasons += _some(sum(not_run(run)[noun] for run in runs), noun, "not run")
     reasons += [
         f"speed of {workload.title}: {speed.reason}"
         for workload, speed in found.speeds.items()
         if speed.verdict == "undecided"
     ]
+    reasons += [f"{one.title}: {one.changed} to be decided live" for one in found.paces if one.open]
     return reasons or ([] if _compared(found) else ["nothing could be compared"])
 
 
@@ -96,6 +107,7 @@ def in_favour(found: Conclusion) -> list[str]:
         *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
         *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
+        *_paces(found),
         *_some(agreeing, "published finding", "reproduced"),
     ]
 
@@ -116,10 +128,11 @@ def unmeasured(run: StoredRun) -> set[Cell]:
 
 
 def not_run(run: StoredRun) -> dict[str, int]:
-    """How many checks and trials of the plan have no result, by noun."""
+    """How many checks, trials and paces of the plan have no result, by noun."""
     return {
         "check": len(run.plan.checks) - len(run.results),
         "trial": len(run.plan.trials) - len(run.trials),
+        "pace": len(run.plan.paces) - len(run.paces),
     }
 
 
@@ -143,7 +156,23 @@ def _compared(found: Conclusion) -> bool:
     if found.old is None and found.judgements:
         return False
     checked = any(result.compared for result in found.run.results)
-    return checked or bool(found.speeds or found.savings or found.run.trials)
+    paced = any(one.conclusion != "new" for one in found.paces)
+    return checked or paced or bool(found.speeds or found.savings or found.run.trials)
+
+
+def _paces(found: Conclusion) -> list[str]:
+    """What speed and memory are against stored runs of this machine, and side by side."""
+    within = sum(one.conclusion == "within limits" for one in found.paces)
+    below = sum(one.conclusion == "below" for one in found.paces)
+    machine = sum(one.conclusion == "machine" for one in found.paces)
+    live = [one.live.name for one in found.paces if one.live is not None and not one.worse]
+    of = "number", "of speed and memory"
+    return [
+        *_some(within, of[0], f"{of[1]} within this machine's limits"),
+        *_some(below, of[0], f"{of[1]} below them"),
+        *_some(machine, of[0], f"{of[1]} beyond them with the same software"),
+        *(f"{number} {name} side by side" for name, number in Counter(live).items()),
+    ]
 
 
 def _held(found: Conclusion) -> list[Check]:

@@ -58,6 +58,7 @@ from bench.verdict.baselines.folder import read_baseline
 from bench.verdict.baselines.history import history_of, places
 from bench.verdict.conclusion import Conclusion, against_baseline, between, of_upgrade
 from bench.verdict.metrics import METRICS
+from support import paces
 from support.builders import CLASS, copied, environment, items, plan, stored, trained, write
 from support.trials import ended, trial
 from support.upgraded import BLAME, CHECK, checked, exchange, measured, timed
@@ -165,7 +166,10 @@ def sound_run(path: Path, *, salt: str = "", accuracy: float = 0.94) -> StoredRu
     crash = Crash(reason="signal", message="killed by SIGSEGV", output="a\nb")
     made[5] = made[5].key.crashed(crash)
     planned = msgspec.structs.replace(planned, trials=[each.trial for each in trials])
-    outcomes = [*made, checked(out=bool(salt)), *(copied(made[0], n) for n in (0, 1)), *trials]
+    paced = paces.result()
+    planned = msgspec.structs.replace(planned, paces=[paced.pace])
+    copies = (copied(made[0], n) for n in (0, 1))
+    outcomes = [*made, checked(out=bool(salt)), *copies, *trials, paced]
     retried = {RETRIED: ["depth:1, seed 0: killed by SIGKILL"]}
     run = stored(planned, [], path=path, of=environment(run=retried))
     return msgspec.structs.replace(run, outcomes={each.key: each for each in outcomes})
@@ -425,7 +429,7 @@ def main() -> int:
     return 1 if counts["exception"] or counts["hang"] else 0
 
 
-assert len(KINDS) == 4, "a new kind needs an outcome in sound_run"
+assert len(KINDS) == 5, "a new kind needs an outcome in sound_run"
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -39,7 +39,8 @@ def scope(conclusion: Conclusion) -> str:
         "check": len(plan.checks) - contracts,
         "contract": contracts,
         "saved model": len(conclusion.savings),
-        "workload": len(conclusion.timings),
+        "workload": len(conclusion.timings)
+        + len(conclusion.run.plan.paces) * (not conclusion.sides),
         "trial": len(plan.trials),
     }
     kinds = {"cell": f" of {count(grids, 'grid')}", "check": " of arithmetic"}
@@ -126,7 +127,8 @@ def _held_against(conclusion: Conclusion) -> str:
     if conclusion.sides:
         old, new = (clipped(conclusion.sides[side].label) for side in SIDES)
         return f"OLD is {old}, NEW is {new}; both were measured on one machine, side by side."
-    if not conclusion.run.records and not conclusion.run.results and not conclusion.run.trials:
+    run = conclusion.run
+    if not (run.records or run.results or run.trials or run.paces):
         return "Nothing was measured: this run says nothing about TensorFlow."
     if not judgements:
         return ""

@@ -85,9 +85,11 @@ def _found(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[Find
         *_checks(conclusion),
         *_savings(conclusion),
         *_slower(conclusion),
+        *_worse_paces(conclusion),
         *_published(conclusion),
         *_open(conclusion),
         *_open_speed(conclusion),
+        *_open_paces(conclusion),
     ]
 
 
@@ -274,6 +276,28 @@ def _slower(conclusion: Conclusion) -> Iterator[Finding]:
     for workload, sides in conclusion.stopped.items():
         if "new" in sides and "old" not in sides:
             yield Finding("Crashed while timed", workload.title, brief(sides["new"].message), "")
+
+
+def _worse_paces(conclusion: Conclusion) -> Iterator[Finding]:
+    for one in conclusion.paces:
+        if one.worse and one.live is not None:
+            yield Finding(
+                "More time or memory than the stored version takes",
+                one.title,
+                f"side by side {one.live.ratio}",
+                "If it is meant to be so, accept the speeds of this version",
+            )
+
+
+def _open_paces(conclusion: Conclusion) -> Iterator[Finding]:
+    for one in conclusion.paces:
+        if one.open:
+            yield Finding(
+                "Beyond this machine's limits",
+                one.title,
+                brief(one.changed if one.live is None else one.live.reason),
+                "No verdict: only a comparison side by side decides",
+            )
 
 
 def _published(conclusion: Conclusion) -> Iterator[Finding]:

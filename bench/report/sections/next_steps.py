@@ -71,6 +71,12 @@ def _of_run(conclusion: Conclusion) -> list[str]:
             both = bench_command(f'upgrade "{old}" "{new}" {these} --seeds 24')
             line += f" On both sides, and with the same kernels: {both}."
         lines.append(line)
+    if any(one.open for one in conclusion.paces):
+        decide = bench_command(f"speed check {named} --decide")
+        lines.append(
+            f"Beyond this machine's limits: {decide} compares the stored version with this one side by "
+            "side, on this machine."
+        )
     class_ = run.environment.environment_class
     if conclusion.judgements and (baseline is None or baseline.environment_class != class_):
         undecided = (

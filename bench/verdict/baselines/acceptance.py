@@ -21,11 +21,13 @@ from bench.verdict.baselines.folder import (
     BaselineCell,
     Sample,
     baseline_cell,
+    class_folders,
     difference,
     read_baseline,
     write_baseline,
 )
 from bench.verdict.baselines.samples import chained
+from bench.verdict.baselines.speeds import SPEEDS, read_file
 from bench.verdict.metrics import BY_NAME, METRICS
 
 
@@ -186,7 +188,12 @@ def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
     """
     known = None if items is None else {(item.grid, item.id): item.cell for item in items}
     problems: list[str] = []
-    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+    for path in sorted(root.glob(f"{SPEEDS}/*/*.jsonl")):
+        try:
+            read_file(path)
+        except BenchError as error:
+            problems.append(f"{error.message} -> {error.hint}")
+    for folder in class_folders(root):
         try:
             baseline = read_baseline(root, folder.name)
         except BenchError as error:

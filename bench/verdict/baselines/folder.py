@@ -61,6 +61,7 @@ from bench.verdict.baselines.samples import (
     difference,
     sample,
 )
+from bench.verdict.baselines.speeds import SPEEDS
 
 __all__ = [
     "CLASS",
@@ -70,6 +71,7 @@ __all__ = [
     "Sample",
     "baseline_cell",
     "baseline_from_run",
+    "class_folders",
     "difference",
     "read_baseline",
     "read_classes",
@@ -113,6 +115,11 @@ def read_baseline(root: Path, environment_class: str) -> Baseline | None:
     _check_account(folder, baseline)
     _check_sums(folder, head, files)
     return baseline
+
+
+def class_folders(root: Path) -> list[Path]:
+    """Folders that are, or should be, those of environment classes."""
+    return sorted(path for path in root.glob("*") if path.is_dir() and path.name != SPEEDS)
 
 
 def read_classes(root: Path, numerics: Numerics) -> Baseline | None:

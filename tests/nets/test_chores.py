@@ -1,0 +1,71 @@
+"""Work beside training: models that are built and dropped, gradients over sequences; faults planted."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from bench.cells.cell import Cell
+from bench.execution.pacing import measure_pace
+from bench.execution.trainer import Trainers
+from bench.nets.replica import Trainer
+from bench.results.pace import Pace, PaceResult
+from bench.results.timings import Work, Workload
+
+
+@pytest.fixture
+def trainers(trainer: Trainer) -> Trainers:
+    return Trainers(trainer, "")
+
+
+def paced(trainers: Trainers, work: Work, *, steps: int = 1, blocks: int = 6) -> PaceResult:
+    cell = Cell(depth=2, width=10, engine="eager" if work == "models" else "in_graph")
+    trainers.forget()
+    burst = functools.partial(trainers.burst, cell, work)
+    return measure_pace(Pace(workload=Workload(cell, work), steps=steps), burst, blocks=blocks)
+
+
+def test_a_leak_of_a_mebibyte_per_model_is_found(
+    trainers: Trainers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this Keras leaves behind by itself: the difference is what is planted."""
+    before = paced(trainers, "models").growth_bytes
+    kept: list[bytearray] = []
+    build: Any = tf.keras.layers.Dense.__init__
+
+    def leaking(self: Any, units: int, *args: Any, **kwargs: Any) -> None:
+        if units == 10 and not getattr(self, "leaked", False):
+            kept.append(bytearray(1 << 19))  # two such layers a model
+        build(self, units, *args, **kwargs)
+
+    monkeypatch.setattr(tf.keras.layers.Dense, "__init__", leaking)
+    found = paced(trainers, "models")
+    models = len(kept) / 2 / (2 + 2 * 6)
+    assert models >= 1
+    assert found.growth_bytes - before == pytest.approx(models * 2**20, rel=0.1)
+    assert found.growth_bytes - before > 5 * found.growth_slack
+
+
+def test_a_kernel_for_each_sequence_is_found(
+    trainers: Trainers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As keras #22823 formed it: 64 kernels of 1 MiB, where all else takes a few MiB."""
+    sound = paced(trainers, "sequences", blocks=1).peak_bytes
+    call: Any = tf.keras.layers.Dense.call
+
+    def wasteful(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        copies = tf.tile(tf.expand_dims(self.kernel, 0), [inputs.shape[0], 1, 1])
+        return tf.matmul(inputs, copies) + call(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(tf.keras.layers.Dense, "call", wasteful)
+    assert paced(trainers, "sequences", blocks=1).peak_bytes - sound > 48 * 2**20
+
+
+@pytest.mark.parametrize("work", ["training", "inference"])
+def test_every_pace_of_the_tiers_has_all_quantities(trainers: Trainers, work: Work) -> None:
+    found = paced(trainers, work, steps=2, blocks=1)
+    assert set(found.values) >= {"step", "first", "growth"}
+    assert found.step_sec > 0
