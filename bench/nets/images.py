@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from bench.cells.cell import Cell
 from bench.mnist import Mnist
-from bench.nets.network import variable_dtype
+from bench.nets.builder import variable_dtype
+from bench.nets.network import input_shape
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def on_device(data: Mnist, device: str) -> Images:
 
 def scaled(cell: Cell, pixels: Any, pixel_scale: Any) -> Any:
     """Bytes (n, 784) as the cell's model takes them, times ``pixel_scale``, a scalar float64."""
-    dtype = variable_dtype(cell)
+    dtype, shape = variable_dtype(cell), input_shape(cell)
     floats = tf.cast(pixels, dtype) * tf.cast(pixel_scale, dtype)
-    return tf.reshape(floats, (-1, 28, 28, 1)) if cell.architecture == "cnn" else floats
+    return tf.reshape(floats, (-1, *shape)) if len(shape) > 1 else floats
 
 
 def pixel_scale(cell: Cell) -> Any:

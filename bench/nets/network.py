@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from bench.cells import initial_values
 from bench.cells.cell import Cell
+from bench.nets.builder import Builder, Rule, variable_dtype
 
 keras = tf.keras
 
@@ -36,7 +37,7 @@ class Network:
     every tensor from the first kernel's output to the logits by name, in order, and
     ``pre_activations`` and ``activations`` name the z_l and a_l among them; ``variables`` every
     variable, trainable or moving, by name; ``normalizations`` the layers between kernels and
-    activations by name.
+    activations by name; ``drawn`` variables that have a rule of their own for their first value.
     """
 
     cell: Cell
@@ -44,6 +45,7 @@ class Network:
     view: Any
     kernels: Sequence[Any]
     biases: Sequence[Any]
+    drawn: Sequence[tuple[Any, Rule]]
     start: Sequence[npt.NDArray[Any]]
     inside: Mapping[str, Any]
     pre_activations: Sequence[str]
@@ -66,6 +68,8 @@ class Network:
             values[id(variable)] = drawn.astype(dtype)
         for variable in self.biases:
             values[id(variable)] = np.full(tuple(variable.shape), cell.bias, dtype)
+        for variable, rule in self.drawn:
+            values[id(variable)] = rule(cell, seed).astype(dtype)
         for variable in self.model.variables:
             variable.assign(values[id(variable)])
 
@@ -111,16 +115,15 @@ _kept = functools.lru_cache(maxsize=128)(_fresh)
 
 def input_shape(cell: Cell) -> tuple[int, ...]:
     """Shape of one example as the cell's model takes it."""
-    return (28, 28, 1) if cell.architecture == "cnn" else (784,)
+    shape = INPUT_SHAPE.get(cell.architecture)
+    return shape(cell) if shape else (784,)
 
 
 def build(cell: Cell) -> Network:
     """Builds a cell's network with all kernels zero; :meth:`Network.reset` sets them."""
-    builder = _Builder(cell)
+    builder = Builder(cell)
     inputs = keras.Input(input_shape(cell), dtype=variable_dtype(cell))
-    hidden = (
-        _convolutions(builder, inputs) if cell.architecture == "cnn" else _dense(builder, inputs)
-    )
+    hidden = HIDDEN[cell.architecture](builder, inputs)
     if cell.dropout:
         hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
     logits = builder.parametric(
@@ -143,6 +146,7 @@ def build(cell: Cell) -> Network:
         ),
         kernels=[layer.kernel for layer in builder.layers],
         biases=[layer.bias for layer in builder.layers],
+        drawn=builder.drawn,
         start=[variable.numpy() for variable in model.variables],
         inside=builder.inside,
         pre_activations=builder.pre_activations,
@@ -152,55 +156,7 @@ def build(cell: Cell) -> Network:
     )
 
 
-class _Builder:
-    """Adds layers and remembers those that are looked at later."""
-
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-        self.layers: list[Any] = []
-        self.pre_activations: list[str] = []
-        self.activations: list[str] = []
-        self.inside: dict[str, Any] = {}
-        self.variables: dict[str, Any] = {}
-        self.normalizations: dict[str, Any] = {}
-
-    def parametric(self, layer: Any, inputs: Any, *, name: str) -> Any:
-        outputs = layer(inputs)
-        self.layers.append(layer)
-        self.variables |= {f"{name}, kernel": layer.kernel, f"{name}, bias": layer.bias}
-        return outputs
-
-    def hidden(self, layer: Any, inputs: Any) -> Any:
-        """Kernel, normalization, activation."""
-        name = f"layer {len(self.activations) + 1}"
-        signal = self.noted(f"{name}, kernel output", self.parametric(layer, inputs, name=name))
-        if self.cell.normalization != "none":
-            signal = self.noted(f"{name}, normalized", self._normalized(name, signal))
-        self.pre_activations.append(next(reversed(self.inside)))
-        signal = self.noted(f"{name}, activation", _activation(self.cell)(signal))
-        self.activations.append(next(reversed(self.inside)))
-        return signal
-
-    def noted(self, name: str, tensor: Any) -> Any:
-        self.inside[name] = tensor
-        return tensor
-
-    def _normalized(self, name: str, signal: Any) -> Any:
-        batch = self.cell.normalization == "batch"
-        kind = keras.layers.BatchNormalization if batch else keras.layers.LayerNormalization
-        layer = kind(dtype=self.cell.precision)
-        outputs = layer(signal)
-        self.normalizations[name] = layer
-        self.variables |= {f"{name}, gamma": layer.gamma, f"{name}, beta": layer.beta}
-        if batch:
-            self.variables |= {
-                f"{name}, moving mean": layer.moving_mean,
-                f"{name}, moving variance": layer.moving_variance,
-            }
-        return outputs
-
-
-def _dense(builder: _Builder, signal: Any) -> Any:
+def _dense(builder: Builder, signal: Any) -> Any:
     cell = builder.cell
     for index in range(cell.depth):
         layer = keras.layers.Dense(cell.width, kernel_initializer="zeros", dtype=cell.precision)
@@ -215,7 +171,7 @@ def _dense(builder: _Builder, signal: Any) -> Any:
     return signal
 
 
-def _convolutions(builder: _Builder, signal: Any) -> Any:
+def _convolutions(builder: Builder, signal: Any) -> Any:
     """The MNIST tutorial's network: 5x5x32, pool, 5x5x64, pool, dense 1024; or a narrower one."""
     precision, filters = builder.cell.precision, builder.cell.filters
     average = builder.cell.pooling == "average"
@@ -233,19 +189,16 @@ def _convolutions(builder: _Builder, signal: Any) -> Any:
     )
 
 
-def _activation(cell: Cell) -> Any:
-    """The layer of an activation. Leaky ReLU's slope is the layer's default, .3 in Keras 2 and 3."""
-    if cell.activation == "leaky_relu":
-        return keras.layers.LeakyReLU(dtype=cell.precision)
-    function = tf.nn.silu if cell.activation == "silu" else cell.activation
-    return keras.layers.Activation(function, dtype=cell.precision)
-
-
 def listed(outputs: Any) -> list[Any]:
     """A model's outputs: Keras returns a lone one bare."""
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
-def variable_dtype(cell: Cell) -> str:
-    """Type of variables, inputs and logits: mixed precision computes only hidden layers low."""
-    return "float64" if cell.precision == "float64" else "float32"
+#: Architecture -> what adds its hidden layers to the inputs, and returns the last one's output.
+HIDDEN: Mapping[str, Callable[[Builder, Any], Any]] = {
+    "mlp": _dense,
+    "residual": _dense,
+    "cnn": _convolutions,
+}
+#: Architecture -> shape of one example of a cell, where it is not (784,).
+INPUT_SHAPE: Mapping[str, Callable[[Cell], tuple[int, ...]]] = {"cnn": lambda _: (28, 28, 1)}

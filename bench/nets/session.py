@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from bench.cells import initial_values
 from bench.cells.cell import Cell
-from bench.nets.network import CLASSES, variable_dtype
+from bench.nets.builder import variable_dtype
+from bench.nets.network import CLASSES
 from bench.nets.optimizers import clipped
 
 v1 = tf.compat.v1

@@ -22,6 +22,7 @@ import pytest
 from bench.cells.cell import ACTIVATIONS, Cell
 from bench.checks import network as family
 from bench.checks.lab import Lab
+from bench.nets import builder as nets_builder
 from bench.nets import inside as nets_inside
 from bench.nets import network as nets_network
 from bench.results.check import Check, Deviation
@@ -103,17 +104,17 @@ def argument(layer: str, **planted: Any) -> Plant:
 
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     """An activation times 1.0001."""
-    original = nets_network._activation
+    original = nets_builder.activation
     monkeypatch.setattr(
-        nets_network,
-        "_activation",
+        nets_builder,
+        "activation",
         lambda cell: keras.layers.Lambda(lambda x: original(cell)(x) * FAULT, dtype=cell.precision),
     )
 
 
 def steeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """An activation whose slope alone is 1.0001 times what it should be."""
-    original = nets_network._activation
+    original = nets_builder.activation
 
     def wrong(cell: Cell) -> Any:
         def call(x: Any) -> Any:
@@ -128,7 +129,7 @@ def steeper(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return keras.layers.Lambda(call, dtype=cell.precision)
 
-    monkeypatch.setattr(nets_network, "_activation", wrong)
+    monkeypatch.setattr(nets_builder, "activation", wrong)
 
 
 def rescaled(monkeypatch: pytest.MonkeyPatch) -> None:

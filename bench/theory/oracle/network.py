@@ -97,7 +97,9 @@ class Oracle:
         dtype = np.float64 if self.cell.precision == "float64" else np.float32
         values = []
         layer = 0
-        for name, shape in zip(self.parameters, _shapes(self.cell), strict=True):
+        for name, shape in zip(
+            self.parameters, SHAPES[self.cell.architecture](self.cell), strict=True
+        ):
             if name.endswith("kernel"):
                 drawn = initial_values.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
                 layer += 1
@@ -109,7 +111,7 @@ class Oracle:
 
     def initial_moving(self) -> list[npt.NDArray[np.float64]]:
         """Moving means, 0, and variances, 1, before the first step."""
-        shapes = dict(zip(self.parameters, _shapes(self.cell), strict=True))
+        shapes = dict(zip(self.parameters, SHAPES[self.cell.architecture](self.cell), strict=True))
         return [
             np.full(
                 shapes[name.replace(name.rpartition(", ")[2], "gamma")],
@@ -247,6 +249,13 @@ class Oracle:
 
 def _wired(cell: Cell) -> list[Operation]:
     """The network's operations in order; a tensor's name says which layer made it."""
+    steps = HIDDEN[cell.architecture](cell)
+    signal = steps[-1].output if steps else INPUTS
+    return [*steps, operations.kernel("output layer", LOGITS, signal)]
+
+
+def _stacked(cell: Cell) -> list[Operation]:
+    """Dense layers, convolutions before them if the cell has any."""
     steps: list[Operation] = []
     signal = INPUTS
     for number in range(1, cell.depth + 1):
@@ -264,7 +273,7 @@ def _wired(cell: Cell) -> list[Operation]:
                 steps.append(branch)
             steps.append(operations.addition(f"{layer}, sum", (skipped, steps[-1].output)))
         signal = steps[-1].output
-    return [*steps, operations.kernel("output layer", LOGITS, signal)]
+    return steps
 
 
 def _hidden(cell: Cell, layer: str, inputs: str, *, convolutional: bool) -> Iterator[Operation]:
@@ -280,8 +289,8 @@ def _hidden(cell: Cell, layer: str, inputs: str, *, convolutional: bool) -> Iter
     yield operations.activation(cell.activation, f"{layer}, activation", signal)
 
 
-def _shapes(cell: Cell) -> list[tuple[int, ...]]:
-    """Shapes of all parameters, in order."""
+def _stacked_shapes(cell: Cell) -> list[tuple[int, ...]]:
+    """Shapes of all parameters of such a network, in order."""
     if cell.architecture == "cnn":
         places, filters = (IMAGE[0] // 4) * (IMAGE[1] // 4), cell.filters
         kernels: list[tuple[int, ...]] = [
@@ -299,3 +308,13 @@ def _shapes(cell: Cell) -> list[tuple[int, ...]]:
         for kernel, count in zip(kernels, vectors, strict=True)
         for shape in (kernel, *[(kernel[-1],)] * count)
     ]
+
+
+#: Architecture -> its operations in order, up to what the output layer takes.
+HIDDEN: Mapping[str, Callable[[Cell], list[Operation]]] = dict.fromkeys(
+    ("mlp", "residual", "cnn"), _stacked
+)
+#: Architecture -> shapes of all parameters in order, the output layer's included.
+SHAPES: Mapping[str, Callable[[Cell], list[tuple[int, ...]]]] = dict.fromkeys(
+    ("mlp", "residual", "cnn"), _stacked_shapes
+)
