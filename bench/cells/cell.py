@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from bench.cells import own_model
+from bench.cells import own_model, recurrent
 from bench.cells.own_model import OwnModel
 
 #: Version of how a cell is trained and measured. To be raised when this package, not TensorFlow, makes
@@ -23,7 +23,7 @@ from bench.cells.own_model import OwnModel
 #: number in the record. Results of different recipes are not compared.
 RECIPE = 1
 
-ARCHITECTURES = ("mlp", "residual", "cnn")
+ARCHITECTURES = ("mlp", "residual", "cnn", *recurrent.ARCHITECTURES)
 BRANCHES = ("plain", "scaled")
 #: Activations with phi(0) = 0: behind zero weights they pass on nothing.
 VANISHING_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
@@ -70,6 +70,9 @@ FIXED_INITIALIZERS = (
     "orthogonal",
 )
 SCALED_INITIALIZERS = ("normal", "truncated_normal", "uniform")
+#: Likewise of kernels from state to state; the number of the added ones multiplies them.
+FIXED_RECURRENT = (*FIXED_INITIALIZERS, "identity")
+SCALED_RECURRENT = (*SCALED_INITIALIZERS, "orthogonal", "identity")
 CLIPPING_RULES = ("value", "norm", "global_norm")
 
 
@@ -93,6 +96,11 @@ def split_number(text: str) -> tuple[str, float | None]:
         return text, None
 
 
+#: Value of an axis that only some architectures have, where another one has none: it is not written, so
+#: that what was stored before there was such an axis has the bytes that it had.
+_ELSEWHERE: Any = msgspec.UNSET
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Network configuration. Frozen, hashable and ordered as its axes are.
 
@@ -106,12 +114,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     depth: int = 3
     """Hidden layers, all with an activation. 0 is softmax regression. A ``cnn`` always has 3: two
-    convolutions, one dense."""
+    convolutions, one dense. Of a recurrent network: recurrent layers, at least 1."""
     architecture: str = "mlp"
     branch: str = "plain"
     """Residual only. ``scaled`` multiplies every branch by 1/sqrt(depth)."""
     width: int = 100
-    """Units of every hidden dense layer of an MLP; those of a ``cnn`` follow from ``filters``."""
+    """Units of every hidden dense layer of an MLP, and of a recurrent layer in each direction; those of
+    a ``cnn`` follow from ``filters``."""
     activation: str = "relu"
     initializer: str = "he_normal"
     """Initializer of every kernel: a name, or a name and its scale, as ``normal_0.01`` (standard
@@ -119,7 +128,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bias: float = 0.0
     """Initial value of every bias."""
     normalization: str = "none"
-    """Layer between each hidden kernel and its activation, with Keras' default epsilon and momentum."""
+    """Layer between each hidden kernel and its activation, with Keras' default epsilon and momentum;
+    behind each recurrent layer."""
     clipping: str = "none"
     """``value_T`` per entry, ``norm_T`` per variable, ``global_norm_T`` over all variables."""
     optimizer: str = "sgd"
@@ -146,21 +156,37 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     weight_decay: float = 0.0
     """Decay decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has
     it. 0 leaves the optimizer's default: none, except .004 of AdamW."""
+    direction: str = _ELSEWHERE
+    """Recurrent only. ``bidirectional`` reads each image from both ends, with a layer for each."""
+    recurrent: str = _ELSEWHERE
+    """Recurrent only: initializer of kernels from state to state. ``orthogonal_1.5`` and
+    ``identity_0.9`` are multiples; the identity is that of a ``simple_rnn`` alone."""
+    pixels: int = _ELSEWHERE
+    """Recurrent only: pixels that a step reads, of 784 in the order of rows."""
     own: OwnModel | msgspec.UnsetType = msgspec.UNSET
     """Model of the user's, trained in the place of a network that the other axes describe; of these
     only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
+        value: Any
+        for axis, (default, architectures) in _ONLY.items():
+            value = self.raw(axis)
+            if self.architecture not in architectures and value != default:
+                raise ValueError(f"{axis}:{value} needs arch:{' or arch:'.join(architectures)}")
+            if axis in _LATER:
+                kept = value if self.architecture in architectures else _ELSEWHERE
+                msgspec.structs.force_setattr(self, _ATTRIBUTES[axis], kept)
         for axis, known in _NAMED.items():
-            value = getattr(self, _ATTRIBUTES[axis])
+            value = self.raw(axis)
             if axis == "engine" and self.model:
                 known = own_model.ENGINES
             if value not in known:
                 raise ValueError(f"{axis}:{value} is unknown; {axis} is one of {', '.join(known)}")
         _check_scaled("init", self.initializer, SCALED_INITIALIZERS, FIXED_INITIALIZERS)
         _check_scaled("clip", self.clipping, CLIPPING_RULES, ("none",))
+        _check_scaled("recurrent", str(self.raw("recurrent")), SCALED_RECURRENT, FIXED_RECURRENT)
         for axis, minimum in _AT_LEAST.items():
-            value = getattr(self, _ATTRIBUTES[axis])
+            value = self.raw(axis)
             if value < minimum:
                 raise ValueError(f"{axis}:{value} is below {minimum}")
         for axis in ("bias", "lr", "scale", "decay"):
@@ -168,7 +194,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if not math.isfinite(value):
                 raise ValueError(f"{axis}:{value} is not a finite number")
         for axis, maximum in _AT_MOST.items():
-            value = getattr(self, _ATTRIBUTES[axis])
+            value = self.raw(axis)
             if abs(value) > maximum:
                 raise ValueError(f"{axis}:{value} is beyond {maximum}")
         if abs(self.input_scale) < _LEAST:
@@ -181,10 +207,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("arch:cnn has depth:3 (two convolutions and one dense hidden layer)")
         if self.architecture != "residual" and self.branch != "plain":
             raise ValueError(f"branch:{self.branch} needs arch:residual")
-        for axis in ("pool", "filters"):
-            value = getattr(self, _ATTRIBUTES[axis])
-            if self.architecture != "cnn" and value != _DEFAULTS[_ATTRIBUTES[axis]]:
-                raise ValueError(f"{axis}:{value} needs arch:cnn")
+        if self.architecture in recurrent.ARCHITECTURES:
+            recurrent.check(self)
 
     @property
     def model(self) -> str:
@@ -194,7 +218,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def raw(self, axis: str) -> int | float | str:
         """The value of an axis, which is named as in an id."""
         value: int | float | str = getattr(self, _ATTRIBUTES[axis])
-        return value
+        return _LATER[axis] if value is _ELSEWHERE else value
 
     def value(self, axis: str) -> str:
         """The text behind ``axis:`` in an id."""
@@ -207,7 +231,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return "-".join(
             f"{axis}:{self.value(axis)}"
             for axis, attribute in _ATTRIBUTES.items()
-            if axis in shown or getattr(self, attribute) != _DEFAULTS[attribute]
+            if axis in shown or self.raw(axis) != _DEFAULTS[attribute]
         )
 
     def graph(self) -> Cell:
@@ -217,7 +241,13 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         into it.
         """
         return msgspec.structs.replace(
-            self, initializer="zeros", bias=0.0, learning_rate=0.1, input_scale=1.0, steps=EPOCHS
+            self,
+            initializer="zeros",
+            bias=0.0,
+            learning_rate=0.1,
+            input_scale=1.0,
+            steps=EPOCHS,
+            recurrent=_ELSEWHERE,
         )
 
     @property
@@ -249,13 +279,17 @@ _ATTRIBUTES = {
     "pool": "pooling",
     "filters": "filters",
     "decay": "weight_decay",
+    "direction": "direction",
+    "recurrent": "recurrent",
+    "pixels": "pixels",
     "model": "model",
 }
 #: Axes of this package's own networks.
 AXES = tuple(axis for axis in _ATTRIBUTES if axis != "model")
 #: Axes that count where a model of the user's is trained.
 OWN_AXES = ("batch", "steps", "engine", "model")
-_AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "decay": 0}
+_AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "pixels": 1}
+_AT_LEAST |= {"decay": 0}
 #: Least scale of inputs and initial weights, and threshold of clipping; its inverse is the largest.
 _LEAST = 1e-30
 #: Far beyond what trains; below what overflows float64 in a prediction, or fills the memory.
@@ -265,6 +299,7 @@ _AT_MOST = {
     "batch": 60_000,
     "steps": 1_000_000,
     "filters": 4_096,
+    "pixels": 784,
 }
 _AT_MOST |= dict.fromkeys(("bias", "lr", "scale", "decay"), 10**39)
 _NAMED = {
@@ -277,10 +312,20 @@ _NAMED = {
     "precision": PRECISIONS,
     "engine": ENGINES,
     "pool": POOLINGS,
+    "direction": recurrent.DIRECTIONS,
 }
+#: Defaults of axes that stored cells of other architectures lack.
+_LATER: Mapping[str, Any] = {**recurrent.AXES}
 _DEFAULTS: dict[str, Any] = {
     **{field.name: field.default for field in msgspec.structs.fields(Cell)},
     "model": "",
+    **{_ATTRIBUTES[axis]: default for axis, default in _LATER.items()},
+}
+#: Axes of some architectures alone: their default, and which these are.
+_ONLY: Mapping[str, tuple[Any, Sequence[str]]] = {
+    "pool": ("max", ("cnn",)),
+    "filters": (32, ("cnn",)),
+    **{axis: (default, recurrent.ARCHITECTURES) for axis, default in recurrent.AXES.items()},
 }
 
 
@@ -323,6 +368,7 @@ def known_values(axis: str) -> tuple[str, ...]:
     scaled = {
         "init": (FIXED_INITIALIZERS, SCALED_INITIALIZERS),
         "clip": (("none",), CLIPPING_RULES),
+        "recurrent": (FIXED_RECURRENT, SCALED_RECURRENT),
     }
     fixed, rules = scaled.get(axis, (_NAMED.get(axis, ()), ()))
     return (*fixed, *(f"{rule}_NUMBER" for rule in rules))

@@ -9,6 +9,7 @@ from typing import Any
 from bench.cells.cell import Cell
 from bench.cells.grid import Grid, as_users_train, compiled, fitted, product
 from bench.cells.grids import GRIDS
+from bench.cells.sequence_grids import SEQUENCE
 
 #: Learning rates: Keras' defaults where a network of three layers learns with them in 200 steps, else
 #: larger ones. What counts is that training moves, so that another formula shows.
@@ -199,5 +200,5 @@ DROPOUT = Grid(
 #: All grids by name: what the suites and a comparison of two versions train.
 UPGRADE_GRIDS: Mapping[str, Grid] = {
     **GRIDS,
-    **{grid.name: grid for grid in (OPTIMIZER, CONVOLUTION, PRECISION, DROPOUT)},
+    **{grid.name: grid for grid in (OPTIMIZER, CONVOLUTION, PRECISION, DROPOUT, SEQUENCE)},
 }

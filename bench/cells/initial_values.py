@@ -147,6 +147,20 @@ def kernel(
     return flat.reshape(shape)
 
 
+def recurrent_kernel(
+    initializer: str, shape: tuple[int, ...], *, seed: int, layer: int
+) -> npt.NDArray[np.float64]:
+    """Initial kernel (units, gates times units) from state to state, float64, as Keras draws it: of
+    several gates all columns together."""
+    name, gain = split_number(initializer)
+    scale = 1.0 if gain is None else gain
+    if name == "identity":
+        return scale * np.eye(shape[0], shape[1])
+    if name == "orthogonal":
+        return scale * kernel(name, shape, seed=seed, layer=layer, role="recurrent kernel")
+    return kernel(initializer, shape, seed=seed, layer=layer, role="recurrent kernel")
+
+
 def batch_order(seed: int, *, examples: int, batch: int, steps: int) -> npt.NDArray[np.int32]:
     """Indices of the training examples of every step, int32 of shape (steps, batch).
 

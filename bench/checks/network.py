@@ -10,6 +10,7 @@ compared, back to the bytes of the images.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,21 @@ def _quick() -> _Cells:
         Cell(depth=10),
         Cell(architecture="cnn", batch=8),
         Cell(architecture="cnn", batch=8, normalization="batch"),
+        *_recurrent(),
+    ]
+
+
+def _recurrent(**axes: Any) -> _Cells:
+    """Each kind of recurrent layer; together with each activation, direction and normalization."""
+    common = {"width": 12, "batch": 8, "initializer": "glorot_uniform", "activation": "tanh"}
+    return [
+        Cell(**{**common, **own, **axes})
+        for own in (
+            {"depth": 1, "architecture": "simple_rnn", "activation": "relu"},
+            {"depth": 2, "architecture": "simple_rnn", "normalization": "layer"},
+            {"depth": 1, "architecture": "lstm", "direction": "bidirectional"},
+            {"depth": 1, "architecture": "gru"},
+        )
     ]
 
 
@@ -168,17 +184,18 @@ def _draw(network: Network, check: Check) -> None:
     scales and moving variances from 1."""
     for index, (name, variable) in enumerate(network.variables.items()):
         kind = name.rpartition(", ")[2]
-        if kind == "kernel":
+        if kind.endswith("kernel"):
             continue
         shape = tuple(variable.shape)
+        count = math.prod(shape)
         bits = initial_values.stream(check.seed, "network check", index)
         if kind == "moving variance":  # from about Keras' epsilon to 1
-            values = 10.0 ** (-3.0 * initial_values.uniform(bits, shape[0]))
+            values = 10.0 ** (-3.0 * initial_values.uniform(bits, count))
         else:
             # A bias that enters layer normalization's variance must not outweigh epsilon, .001.
             size = 0.01 if kind == "bias" and network.normalizations else 0.1
-            values = size * initial_values.standard_normal(bits, shape[0]) + (kind == "gamma")
-        variable.assign(values.astype(network.start[0].dtype))
+            values = size * initial_values.standard_normal(bits, count) + (kind == "gamma")
+        variable.assign(values.reshape(shape).astype(network.start[0].dtype))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET
 
 from bench.results.record import Flow, finite, finite_list
 
@@ -21,26 +22,33 @@ def flow(
     gradients: Arrays,
     clipped: Arrays | None,
     dead_units: Arrays,
+    places: Sequence[tuple[int, int]] | None = None,
+    over_time: Sequence[Arrays] = (),
 ) -> Flow:
     """Summarizes one look into a network. All sums are in float64, so squares don't underflow.
 
     Args:
-        signals: per hidden layer dC/dz, (batch, .., units), C each example's own loss.
+        signals: per hidden layer dC/dz, (batch, .., units), C each example's own loss; of a recurrent
+            layer dC/ds of its state s after each step.
         activations: per hidden layer its output, (batch, .., units).
         gradients: per trainable variable of the batch-mean loss; kernels have 2 or 4 dimensions and
             come layer by layer, each followed by its bias.
         clipped: the same after clipping; None if the cell does not clip.
         dead_units: per hidden layer a bool per unit.
+        places: of each hidden layer's kernel and bias among the gradients; None where hidden layers
+            have nothing else of 2 dimensions or more.
+        over_time: of each recurrent layer, in each direction, dC/ds after each step, (batch, steps,
+            entries).
     """
     wide = [np.asarray(gradient, np.float64) for gradient in gradients]
     kept = wide if clipped is None else [np.asarray(array, np.float64) for array in clipped]
     kernels = [index for index, gradient in enumerate(wide) if gradient.ndim > 1]
-    hidden = kernels[:-1]
+    hidden = places or [(index, index + 1) for index in kernels[:-1]]
     with np.errstate(over="ignore", invalid="ignore"):
         return Flow(
             signal=finite_list(_mean_square(array) for array in signals),
-            kernel_gradient=finite_list(float(np.var(wide[index])) for index in hidden),
-            bias_gradient=finite_list(float(np.var(wide[index + 1])) for index in hidden),
+            kernel_gradient=finite_list(float(np.var(wide[kernel])) for kernel, _ in hidden),
+            bias_gradient=finite_list(float(np.var(wide[bias])) for _, bias in hidden),
             activation_mean=finite_list(np.mean(array, dtype=np.float64) for array in activations),
             activation_variance=finite_list(
                 np.var(array, dtype=np.float64) for array in activations
@@ -52,7 +60,14 @@ def flow(
             clipped_variable_norm=finite(np.max([_global_norm([array]) for array in kept])),
             clip_error=finite(_clip_error(wide, kept)),
             kernel_gradient_peak=finite(_peak([wide[index] for index in kernels])),
+            over_time=[_at_each_step(layer) for layer in over_time] or UNSET,
         )
+
+
+def _at_each_step(directions: Arrays) -> list[float | None]:
+    """Mean square at each step over examples, entries and directions."""
+    squares = [np.square(array, dtype=np.float64) for array in directions]
+    return finite_list(np.mean(squares, axis=(0, 1, 3)))
 
 
 def _mean_square(array: npt.NDArray[Any]) -> float:

@@ -24,6 +24,7 @@ class Builder:
         self.cell = cell
         self.layers: list[Any] = []
         self.drawn: list[tuple[Any, Rule]] = []
+        self.cells: list[list[Any]] = []
         self.pre_activations: list[str] = []
         self.activations: list[str] = []
         self.inside: dict[str, Any] = {}
@@ -41,7 +42,7 @@ class Builder:
         name = f"layer {len(self.activations) + 1}"
         signal = self.noted(f"{name}, kernel output", self.parametric(layer, inputs, name=name))
         if self.cell.normalization != "none":
-            signal = self.noted(f"{name}, normalized", self._normalized(name, signal))
+            signal = self.noted(f"{name}, normalized", self.normalized(name, signal))
         self.pre_activations.append(next(reversed(self.inside)))
         signal = self.noted(f"{name}, activation", activation(self.cell)(signal))
         self.activations.append(next(reversed(self.inside)))
@@ -51,7 +52,8 @@ class Builder:
         self.inside[name] = tensor
         return tensor
 
-    def _normalized(self, name: str, signal: Any) -> Any:
+    def normalized(self, name: str, signal: Any) -> Any:
+        """The cell's normalization of a layer."""
         batch = self.cell.normalization == "batch"
         kind = keras.layers.BatchNormalization if batch else keras.layers.LayerNormalization
         layer = kind(dtype=self.cell.precision)

@@ -16,7 +16,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench.cells import initial_values
+from bench.cells import recurrent as recurrence
 from bench.cells.cell import Cell
+from bench.nets import recurrent
 from bench.nets.builder import Builder, Rule, variable_dtype
 
 keras = tf.keras
@@ -38,6 +40,9 @@ class Network:
     ``pre_activations`` and ``activations`` name the z_l and a_l among them; ``variables`` every
     variable, trainable or moving, by name; ``normalizations`` the layers between kernels and
     activations by name; ``drawn`` variables that have a rule of their own for their first value.
+
+    Of a recurrent layer z_l and a_l are both its outputs at all steps; ``cells`` has Keras' cells of
+    each such layer, and ``head`` is the output layer.
     """
 
     cell: Cell
@@ -46,6 +51,8 @@ class Network:
     kernels: Sequence[Any]
     biases: Sequence[Any]
     drawn: Sequence[tuple[Any, Rule]]
+    cells: Sequence[Sequence[Any]]
+    head: Any
     start: Sequence[npt.NDArray[Any]]
     inside: Mapping[str, Any]
     pre_activations: Sequence[str]
@@ -79,6 +86,15 @@ class Network:
             np.asarray(tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype))
             for variable in self._tensorflow_variables
         ]
+
+    @property
+    def hidden_places(self) -> list[tuple[int, int]]:
+        """Places of kernel and bias of each hidden layer among the trainable variables; of a
+        bidirectional layer those of the one that reads forward."""
+        each = len(self.cells[0]) if self.cells else 1
+        places = {id(v): at for at, v in enumerate(self.model.trainable_variables)}
+        hidden = list(zip(self.kernels, self.biases, strict=True))[:-1:each]
+        return [(places[id(kernel)], places[id(bias)]) for kernel, bias in hidden]
 
     def named_values(self) -> dict[str, npt.NDArray[Any]]:
         """The same by the names of :attr:`variables`."""
@@ -147,6 +163,8 @@ def build(cell: Cell) -> Network:
         kernels=[layer.kernel for layer in builder.layers],
         biases=[layer.bias for layer in builder.layers],
         drawn=builder.drawn,
+        cells=builder.cells,
+        head=builder.layers[-1],
         start=[variable.numpy() for variable in model.variables],
         inside=builder.inside,
         pre_activations=builder.pre_activations,
@@ -199,6 +217,10 @@ HIDDEN: Mapping[str, Callable[[Builder, Any], Any]] = {
     "mlp": _dense,
     "residual": _dense,
     "cnn": _convolutions,
+    **dict.fromkeys(recurrence.ARCHITECTURES, recurrent.layers),
 }
 #: Architecture -> shape of one example of a cell, where it is not (784,).
-INPUT_SHAPE: Mapping[str, Callable[[Cell], tuple[int, ...]]] = {"cnn": lambda _: (28, 28, 1)}
+INPUT_SHAPE: Mapping[str, Callable[[Cell], tuple[int, ...]]] = {
+    "cnn": lambda _: (28, 28, 1),
+    **dict.fromkeys(recurrence.ARCHITECTURES, recurrent.input_shape),
+}

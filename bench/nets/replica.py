@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 from msgspec import UNSET
 
 from bench.cells.cell import RECIPE, Cell
@@ -21,8 +22,9 @@ from bench.measure.trajectory import digest, first_not_finite, marks, state, tra
 from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
-from bench.nets.images import Images, on_device, pixel_scale
+from bench.nets.images import Images, on_device, pixel_scale, scaled
 from bench.nets.network import Network, build
+from bench.nets.recurrent import TimeView
 from bench.nets.views import BatchView, Evaluation, Signals, TestView
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.histogram import Histogram
@@ -52,6 +54,8 @@ class Viewed:
     images: Images
     batch_view: BatchView
     test_view: TestView
+    time_view: TimeView | None
+    """Of a recurrent network."""
 
     @classmethod
     def of(cls, cell: Cell, images: Images) -> Viewed:
@@ -62,6 +66,11 @@ class Viewed:
             images=images,
             batch_view=BatchView(network, loss, images),
             test_view=TestView(network, loss, images),
+            time_view=TimeView(
+                network.cells, list(network.normalizations.values()), network.head, loss
+            )
+            if network.cells
+            else None,
         )
 
     def serves(self, cell: Cell) -> bool:
@@ -117,15 +126,30 @@ class Graph:
         """Measures gradient flow on a batch, int32 (examples,), and evaluates on the test images."""
         signals = self.viewed.batch_view(batch, scale)
         evaluation = self.viewed.test_view(scale)
+        over_time = self._over_time(batch, scale)
         measured = flow(
-            signals=signals.signals,
+            signals=[np.stack(layer) for layer in over_time] or signals.signals,
             activations=signals.activations,
             gradients=signals.gradients,
             clipped=self.clipped(signals.gradients) if self.clipped else None,
             dead_units=evaluation.dead_units,
+            places=self.network.hidden_places,
+            over_time=over_time,
         )
         ends = {**self.network.named_values(), TEST_LOGITS: evaluation.logits}
         return _Look(signals, measured, evaluation, ends)
+
+    def _over_time(self, batch: npt.NDArray[np.int32], scale: Any) -> list[list[Tensor]]:
+        """Of each recurrent layer, in each direction: gradients of each example's loss with respect to
+        the state after each step, (batch, steps, entries); empty without recurrent layers."""
+        viewed = self.viewed
+        if viewed.time_view is None:
+            return []
+        pixels, labels = (
+            tf.gather(arrays, batch)
+            for arrays in (viewed.images.train_images, viewed.images.train_labels)
+        )
+        return viewed.time_view(scaled(viewed.network.cell, pixels, scale), labels)
 
     def move(self, copy: Copy, step: int, digits: int) -> None:
         """Moves every trainable entry by one unit in the last of ``digits`` binary places."""

@@ -60,7 +60,8 @@ class BatchView:
         names = list(network.inside)
         view = tf.keras.Model(network.model.inputs, list(network.inside.values()))
         modes_differ = network.cell.normalization == "batch" or network.cell.dropout > 0
-        fused = network.pre_activations if network.cell.normalization == "none" else ()
+        plain = network.cell.normalization == "none" and not network.cells
+        fused = network.pre_activations if plain else ()
 
         @tf.function(
             input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)]

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.results.bounds import (
     Count,
@@ -66,6 +67,10 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     kernel_gradient_peak: NotNegative | None
     """Largest absolute entry of any layer's kernel gradient, the output layer's included; exactly 0
     if all is dead."""
+    over_time: list[list[NotNegative | None]] | msgspec.UnsetType = msgspec.UNSET
+    """Recurrent networks only. Of each layer, for each step in the order in which it takes them: mean
+    square of dC/ds, s the state after that step, all that the layer hands on to the next (of LSTM the
+    cell state, too), and C one example's loss. Of two directions the mean."""
 
     def check(self, cell: Cell) -> None:
         """Raises ValueError unless it may be the flow of a cell."""
@@ -75,6 +80,12 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         )
         if any(len(values) != cell.depth for values in by_layer):
             raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
+        count = recurrent.steps(cell) if cell.architecture in recurrent.ARCHITECTURES else 0
+        lengths = [] if self.over_time is msgspec.UNSET else [len(each) for each in self.over_time]
+        if lengths and lengths != [count] * cell.depth:
+            raise ValueError(
+                f"a flow over time is not that of {cell.depth} layers of {count} steps"
+            )
 
     @property
     def signal_ratio(self) -> float | None:
@@ -135,6 +146,12 @@ class Training(Task, frozen=True, forbid_unknown_fields=True):
             per_image = (
                 28 * 28 * 25 * first + 14 * 14 * 25 * first * second + 7 * 7 * second * dense
             )
+        elif cell.architecture in recurrent.ARCHITECTURES:
+            gates = {"simple_rnn": 1, "lstm": 4, "gru": 3}[cell.architecture]
+            per_step = gates * cell.width * (cell.pixels + (2 * cell.depth - 1) * cell.width)
+            # A step of a loop takes about as long as 10,000 products beside what it computes.
+            per_step += 10_000 * cell.depth // cell.batch
+            per_image = recurrent.steps(cell) * recurrent.directions(cell) * per_step
         else:
             per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
         normalized = 2 if cell.normalization != "none" else 1

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.cells.own_model import OwnModel
 from bench.measure.tensors import common, distance
@@ -44,13 +45,16 @@ def rounding_factor(cell: Cell) -> float:
     adds a variance of u^2/3 of its square; Higham 2002, section 4.2). A copy's weights are moved by u
     to 2u of their size, 1.4 u in the root mean square, which moves s by 1.4 u |s|, and two errors of
     independent sign differ by sqrt(2) of one. So the quotient is at most sqrt(N/6), with N the longest
-    sum: over pixels, units or examples, for a convolution's kernel over places as well.
+    sum: over pixels, units or examples, for a convolution's kernel over places as well, and for a
+    recurrent layer's over steps.
     """
     if isinstance(cell.own, OwnModel):
         return math.sqrt(cell.own.longest / 6)
     longest = max(784, cell.width, cell.batch)
     if cell.architecture == "cnn":
         longest = max(28 * 28 * cell.batch, 7 * 7 * 64)
+    if cell.architecture in recurrent.ARCHITECTURES:
+        longest = max(recurrent.steps(cell) * cell.batch, 2 * cell.width)
     return math.sqrt(longest / 6)
 
 

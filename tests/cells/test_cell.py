@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
@@ -109,6 +110,9 @@ def test_axes_keep_their_order() -> None:
         "pool",
         "filters",
         "decay",
+        "direction",
+        "recurrent",
+        "pixels",
     ]
     assert list(AXES[: len(expected)]) == expected
 
@@ -137,6 +141,11 @@ def test_defaults_stay() -> None:
         "pooling": "max",
         "filters": 32,
         "weight_decay": 0.0,
+    }
+    assert msgspec.to_builtins(Cell(depth=1, architecture="lstm", activation="tanh")).items() >= {
+        ("direction", "forward"),
+        ("recurrent", "orthogonal"),
+        ("pixels", 28),
     }
 
 
@@ -329,10 +338,12 @@ def test_known_values_make_cells() -> None:
     listed = {axis: known_values(axis) for axis in AXES}
     assert {axis for axis, values in listed.items() if not values} == {
         "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps", "filters", "decay",
+        "pixels",
     }  # fmt: skip
+    needed = {"branch": "residual", "pool": "cnn", "direction": "lstm", "recurrent": "simple_rnn"}
     for axis, values in listed.items():
         for value in values:
-            extra = {"branch": {"arch": "residual"}, "pool": {"arch": "cnn"}}.get(axis, {})
+            extra = {"arch": needed[axis]} if axis in needed else {}
             from_texts({axis: value.replace("NUMBER", "0.5"), **extra})
 
 
@@ -364,3 +375,33 @@ def test_a_model_is_trained_as_users_do() -> None:
         ValueError, match="engine:in_graph is unknown; engine is one of fit, train_on"
     ):
         Cell(own=OWN)
+
+
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [
+        ({"depth": 0}, "depth:0"),
+        ({"activation": "gelu"}, "act:gelu"),
+        ({"normalization": "batch"}, "norm:batch"),
+        ({"pixels": 30}, "pixels:30"),
+        ({"recurrent": "identity"}, "recurrent:identity"),
+        ({"recurrent": "identity_0.9"}, "recurrent:identity_0.9"),
+    ],
+)
+def test_what_no_recurrent_network_has(axes: dict[str, Any], told: str) -> None:
+    """The message names it, and what there is."""
+    with pytest.raises(
+        ValueError, match=f"^{re.escape(told)} does not fit arch:lstm: .* divide 784"
+    ):
+        Cell(**{"depth": 1, "architecture": "lstm", **axes})
+
+
+@pytest.mark.parametrize(
+    "axes", [{"direction": "bidirectional"}, {"recurrent": "glorot_normal"}, {"pixels": 7}]
+)
+def test_axes_of_recurrent_networks(axes: dict[str, Any]) -> None:
+    """No other network has them; initial values alone are none of the graph."""
+    with pytest.raises(ValueError, match="needs arch:simple_rnn or arch:lstm or arch:gru"):
+        Cell(**axes)
+    cell = Cell(architecture="gru", **axes)
+    assert (cell.graph() == Cell(architecture="gru").graph()) == ("recurrent" in axes)

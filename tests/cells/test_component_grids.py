@@ -36,12 +36,21 @@ GOLDEN_IDS = {
         "depth:10-act:relu-norm:layer-precision:mixed_bfloat16",
     ],
     "dropout": ["depth:3-act:relu-norm:none-dropout:0.5-steps:200"],
+    "sequence": [
+        "depth:1-arch:simple_rnn-width:16-act:tanh-init:glorot_uniform-norm:none-clip:none-batch:50"
+        "-steps:100-recurrent:orthogonal",
+        "depth:1-arch:simple_rnn-width:16-act:relu-init:glorot_uniform-norm:none-clip:norm_1.0-batch:50"
+        "-steps:100-recurrent:identity",
+        "depth:1-arch:lstm-width:16-act:tanh-init:glorot_uniform-norm:none-clip:none-opt:adam-lr:0.01"
+        "-batch:50-steps:100-direction:bidirectional-recurrent:orthogonal",
+    ],
 }
 
 
-def test_an_upgrade_runs_the_five_grids_and_four_more() -> None:
+def test_an_upgrade_runs_the_five_grids_and_five_more() -> None:
     """In this order, which is that of the report."""
-    assert list(UPGRADE_GRIDS) == [*GRIDS, "optimizer", "convolution", "precision", "dropout"]
+    more = ["optimizer", "convolution", "precision", "dropout", "sequence"]
+    assert list(UPGRADE_GRIDS) == [*GRIDS, *more]
 
 
 @pytest.mark.parametrize("name", NEW)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.record import (
@@ -33,8 +34,13 @@ positive = st.one_of(st.none(), st.floats(0, allow_infinity=False))
 shares = st.one_of(st.none(), st.floats(0, 1))
 
 
-def flows(depth: int) -> st.SearchStrategy[Flow]:
-    """Any flow that a network of few layers can have."""
+def flows(cell: Cell) -> st.SearchStrategy[Flow]:
+    """Any flow that a network of few layers, and few steps, can have."""
+    depth = cell.depth
+    over_time: st.SearchStrategy[Any] = st.just(msgspec.UNSET)
+    if cell.architecture in recurrent.ARCHITECTURES and recurrent.steps(cell) < 5:
+        steps = st.lists(positive, min_size=recurrent.steps(cell), max_size=recurrent.steps(cell))
+        over_time = st.one_of(over_time, st.lists(steps, min_size=depth, max_size=depth))
     by_layer = {"activation_mean": floats, "dead_units": shares}
     return st.builds(
         Flow,
@@ -42,7 +48,8 @@ def flows(depth: int) -> st.SearchStrategy[Flow]:
             name: st.lists(by_layer.get(name, positive), min_size=depth, max_size=depth)
             for name in Flow.__struct_fields__[:6]
         },
-        **dict.fromkeys(Flow.__struct_fields__[6:], positive),
+        **dict.fromkeys(Flow.__struct_fields__[6:12], positive),
+        over_time=over_time,
     )
 
 
@@ -58,7 +65,7 @@ def records(draw: st.DrawFn) -> Record:
         output=text,
     )
     cell = draw(cells())
-    flow = st.one_of(st.none(), flows(cell.depth)) if cell.depth < 5 else st.none()
+    flow = st.one_of(st.none(), flows(cell)) if cell.depth < 5 else st.none()
     return Record(
         cell=cell,
         seed=draw(st.integers(0, 2**32 - 1)),

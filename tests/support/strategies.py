@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import hypothesis.strategies as st
 
+from bench.cells import recurrent as recurrence
 from bench.cells.cell import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -28,21 +31,22 @@ scales = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
 def cells(draw: st.DrawFn) -> Cell:
     """Any cell that can be made."""
     architecture = draw(st.sampled_from(ARCHITECTURES))
+    recurrent = architecture in recurrence.ARCHITECTURES
     scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
     clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
     engine = draw(st.sampled_from(ENGINES))
     steps = draw(st.integers(1, 100000))
     return Cell(
-        depth=3 if architecture == "cnn" else draw(st.integers(0, 1000)),
+        depth=3 if architecture == "cnn" else draw(st.integers(int(recurrent), 1000)),
         architecture=architecture,
         branch=draw(st.sampled_from(("plain", "scaled")))
         if architecture == "residual"
         else "plain",
         width=draw(st.integers(1, 4096)),
-        activation=draw(st.sampled_from(ACTIVATIONS)),
+        activation=draw(st.sampled_from(("tanh", "relu") if recurrent else ACTIVATIONS)),
         initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
         bias=draw(st.floats(-1e9, 1e9)),
-        normalization=draw(st.sampled_from(NORMALIZATIONS)),
+        normalization=draw(st.sampled_from(("none", "layer") if recurrent else NORMALIZATIONS)),
         clipping=draw(st.one_of(st.just("none"), clips)),
         optimizer=draw(st.sampled_from(OPTIMIZERS)),
         learning_rate=draw(scales),
@@ -56,7 +60,22 @@ def cells(draw: st.DrawFn) -> Cell:
         pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
         filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
         weight_decay=draw(st.floats(0, 10)),
+        **(draw(_recurrent(architecture)) if recurrent else {}),
     )
+
+
+@st.composite
+def _recurrent(draw: st.DrawFn, architecture: str) -> dict[str, Any]:
+    """Axes of recurrent networks alone."""
+    fixed, multiples = [*FIXED_INITIALIZERS], ["orthogonal"]
+    if architecture == "simple_rnn":
+        fixed, multiples = [*fixed, "identity"], [*multiples, "identity"]
+    scaled = st.builds(with_number, st.sampled_from([*SCALED_INITIALIZERS, *multiples]), scales)
+    return {
+        "direction": draw(st.sampled_from(recurrence.DIRECTIONS)),
+        "recurrent": draw(st.one_of(st.sampled_from(fixed), scaled)),
+        "pixels": draw(st.sampled_from([n for n in range(1, 785) if 784 % n == 0])),
+    }
 
 
 @st.composite

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from bench.cells import recurrent
 from bench.cells.cell import EPOCHS, FITTED, Cell, split_number
 from bench.cells.initial_values import TRUNCATED_STD
 from bench.cells.keras_arguments import optimizer_arguments
@@ -45,11 +46,16 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     """
     epochs = EPOCHS if cell.engine == "fit_epochs" else 1
     factor, cnn = rounding_factor(cell), cell.architecture == "cnn"
+    sequence = cell.architecture in recurrent.ARCHITECTURES
     mixed, variables = cell.precision.startswith("mixed"), "float32"
     if cell.precision == "float64":
         variables = cell.precision
     places, hidden_places = _PLACES[cell.precision]
     shape = "28, 28, 1" if cnn else "784"
+    edges = "(np.arange(28) % 4 > 0)[:, None]" if cnn else "(np.arange(784) % 4 > 0)"
+    if sequence:
+        shape = f"{recurrent.steps(cell)}, {cell.pixels}"
+        edges += f".reshape({shape})"
     uniform = f"random.uniform(size=(STEPS, BATCH, {shape}))"
     pixels = f"np.clip(4 * (INK[LABELS.numpy()] - {uniform}), 0, 1)"
     optimizer, arguments = optimizer_arguments(cell)
@@ -70,6 +76,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         terms=round(6 * factor**2),
         watched=_packed("WATCHED = {", [f'{at}: "{name}"' for at, name in names.items()], "}"),
         cnn=cnn,
+        layer=recurrent.CLASSES[cell.architecture] if sequence else "",
         fit=cell.engine in FITTED,
         epochs=epochs,
         short=-60_000 % cell.batch,
@@ -77,16 +84,18 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         zeros=cell.initializer == "zeros",
         variables=variables,
         shape=shape,
-        edges="(np.arange(28) % 4 > 0)[:, None]" if cnn else "(np.arange(784) % 4 > 0)",
+        edges=edges,
         pixels=pixels,
         images_fit=len(f'IMAGES = tf.constant({pixels}, "{variables}")') <= COLUMNS,
         start=common,
         options=options,
         float32=float32,
         hidden=_hidden(cell),
+        kernels='"kernel" in weight.name' if sequence else "len(weight.shape) > 1",
+        again=_drawn(cell, cell.recurrent) if sequence else [],
         logits=logits,
         logits_fit=len(f"    model = tf.keras.Model(inputs, {logits})") <= COLUMNS,
-        drawn=[] if cell.initializer == "zeros" else _drawn(cell),
+        drawn=[] if cell.initializer == "zeros" else _drawn(cell, cell.initializer),
         coarser=f" * 2.0**{places - hidden_places}" if places > hidden_places else "",
         optimizer=_packed(
             f"optimizer = tf.keras.optimizers.{optimizer}(",
@@ -131,17 +140,22 @@ def _hidden(cell: Cell) -> str:
     return f"{activation}(layers.{cell.normalization.title()}Normalization()({{}}))"
 
 
-def _drawn(cell: Cell) -> list[str]:
+def _drawn(cell: Cell, initializer: str) -> list[str]:
     """Lines that draw a kernel's ``value``. Normals are not cut at two standard deviations as in Keras;
     their variance is right."""
-    name, scale = split_number(cell.initializer)
+    name, scale = split_number(initializer)
+    factor = "" if scale is None else f"{scale!r} * "
+    if name == "identity":
+        return [f"value = {factor}np.eye(*kernel.shape)"]
+    if name == "zeros":
+        return ["value = np.zeros(kernel.shape)"]
     convolution = cell.architecture == "cnn"
-    if cell.initializer == "orthogonal":
+    if name == "orthogonal":
         matrix = "value.reshape(-1, value.shape[-1])" if convolution else "value"
         return [
             "value = random.normal(size=kernel.shape)",
             f"u, _, v = np.linalg.svd({matrix}, full_matrices=False)",
-            f"value = {'(u @ v).reshape(value.shape)' if convolution else 'u @ v'}",
+            f"value = {'(u @ v).reshape(value.shape)' if convolution else f'{factor}u @ v'}",
         ]
     if name == "uniform":
         return [f"value = random.uniform(-{scale!r}, {scale!r}, kernel.shape)"]
@@ -152,7 +166,7 @@ def _drawn(cell: Cell) -> list[str]:
     if convolution:
         fan_in = "np.prod(kernel.shape[:-1])"
         both = "sum(kernel.shape[-2:]) / np.prod(kernel.shape[:-2])"
-    rule, _, kind = cell.initializer.partition("_")
+    rule, _, kind = initializer.partition("_")
     variance = {"he": f"2 / {fan_in}", "lecun": f"1 / {fan_in}", "glorot": f"2 / {both}"}[rule]
     lines = []
     if convolution:

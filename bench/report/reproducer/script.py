@@ -11,6 +11,7 @@ import itertools
 import re
 import textwrap
 
+from bench.cells import recurrent
 from bench.cells.cell import FITTED
 from bench.errors import BenchError
 from bench.report.reproducer.body import COLUMNS, body
@@ -120,7 +121,11 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     cell = judgement.item.cell
     fit, normalized = cell.engine in FITTED, cell.normalization != "none"
     hidden = [f"layer {layer}" for layer in range(1, cell.depth + 1)]
-    kinds = ["kernel", "bias", *(["gamma", "beta"] if normalized else [])]
+    own = ["kernel", "bias"]
+    if cell.architecture in recurrent.ARCHITECTURES:
+        ways = [""] if cell.direction == "forward" else ["forward ", "backward "]
+        own = [f"{way}{kind}" for way in ways for kind in ("kernel", "recurrent kernel", "bias")]
+    kinds = [*own, *(["gamma", "beta"] if normalized else [])]
     moving = ["moving mean", "moving variance"] if cell.normalization == "batch" else []
     trainable = [f"{layer} {kind}" for layer in hidden for kind in kinds]
     trainable += ["output layer kernel", "output layer bias"]
@@ -131,7 +136,8 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     departure = judgement.envelope.departure if judgement.envelope else None
     begins = departure.tensor.replace(",", "") if departure else ""
     middle = [f"layer {(cell.depth + 1) // 2} kernel", f"layer {cell.depth} kernel"]
-    first = ["layer 1 kernel", "output layer kernel"]
+    first = [f"layer 1 {kind}" for kind in own if kind.endswith("kernel")]
+    first.append("output layer kernel")
     rest = ["layer 1 gamma", *(f"layer 1 {kind}" for kind in moving), *middle]
     rest += ["output layer bias", "layer 1 bias"]
     wanted = [begins, *(f"{name}{kind}" for name in first for kind in (" gradient", "")), *rest]

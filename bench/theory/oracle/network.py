@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bench.cells import initial_values
 from bench.cells.cell import Cell
-from bench.theory.oracle import layers, operations
+from bench.theory.oracle import layers, operations, recurrent_network
 from bench.theory.oracle.losses import LOSS
 from bench.theory.oracle.operations import Operation
 
@@ -100,12 +100,17 @@ class Oracle:
         for name, shape in zip(
             self.parameters, SHAPES[self.cell.architecture](self.cell), strict=True
         ):
-            if name.endswith("kernel"):
+            if name.endswith("recurrent kernel"):
+                drawn = initial_values.recurrent_kernel(
+                    self.cell.recurrent, shape, seed=seed, layer=layer - 1
+                )
+            elif name.endswith("kernel"):
                 drawn = initial_values.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
                 layer += 1
+            elif name.endswith("bias"):
+                drawn = recurrent_network.initial_bias(self.cell, name, shape)
             else:
-                bias = self.cell.bias if name.endswith("bias") else 0.0
-                drawn = np.full(shape, 1.0 if name.endswith("gamma") else bias)
+                drawn = np.full(shape, 1.0 if name.endswith("gamma") else 0.0)
             values.append(drawn.astype(dtype).astype(np.float64))
         return values
 
@@ -135,7 +140,8 @@ class Oracle:
 
         Args:
             parameters: in the order of :attr:`parameters`.
-            inputs: (batch, 784), or (batch, 28, 28, 1) for a ``cnn``.
+            inputs: (batch, 784); (batch, 28, 28, 1) for a ``cnn``; (batch, steps, pixels) for a
+                recurrent network.
             training: whether batch normalization takes the batch's statistics or ``moving``.
             moving: in the order of :attr:`moving`; needed unless training.
             known: where each operation takes its inputs from; None for the operations before it.
@@ -152,6 +158,9 @@ class Oracle:
             given = [at_hand[name] for name in operation.inputs]
             given += [values[name] for name in names]
             function = operation.inference if aside else operation.forward
+            if known is not None and operation.from_known is not None:
+                function = operation.from_known
+                given.insert(0, known.tensors[operation.output])
             assert function is not None
             output = function(*(lift(operation, array) for array in given))
             outputs[operation.output] = output
@@ -311,10 +320,12 @@ def _stacked_shapes(cell: Cell) -> list[tuple[int, ...]]:
 
 
 #: Architecture -> its operations in order, up to what the output layer takes.
-HIDDEN: Mapping[str, Callable[[Cell], list[Operation]]] = dict.fromkeys(
-    ("mlp", "residual", "cnn"), _stacked
-)
+HIDDEN: Mapping[str, Callable[[Cell], list[Operation]]] = {
+    **dict.fromkeys(("mlp", "residual", "cnn"), _stacked),
+    **dict.fromkeys(recurrent_network.GATES, recurrent_network.wired),
+}
 #: Architecture -> shapes of all parameters in order, the output layer's included.
-SHAPES: Mapping[str, Callable[[Cell], list[tuple[int, ...]]]] = dict.fromkeys(
-    ("mlp", "residual", "cnn"), _stacked_shapes
-)
+SHAPES: Mapping[str, Callable[[Cell], list[tuple[int, ...]]]] = {
+    **dict.fromkeys(("mlp", "residual", "cnn"), _stacked_shapes),
+    **dict.fromkeys(recurrent_network.GATES, recurrent_network.shapes),
+}

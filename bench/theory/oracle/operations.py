@@ -34,6 +34,8 @@ class Operation:
             where it computes in float64.
         choices: ``choices(*inputs, upstream)`` -> how far each entry of the input's gradient may be
             from ``backward`` where a choice among equals is open; None where nothing is.
+        from_known: ``from_known(output, *inputs, *parameters)`` -> output, each of its steps from what
+            the given output has before it; None of an operation without steps.
     """
 
     output: str
@@ -46,6 +48,7 @@ class Operation:
     inference: Callable[..., Any] | None = None
     constant: bool = False
     choices: Callable[..., Any] | None = None
+    from_known: Callable[..., Any] | None = None
 
 
 def kernel(layer: str, output: str, inputs: str, *, convolutional: bool = False) -> Operation:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from scipy import optimize
 
+from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import MNIST_SQUARED_NORMS
@@ -80,6 +81,8 @@ def why_not(cell: Cell) -> str:
     """Reason why there is no prediction; empty if there is one."""
     if cell.architecture == "cnn":
         return "max pooling takes the largest of correlated inputs, for which there is no closed theory"
+    if cell.architecture in recurrent.ARCHITECTURES:
+        return "mean-field theory of layers does not speak of steps in time"
     if cell.dropout:
         return "dropout multiplies the last layer's signal by a mask that the framework draws"
     if cell.normalization == "batch" and cell.batch < 6:

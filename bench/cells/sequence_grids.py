@@ -1,0 +1,96 @@
+"""Grid about recurrent networks, which read an image as a sequence of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.cells.cell import Cell
+from bench.cells.grid import Grid, product
+
+#: Steps of training: enough that chaos, gates and clipping show.
+_FEW_STEPS = 100
+#: Keras' default kernel initializer; the recurrent one is ``orthogonal``.
+_INIT = "glorot_uniform"
+
+
+def _plain(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """Simple recurrent networks, one layer and tanh unless said."""
+    defaults: dict[str, Sequence[Any]] = {
+        "architecture": ["simple_rnn"],
+        "depth": [1],
+        "width": [16],
+        "activation": ["tanh"],
+        "initializer": [_INIT],
+        "batch": [50],
+        "steps": [_FEW_STEPS],
+    }
+    yield from product(**{**defaults, **axes})
+
+
+def _gated(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """LSTM and GRU, under Adam: with SGD's rate of the others they would hardly move."""
+    defaults: dict[str, Sequence[Any]] = {
+        "architecture": ["lstm", "gru"],
+        "optimizer": ["adam"],
+        "learning_rate": [0.01],
+    }
+    yield from _plain(**{**defaults, **axes})
+
+
+#: Kernels from state to state for 16 units: variance .16 and 4 of what a state's sum keeps. With the
+#: first signals vanish, with the second they explode.
+_VANISHING, _EXPLODING = "normal_0.1", "normal_0.5"
+_CLIPS = "global_norm_1.0"
+
+SEQUENCE = Grid(
+    name="sequence",
+    title="Sequences",
+    question="Do recurrent networks train the same, and how far do gradients reach back in time?",
+    axes=("depth", "arch", "act", "norm", "clip", "recurrent"),
+    added={
+        "quick": [
+            *_plain(recurrent=["orthogonal", _VANISHING, _EXPLODING]),
+            *_plain(recurrent=[_EXPLODING], clipping=[_CLIPS]),
+            *_plain(activation=["relu"], recurrent=["identity"], learning_rate=[0.01]),
+            *_plain(activation=["relu"], recurrent=["identity"], clipping=["norm_1.0"]),
+            *_plain(depth=[2], normalization=["layer"], recurrent=["glorot_uniform"]),
+            *_gated(),
+            *_gated(architecture=["lstm"], direction=["bidirectional"]),
+        ],
+        "standard": [
+            *_plain(
+                width=[100],
+                steps=[600],
+                recurrent=["orthogonal", "glorot_uniform", "normal_0.1", "normal_0.15"],
+                clipping=["none", _CLIPS],
+            ),
+            *_plain(
+                width=[100],
+                steps=[600],
+                activation=["relu"],
+                recurrent=["identity", "identity_0.9"],
+                learning_rate=[0.01],
+                clipping=["none", "norm_1.0", _CLIPS],
+            ),
+            *_gated(width=[64], steps=[600], depth=[1, 2], direction=["forward", "bidirectional"]),
+            *_gated(width=[64], steps=[600], normalization=["layer"], depth=[2]),
+            *_gated(width=[32], pixels=[7], steps=[300]),
+            *_plain(width=[32], pixels=[7], steps=[300], recurrent=["orthogonal", "orthogonal_1.2"]),
+            *_plain(
+                width=[32], pixels=[7], steps=[300], activation=["relu"], recurrent=["identity"],
+                learning_rate=[0.01],
+            ),
+        ],
+        "full": [
+            *_gated(width=[32], pixels=[1], steps=[100], clipping=["none", _CLIPS]),
+            *_plain(
+                width=[100], pixels=[1], steps=[100], activation=["relu"], recurrent=["identity"],
+                learning_rate=[1e-4], clipping=["none", _CLIPS],
+            ),
+            *_plain(width=[100], pixels=[1, 7], steps=[100], recurrent=["orthogonal"]),
+            *_gated(width=[100], steps=[600], optimizer=["rmsprop"], learning_rate=[0.001]),
+            *_plain(width=[100], steps=[600], recurrent=["normal_0.05", "normal_0.12", "uniform_0.2"]),
+        ],
+    },
+)  # fmt: skip
