@@ -220,6 +220,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         value: int | float | str = getattr(self, _ATTRIBUTES[axis])
         return _LATER[axis] if value is _ELSEWHERE else value
 
+    def has(self, axis: str) -> bool:
+        """Whether the axis means something for a network of this architecture."""
+        return axis not in _ONLY or self.architecture in _ONLY[axis][1]
+
     def value(self, axis: str) -> str:
         """The text behind ``axis:`` in an id."""
         raw = self.raw(axis)

@@ -120,14 +120,15 @@ def throughput(rows: Iterable[Row]) -> str:
 
 
 def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
-    """Axis -> value, for every axis on which all the cells agree; of models of the user's those that
-    count."""
+    """Axis -> value, for every axis that all the cells have and agree on; of models of the user's those
+    that count."""
     known = list(cells)
     own = any(cell.model for cell in known)
     return {
         axis: known[0].value(axis)
         for axis in (OWN_AXES if own else AXES)
-        if known and len({cell.value(axis) for cell in known}) == 1
+        if known and all(cell.has(axis) for cell in known)
+        if len({cell.value(axis) for cell in known}) == 1
     }
 
 

@@ -128,7 +128,7 @@ def shared(items: Sequence[Item], others: Collection[Item]) -> Pairs:
 
 
 def _pairs(item: Item) -> set[Pair]:
-    return {(axis, item.cell.value(axis)) for axis in AXES}
+    return {(axis, item.cell.value(axis)) for axis in AXES if item.cell.has(axis)}
 
 
 def _candidates(found: Sequence[Item], others: Collection[Item]) -> dict[Pairs, list[Item]]:

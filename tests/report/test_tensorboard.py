@@ -291,7 +291,7 @@ def test_no_two_share_a_file(tmp_path: Path) -> None:
     assert len(tried) == len(trials)
     parts = {part for path in paths | tried for part in path.relative_to(tmp_path).parts}
     assert [
-        part for part in parts if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}", part)
+        part for part in parts if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}", part)
     ] == []
 
 
