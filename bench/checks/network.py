@@ -57,20 +57,29 @@ def _quick() -> _Cells:
         Cell(depth=10),
         Cell(architecture="cnn", batch=8),
         Cell(architecture="cnn", batch=8, normalization="batch"),
-        *_recurrent(),
+        *recurrent(),
     ]
 
 
-def _recurrent(**axes: Any) -> _Cells:
-    """Each kind of recurrent layer; together with each activation, direction and normalization."""
-    common = {"width": 12, "batch": 8, "initializer": "glorot_uniform", "activation": "tanh"}
+#: Axes of small recurrent networks.
+RECURRENT: Mapping[str, Any] = {
+    "depth": 1,
+    "width": 12,
+    "activation": "tanh",
+    "initializer": "glorot_uniform",
+    "batch": 8,
+}
+
+
+def recurrent(**axes: Any) -> _Cells:
+    """Each kind of recurrent layer; together each activation, direction and normalization."""
     return [
-        Cell(**{**common, **own, **axes})
+        Cell(**{**RECURRENT, **own, **axes})
         for own in (
-            {"depth": 1, "architecture": "simple_rnn", "activation": "relu"},
-            {"depth": 2, "architecture": "simple_rnn", "normalization": "layer"},
-            {"depth": 1, "architecture": "lstm", "direction": "bidirectional"},
-            {"depth": 1, "architecture": "gru"},
+            {"architecture": "simple_rnn", "activation": "relu"},
+            {"architecture": "simple_rnn", "depth": 2, "normalization": "layer"},
+            {"architecture": "lstm", "direction": "bidirectional"},
+            {"architecture": "gru"},
         )
     ]
 
@@ -99,6 +108,9 @@ def _standard() -> _Cells:
         Cell(depth=4, architecture="residual", branch="scaled", normalization="layer"),
         Cell(architecture="cnn", batch=8, normalization="layer"),
         Cell(architecture="cnn", batch=8, activation="tanh", loss="mse"),
+        *recurrent(width=32, pixels=7),
+        Cell(**{**RECURRENT, "depth": 2}, architecture="gru", direction="bidirectional"),
+        Cell(**{**RECURRENT, "depth": 2}, architecture="lstm", normalization="layer"),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from bench.results.record import Flow, finite, finite_list
+from bench.results.record import Flow, Products, finite, finite_list
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -24,6 +24,7 @@ def flow(
     dead_units: Arrays,
     places: Sequence[tuple[int, int]] | None = None,
     over_time: Sequence[Arrays] = (),
+    products: Products | None = None,
 ) -> Flow:
     """Summarizes one look into a network. All sums are in float64, so squares don't underflow.
 
@@ -39,6 +40,7 @@ def flow(
             have nothing else of 2 dimensions or more.
         over_time: of each recurrent layer, in each direction, dC/ds after each step, (batch, steps,
             entries).
+        products: of the last one.
     """
     wide = [np.asarray(gradient, np.float64) for gradient in gradients]
     kept = wide if clipped is None else [np.asarray(array, np.float64) for array in clipped]
@@ -61,6 +63,7 @@ def flow(
             clip_error=finite(_clip_error(wide, kept)),
             kernel_gradient_peak=finite(_peak([wide[index] for index in kernels])),
             over_time=[_at_each_step(layer) for layer in over_time] or UNSET,
+            products=products or UNSET,
         )
 
 

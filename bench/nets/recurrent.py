@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from bench.cells.cell import Cell
 from bench.cells.recurrent import CLASSES, steps
 from bench.nets.builder import Builder, Rule
 from bench.nets.keras_version import keras_generation
+from bench.results.record import Products, finite_list
+from bench.theory.oracle.recurrent import Through, Weights, forward
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.formats import FLOAT32, FLOAT64, Format
 
 keras = tf.keras
 
@@ -100,6 +105,97 @@ def _bias_rule(of_keras: npt.NDArray[np.float64]) -> Rule:
 # --- Gradients over time ------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Walk:
+    """A cell's way through all steps, in the order in which it takes them.
+
+    Args:
+        cell: Keras' cell.
+        inputs: (batch, steps, inputs).
+        outputs: (batch, steps, units).
+    """
+
+    cell: Any
+    inputs: npt.NDArray[Any]
+    outputs: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class OverTime:
+    """What :class:`TimeView` saw.
+
+    Args:
+        gradients: of each layer, in each direction, of each example's loss with respect to the state
+            after each step: float64 (batch, steps, entries of the state), steps in the order in which
+            the layer takes them.
+        last: the last layer, in each direction.
+    """
+
+    gradients: Sequence[Sequence[npt.NDArray[np.float64]]]
+    last: Sequence[Walk]
+
+    def products(self, cell: Cell) -> Products | None:
+        """The last layer's gradients by products of Jacobians; None where these would take too long, or
+        rounding to 16 bits is not followed.
+
+        Of the last layer only the last state enters the loss, so that all that arrives at an earlier
+        one has gone through the Jacobians between the two.
+        """
+        if cell.precision.startswith("mixed") or steps(cell) > MOST_STEPS:
+            return None
+        form = FLOAT64 if cell.precision == "float64" else FLOAT32
+        seen = [gradient[:EXAMPLES] for gradient in self.gradients[-1]]
+        sums = [
+            _by_products(cell, walk, form, gradient)
+            for walk, gradient in zip(self.last, seen, strict=True)
+        ]
+        product, error = np.mean(sums, axis=0)
+        measured = np.mean([np.square(gradient).mean(axis=(0, 2)) for gradient in seen], axis=0)
+        return Products(
+            measured=finite_list(measured),
+            product=finite_list(product),
+            error=finite_list(error),
+        )
+
+
+#: Examples, and most steps, of products of Jacobians: their number grows as the square of the steps.
+EXAMPLES, MOST_STEPS = 4, 112
+
+
+def _by_products(
+    cell: Cell, walk: Walk, form: Format, gradient: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Mean squares over examples and entries after each step, and bounds on the distance of measured
+    ones: if entries p are off by at most e, their mean square is by at most mean(2 |p| e + e^2)."""
+    bounded = [
+        Bounded(np.asarray(array, np.float64), 0.0, form)
+        for array in (
+            walk.inputs[:EXAMPLES],
+            walk.outputs[:EXAMPLES],
+            *(variable.numpy() for variable in _variables(walk.cell)),
+        )
+    ]
+    weights = Weights(*bounded[2:])
+    _, states, kept = forward(
+        cell.architecture, cell.activation, bounded[0], weights, known=bounded[1]
+    )
+    upstream = np.zeros_like(walk.outputs[:EXAMPLES], dtype=np.float64)
+    upstream[:, -1] = gradient[:, -1, : weights.units]
+    through = Through(cell.architecture, cell.activation, weights, states, kept)
+    found = []
+    for arrived in through.arriving(Bounded(upstream, 0.0, form)):
+        value = np.concatenate([part.value for part in arrived], axis=-1)
+        error = np.concatenate(
+            [np.broadcast_to(part.error, part.shape) for part in arrived], axis=-1
+        )
+        found.append((np.square(value).mean(), (2 * np.abs(value) * error + error**2).mean()))
+    return np.array(found[::-1]).T
+
+
+def _variables(cell: Any) -> tuple[Any, Any, Any]:
+    return cell.kernel, cell.recurrent_kernel, cell.bias
+
+
 class TimeView:
     """Gradients of each example's loss with respect to the state after each step.
 
@@ -126,27 +222,24 @@ class TimeView:
         self._head = head
         self._loss = loss
 
-    def __call__(self, inputs: Any, labels: Any) -> list[list[npt.NDArray[Any]]]:
+    def __call__(self, inputs: Any, labels: Any) -> OverTime:
         """Looks at one batch.
 
         Args:
             inputs: (batch, steps, pixels).
             labels: integers (batch,).
-
-        Returns:
-            Of each layer, in each direction: (batch, steps, entries of the state), steps in the order
-            in which the layer takes them.
         """
         zeros: list[list[list[Any]]] = []
         signal = inputs
         with tf.GradientTape() as tape:
             for number, layer in enumerate(self._cells):
-                outputs = []
+                outputs, last = [], []
                 zeros.append([])
                 for backward, cell in enumerate(layer):
                     read = tf.reverse(signal, [1]) if backward else signal
                     states, probes = _unrolled(cell, read, tape)
                     zeros[-1].append(probes)
+                    last.append(Walk(cell, np.asarray(read), np.asarray(states)))
                     outputs.append(tf.reverse(states, [1]) if backward else states)
                 signal = tf.concat(outputs, -1)
                 if self._normalizations:
@@ -155,10 +248,11 @@ class TimeView:
             ends = [signal[:, -1, :width], signal[:, 0, width:]]
             value = self._loss(labels, self._head(tf.concat(ends[: len(outputs)], -1)))
         found = tape.gradient(value, zeros)
-        return [
+        gradients = [
             [np.stack(direction, axis=1).astype(np.float64) * len(inputs) for direction in layer]
             for layer in found
         ]
+        return OverTime(gradients, last)
 
 
 def _unrolled(cell: Any, inputs: Any, tape: Any) -> tuple[Any, list[Any]]:

@@ -24,7 +24,7 @@ from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
 from bench.nets.images import Images, on_device, pixel_scale, scaled
 from bench.nets.network import Network, build
-from bench.nets.recurrent import TimeView
+from bench.nets.recurrent import OverTime, TimeView
 from bench.nets.views import BatchView, Evaluation, Signals, TestView
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.histogram import Histogram
@@ -122,29 +122,31 @@ class Graph:
     def network(self) -> Network:
         return self.viewed.network
 
-    def look(self, batch: npt.NDArray[np.int32], scale: Any) -> _Look:
-        """Measures gradient flow on a batch, int32 (examples,), and evaluates on the test images."""
+    def look(self, batch: npt.NDArray[np.int32], scale: Any, *, first: bool = False) -> _Look:
+        """Measures gradient flow on a batch, int32 (examples,), and evaluates on the test images;
+        ``first``, with products of Jacobians."""
         signals = self.viewed.batch_view(batch, scale)
         evaluation = self.viewed.test_view(scale)
         over_time = self._over_time(batch, scale)
+        gradients = over_time.gradients if over_time else []
         measured = flow(
-            signals=[np.stack(layer) for layer in over_time] or signals.signals,
+            signals=[np.stack(layer) for layer in gradients] or signals.signals,
             activations=signals.activations,
             gradients=signals.gradients,
             clipped=self.clipped(signals.gradients) if self.clipped else None,
             dead_units=evaluation.dead_units,
             places=self.network.hidden_places,
-            over_time=over_time,
+            over_time=gradients,
+            products=over_time.products(self.network.cell) if over_time and first else None,
         )
         ends = {**self.network.named_values(), TEST_LOGITS: evaluation.logits}
         return _Look(signals, measured, evaluation, ends)
 
-    def _over_time(self, batch: npt.NDArray[np.int32], scale: Any) -> list[list[Tensor]]:
-        """Of each recurrent layer, in each direction: gradients of each example's loss with respect to
-        the state after each step, (batch, steps, entries); empty without recurrent layers."""
+    def _over_time(self, batch: npt.NDArray[np.int32], scale: Any) -> OverTime | None:
+        """Gradients over time on a batch; None without recurrent layers."""
         viewed = self.viewed
         if viewed.time_view is None:
-            return []
+            return None
         pixels, labels = (
             tf.gather(arrays, batch)
             for arrays in (viewed.images.train_images, viewed.images.train_labels)
@@ -229,7 +231,7 @@ class Trainer:
                 absent=lacking,
             )
         graph, order, scale = self._start(cell, seed)
-        before = graph.look(order[0], scale)
+        before = graph.look(order[0], scale, first=True)
         seen = _Histograms() if self.histograms else None
         trained = _trained(graph, order, scale, see=seen)
         after = graph.look(order[0], scale)

@@ -37,6 +37,19 @@ SCHEMA = 3
 READABLE = (1, 2, 3)
 
 
+class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Gradients over time of the last recurrent layer, measured and by products of Jacobians.
+
+    Lists have an entry per step, in the order in which the layer takes them: mean squares, as in
+    :attr:`Flow.over_time`, over a batch's first examples."""
+
+    measured: list[NotNegative | None]
+    product: list[NotNegative | None]
+    """From the gradient at the last step, in float64."""
+    error: list[NotNegative | None]
+    """Bound on how far rounding may take the measured one from it."""
+
+
 class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Gradient flow at one moment. Lists have one entry per hidden layer, first layer first.
 
@@ -71,6 +84,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Recurrent networks only. Of each layer, for each step in the order in which it takes them: mean
     square of dC/ds, s the state after that step, all that the layer hands on to the next (of LSTM the
     cell state, too), and C one example's loss. Of two directions the mean."""
+    products: Products | msgspec.UnsetType = msgspec.UNSET
+    """Before the first step only."""
 
     def check(self, cell: Cell) -> None:
         """Raises ValueError unless it may be the flow of a cell."""

@@ -10,11 +10,14 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+from bench.cells import recurrent
 from bench.cells.cell import VANISHING_AT_ZERO, Cell
 from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Flow, Record
 from bench.theory.claim import Claim, ClaimResult, Finding
+from bench.theory.claims_over_time import CLAIMS_OVER_TIME
+from bench.theory.oracle import recurrent_network
 from bench.theory.rounding.formats import FLOAT32
 from bench.theory.signal.predicted import SIGMAS, prediction_row, silent
 
@@ -190,6 +193,8 @@ def _rounding_of_norm(cell: Cell) -> float:
     inputs = 784
     entries = inputs * cell.width + max(cell.depth - 1, 0) * cell.width**2
     entries += (cell.depth + 10) * cell.width + 10
+    if cell.architecture in recurrent.ARCHITECTURES:
+        entries = sum(map(math.prod, recurrent_network.shapes(cell)))
     return (2 * math.sqrt(entries) + 3) * FLOAT32.roundoff
 
 
@@ -327,4 +332,5 @@ CLAIMS = (
     SKIPS_REACH_50,
     CLIPPING_BOUNDS,
     CLIPPING_PASSES,
+    *CLAIMS_OVER_TIME,
 )

@@ -72,6 +72,7 @@ def test_tiers_grow_and_name_cells() -> None:
         Cell(depth=3, width=24, architecture="residual", branch="scaled"),
         Cell(depth=0),
         Cell(architecture="cnn", batch=2, normalization="batch"),
+        *family.recurrent(),
     ],
     ids=lambda cell: cell.id(("depth", "act")),
 )
@@ -188,6 +189,24 @@ FAULTS: list[tuple[Plant, Cell, str, float]] = [
         "layer 2, scaled branch",
         800.0,
     ),
+    (
+        argument("LSTM", recurrent_activation="hard_sigmoid"),
+        Cell(**family.RECURRENT, architecture="lstm", direction="bidirectional"),
+        "layer 1, states",
+        1e4,
+    ),
+    (
+        argument("GRU", recurrent_activation="hard_sigmoid"),
+        Cell(**family.RECURRENT, architecture="gru"),
+        "layer 1, states",
+        1e4,
+    ),
+    (
+        argument("SimpleRNN", activation="softsign"),
+        Cell(**family.RECURRENT, architecture="simple_rnn"),
+        "layer 1, states",
+        1e4,
+    ),
 ]
 
 
@@ -196,7 +215,7 @@ FAULTS: list[tuple[Plant, Cell, str, float]] = [
     FAULTS,
     ids=[f"{getattr(p, '__name__', 'plant')}-{c.id(('act',))}-{f}" for p, c, f, _ in FAULTS],
 )
-def test_a_part_in_ten_thousand_is_out(
+def test_a_fault_is_out(
     plant: Plant,
     cell: Cell,
     first: str,
@@ -204,7 +223,7 @@ def test_a_part_in_ten_thousand_is_out(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And the first tensor out says in which layer and what."""
+    """A part in ten thousand, or another function; the first tensor out says in which layer and what."""
     plant(monkeypatch)
     found = list(family.run(check(cell), lab))
     assert out(found)[0] == first

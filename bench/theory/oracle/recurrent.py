@@ -15,7 +15,7 @@ through the product itself: to first order in the unit roundoff, whatever the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,7 +198,7 @@ def backward(
         upstream: gradient with respect to them, without what comes back from later steps.
     """
     _, states, kept = forward(name, activation, x, weights, known)
-    through = _Through(name, activation, weights, states, kept)
+    through = Through(name, activation, weights, states, kept)
     to_inputs, to_states = through(upstream)
     before = np.pad(known[:, :-1], ((0, 0), (1, 0), (0, 0)))
     flat = [array.reshape((-1, array.shape[-1])) for array in (x, before, to_inputs, to_states)]
@@ -209,8 +209,16 @@ def backward(
     return to_inputs @ weights.kernel.T, [flat[0].T @ flat[2], flat[1].T @ flat[3], bias]
 
 
-class _Through:
-    """The way back from step to step."""
+class Through:
+    """The way back through a layer's steps.
+
+    Args:
+        name: of :data:`KINDS`.
+        activation: of :data:`bench.theory.activations.ACTIVATION`.
+        weights: of the layer.
+        states: before each step and after the last, as :func:`forward` gives them.
+        kept: likewise.
+    """
 
     def __init__(
         self,
@@ -224,23 +232,35 @@ class _Through:
         self._weights, self._states, self._kept = weights, states, kept
 
     def __call__(self, upstream: Any) -> tuple[Any, Any]:
-        """Gradients with respect to what both kernels gave, (batch, steps, gates times units)."""
+        """Gradients with respect to what both kernels gave, (batch, steps, gates times units).
+
+        Args:
+            upstream: gradient with respect to the outputs, (batch, steps, units).
+        """
+        found = [
+            self._back(step, arrived)[1:]
+            for step, arrived in zip(
+                reversed(range(upstream.shape[1])), self.arriving(upstream), strict=True
+            )
+        ]
+        to_inputs, to_states = zip(*reversed(found), strict=True)
+        return np.stack(to_inputs, axis=1), np.stack(to_states, axis=1)
+
+    def arriving(self, upstream: Any) -> Iterator[State]:
+        """Gradients with respect to the state after each step, the last step first."""
         errors = _Errors() if isinstance(upstream, Bounded) else None
         shape = (upstream.shape[0], self._weights.units)
         carried: State = tuple(_zeros(shape, upstream) for _ in range(self._kind.states))
-        found = []
         for step in reversed(range(upstream.shape[1])):
-            arrived: State = (upstream[:, step] + _exact(carried[0]), *map(_exact, carried[1:]))
+            arrived: State = (upstream[:, step] + carried[0], *carried[1:])
             if errors:
                 errors.rounded(arrived)
-            _, to_inputs, to_states = self._back(step, errors.of(arrived) if errors else arrived)
-            found.append((to_inputs, to_states))
+            yield errors.of(arrived) if errors else arrived
             carried, _, _ = self._back(step, tuple(map(_exact, arrived)))
             if errors:
                 errors.passed(self.jacobian(step))
                 errors.rounded(carried)
-        found.reverse()
-        return tuple(np.stack(each, axis=1) for each in zip(*found, strict=True))  # type: ignore[return-value]
+                carried = tuple(map(_exact, carried))
 
     def _back(self, step: int, gradient: State) -> tuple[State, Any, Any]:
         before, after = self._states[step], self._states[step + 1]

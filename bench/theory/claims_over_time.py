@@ -1,0 +1,126 @@
+"""Claims about gradients that go back through the steps of a recurrent network."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.cells import recurrent
+from bench.cells.cell import Cell
+from bench.cells.initial_values import recurrent_kernel
+from bench.results.record import Products, Record
+from bench.theory.claim import Claim, Finding
+from bench.theory.rounding.formats import FLOAT32, FLOAT64
+
+#: Architecture, activation and recurrent initializer of networks whose Jacobians are not rounded.
+EXACT = ("simple_rnn", "relu", "identity")
+
+
+def _by_products(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    """Whether what arrives at each step is what products of Jacobians make of what left the last.
+
+    ReLU's slopes are 0 and 1, and so are the identity's entries: nothing is rounded but the mean of the
+    squares of at most 4 examples, in float64.
+    """
+    exact = (cell.architecture, cell.activation, cell.recurrent) == EXACT
+    found = [
+        record.start.products
+        for record in records
+        if record.start is not None and isinstance(record.start.products, Products)
+    ]
+    triples = [
+        (step, *numbers)
+        for products in found
+        for step, numbers in enumerate(
+            zip(products.measured, products.product, products.error, strict=True), start=1
+        )
+    ]
+    if not triples:
+        return None
+    worst, told = -1.0, ""
+    for step, measured, product, error in triples:
+        if measured is None or product is None or error is None:
+            return False, f"at step {step} a gradient is not finite"
+        if exact:
+            error = 4 * cell.width * FLOAT64.roundoff * product
+        off = abs(measured - product)
+        share = off / error if error else math.inf if off else 0.0
+        if share > worst:
+            worst = share
+            told = f"step {step}: {measured:.7g}, by products {product:.7g} within {error:.2g}"
+    return worst <= 1.0, f"mean square of {told}, the worst of {len(triples)} steps"
+
+
+def _norms(cell: Cell, seed: int) -> tuple[float, float]:
+    """Largest singular value, and largest Frobenius norm, of the last layer's recurrent kernels."""
+    count = recurrent.directions(cell)
+    return _norms_of(
+        cell.recurrent, cell.width, seed, tuple(range((cell.depth - 1) * count, cell.depth * count))
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _norms_of(
+    initializer: str, width: int, seed: int, places: tuple[int, ...]
+) -> tuple[float, float]:
+    kernels = [
+        recurrent_kernel(initializer, (width, width), seed=seed, layer=place) for place in places
+    ]
+    return (
+        max(float(np.linalg.norm(kernel, 2)) for kernel in kernels),
+        max(float(np.linalg.norm(kernel)) for kernel in kernels),
+    )
+
+
+def _below_largest_singular_value(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    """Whether no step back multiplies the mean square by more than the squared largest singular value.
+
+    Rounding adds to the product of a row of n entries with a kernel at most n u times its Frobenius
+    norm, as n u |x| |y| is the bound of an inner product (Higham 2002, eq. 3.5); the kernel was rounded
+    by u of it, and the slope and its product by 2 u more.
+    """
+    u = (FLOAT64 if cell.precision == "float64" else FLOAT32).roundoff
+    worst, told = -math.inf, ""
+    for record in records:
+        if record.start is None or not isinstance(record.start.over_time, list):
+            continue
+        largest, frobenius = _norms(cell, record.seed)
+        most = ((largest + (cell.width + 1) * u * frobenius) * (1 + 2 * u)) ** 2
+        signal = record.start.over_time[-1]
+        for step in range(len(signal) - 1):
+            before, after = signal[step], signal[step + 1]
+            if before is None or after is None:
+                return False, f"at step {step + 1} or the next the gradient is not finite"
+            over = before - most * after
+            growth = before / after if after else 0.0
+            if growth / most > worst or over > 0:
+                worst = growth / most if over <= 0 else math.inf
+                told = (
+                    f"from step {step + 2} to {step + 1} the mean square is multiplied by "
+                    f"{growth:.7g}, at most {most:.7g}"
+                )
+            if over > 0:
+                return False, told
+    return (True, told) if told else None
+
+
+JACOBIAN_PRODUCTS = Claim(
+    "jacobian-products",
+    "What goes back from the last step of the last recurrent layer to an earlier one is multiplied by "
+    "the Jacobians of the steps between (Pascanu et al. 2013, eq. 5), within what rounding makes of "
+    "it; with ReLU and the identity, exactly.",
+    lambda cell: cell.architecture in recurrent.ARCHITECTURES,
+    _by_products,
+)
+SINGULAR_VALUE_BOUNDS = Claim(
+    "singular-value-bounds-time",
+    "A step back in time multiplies a gradient by no more than the largest singular value of the "
+    "recurrent kernel, where slopes are at most 1 (Pascanu et al. 2013, section 2.1): below 1 it "
+    "vanishes, and an orthogonal kernel or the identity lets none explode.",
+    lambda cell: cell.architecture == "simple_rnn" and not cell.precision.startswith("mixed"),
+    _below_largest_singular_value,
+)
+CLAIMS_OVER_TIME = (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS)
