@@ -28,6 +28,7 @@ from bench.commands import main as cli
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from support.builders import environment, plan, replaced, stored, trained, write
+from support.forked import Forked
 
 pytestmark = pytest.mark.slow
 
@@ -150,7 +151,7 @@ def test_commands_are_known() -> None:
         assert cli.parse(arguments)[0].__name__ in arguments
 
 
-def test_runs_collect_cells() -> None:
+def test_runs_collect_cells(tmp_path: Path) -> None:
     """The pytest command of the workflow, as tox.ini completes it, collects the suite it means."""
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(REPOSITORY / "tox.ini")
@@ -159,18 +160,13 @@ def test_runs_collect_cells() -> None:
     assert [name for name, _ in told] == ["gpu"]
     for name, arguments in told:
         # Two suites are enough to see what the options pick, and quicker.
-        some = "suites/test_clipping.py suites/test_depth.py"
+        some = f"{REPOSITORY}/suites/test_clipping.py {REPOSITORY}/suites/test_depth.py"
         text = started[name].replace("{posargs}", "").replace("suites", some, 1)
         options = [*text.split(), *arguments]
-        listing = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, "--collect-only", "-q"],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert listing.returncode == 0, listing.stdout + listing.stderr
-        suites = set(re.findall(r"^suites/test_(\w+)\.py::", listing.stdout, re.M))
+        words = [*options, "--collect-only", "-q", "-p", "no:cacheprovider"]
+        code, listing = Forked.start(words, tmp_path, dict(os.environ)).wait()
+        assert code == 0, listing
+        suites = set(re.findall(r"^suites/test_(\w+)\.py::", listing, re.M))
         assert suites == {"clipping"}
 
 

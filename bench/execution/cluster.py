@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
             Both sides send pickles: whoever reaches a scheduler without TLS runs code here and there.
         cell_timeout_sec: a replica that takes longer has crashed.
         memory_limit_bytes: per worker; None: its share of this machine's memory.
-        python: interpreter of the training processes, with its TensorFlow.
+        python: interpreter of the training processes, with its TensorFlow; empty: the worker's own.
         variables: added to this process' environment variables for them.
         histograms: whether records carry histograms.
         own: folder of the user's model, on this machine; empty without one.
@@ -56,7 +55,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: str | None = None
     cell_timeout_sec: float = 300.0
     memory_limit_bytes: int | None = None
-    python: str = sys.executable
+    python: str = ""
     variables: dict[str, str] = {}
     histograms: bool = False
     own: str = ""
@@ -70,7 +69,7 @@ class TrainerPlugin(distributed.WorkerPlugin):
         memory_limit_bytes: per process; 0: none.
         environments: per worker name, variables that choose its device; workers of a foreign
             scheduler have been given theirs by whoever started them.
-        python: their interpreter; None: the worker's own.
+        python: their interpreter; empty: the worker's own.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class TrainerPlugin(distributed.WorkerPlugin):
         *,
         memory_limit_bytes: int,
         environments: Mapping[str, Mapping[str, str]],
-        python: str | None = None,
+        python: str = "",
     ) -> None:
         self.name = f"bench-{uuid.uuid4().hex}"  # several runs may share a scheduler
         self._settings = settings
@@ -92,7 +91,7 @@ class TrainerPlugin(distributed.WorkerPlugin):
         self.supervisor = Supervisor(
             self._settings,
             environment=self._environments.get(name, {}),
-            python=self._python or sys.executable,
+            python=self._python,
             memory_limit_bytes=self._memory_limit_bytes,
             name=name,
         )

@@ -53,7 +53,7 @@ class Supervisor:
     Args:
         settings: of the process.
         environment: variables added to this process' own.
-        python: interpreter whose TensorFlow is used, a name on PATH or an absolute path; default: this
+        python: interpreter whose TensorFlow is used, a name on PATH or an absolute path; empty: this
             one.
         memory_limit_bytes: resident memory beyond which the process is killed; 0: none.
         name: of the worker, for records and messages.
@@ -64,13 +64,13 @@ class Supervisor:
         settings: protocol.Settings,
         *,
         environment: Mapping[str, str] | None = None,
-        python: str = sys.executable,
+        python: str = "",
         memory_limit_bytes: int = 0,
         name: str = "worker",
     ) -> None:
         self._settings = settings
         self._environment = dict(environment or {})
-        self._python = python
+        self._python = python or sys.executable
         self._memory_limit = memory_limit_bytes
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None

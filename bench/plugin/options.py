@@ -11,7 +11,13 @@ from bench.jobs import shipped
 
 def add_options(parser: pytest.Parser) -> None:
     """Adds them to pytest's."""
-    what = parser.getgroup("bench: what is run")
+    _add_what(parser.getgroup("bench: what is run"))
+    _add_own(parser.getgroup("bench: what is yours"))
+    _add_where(parser.getgroup("bench: where it runs"))
+    _add_files(parser.getgroup("bench: data, results, baselines"))
+
+
+def _add_what(what: pytest.OptionGroup) -> None:
     what.addoption("--tier", default="quick", help="quick, standard or full (default: quick)")
     what.addoption(
         "--axis",
@@ -61,7 +67,9 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="N",
         help="run each check of TensorFlow's arithmetic on N draws of its inputs (default: 1)",
     )
-    own = parser.getgroup("bench: what is yours")
+
+
+def _add_own(own: pytest.OptionGroup) -> None:
     own.addoption(
         "--model",
         metavar="FILE.py:FUNCTION",
@@ -83,7 +91,9 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FILE.py",
         help="also train the grids that this file declares; may be repeated",
     )
-    where = parser.getgroup("bench: where it runs")
+
+
+def _add_where(where: pytest.OptionGroup) -> None:
     where.addoption("--device", default="cpu", choices=("cpu", "gpu", "auto"), help="default: cpu")
     where.addoption(
         "--require-device", action="store_true", help="fail, not skip, where the device is absent"
@@ -107,7 +117,9 @@ def add_options(parser: pytest.Parser) -> None:
     where.addoption(
         "--memory-limit", type=float, metavar="GIB", help="per worker; 0: none (default: its share)"
     )
-    files = parser.getgroup("bench: data, results, baselines")
+
+
+def _add_files(files: pytest.OptionGroup) -> None:
     files.addoption("--results", type=Path, default=Path("results"), metavar="DIR")
     files.addoption("--run", metavar="NAME", help="name of the run (default: time and tier)")
     files.addoption(

@@ -1,10 +1,11 @@
 """pytest in processes that are forked from one which has imported the libraries that it needs.
 
-These imports are most of the time that a short job takes. Nothing of ``bench`` is imported before.
+These imports are most of the time that a short job takes.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ import pytest
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["distributed", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special", "scipy.stats"]
+    ["bench.plugin.fixtures", "distributed", "matplotlib.figure", "pandas", "scipy.stats"]
 )
 
 
@@ -31,6 +32,7 @@ def _main(
     python: str,
 ) -> None:
     """Runs pytest as a shell would: in a session of its own, open to Ctrl-C."""
+    gc.freeze()  # pytest collects garbage at its end, which has not to be looked for in there
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)

@@ -106,17 +106,15 @@ def _described(
     roles = {f"x {n}": a for n, a in found.inputs.items()}
     roles |= {f"y {n}": a for n, a in found.targets.items()}
     weights.keep(folder / ARRAYS, roles)
-    file = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    with np.load(weights_file(folder, seeds[0]), allow_pickle=False) as stored:
-        start = digest([stored[key] for key in stored.files])
+    file = _hash(path.read_bytes())
+    start = digest(list(_read(weights_file(folder, seeds[0])).values()))
     parts = [file, function, digest(list(roles.values())), start]
-    per_row = max((t.size // t.shape[-1] for t in _outputs(tensors)), default=few.stop) / few.stop
     shapes = [value.shape for value in weights.values(model).values()]
     return Description(
         model=OwnModel(
             name=name_of(path, function),
-            source=hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16],
-            longest=int(max(per_row * batch, batch, *(math.prod(shape[:-1]) for shape in shapes))),
+            source=_hash(" ".join(parts).encode()),
+            longest=_longest(tensors, shapes, few.stop, batch),
             random=_random(model, feed.x(few)),
             normalized=_normalized(model, tensors, batch / few.stop),
         ),
@@ -137,8 +135,17 @@ def _described(
     )
 
 
-def _outputs(tensors: Mapping[str, Array]) -> list[Array]:
-    return [t for name, t in tensors.items() if ", output" in name and t.ndim > 1]
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _longest(
+    tensors: Mapping[str, Array], shapes: Sequence[tuple[int, ...]], rows: int, batch: int
+) -> int:
+    """Terms of the longest sum: over a batch's rows and places, or over the inputs of a weight."""
+    outputs = [t for name, t in tensors.items() if ", output" in name and t.ndim > 1]
+    per_row = max((t.size // t.shape[-1] for t in outputs), default=rows) / rows
+    return int(max(per_row * batch, batch, *(math.prod(shape[:-1]) for shape in shapes)))
 
 
 def _normalized(

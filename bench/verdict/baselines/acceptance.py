@@ -140,29 +140,26 @@ def accept(
     refuse_unfit(run, baseline, items, reason=reason, force=force)
     kept = baseline if baseline is not None and same_images(baseline, run) else None
     before = kept.acceptances if kept else []
-    grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
-    history = {grid: list(cells) for grid, cells in kept.history.items()} if kept else {}
-    taken = superseded = 0
-    for item in dict.fromkeys(items):
-        cell = _storable(run, item, acceptance=len(before) + 1)
-        if cell.samples:
-            cells = grids.setdefault(item.grid, {})
-            if item.id in cells:
-                history.setdefault(item.grid, []).append(_without_traces(cells[item.id]))
-                superseded += 1
-            cells[item.id] = cell
-            taken += 1
+    cells = [(i, _storable(run, i, acceptance=len(before) + 1)) for i in dict.fromkeys(items)]
+    taken = {item: cell for item, cell in cells if cell.samples}
     if not taken:
         raise BenchError(f"{run.path}: no replica of these cells can be stored", hint="run anew")
+    grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
+    history = {grid: list(cells) for grid, cells in kept.history.items()} if kept else {}
+    superseded = [item for item in taken if item.id in grids.get(item.grid, {})]
+    for item in superseded:
+        history.setdefault(item.grid, []).append(_without_traces(grids[item.grid][item.id]))
+    for item, cell in taken.items():
+        grids.setdefault(item.grid, {})[item.id] = cell
     accepted = Acceptance(
         run=run.path.name,
         date=(date or datetime.date.today()).isoformat(),
         reason=reason.strip(),
         reviewer=reviewer,
-        cells=taken,
+        cells=len(taken),
         commit=str(environment.run.get("commit", "")),
         measured=str(environment.run.get("started", "")),
-        superseded=superseded,
+        superseded=len(superseded),
         **{name: environment.software.get(name, "") for name in _VERSIONS},
     )
     merged = Baseline(

@@ -10,6 +10,8 @@ from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.baselines.samples import Baseline
 
+_AGAIN = "accept with --force if you mean it"
+
 
 def refuse_unfit(
     run: StoredRun,
@@ -29,7 +31,6 @@ def refuse_unfit(
         BenchError: no item, no reason, another class or recipe; without ``force`` also uncommitted
             code, other images, and replicas that crashed or are lacking.
     """
-    measured = run.environment.environment_class
     if not items:
         raise BenchError(
             "nothing to accept: no cell was selected", hint="check the expression of -k"
@@ -38,6 +39,15 @@ def refuse_unfit(
         raise BenchError(
             "a baseline needs a reason", hint="say why these results are right: --reason"
         )
+    _refuse_incomparable(run, baseline, items)
+    if not force:
+        _refuse_unrepeatable(run, baseline)
+        _refuse_incomplete(run, items)
+
+
+def _refuse_incomparable(run: StoredRun, baseline: Baseline | None, items: Sequence[Item]) -> None:
+    """Raises BenchError for a run of another class or recipe, with which nothing is ever compared."""
+    measured = run.environment.environment_class
     if baseline is not None and baseline.environment_class != measured:
         raise BenchError(
             f"{run.path}: is of class {measured}, and the baseline of {baseline.environment_class}",
@@ -51,22 +61,27 @@ def refuse_unfit(
                 f"package, and this version trains by recipe {RECIPE}",
                 hint="no run of this version could be compared with it: run anew",
             )
-    if force:
-        return
-    again = "accept with --force if you mean it"
+
+
+def _refuse_unrepeatable(run: StoredRun, baseline: Baseline | None) -> None:
+    """Raises BenchError for a run of uncommitted code, or on other images than the baseline's."""
     if str(run.environment.run.get("dirty", "false")).lower() == "true":
         changed = run.environment.run.get("changed")
         files = f" ({changed})" if changed else ""
         raise BenchError(
             f"{run.path}: was measured with uncommitted code{files}, so nobody can repeat it",
-            hint=f"commit, run anew and accept that run; {again}",
+            hint=f"commit, run anew and accept that run; {_AGAIN}",
         )
     if baseline is not None and not same_images(baseline, run):
         raise BenchError(
             f"{run.path}: trained on images {run.environment.data.get('fingerprint')}, and the "
             f"baseline on {baseline.data.get('fingerprint')}",
-            hint=f"run on the same images; {again}: the class is then started anew",
+            hint=f"run on the same images; {_AGAIN}: the class is then started anew",
         )
+
+
+def _refuse_incomplete(run: StoredRun, items: Sequence[Item]) -> None:
+    """Raises BenchError for an item that crashed or lacks replicas."""
     for item in items:
         records = run.of(item.cell)
         crashed = [record.seed for record in records if record.outcome == "crashed"]
@@ -74,7 +89,7 @@ def refuse_unfit(
             what = f"crashed under seed {crashed[0]}" if crashed else "was not measured in full"
             raise BenchError(
                 f"{run.path}: {item.grid}: {item.id} {what}",
-                hint=f"complete the run with --resume, or leave the cell out with -k; {again}",
+                hint=f"complete the run with --resume, or leave the cell out with -k; {_AGAIN}",
             )
         seeds = len(run.plan.seeds) + len(run.plan.further)
         if len(records) < seeds:
@@ -82,7 +97,7 @@ def refuse_unfit(
                 f"{run.path}: {item.grid}: {item.id} was trained under {len(records)} of {seeds} "
                 "seeds, and a baseline needs them all",
                 hint="run anew with --all-seeds; or leave out with -k what has the baseline's bits; "
-                f"{again}",
+                f"{_AGAIN}",
             )
 
 
