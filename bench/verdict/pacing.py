@@ -92,7 +92,7 @@ def judge(
         live: comparison that was run because something tripped.
         alpha: chance that anything trips if nothing has changed.
     """
-    levels = levels_of(stored)
+    levels = [[_scaled_values(one) for one in level] for level in levels_of(stored)]
     asked = [
         (result, quantity, value) for result in paces for quantity, value in result.values.items()
     ]
@@ -103,7 +103,10 @@ def judge(
             result,
             quantity,
             value,
-            _series(levels, result.pace, quantity),
+            [
+                [one[key] for one in level if (key := (result.pace, quantity)) in one]
+                for level in levels
+            ],
             alpha / len(asked),
             same=same,
             live=decided.get((result.pace, quantity)),
@@ -112,19 +115,13 @@ def judge(
     ]
 
 
-def _series(
-    levels: Sequence[Sequence[StoredPaces]], pace: Pace, quantity: Quantity
-) -> list[list[float]]:
-    """Stored values of a quantity on its scale, by level; those that lack it are left out."""
-    return [
-        [
-            _scaled(found.values[quantity], quantity)
-            for one in level
-            for found in one.paces
-            if found.pace == pace
-        ]
-        for level in levels
-    ]
+def _scaled_values(one: StoredPaces) -> dict[tuple[Pace, Quantity], float]:
+    """A stored run's values on their scales."""
+    return {
+        (result.pace, quantity): _scaled(value, quantity)
+        for result in one.paces
+        for quantity, value in result.values.items()
+    }
 
 
 def _judged(
