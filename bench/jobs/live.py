@@ -28,7 +28,7 @@ from bench.results.live import Compared, Live
 from bench.results.pace import Pace, PaceResult, Quantity
 from bench.results.timings import SIDES, Side, Timings, Workload
 from bench.verdict.baselines.speeds import StoredPaces, facts
-from bench.verdict.pacing import PaceJudgement
+from bench.verdict.pacing import LIVE_ALPHA, PaceJudgement
 from bench.verdict.speed import unsettled
 
 #: Seconds of interleaved bursts; half as long again where a workload is undecided. So much has the
@@ -91,7 +91,7 @@ def _bursts(
 ) -> list[Compared]:
     def go_on(found: Mapping[Workload, Timings], ends_sec: float) -> Collection[Workload]:
         say(f"speed: {max(len(each.rounds) for each in found.values())} rounds of bursts")
-        return next_round(found, ends_sec, limit_sec=limit_sec)
+        return next_round(found, ends_sec, limit_sec=limit_sec, alpha=LIVE_ALPHA)
 
     found = measure(steps, make, go_on=go_on, timeout_sec=timeout_sec)
     return [
@@ -126,7 +126,7 @@ def _fresh(
                 compared[one].rounds.append([[[value, value] for value in values]])
         rounds = {one: each.rounds for one, each in compared.items()}
         say(f"speed: {max(map(len, rounds.values()))} rounds of fresh processes")
-        wanted_again = unsettled(rounds)
+        wanted_again = unsettled(rounds, alpha=LIVE_ALPHA)
         left = [one for one in left if one in wanted_again and not compared[one].crashes]
     return list(compared.values())
 

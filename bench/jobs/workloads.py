@@ -9,7 +9,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.results.pace import Pace
 from bench.results.timings import Timings, Work, Workload
-from bench.verdict.speed import unsettled
+from bench.verdict.speed import ALPHA, unsettled
 
 _MLP = Cell(depth=3, learning_rate=0.01)
 _CNN = Cell(architecture="cnn", learning_rate=0.01, batch=50)
@@ -85,7 +85,11 @@ def of_model(cells: Sequence[Cell]) -> list[Workload]:
 
 
 def next_round(
-    found: Mapping[Workload, Timings], ends_sec: float, *, limit_sec: float
+    found: Mapping[Workload, Timings],
+    ends_sec: float,
+    *,
+    limit_sec: float,
+    alpha: float = ALPHA,
 ) -> Collection[Workload]:
     """Workloads that have another round, which would end after ``ends_sec``: up to the limit all that
     it may decide or make sharper; then, for half as long again, those that are undecided, as the whole
@@ -93,4 +97,4 @@ def next_round(
     if ends_sec > GROWTH * limit_sec:
         return ()
     rounds = {workload: timings.rounds for workload, timings in found.items()}
-    return unsettled(rounds, late=ends_sec > limit_sec)
+    return unsettled(rounds, late=ends_sec > limit_sec, alpha=alpha)

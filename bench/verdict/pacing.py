@@ -21,6 +21,9 @@ from bench.verdict.baselines.speeds import StoredPaces, levels_of
 
 #: Chance that anything of a run lies outside its limits if nothing has changed.
 ALPHA = 0.05
+#: Chance that any interval of a live comparison misses what is true. A false verdict takes half of it:
+#: on a machine that trips each night of a year, 365 * .0025 = .9 of them.
+LIVE_ALPHA = 0.005
 #: Stored runs below which there are no limits: with 5 they are 2.5 times as wide as with many.
 FEWEST = 5
 
@@ -192,4 +195,4 @@ def _decided(live: Live | None) -> dict[tuple[Pace, Quantity], speed.Speed]:
     if live is None:
         return {}
     rounds = {(each.pace, each.quantity): each.rounds for each in live.compared}
-    return speed.judge(rounds)
+    return speed.judge(rounds, alpha=LIVE_ALPHA)

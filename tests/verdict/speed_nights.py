@@ -34,7 +34,7 @@ from bench.results.live import Compared, Live, read_live
 from bench.results.pace import Block, Pace, PaceResult
 from bench.results.timings import Side
 from bench.verdict.baselines.speeds import StoredPaces
-from bench.verdict.pacing import PaceJudgement, judge
+from bench.verdict.pacing import LIVE_ALPHA, PaceJudgement, judge
 from bench.verdict.speed import unsettled
 from verdict.speed_rates import made_up, mean_5_percent, simulated_round, table
 
@@ -197,7 +197,7 @@ def simulated_live(
             slower = PLANTED if planted and key == (SLOWED, "step") else 0.0
             made = simulated_round(noise, random, len(rounds[key]), slower)
             rounds[key].append(made.tolist())
-        left = set(unsettled(rounds)) & left
+        left = set(unsettled(rounds, alpha=LIVE_ALPHA)) & left
     compared = [
         Compared(pace=pace, quantity=quantity, rounds=found)
         for (pace, quantity), found in rounds.items()
