@@ -6,10 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from bench.checks.contracts import layer_formulas, layered
+from bench.checks.contracts import layered
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.layer_formulas import given, grid
-from bench.checks.contracts.oracle import Traced
+from bench.theory.oracle import formulas
+from bench.theory.oracle.formulas import given, grid
+from bench.theory.oracle.tape import Traced
 
 catalogue = Catalogue("convolutions")
 checks, run = catalogue.checks, catalogue.run
@@ -29,7 +30,7 @@ def _convolution(rank: int, name: str, *, groups: int = 1, **options: Any) -> No
     )
 
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-        return layer_formulas.correlated(inputs[0], weights[0], tables, groups) + weights[1]
+        return formulas.correlated(inputs[0], weights[0], tables, groups) + weights[1]
 
     given_options = {"filters": 4, "kernel_size": kernel, "groups": groups, **options}
     layer_contract(f"conv{rank}d-{name}", f"Conv{rank}D", [(2, *sizes, 4)], formula, given_options)
@@ -53,10 +54,10 @@ def _depthwise(rank: int, padding: str, stride: int) -> None:
     name = f"{padding}-strides:{stride}"
 
     def depthwise(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-        return layer_formulas.depthwise(inputs[0], weights[0], tables) + weights[1]
+        return formulas.depthwise(inputs[0], weights[0], tables) + weights[1]
 
     def separable(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-        seen = layer_formulas.depthwise(inputs[0], weights[0], tables)
+        seen = formulas.depthwise(inputs[0], weights[0], tables)
         return seen @ weights[1].reshape(*weights[1].shape[-2:]) + weights[2]
 
     shapes = [(2, *sizes, 3)]
@@ -75,7 +76,7 @@ def _transposed(rank: int, padding: str, stride: int) -> None:
 
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         swapped = weights[0].transpose(*range(rank), rank + 1, rank)
-        return layer_formulas.correlated(inputs[0], swapped, tables) + weights[1]
+        return formulas.correlated(inputs[0], swapped, tables) + weights[1]
 
     layer_contract(
         f"conv{rank}d_transpose-{padding}-strides:{stride}",
@@ -89,7 +90,7 @@ def _pool(rank: int, kind: str, padding: str) -> None:
     tables = grid(sizes, (3,) * rank, stride=2, padding=padding)
 
     def formula(inputs: Sequence[Traced], _: Sequence[Traced]) -> Traced:
-        return layer_formulas.pooled(inputs[0], tables, largest=kind == "Max")
+        return formulas.pooled(inputs[0], tables, largest=kind == "Max")
 
     layer_contract(
         f"{kind.lower()}_pool{rank}d-{padding}",

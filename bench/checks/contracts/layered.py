@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.oracle import Traced, gradients, passed, traced
+from bench.checks.contracts.oracle import passed, traced
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
+from bench.theory.oracle.tape import Traced, gradients
 from bench.theory.rounding.deviation import deviation
 
 Array = npt.NDArray[Any]
@@ -87,7 +88,7 @@ def compared(
         for source, x in zip(sources[0], inputs, strict=True)
         if np.issubdtype(x.dtype, np.floating)
     ]
-    truths = gradients(truth, upstream, [*floats, *sources[1]])
+    truths = gradients(truth, traced(lab, upstream).array, [*floats, *sources[1]])
     names = [f"input {number}" for number in range(len(floats))]
     names += [f"weight {number}" for number in range(len(weights))]
     for name, got, wanted in zip(names, [*to_inputs, *to_weights], truths, strict=True):

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts import layer_formulas, layered
+from bench.checks.contracts import layered
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.layered import Array, made
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.oracle import Traced, traced, where
+from bench.checks.contracts.oracle import traced
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
+from bench.theory.oracle import formulas
+from bench.theory.oracle.tape import Traced, where
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
@@ -37,7 +39,7 @@ for _rank, _shape in ((2, (7, 5)), (3, (3, 4, 5)), (4, (2, 3, 2, 5))):
 
 def _einsum_dense(equation: str, shape: tuple[int, ...], **options: Any) -> None:
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-        return layer_formulas.einsum(equation, inputs[0], weights[0]) + weights[1]
+        return formulas.einsum(equation, inputs[0], weights[0]) + weights[1]
 
     layer_contract(
         f"einsum_dense-{equation.replace('...', '_').replace(',', '.').replace('->', '.')}",
@@ -130,7 +132,7 @@ def _normalization(
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         wide = [1 if axis in alike else size for axis, size in enumerate(shape)]
         gamma, beta = (weight.reshape(*wide) for weight in weights)
-        return layer_formulas.normalized(inputs[0], axes, gamma, beta, epsilon=options["epsilon"])
+        return formulas.normalized(inputs[0], axes, gamma, beta, epsilon=options["epsilon"])
 
     call: dict[str, Any] = {"training": True} if name == "BatchNormalization" else {}
     layer_contract(subject, name, [shape], formula, options, **call)
@@ -166,7 +168,7 @@ _normalization(
 def _group(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
     x = inputs[0].reshape(3, 2, 3, 2, 4)
     gamma, beta = (weight.reshape(2, 4) for weight in weights)
-    return layer_formulas.normalized(x, (1, 2, 4), gamma, beta, epsilon=0.01).reshape(3, 2, 3, 8)
+    return formulas.normalized(x, (1, 2, 4), gamma, beta, epsilon=0.01).reshape(3, 2, 3, 8)
 
 
 layer_contract(
@@ -175,14 +177,12 @@ layer_contract(
 for _name, _axis in (("last", (-1,)), ("1.2", (1, 2))):
     layer_contract(
         *(f"unit_norm-axis:{_name}", "UnitNormalization", [(3, 2, 5)]),
-        lambda inputs, _, axes=_axis: layer_formulas.unit(inputs[0], axes),  # type: ignore[misc]
+        lambda inputs, _, axes=_axis: formulas.unit(inputs[0], axes),  # type: ignore[misc]
         {"axis": list(_axis)},
     )
 layer_contract(
     *("rms_norm", "RMSNormalization", [(3, 2, 8)]),
-    lambda inputs, weights: layer_formulas.root_mean_square(
-        inputs[0], (2,), weights[0], epsilon=0.01
-    ),
+    lambda inputs, weights: formulas.root_mean_square(inputs[0], (2,), weights[0], epsilon=0.01),
     {"epsilon": 0.01},
 )
 

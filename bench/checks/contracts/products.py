@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.layer_formulas import einsum
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import traced
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
+from bench.theory.oracle.formulas import einsum
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 

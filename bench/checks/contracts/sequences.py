@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.layer_formulas import CELLS, attention, gru_reset_before, unrolled
 from bench.checks.contracts.layered import ALL, Array, compared, furnished, made
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.oracle import Traced, joined, traced
+from bench.checks.contracts.oracle import traced
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
+from bench.theory.oracle.formulas import CELLS, attention, gru_reset_before, unrolled
+from bench.theory.oracle.tape import Traced, joined
 from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("sequences")

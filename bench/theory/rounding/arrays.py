@@ -9,8 +9,8 @@ rounding may make of it (Monte Carlo arithmetic: Parker 1997).
 Such formulas use: + - * / and negation, ``@``, comparisons through :func:`decide`, ``np.where``,
 ``np.abs``, ``np.square``, ``np.sqrt``, ``np.exp``, ``np.expm1``, ``np.log``, ``np.log1p``, ``np.tanh``,
 :func:`erf`, ``np.sign``, ``np.maximum``, ``np.minimum``, ``np.power`` with a plain exponent, ``np.pad``
-with zeros, ``np.concatenate``, ``np.stack``, and the methods ``sum``, ``mean``, ``max``, ``reshape``,
-``transpose``, ``T`` and indexing.
+with zeros, ``np.concatenate``, ``np.stack``, ``np.broadcast_to``, :func:`scattered`, and the methods
+``sum``, ``mean``, ``max``, ``reshape``, ``transpose``, ``T`` and indexing.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ def decide(x: Any) -> Array:
 def erf(x: Any) -> Any:
     """The error function of any kind of array."""
     return x.function("erf", special.erf) if isinstance(x, Tracked) else special.erf(x)
+
+
+def scattered(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape, to whose entries at ``index`` those of ``x`` are added."""
+    if isinstance(x, Tracked):
+        return x.scattered(index, shape)
+    added = np.zeros(shape, x.dtype)
+    np.add.at(added, index, x)
+    return added
 
 
 class Tracked(NDArrayOperatorsMixin):
@@ -79,6 +88,10 @@ class Tracked(NDArrayOperatorsMixin):
     @abc.abstractmethod
     def sum(self: Self, axis: Any = None, *, keepdims: bool = False) -> Self:
         """NumPy's ``sum``."""
+
+    @abc.abstractmethod
+    def scattered(self: Self, index: Any, shape: tuple[int, ...]) -> Self:
+        """See :func:`scattered`."""
 
     # --- Operations that follow
 
@@ -160,6 +173,8 @@ class Tracked(NDArrayOperatorsMixin):
             return self._chosen(condition, left, right)
         if name in ("sum", "mean", "max", "reshape", "transpose"):
             return getattr(arguments[0], name)(*arguments[1:], **options)
+        if name == "broadcast_to":
+            return self._moved(lambda part: np.broadcast_to(part, arguments[1]))
         if name == "pad" and not options:
             return self._moved(lambda part: np.pad(part, *arguments[1:]))
         if name in ("concatenate", "stack"):
@@ -286,6 +301,14 @@ class Bounded(Tracked):
         error = passed_on + self.form.sum_roundoff * sum_growth(terms) * sizes
         return Bounded(value, error + self.form.roundoff * np.abs(value), self.form)
 
+    def scattered(self, index: Any, shape: tuple[int, ...]) -> Bounded:
+        """Sums of as many terms as an entry is named."""
+        parts = (self.value, np.asarray(self.error), np.abs(self.value))
+        value, error, sizes = (scattered(part, index, shape) for part in parts)
+        counts = scattered(np.ones(self.shape), index, shape).astype(int)
+        growth = np.array([sum_growth(terms) for terms in range(int(counts.max(initial=0)) + 1)])
+        return Bounded(value, error + growth[counts] * self.form.roundoff * sizes, self.form)
+
 
 _EXACT: Array = np.asarray(0.0)
 
@@ -327,7 +350,7 @@ class Stochastic(Tracked):
     def _new(self, value: Array) -> Stochastic:
         return Stochastic(value, self.draws, self.form)
 
-    def _rounded(self, value: Array, size: Any = None, growth: float = 1.0) -> Stochastic:
+    def _rounded(self, value: Array, size: Any = None, growth: Any = 1.0) -> Stochastic:
         """The value, off by an error uniform in +-u times ``size``, by default its own."""
         error = self.draws.uniform(-1.0, 1.0, np.shape(value)) * self.form.roundoff
         return self._new(value + growth * error * (value if size is None else size))
@@ -354,12 +377,12 @@ class Stochastic(Tracked):
             return self._rounded(getattr(np, name)(a, b))
         return self._summed(a @ b, np.square(a) @ np.square(b), np.shape(a)[-1])
 
-    def _summed(self, value: Array, squares: Array, terms: int) -> Stochastic:
+    def _summed(self, value: Array, squares: Array, terms: Any) -> Stochastic:
         """The result of n additions, each off by up to u times its partial sum. The square of a partial
         sum is at most about the sum of the terms' squares (a random walk) plus the square of the result
         (a drift)."""
         reach = np.sqrt(squares + np.square(value))
-        growth = float(np.sqrt(terms)) * self.form.sum_roundoff / self.form.roundoff
+        growth = np.sqrt(terms) * self.form.sum_roundoff / self.form.roundoff
         return self._rounded(value, size=reach, growth=growth)
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Stochastic:
@@ -368,3 +391,10 @@ class Stochastic(Tracked):
         terms = self.value.size // max(np.size(value), 1)
         squares = np.square(self.value).sum(axis=axis, keepdims=keepdims)
         return self._summed(value, squares, terms)
+
+    def scattered(self, index: Any, shape: tuple[int, ...]) -> Stochastic:
+        """Sums of as many terms as an entry is named."""
+        value = scattered(self.value, index, shape)
+        squares = scattered(np.square(self.value), index, shape)
+        terms = scattered(np.ones(self.shape), index, shape)
+        return self._summed(value, squares, np.where(terms > 1, terms, 0))

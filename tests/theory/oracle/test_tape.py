@@ -1,4 +1,5 @@
-"""The oracle of layers: gradients against differences, formulas against NumPy and numbers by hand."""
+"""The tape: gradients of every kind of array against differences; formulas against NumPy and numbers by
+hand."""
 
 from __future__ import annotations
 
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.checks.contracts import layer_formulas
-from bench.checks.contracts.oracle import Traced, gradients, joined, stacked, where
+from bench.theory.oracle import formulas
+from bench.theory.oracle.tape import Traced, gradients, joined, stacked, where
+from bench.theory.rounding.arrays import Bounded, Stochastic
 
 RANDOM = np.random.default_rng(0)
 MASK = np.array([[1, 0, 1], [0, 1, 1]], bool)
@@ -27,17 +29,17 @@ FUNCTIONS: dict[str, tuple[Callable[..., Traced], list[tuple[int, ...]]]] = {
     "stacked": (lambda a, b: stacked([a, b], 1).transpose(2, 0, 1), [(2, 3), (2, 3)]),
     "where": (lambda a, b: where(MASK, a, b * a), [(2, 3), (1, 3)]),
     "largest": (lambda a: a.max(1) * a.sum(1), [(2, 5)]),
-    "softmax": (lambda a: layer_formulas.softmax(a), [(2, 5)]),
+    "softmax": (lambda a: formulas.softmax(a), [(2, 5)]),
     "einsum": (
-        lambda a, b: layer_formulas.einsum("bthd,bshd->bhts", a, b),
+        lambda a, b: formulas.einsum("bthd,bshd->bhts", a, b),
         [(2, 3, 2, 2), (2, 1, 2, 2)],
     ),
     "lstm": (
-        lambda x, k, r, b: layer_formulas.unrolled(layer_formulas.lstm, x, [k, r, b], mask=MASK)[0],
+        lambda x, k, r, b: formulas.unrolled(formulas.lstm, x, [k, r, b], mask=MASK)[0],
         [(2, 3, 2), (2, 8), (2, 8), (8,)],
     ),
     "normalized": (
-        lambda x, g, b: layer_formulas.normalized(x, (0,), g, b, epsilon=0.1),
+        lambda x, g, b: formulas.normalized(x, (0,), g, b, epsilon=0.1),
         [(4, 3), (3,), (3,)],
     ),
 }
@@ -45,24 +47,36 @@ FUNCTIONS: dict[str, tuple[Callable[..., Traced], list[tuple[int, ...]]]] = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_gradients_are_slopes(name: str) -> None:
-    """Central differences of float64 are off by about 1e-9 where slopes are about 1."""
+    """Central differences of float64 are off by 1e-9 where slopes are about 1. Single numbers give
+    single ones, within the bounds; random rounding of a sum of few is up to twice as large."""
     function, shapes = FUNCTIONS[name]
-    arrays = [RANDOM.standard_normal(shape) for shape in shapes]
-    sources = [Traced(array) for array in arrays]
-    output = function(*sources)
-    upstream = RANDOM.standard_normal(output.shape)
-    for at, gradient in enumerate(gradients(output, upstream, sources)):
+    arrays = [RANDOM.standard_normal(shape).astype("f4").astype(float) for shape in shapes]
+
+    def passed(kind: Callable[[Any], Any]) -> list[Any]:
+        sources = [Traced(kind(array)) for array in arrays]
+        output = function(*sources)
+        return gradients(output, kind(upstream), sources)
+
+    upstream = RANDOM.standard_normal(function(*map(Traced, arrays)).shape).astype("f4")
+    upstream = upstream.astype(float)
+    exact, bounded = passed(lambda x: x), passed(Bounded)
+    single = passed(lambda x: x.astype(np.float32))
+    draws = np.random.default_rng(1)
+    drawn = passed(lambda x: Stochastic(x, draws))
+    for at, gradient in enumerate(exact):
         slopes = np.zeros(shapes[at])
         for index in np.ndindex(*shapes[at]):
             ends = []
             for step in (1e-5, -1e-5):
                 moved = [array.copy() for array in arrays]
                 moved[at][index] += step
-                value = function(*(Traced(array) for array in moved)).array.value
-                ends.append((value * upstream).sum())
+                ends.append((function(*map(Traced, moved)).array * upstream).sum())
             slopes[index] = (ends[0] - ends[1]) / 2e-5
-        np.testing.assert_allclose(gradient.value, slopes, rtol=1e-6, atol=1e-8)
-        assert (gradient.error >= 0.0).all()
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(bounded[at].value, gradient, rtol=1e-12, atol=1e-15)
+        assert single[at].dtype == np.float32
+        assert (np.abs(single[at] - gradient) <= bounded[at].error).all()
+        assert (np.abs(drawn[at].value - gradient) <= 2 * bounded[at].error).all()
 
 
 @pytest.mark.parametrize(
@@ -75,37 +89,37 @@ def test_gradients_are_slopes(name: str) -> None:
 )
 def test_einsum_is_numpys(equation: str, left: Any, right: Any) -> None:
     a, b = RANDOM.standard_normal(left), RANDOM.standard_normal(right)
-    ours = layer_formulas.einsum(equation, Traced(a), Traced(b)).array.value
+    ours = formulas.einsum(equation, Traced(a), Traced(b)).array
     np.testing.assert_allclose(ours, np.einsum(equation, a, b))
 
 
 def test_taken_by_hand() -> None:
     """Of 4 inputs, 3 entries in steps of 2: valid has one place, same pads 1 at the end (2 outputs
     reach to 2 + 3 = 5), causal begins two before the first."""
-    assert layer_formulas.taken(4, 3, 2, 1, "valid").tolist() == [[0, 1, 2]]
-    assert layer_formulas.taken(4, 3, 2, 1, "same").tolist() == [[0, 1, 2], [2, 3, -1]]
-    assert layer_formulas.taken(3, 3, 1, 1, "causal").tolist() == [
+    assert formulas.taken(4, 3, 2, 1, "valid").tolist() == [[0, 1, 2]]
+    assert formulas.taken(4, 3, 2, 1, "same").tolist() == [[0, 1, 2], [2, 3, -1]]
+    assert formulas.taken(3, 3, 1, 1, "causal").tolist() == [
         [-1, -1, 0],
         [-1, 0, 1],
         [0, 1, 2],
     ]
-    assert layer_formulas.taken(5, 2, 1, 3, "valid").tolist() == [[0, 3], [1, 4]]
+    assert formulas.taken(5, 2, 1, 3, "valid").tolist() == [[0, 3], [1, 4]]
 
 
 def test_given_by_hand() -> None:
     """2 inputs in steps of 2 through 3 entries: outputs 0, 1 and 2 take the first, 2, 3 and 4 the
     second."""
-    assert layer_formulas.given(2, 3, 2, "valid").tolist() == [
+    assert formulas.given(2, 3, 2, "valid").tolist() == [
         *([0, -1, -1], [-1, 0, -1], [1, -1, 0], [-1, 1, -1], [-1, -1, 1]),
     ]
 
 
 def test_pools_by_hand() -> None:
     x = Traced(np.array([1.0, 3.0, 2.0, 8.0]).reshape(1, 4, 1))
-    tables = layer_formulas.grid((4,), (3,), stride=2, padding="same")
-    assert layer_formulas.pooled(x, tables, largest=True).array.value.ravel().tolist() == [3.0, 8.0]
+    tables = formulas.grid((4,), (3,), stride=2, padding="same")
+    assert formulas.pooled(x, tables, largest=True).array.ravel().tolist() == [3.0, 8.0]
     # (1 + 3 + 2) / 3, and (2 + 8) / 2: padding does not count.
-    assert layer_formulas.pooled(x, tables, largest=False).array.value.ravel().tolist() == [
+    assert formulas.pooled(x, tables, largest=False).array.ravel().tolist() == [
         2.0,
         5.0,
     ]
@@ -114,8 +128,8 @@ def test_pools_by_hand() -> None:
 def test_masked_steps_repeat() -> None:
     """With W = U = 0 every step that counts gives tanh(b); a first step that is masked gives 0."""
     weights = [Traced(np.zeros((1, 1))), Traced(np.zeros((1, 1))), Traced(np.ones(1))]
-    outputs, _ = layer_formulas.unrolled(
-        *(layer_formulas.simple_rnn, Traced(np.zeros((1, 3, 1))), weights),
+    outputs, _ = formulas.unrolled(
+        *(formulas.simple_rnn, Traced(np.zeros((1, 3, 1))), weights),
         mask=np.array([[False, True, False]]),
     )
-    np.testing.assert_allclose(outputs.array.value.ravel(), [0.0, np.tanh(1.0), np.tanh(1.0)])
+    np.testing.assert_allclose(outputs.array.ravel(), [0.0, np.tanh(1.0), np.tanh(1.0)])

@@ -1,4 +1,4 @@
-"""Formulas of Keras' layers, forwards: NumPy's notation on traced arrays.
+"""Formulas of layers, forwards: NumPy's notation on :class:`bench.theory.oracle.tape.Traced` arrays.
 
 Sequences are (batch, time, features), images (batch, .., channels), kernels as Keras keeps them.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.checks.contracts.oracle import Traced, joined, stacked, where
+from bench.theory.oracle.tape import Traced, joined, stacked, where
+from bench.theory.rounding.arrays import decide
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +36,11 @@ def einsum(equation: str, a: Traced, b: Traced) -> Traced:
 
     product = aligned(a, left) * aligned(b, right)
     return product.sum(tuple(range(len(output), len(labels)))) if summed else product
+
+
+def _dtype(x: Traced) -> Any:
+    """Type of constants that go with an array: float32 arrays stay float32."""
+    return decide(x.array).dtype
 
 
 # --- Convolution and pooling
@@ -67,7 +73,7 @@ def given(size: int, kernel: int, stride: int, padding: str) -> Array:
 def windows(x: Traced, tables: Sequence[Array], outside: float = 0.0) -> Traced:
     """(batch, *outputs, *kernel, channels): what each output sees, by a table per axis."""
     for axis in range(1, len(tables) + 1):
-        edge = np.full([1 if a == axis else n for a, n in enumerate(x.shape)], outside)
+        edge = np.full([1 if a == axis else n for a, n in enumerate(x.shape)], outside, _dtype(x))
         x = joined([x, edge], axis)
     rank = len(tables)
     shaped = []
@@ -110,7 +116,7 @@ def pooled(x: Traced, tables: Sequence[Array], *, largest: bool) -> Traced:
     counts = np.ones(())
     for table in tables:
         counts = np.multiply.outer(counts, (table >= 0).sum(1))
-    return flat.sum(rank + 1) / counts[None, ..., None].astype(np.float64)
+    return flat.sum(rank + 1) / counts[None, ..., None].astype(_dtype(x))
 
 
 # --- Recurrent layers
@@ -171,7 +177,7 @@ def unrolled(
     batch, time, _ = x.shape
     units = weights[1].shape[0]
     if states is None:
-        states = [Traced(np.zeros((batch, units)))] * (2 if cell is lstm else 1)
+        states = [Traced(np.zeros((batch, units), _dtype(x)))] * (2 if cell is lstm else 1)
     outputs: list[Any] = []
     for step in reversed(range(time)) if backwards else range(time):
         new = cell(x[:, step], states, weights)
@@ -194,7 +200,7 @@ def split(x: Traced, parts: int) -> list[Traced]:
 
 def softmax(x: Traced) -> Traced:
     """Over the last axis."""
-    raised = (x - x.array.value.max(-1, keepdims=True)).exp()
+    raised = (x - decide(x.array).max(-1, keepdims=True)).exp()
     return raised / raised.sum(-1, keepdims=True)
 
 
