@@ -27,7 +27,8 @@ ARITHMETIC = (
 
 #: Families of contracts of the training API (:mod:`bench.checks.contracts`).
 CONTRACTS = (
-    *("loops", "execution", "models", "callbacks", "saving", "growth"),
+    *("loops", "execution", "feeding", "models", "callbacks", "monitors", "saving", "configs"),
+    *("growth",),
     *("losses", "reductions", "metrics", "regularizers", "seeds"),
     *("layers", "convolutions", "sequences", "stress", "products"),
     *("training", "loss_scale", "sparse", "schedules"),

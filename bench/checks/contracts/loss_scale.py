@@ -107,3 +107,35 @@ def _(lab: Lab) -> Iterator[Deviation]:
     apply(optimizer, [8.0 * g for g in drawn_gradients(0)], targets)
     truth.step(drawn_gradients(0))
     yield from compared(lab, targets, truth, "after step 1")
+
+
+@contract(
+    "overflow-model",
+    thing="keras.mixed_precision.set_global_policy",
+    truth="Where the gradients of one batch overflow inside a mixed_float16 model, that batch moves"
+    " nothing and the batches around it train as float32 does.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        inputs = keras.Input((1,))
+        hidden = keras.layers.Dense(1, use_bias=False)(inputs)
+        outputs = keras.layers.Activation("linear", dtype="float32")(hidden)
+        model = keras.Model(inputs, outputs)
+        model.set_weights([np.ones((1, 1), np.float32)])
+        # Keras wraps it under the policy: the scale starts at 2^15.
+        model.compile(keras.optimizers.SGD(0.5), "mse")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    weight, scale = 1.0, 2.0**15
+    # Gradients 2 (w x - y) x: powers of two, so float16 holds them. That of the second overflows
+    # with the scale of 2^15 and fits with half of it.
+    for batch, (x, slope) in enumerate(((1.0, 0.25), (1.0, 2.0), (1.0, 2.0), (1.0, -0.5))):
+        model.train_on_batch(np.full((1, 1), x, np.float32), np.full((1, 1), weight - slope / 2))
+        if slope * scale > np.finfo(np.float16).max:
+            scale /= 2
+        else:
+            weight -= 0.5 * slope
+        yield exact(f"weight after batch {batch}", lab.seen(model.get_weights()[0]), [[weight]])

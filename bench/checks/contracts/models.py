@@ -18,6 +18,7 @@ from bench.checks.contracts.linear import (
 )
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
+from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("models")
@@ -66,6 +67,133 @@ def _two_outputs(form: str) -> None:
 
 for _form in ("list", "dict"):
     _two_outputs(_form)
+
+
+@contract(
+    "evaluate-outputs",
+    thing="keras.Model.evaluate",
+    truth="The loss of each output is its mean over all samples, a short last batch included.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x, y = data(linear.SAMPLES)
+    model, replay = _two_heads(("mse", "mse"), loss_weights=[0.5, 4.0])
+    got = model.evaluate(x, [y[:, :1], y[:, 1:]], batch_size=BATCH, verbose=0, return_dict=True)
+    squares = np.square(replay.predict(x) - y)
+    for column, name in enumerate(("first", "second")):
+        found = lab.seen(got.get(f"{name}_loss", np.nan))
+        yield deviation(f"{name} output's loss", found, linear.over(squares[:, column]))
+    total = squares[:, 0] * 0.5 + squares[:, 1] * 4.0
+    yield deviation("loss", lab.seen(got["loss"]), linear.over(total))
+
+
+@contract(
+    "fit-outputs:one_loss",
+    thing="keras.Model.compile",
+    truth="An output whose loss is None is not trained; the loss is that of the other one.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x, y = data(BATCH)
+    model, replay = _two_heads((None, "mse"), rate=linear.RATE)
+    kernel, bias = (np.asarray(each.value, np.float32) for each in replay.weights)
+    error = (replay.predict(x) - y)[:, 1:]
+    got = model.fit(x, [y[:, :1], y[:, 1:]], batch_size=BATCH, verbose=0).history["loss"]
+    yield deviation("loss", lab.seen(got), np.square(error).mean().reshape(1))
+    step = Bounded(x).T @ (error * (2.0 / BATCH)) * linear.RATE
+    first, second = (model.get_layer(name).get_weights() for name in ("first", "second"))
+    yield exact("kernel of the first", lab.seen(first[0]), kernel[:, :1])
+    yield exact("bias of the first", lab.seen(first[1]), bias[:1])
+    yield deviation("kernel of the second", lab.seen(second[0]), Bounded(kernel[:, 1:]) - step)
+
+
+@contract(
+    "evaluate-outputs:list-targets:dict",
+    thing="keras.Model.compile",
+    truth="Losses, metrics and targets in dicts go by name to outputs that are a list.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(BATCH)
+    # Sorted by name the outputs would change places; shapes cannot tell them apart.
+    model, replay = _two_heads(
+        {"zeta": "mse", "alpha": "mae"},
+        names=("zeta", "alpha"),
+        metrics={
+            "zeta": [keras.metrics.MeanAbsoluteError(name="error")],
+            "alpha": [keras.metrics.MeanSquaredError(name="squares")],
+        },
+    )
+    targets = {"zeta": y[:, :1], "alpha": y[:, 1:]}
+    got = model.evaluate(x, targets, batch_size=BATCH, verbose=0, return_dict=True)
+    errors = replay.predict(x) - y
+    zeta, alpha = errors[:, 0], errors[:, 1]
+    truths = {
+        "loss": np.square(zeta).mean() + np.abs(alpha).mean(),
+        "zeta_error": np.abs(zeta).mean(),
+        "alpha_squares": np.square(alpha).mean(),
+    }
+    for name, truth in truths.items():
+        yield deviation(name, lab.seen(got.get(name, np.nan)), truth)
+
+
+def _two_heads(
+    losses: Any,
+    *,
+    names: tuple[str, str] = ("first", "second"),
+    rate: float = 0.0,
+    **compilation: Any,
+) -> tuple[Any, Replay]:
+    """A compiled model whose outputs, a list, are the columns of the replayed one's."""
+    from bench.nets.api import keras
+
+    inputs = keras.Input((linear.FEATURES,), name="inputs")
+    dense = [keras.layers.Dense(1, name=name) for name in names]
+    model = keras.Model(inputs, [layer(inputs) for layer in dense])
+    replay = Replay()
+    kernel, bias = (np.asarray(each.value, np.float32) for each in replay.weights)
+    for column, layer in enumerate(dense):
+        layer.set_weights([kernel[:, column : column + 1], bias[column : column + 1]])
+    given = losses if isinstance(losses, dict) else list(losses)
+    model.compile(keras.optimizers.SGD(rate), given, **compilation)
+    return model, replay
+
+
+@contract(
+    "fit-nested",
+    thing="keras.Model.fit",
+    truth="Dicts of lists of inputs and of outputs are trained, evaluated and predicted as they are"
+    " nested.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(linear.SAMPLES)
+    ends = {
+        "pair": [keras.Input((1,), name="one"), keras.Input((2,), name="two")],
+        "rest": keras.Input((1,), name="three"),
+    }
+    joined = keras.layers.Concatenate()([*ends["pair"], ends["rest"]])
+    dense = keras.layers.Dense(linear.OUTPUTS)
+    outputs = dense(joined)
+    halves = [keras.layers.Lambda(lambda t, at=at: t[:, at : at + 1])(outputs) for at in range(2)]
+    model = keras.Model(ends, {"out": {"left": halves[0], "right": [halves[1]]}})
+    replay = Replay()
+    dense.set_weights([np.asarray(each.value, np.float32) for each in replay.weights])
+    model.compile(
+        keras.optimizers.SGD(linear.RATE),
+        {"out": {"left": "mse", "right": ["mse"]}},
+        loss_weights={"out": {"left": 0.5, "right": [0.5]}},
+    )
+    given = {"pair": [x[:, :1], x[:, 1:3]], "rest": x[:, 3:]}
+    targets = {"out": {"left": y[:, :1], "right": [y[:, 1:]]}}
+    got = model.fit(given, targets, batch_size=BATCH, shuffle=False, verbose=0).history["loss"]
+    truth = linear.mean(list(replay.epoch(x, y, BATCH)))
+    yield deviation("loss", lab.seen(got), truth.reshape(1))
+    yield from weights_of(lab, model, replay)
+    told = model.predict(given, batch_size=BATCH, verbose=0)["out"]
+    truth = replay.predict(x)
+    yield deviation("left", lab.seen(told["left"]), truth[:, :1])
+    yield deviation("right", lab.seen(told["right"][0]), truth[:, 1:])
 
 
 def _two_inputs(form: str, truth: str) -> None:
@@ -135,6 +263,28 @@ def _(lab: Lab) -> Iterator[Deviation]:
     inner.train_on_batch(x, y)
     replay.step(x, y)
     yield from weights_of(lab, inner, replay, ", trained alone")
+
+
+@contract(
+    "add-after_training",
+    thing="keras.Sequential.add",
+    truth="A layer that is added to a trained model is trained once that is compiled anew.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = linear.data(8)
+    replay = linear.Replay()
+    model = keras.Sequential([keras.Input((linear.FEATURES,)), keras.layers.Activation("linear")])
+    model.compile(keras.optimizers.SGD(linear.RATE), "mse")
+    model.evaluate(x, x, verbose=0)
+    model.add(keras.layers.Dense(linear.OUTPUTS))
+    model.set_weights([np.asarray(each.value, np.float32) for each in replay.weights])
+    model.compile(keras.optimizers.SGD(linear.RATE), "mse")
+    for step in range(2):
+        model.train_on_batch(x, y)
+        replay.step(x, y)
+        yield from weights_of(lab, model, replay, f" after step {step + 1}")
 
 
 @contract(

@@ -118,3 +118,62 @@ for _ in range(20):
 def _(lab: Lab) -> Iterator[Deviation]:
     done: Any = subprocess.run([sys.executable, "-c", HEAP], capture_output=True, check=False)
     yield exact("exit status", lab.seen(float(done.returncode)), np.zeros(()))
+
+
+#: Prints the largest error of products of several kinds over its bound, and how many there were.
+THREADS = """
+import os
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+import numpy as np
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(4)
+tf.config.threading.set_inter_op_parallelism_threads(2)
+random = np.random.RandomState(0)
+def drawn(*shape):
+    return random.standard_normal(shape).astype(np.float32)
+worst, count = 0.0, 0
+def compare(got, truth, sizes, inner):
+    global worst, count
+    # Higham 2002, equation 3.5: gamma_n |a| |b|, n roundings of 2^-24.
+    n = (inner + 1) * 2.0**-24
+    bound = n / (1 - n) * sizes + 2.0**-24 * np.abs(truth)
+    error = np.abs(np.asarray(got, np.float64) - truth)
+    worst = max(worst, float(np.nanmax(np.where(np.isfinite(error), error / bound, np.inf))))
+    count += 1
+for rows, inner, columns in ((1, 5000, 3), (513, 64, 130), (257, 1000, 65), (64, 3001, 33)):
+    a, b = drawn(rows, inner), drawn(inner, columns)
+    truth, sizes = a.astype(float) @ b.astype(float), np.abs(a).astype(float) @ np.abs(b)
+    compare(tf.linalg.matmul(a, b), truth, sizes, inner)
+    compare(tf.linalg.matmul(a.T.copy(), b, transpose_a=True), truth, sizes, inner)
+    compare(tf.einsum("ij,jk->ik", a, b), truth, sizes, inner)
+    dense = tf.keras.layers.Dense(columns, use_bias=False)
+    dense.build((None, inner))
+    dense.set_weights([b])
+    compare(dense(a), truth, sizes, inner)
+for batch in (2, 16):
+    a, b = drawn(batch, 33, 129), drawn(batch, 129, 17)
+    truth, sizes = a.astype(float) @ b.astype(float), np.abs(a).astype(float) @ np.abs(b)
+    compare(tf.linalg.matmul(a, b), truth, sizes, 129)
+x, kernel = drawn(4, 30, 31, 5), drawn(3, 3, 5, 16)
+patches = np.lib.stride_tricks.sliding_window_view(x.astype(float), (3, 3), axis=(1, 2))
+folded = lambda p, k: np.einsum("nhwcij,ijco->nhwo", p, k)
+truth, sizes = folded(patches, kernel), folded(np.abs(patches), np.abs(kernel))
+compare(tf.nn.conv2d(x, kernel, 1, "VALID"), truth, sizes, 45)
+print(worst, count)
+"""
+
+
+@contract(
+    "threads-process",
+    thing="tf.linalg.matmul",
+    truth="Products, sums of products and convolutions hold on several threads, in a process that"
+    " ends well.",
+    tier="standard",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    done: Any = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, check=False)
+    yield exact("exit status", lab.seen(float(done.returncode)), np.zeros(()))
+    told = [float(word) for word in done.stdout.split()]
+    yield exact("products", lab.seen(np.array(told[1:])), np.array([19.0]))
+    evidence = f"the largest error is {told[0]:.3g} times its bound" if told else "none was told"
+    yield Deviation(tensor="errors", excess=told[0] if told else None, evidence=evidence)

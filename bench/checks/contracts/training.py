@@ -254,6 +254,32 @@ def _(lab: Lab) -> Iterator[Deviation]:
         yield from compared(lab, targets, truth, f"after step {step + 1}")
 
 
+# --- Variables that an optimizer does not know
+
+
+@contract(
+    "variables-late",
+    thing="keras.optimizers.Optimizer.apply_gradients",
+    truth="A variable that comes after the first step raises an error or is trained, never left out"
+    " in silence, and those before go on as if it were not there.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    optimizer, targets = made("adam"), variables()
+    truth = Truth("adam", values(targets))
+    apply(optimizer, drawn_gradients(0), targets)
+    truth.step(drawn_gradients(0))
+    (late, _) = variables()
+    before = np.asarray(late).copy()
+    try:
+        apply(optimizer, drawn_gradients(1)[:1], [late])
+    except (KeyError, ValueError):
+        silent = False
+    else:
+        silent = bool((np.asarray(late) == before).all())
+    yield exact("left out in silence", np.array(silent), np.zeros((), bool))
+    yield from compared(lab, targets, truth, "after it")
+
+
 # --- Decay that leaves variables out
 
 

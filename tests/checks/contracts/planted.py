@@ -25,6 +25,7 @@ from tests.checks.contracts import changes
 from tests.checks.contracts.planting import (
     SLIGHTLY,
     Plant,
+    configured,
     in_,
     keeping,
     method,
@@ -141,6 +142,109 @@ FAULTS: Sequence[Fault] = (
     ),
     Fault(
         ("execution:fit-*",),
+        "1 % of the rate",
+        in_(keras.optimizers.SGD, method, "update_step", changes.rate),
+    ),
+    # Feeding, monitors, configs
+    Fault(
+        ("feeding:steps_per_epoch-*",),
+        "one too few",
+        in_(_MODEL, options, "fit", steps_per_epoch=lambda n: n - 1),
+    ),
+    Fault(
+        ("feeding:validation_steps",),
+        "one too few",
+        in_(_MODEL, options, "fit", validation_steps=lambda n: n - 1),
+    ),
+    Fault(
+        ("feeding:validation_freq",),
+        "every epoch",
+        in_(_MODEL, options, "fit", validation_freq=1),
+    ),
+    Fault(
+        ("feeding:class_weight-*",), "weights ignored", in_(_MODEL, without, "fit", "class_weight")
+    ),
+    Fault(
+        ("feeding:sample_weight-dataset",),
+        "weights ignored",
+        in_(_MODEL, method, "fit", changes.without_weights),
+    ),
+    Fault(
+        ("feeding:evaluate-*", "models:evaluate-outputs*"),
+        "off by 1e-4",
+        in_(_MODEL, result, "evaluate"),
+    ),
+    Fault(
+        ("monitors:early_stopping-auto:*",),
+        "one too patient",
+        of_thing(options, patience=lambda n: n + 1),
+    ),
+    Fault(
+        ("monitors:reduce_lr_on_plateau-auto:*",),
+        "one too patient",
+        of_thing(options, patience=lambda n: n + 1),
+    ),
+    Fault(
+        ("monitors:model_checkpoint-auto:*",),
+        "every epoch is saved",
+        of_thing(options, save_best_only=False),
+    ),
+    Fault(
+        ("monitors:early_stopping-baseline",),
+        "baseline ignored",
+        of_thing(without, "__init__", "baseline"),
+    ),
+    Fault(
+        ("monitors:model_checkpoint-save_freq:3",),
+        "one too late",
+        of_thing(options, save_freq=lambda n: n + 1),
+    ),
+    Fault(
+        ("monitors:model_checkpoint-initial_value_threshold",),
+        "threshold ignored",
+        of_thing(without, "__init__", "initial_value_threshold"),
+    ),
+    Fault(
+        ("monitors:rate-in-logs",),
+        "of the next epoch",
+        of_thing(method, "__init__", changes.later),
+    ),
+    Fault(("monitors:stop_training",), "fits twice", in_(_MODEL, method, "fit", changes.twice)),
+    Fault(("configs:loss-Tversky",), "half of it", of_thing(configured, alpha=0.125)),
+    Fault(
+        ("configs:loss-*",),
+        "the reduction is lost",
+        of_thing(configured, reduction="sum_over_batch_size"),
+    ),
+    Fault(
+        ("configs:metrics",),
+        "a threshold is lost",
+        in_(keras.metrics.BinaryAccuracy, configured, threshold=0.5),
+    ),
+    Fault(("configs:metric-CosineSimilarity",), "an axis is lost", of_thing(configured, axis=-1)),
+    Fault(
+        ("configs:layers",),
+        "an activation is lost",
+        in_(_LAYERS.Dense, configured, activation=None),
+    ),
+    Fault(
+        ("configs:optimizers",),
+        "the momentum is lost",
+        in_(keras.optimizers.SGD, configured, momentum=0.0),
+    ),
+    Fault(
+        ("configs:schedules",),
+        "the power is lost",
+        in_(keras.optimizers.schedules.PolynomialDecay, configured, power=1.0),
+    ),
+    Fault(
+        ("configs:regularizers-*",),
+        "half of it",
+        in_(keras.regularizers.L1, configured, l1=0.25),
+    ),
+    Fault(("configs:initializer-Identity",), "the gain is lost", of_thing(configured, gain=1.0)),
+    Fault(
+        ("models:fit-outputs:one_loss", "models:fit-nested", "models:add-after_training"),
         "1 % of the rate",
         in_(keras.optimizers.SGD, method, "update_step", changes.rate),
     ),
@@ -568,6 +672,21 @@ FAULTS: Sequence[Fault] = (
         ("training:state-continued-*",),
         "moments are not told",
         in_(_OPTIMIZER, prop, "variables", lambda variables: variables[:2]),
+    ),
+    Fault(
+        ("training:variables-late",),
+        "1 % of the rate",
+        in_(keras.optimizers.Adam, method, "update_step", changes.rate),
+    ),
+    Fault(
+        ("loss_scale:overflow-model",),
+        "never seen",
+        in_(
+            keras.optimizers.LossScaleOptimizer,
+            method,
+            "check_finite",
+            lambda *_: tf.constant(True),
+        ),
     ),
     Fault(
         ("loss_scale:overflow:*",),

@@ -88,6 +88,11 @@ def nothing(owner: Any, name: str) -> AbstractContextManager[Any]:
     return method(owner, name, lambda *_, **__: None)
 
 
+def configured(owner: Any, **changes: Any) -> AbstractContextManager[Any]:
+    """A configuration tells other values."""
+    return method(owner, "get_config", lambda original, self: {**original(self), **changes})
+
+
 def setter(owner: Any, name: str) -> AbstractContextManager[Any]:
     """A property to which values are assigned in vain."""
     original = getattr(owner, name)
