@@ -223,7 +223,7 @@ def test_a_fault_is_out(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A part in ten thousand, or another function; the first tensor out says in which layer and what."""
+    """A part in ten thousand, or another function; the first tensor out says which layer and what."""
     plant(monkeypatch)
     found = list(family.run(check(cell), lab))
     assert out(found)[0] == first
