@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
-from bench.cells.grids import GRIDS
+from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Record
 from bench.theory.claim import Claim
@@ -35,6 +35,7 @@ from bench.theory.claims import (
     finite_width_spread,
     weight_gain,
 )
+from bench.theory.claims_over_time import JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import SIGMAS, PredictedRatio, prediction_row, silent
 from support.builders import crashed, diverged, flow, trained
@@ -116,6 +117,9 @@ SKIPS = Cell(depth=50, architecture="residual", normalization="batch")
 VALUE, NORM, GLOBAL = (Cell(clipping=f"{rule}_0.5") for rule in ("value", "norm", "global_norm"))
 
 DEAD = {"kernel_gradient_peak": 0.0}
+#: Those that test_claims_over_time.py has no cases of.
+OVER_LAYERS = [c for c in CLAIMS if c not in (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS)]
+
 CASES = [
     case(
         "dead", ZERO_INITIALIZATION_IS_DEAD, ZEROS, runs(ZEROS, accuracy=0.1135, **DEAD), holds=True
@@ -373,7 +377,7 @@ def test_verdict_of_a_claim(case: Case) -> None:
     assert result in check_claims(case.cell, records)
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+@pytest.mark.parametrize("claim", OVER_LAYERS, ids=lambda claim: claim.name)
 def test_every_claim_has_a_passing_and_a_failing_case(claim: Claim) -> None:
     """A claim that nothing satisfies, or nothing violates, says nothing."""
     assert {case.holds for case in CASES if case.claim is claim} == {True, False}
@@ -381,15 +385,17 @@ def test_every_claim_has_a_passing_and_a_failing_case(claim: Claim) -> None:
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_every_claim_speaks_of_a_quick_cell(claim: Claim) -> None:
-    """So that a pull request hears of its violation, and not of all cells."""
-    cells = {cell for grid in GRIDS.values() for cell in grid.cells("quick").values()}
+    """So that a pull request hears of its violation, and not of all cells; but for the one of networks
+    that take as long as twenty others, which the published experiment P7 tells of there."""
+    tier = "standard" if claim is SKIPS_REACH_50 else "quick"
+    cells = {cell for grid in UPGRADE_GRIDS.values() for cell in grid.cells(tier).values()}
     spoken_of = {cell for cell in cells if claim.applies(cell)}
     assert 0 < len(spoken_of) < (len(cells) if claim is MEAN_FIELD_SIGNAL_RATIO else len(cells) / 2)
 
 
 def test_names_are_unique() -> None:
     """Reports tell claims apart by them."""
-    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS) == 10
+    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS) == 12
 
 
 @pytest.mark.parametrize(
@@ -441,7 +447,7 @@ def test_claims_are_silent_on_other_cells(claim: Claim, cell: Cell) -> None:
 EXAMPLES = {case.claim.name: case.cell for case in CASES}
 
 
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+@pytest.mark.parametrize("claim", OVER_LAYERS, ids=lambda claim: claim.name)
 def test_nothing_measured_is_silence(claim: Claim) -> None:
     """Neither no records nor crashes alone confirm or violate anything."""
     cell = EXAMPLES[claim.name]
