@@ -201,12 +201,6 @@ FAULTS: list[tuple[Plant, Cell, str, float]] = [
         "layer 1, states",
         1e4,
     ),
-    (
-        argument("SimpleRNN", activation="softsign"),
-        Cell(**family.RECURRENT, architecture="simple_rnn"),
-        "layer 1, states",
-        1e4,
-    ),
 ]
 
 
@@ -223,7 +217,7 @@ def test_a_fault_is_out(
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A part in ten thousand, or another function; the first tensor out says which layer and what."""
+    """A part in 1e4, or another function; the first tensor out says in which layer and what."""
     plant(monkeypatch)
     found = list(family.run(check(cell), lab))
     assert out(found)[0] == first
