@@ -13,6 +13,7 @@ from bench.checks.contracts.known_faults import known
 from bench.checks.lab import AbsentError, Lab
 from bench.mnist import Mnist
 from bench.results.check import FAMILIES, Check, CheckResult, Deviation, result
+from bench.wording import raised
 
 #: Errors that say of the machine, not of a contract.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
@@ -69,10 +70,7 @@ class Examiner:
 
 def _raised(error: Exception) -> Deviation:
     """An error where a contract promises a number: what came before it still counts."""
-    message = next(iter(str(error).strip().splitlines()), "")[:300]
-    return Deviation(
-        tensor="raises", excess=None, evidence=f"{type(error).__name__}: {message}".rstrip(": ")
-    )
+    return Deviation(tensor="raises", excess=None, evidence=raised(error))
 
 
 def _known(found: CheckResult) -> str:

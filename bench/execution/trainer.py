@@ -34,6 +34,7 @@ from bench.results.pace import Pace
 from bench.results.record import Replica
 from bench.results.timings import Work
 from bench.results.trial import Trial
+from bench.wording import raised
 
 if TYPE_CHECKING:
     from bench.cells.cell import Cell
@@ -230,7 +231,7 @@ def _serve(
             trainers.forget()
             crash = Crash(
                 reason="memory" if _out_of_memory(error) else "exception",
-                message=f"{type(error).__name__}: {_first_line(error)}",
+                message=raised(error),
             )
             reply = protocol.Failed(crash)
         sys.stderr.flush()
@@ -239,10 +240,6 @@ def _serve(
 
 def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")[:300]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ processes run it.
 from __future__ import annotations
 
 import ast
-import hashlib
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from bench.errors import BenchError
 from bench.execution.protocol import Describe
 from bench.execution.supervisor import Supervisor
 from bench.measure.trajectory import digest
+from bench.results.checksum import checksum
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.own_model import DESCRIPTION, Description
 
@@ -87,7 +87,7 @@ def asked(text: str, *, arrays: Path | None, steps: int, batch: int) -> Asked:
         arrays=arrays.absolute() if arrays is not None else None,
         steps=steps,
         batch=batch,
-        file=hashlib.sha256(content).hexdigest()[:16],
+        file=checksum(content),
         given=digest(list(given.values())) if given else "",
     )
 

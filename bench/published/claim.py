@@ -13,6 +13,7 @@ from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
 from bench.results.trial import FORMS, Trial, TrialResult
 from bench.theory.claims import MNIST_TEST_COUNTS
+from bench.wording import count
 
 #: Whether a claim holds (None: undecided), and what was measured against what bound.
 Verdict = tuple[bool | None, str]
@@ -169,14 +170,9 @@ def every_seed_learns(runs: Runs) -> Verdict:
     return (
         accuracy(worst) >= BEYOND_CHANCE,
         f"lowest test accuracy {accuracy(worst):.4f} ({worst.trial.variant}, seed "
-        f"{worst.trial.seed}) of {counted(len(everything), 'trial')}, {diverged} diverged; blind "
+        f"{worst.trial.seed}) of {count(len(everything), 'trial')}, {diverged} diverged; blind "
         f"guessing reaches {BEYOND_CHANCE:.4f} with probability {BLIND:g}",
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def missing(quantity: str, result: TrialResult) -> Verdict:

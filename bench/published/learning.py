@@ -14,7 +14,6 @@ from bench.published.claim import (
     Runs,
     Verdict,
     accuracy,
-    counted,
     every_seed_learns,
     missing,
 )
@@ -24,6 +23,7 @@ from bench.results.trial import TrialResult
 from bench.statistics.ranks import concordance, lower, majority, welch_lower
 from bench.statistics.shares import holm
 from bench.theory.claims import LEARNED
+from bench.wording import count
 
 #: Chance that a statement on ranks or counts is called true, or false, where neither is so. It is the
 #: level at which three repetitions a side can decide: all of one below all of the other has
@@ -254,7 +254,7 @@ def _reach(runs: Runs, *, do: Sequence[str] = (), do_not: Sequence[str] = ()) ->
         return True, evidence
     fewest = min(len(runs[name]) for name in variants)
     if majority(fewest, fewest) > LEVEL:
-        evidence += f"; {counted(fewest, 'seed')} a variant: too few"
+        evidence += f"; {count(fewest, 'seed')} a variant: too few"
     return None, evidence
 
 
@@ -291,7 +291,7 @@ def _fewer_dead(runs: Runs) -> Verdict:
     )
     diverged = sum(result.outcome == "diverged" for results in runs.values() for result in results)
     if diverged:
-        evidence += f"; {counted(diverged, 'trial')} at the last look before divergence"
+        evidence += f"; {count(diverged, 'trial')} at the last look before divergence"
     return holds, evidence
 
 

@@ -16,7 +16,6 @@ from bench.published.claim import (
     Runs,
     Verdict,
     accuracy,
-    counted,
     every_seed_learns,
     missing,
 )
@@ -27,6 +26,7 @@ from bench.results.trial import TrialResult
 from bench.statistics.ranks import falls
 from bench.theory.claims import MNIST_TEST_COUNTS
 from bench.theory.rounding.formats import FLOAT32, FLOAT64, sum_growth
+from bench.wording import count
 
 #: Chance that a sound TensorFlow lies outside a replayed range. These claims are binding: three of
 #: them in two forms give 6 false alarms in 10,000 runs.
@@ -84,7 +84,7 @@ def _as_replayed(runs: Runs, *, over: str, under: str, quantity: str) -> Verdict
     mean = float(np.mean(logs))
     return (
         low <= mean <= high,
-        f"{math.exp(mean):.3g} (geometric mean of {counted(len(logs), 'seed')}), a float64 replay "
+        f"{math.exp(mean):.3g} (geometric mean of {count(len(logs), 'seed')}), a float64 replay "
         f"gives {math.exp(low):.3g} to {math.exp(high):.3g} ({100 * (1 - REPLAY_LEVEL):g} %)",
     )
 
@@ -141,7 +141,7 @@ def _nothing_moves(runs: Runs) -> Verdict:
                 peak, where = size, f" ({number})"
         if result.numbers["largest norm b2"] == 0:
             return False, f"{result.trial.id}: the output bias has no gradient either"
-    seeds = counted(len(runs[_ZEROS]), "seed")
+    seeds = count(len(runs[_ZEROS]), "seed")
     return peak == 0, f"largest of w1, b1, w2 and their gradients {peak:g}{where}, {seeds}"
 
 
@@ -149,8 +149,8 @@ def _share_of_a_class(runs: Runs) -> Verdict:
     """Whether as many answers are right as some class has images, since an output that is the same for
     all images names one class. The rounding of a mean of 10,000 is far from half an image."""
     right = [round(TEST_IMAGES * accuracy(result), 3) for result in runs[_ZEROS]]
-    wrong = [count for count in right if round(count) not in MNIST_TEST_COUNTS]
-    counts = ", ".join(str(round(count)) for count in sorted(set(right)))
+    wrong = [each for each in right if round(each) not in MNIST_TEST_COUNTS]
+    counts = ", ".join(str(round(each)) for each in sorted(set(right)))
     return (
         not wrong,
         f"right answers {counts} of {TEST_IMAGES:,}; MNIST's classes have "
@@ -245,7 +245,7 @@ def _within_limit(runs: Runs) -> Verdict:
     return (
         max(errors) <= _CLIP_ROUNDING,
         f"largest global norm after clipping {min(norms):.9g} to {max(norms):.9g} over "
-        f"{counted(len(errors), 'seed')}; any step's is min(norm, {_LIMIT:g}) but for a relative "
+        f"{count(len(errors), 'seed')}; any step's is min(norm, {_LIMIT:g}) but for a relative "
         f"{max(errors):.2g}, allowed {_CLIP_ROUNDING:.2g} of rounding",
     )
 
@@ -259,7 +259,7 @@ def _direction(runs: Runs) -> Verdict:
     return (
         1.0 - min(cosines) <= _COSINE_ROUNDING,
         f"smallest cosine before and after clipping 1 - {1 - min(cosines):.2g} over "
-        f"{counted(len(cosines), 'seed')}, allowed 1 - {_COSINE_ROUNDING:.2g}",
+        f"{count(len(cosines), 'seed')}, allowed 1 - {_COSINE_ROUNDING:.2g}",
     )
 
 
@@ -270,7 +270,7 @@ def _acts(runs: Runs) -> Verdict:
     least = float(np.nan_to_num(shares).min())
     return (
         least > 0,
-        f"at least {100 * least:.2g} % of the steps are clipped, {counted(len(shares), 'seed')}",
+        f"at least {100 * least:.2g} % of the steps are clipped, {count(len(shares), 'seed')}",
     )
 
 
@@ -287,7 +287,7 @@ def _first_falls_against_last(runs: Runs) -> Verdict:
     falling, rising = falls(list(series.mean(axis=0)))
     evidence = (
         f"from the first to the last third of the training it changes by a factor of "
-        f"{factors.min():.3g} to {factors.max():.3g}, {counted(len(ratios), 'seed')}; Mann-Kendall p "
+        f"{factors.min():.3g} to {factors.max():.3g}, {count(len(ratios), 'seed')}; Mann-Kendall p "
         f"of a fall {falling:.2g}, of a rise {rising:.2g}, for the mean of all seeds"
     )
     return (True if falling <= TREND_LEVEL else False if rising <= TREND_LEVEL else None), evidence

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from bench.published.claim import counted
 from bench.published.experiments import EXPERIMENTS, P1, Experiment, Published
 from bench.published.replay import predicted, replay
 from bench.results.trial import FORMS, TrialResult
+from bench.wording import count
 
 #: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
 LEVEL = 0.01
@@ -130,7 +130,7 @@ def compared(published: Published, results: Sequence[TrialResult]) -> tuple[bool
     )
     freedom = known.size + runs - 2
     if freedom < LEAST_FREEDOM:
-        return None, f"{counted(known.size, 'seed')}: {LEAST_FREEDOM + 2 - runs} are needed"
+        return None, f"{count(known.size, 'seed')}: {LEAST_FREEDOM + 2 - runs} are needed"
     t = float(special.stdtrit(freedom, 1.0 - LEVEL / 2.0))
     allowed = rounding + t * math.sqrt(squares / freedom * (1.0 / known.size + 1.0 / runs))
     distance = float(known.mean() - theirs.mean())
@@ -180,4 +180,4 @@ def _ours(published: Published, values: Sequence[float]) -> str:
         return "–"
     form = "{:.2g}" if published.quantity == REPLAYED else "{:.4f}"
     spread = f" ± {form.format(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
-    return f"{form.format(float(np.mean(values)))}{spread}, {counted(len(values), 'seed')}"
+    return f"{form.format(float(np.mean(values)))}{spread}, {count(len(values), 'seed')}"

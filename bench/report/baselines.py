@@ -11,12 +11,13 @@ from bench.report.markdown import markdown
 from bench.report.markup import code
 from bench.report.rows import spread
 from bench.report.sections.changes import metric_title
-from bench.report.text import NOTHING, clipped, count, more, points, significant
+from bench.report.text import NOTHING, clipped, more, points, significant
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import Change
 from bench.verdict.baselines.folder import Acceptance, Baseline, BaselineCell
 from bench.verdict.metrics import BY_NAME
+from bench.wording import count
 
 
 def preview_text(

@@ -24,7 +24,6 @@ from bench.report.text import (
     capital,
     change_points,
     clipped,
-    count,
     rate,
     significant,
 )
@@ -32,6 +31,7 @@ from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
+from bench.wording import count
 
 _HEADERS = (
     "cell",

@@ -14,18 +14,11 @@ from bench.report.figures.series import Dot, Series
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
 from bench.report.rows import spread
-from bench.report.text import (
-    NOTHING,
-    as_json,
-    capital,
-    clipped,
-    count,
-    points,
-    significant,
-)
+from bench.report.text import NOTHING, as_json, capital, clipped, points, significant
 from bench.statistics.steps import ALPHA
 from bench.verdict.baselines.history import History, Point, same_digests
 from bench.verdict.metrics import Metric
+from bench.wording import count
 
 
 def history_text(

@@ -26,7 +26,6 @@ from bench.report.text import (
     as_json,
     capital,
     clipped,
-    count,
     grouped,
     more,
     some_of,
@@ -38,6 +37,7 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import ATTENTION, PASSED, Judgement, Verdict
 from bench.verdict.patterns import Pairs, patterns
 from bench.verdict.saving import Outcome
+from bench.wording import count
 
 #: Raised when a name in the JSON disappears or means something else.
 SCHEMA = 1

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from bench.report.document import Block, Section, Table
 from bench.report.figures.series import Dot, Series
 from bench.report.markup import strong
-from bench.report.text import NOTHING, clipped, count, significant
+from bench.report.text import NOTHING, clipped, significant
 from bench.results.pace import QUANTITIES
 from bench.statistics.steps import ALPHA, Step
 from bench.verdict.baselines.speed_history import SpeedHistory
+from bench.wording import count
 
 _HEADERS = ("measured (UTC)", "from", "TensorFlow", "Keras", "value", "note")
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bench.report.markup import code, plain
+from bench.wording import count
 
 #: Stands where a value does not exist.
 NOTHING = "–"
@@ -87,11 +88,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 cell``, ``2 cells``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def more(number: int, noun: str) -> str:

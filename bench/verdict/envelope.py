@@ -48,6 +48,7 @@ from bench.verdict.differences import Differences, first_of
 from bench.verdict.judgement import EnvelopeTest
 from bench.verdict.metrics import METRICS, Metric
 from bench.verdict.traces import Seed, trained_apart
+from bench.wording import count
 
 #: Fewest and most copies of a replica. Two is the least that shows a spread; beyond twelve another seed
 #: says more.
@@ -212,7 +213,7 @@ def _rank_risk(copies: int, seeds: int) -> float:
 
 def describe(test: EnvelopeTest) -> str:
     """The outcome in words: what was compared, how sharp the test was, and what it found."""
-    basis = f"{test.copies} copies over {test.seeds} seed{'s' if test.seeds != 1 else ''}"
+    basis = f"{test.copies} copies over {count(test.seeds, 'seed')}"
     sharp = f"sharp for {test.sharp_steps} of {test.steps} steps"
     since = f"bits are equal up to step {test.equal_until}; " if test.equal_until else ""
     if test.inside:

@@ -25,7 +25,8 @@ from bench.verdict import bits
 from bench.verdict.baselines.samples import Baseline, BaselineCell, Sample, difference, sample
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
-from bench.verdict.weighing import MOST_REASONS, Weighing, another, seeds_in_words
+from bench.verdict.weighing import MOST_REASONS, Weighing, another
+from bench.wording import count
 
 
 def judge(
@@ -163,7 +164,7 @@ def _below_envelope(
     if lacking:
         reason = (
             f"bits differ from {holder.name}: {len(lacking)} of "
-            f"{seeds_in_words(len(run.plan.further))} more were not measured; continue the run with "
+            f"{count(len(run.plan.further), 'seed')} more were not measured; continue the run with "
             "--resume"
         )
         return _judgement(item, Verdict.MISSING, reason, "none")
@@ -249,7 +250,7 @@ def _refuse_contradictions(
 
 
 def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Judgement:
-    reason = f"bit-identical training and evaluation under {seeds_in_words(seeds)}"
+    reason = f"bit-identical training and evaluation under {count(seeds, 'seed')}"
     if run.environment.environment_class != baseline.environment_class:
         reason += f", in spite of {another(baseline)}"
     return _judgement(item, Verdict.IDENTICAL, reason, "digest")
@@ -294,7 +295,7 @@ def _distribution(
     reasons = [c.reason for c in comparisons if c.verdict is verdict]
     if not reasons:
         reason = (
-            f"bits differ and no metric is defined on both sides ({seeds_in_words(len(pair.run))})"
+            f"bits differ and no metric is defined on both sides ({count(len(pair.run), 'seed')})"
         )
     elif verdict is Verdict.EQUIVALENT:
         reason = f"all {len(reasons)} metrics within their margins; {reasons[0]}"

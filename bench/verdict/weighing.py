@@ -13,6 +13,7 @@ from bench.verdict.bits import Relation, Strays
 from bench.verdict.envelope import describe, seeds_for
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from bench.verdict.metrics import METRICS
+from bench.wording import count
 
 #: Reasons of several metrics are put together up to this many; the comparisons hold all.
 MOST_REASONS = 3
@@ -74,12 +75,12 @@ class Weighing:
         evidence = describe(tested)
         if self._strayed(tested):
             assert self._strays is not None
-            leave = f"{tested.strays} of {seeds_in_words(tested.seeds)} leave"
+            leave = f"{tested.strays} of {count(tested.seeds, 'seed')} leave"
             evidence = f"{leave}; {self._strays.summary}; {evidence}"
         elif tested.risk > self._level:
             seeds = seeds_for(self._level)
             evidence += (
-                f"; a jump may do that under {seeds_in_words(tested.seeds)}: {seeds} would decide"
+                f"; a jump may do that under {count(tested.seeds, 'seed')}: {seeds} would decide"
             )
             return self._shown(found, evidence) if shown else self._open(found, evidence)
         if bits.relation(self._run, self._holder) is not Relation.SAME:
@@ -140,8 +141,3 @@ def _with(judgement: Judgement, **changes: object) -> Judgement:
 def another(baseline: Baseline) -> str:
     """A baseline of another class, in words."""
     return f"another environment class ({baseline.environment_class})"
-
-
-def seeds_in_words(seeds: int) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{seeds} seed{'s' if seeds != 1 else ''}"

@@ -7,7 +7,6 @@ import pytest
 from bench.report.text import (
     change_points,
     clipped,
-    count,
     duration,
     more,
     percent,
@@ -17,6 +16,7 @@ from bench.report.text import (
     some_of,
     wrapped,
 )
+from bench.wording import count
 
 
 def test_points() -> None:

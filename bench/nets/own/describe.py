@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import traceback
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,10 @@ from bench.cells.own_model import OwnModel, name_of
 from bench.measure.trajectory import digest
 from bench.mnist import Mnist
 from bench.nets.own import data, source, view, weights
+from bench.results.checksum import checksum
 from bench.results.files import pretty, write_atomically
 from bench.results.own_model import ARRAYS, DESCRIPTION, Described, Description, weights_file
+from bench.wording import raised
 
 keras = tf.keras
 Array = npt.NDArray[Any]
@@ -57,9 +58,8 @@ def describe(
     except source.UnusableError as error:
         return Described(trouble=str(error))
     except Exception as error:
-        first = next(iter(str(error).strip().splitlines()), "")
         return Described(
-            trouble=f"{path}: {function}: {type(error).__name__}: {first}",
+            trouble=f"{path}: {function}: {raised(error)}",
             output=traceback.format_exc(limit=-3),
         )
     write_atomically(folder / DESCRIPTION, pretty(description))
@@ -106,14 +106,14 @@ def _described(
     roles = {f"x {n}": a for n, a in found.inputs.items()}
     roles |= {f"y {n}": a for n, a in found.targets.items()}
     weights.keep(folder / ARRAYS, roles)
-    file = _hash(path.read_bytes())
+    file = checksum(path.read_bytes())
     start = digest(list(_read(weights_file(folder, seeds[0])).values()))
     parts = [file, function, digest(list(roles.values())), start]
     shapes = [value.shape for value in weights.values(model).values()]
     return Description(
         model=OwnModel(
             name=name_of(path, function),
-            source=_hash(" ".join(parts).encode()),
+            source=checksum(" ".join(parts).encode()),
             longest=_longest(tensors, shapes, few.stop, batch),
             random=_random(model, feed.x(few)),
             normalized=_normalized(model, tensors, batch / few.stop),
@@ -133,10 +133,6 @@ def _described(
         losses=losses,
         seeds=list(seeds),
     )
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _longest(

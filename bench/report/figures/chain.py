@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.report.figures.picture import Heat, Picture
-from bench.report.text import count
+from bench.wording import count
 
 #: How far what became of a cell is from nothing; words that are not here are undecided.
 _SIZES: Mapping[str, float] = {

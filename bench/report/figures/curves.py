@@ -25,12 +25,13 @@ from bench.report.figures.picture import (
     Ticks,
     Trace,
 )
-from bench.report.text import count, grouped
+from bench.report.text import grouped
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance
+from bench.wording import count
 
 #: Grids whose cells differ in what decides the signal at step 0. (The clipping grid's do not.)
 SHOWN = ("depth", "activation", "initialization", "normalization")

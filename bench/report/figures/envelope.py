@@ -19,11 +19,12 @@ from bench.report.figures.picture import (
     Trace,
     Upright,
 )
-from bench.report.text import count, grouped
+from bench.report.text import grouped
 from bench.verdict.bits import traced_seeds
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import Differences
 from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
+from bench.wording import count
 
 #: Panels in the figure: two rows of three.
 MOST_STRIPS = 6

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from bench.report.figures.picture import GREY, VERMILION, Panel, Picture, Trace, Upright
-from bench.report.text import count
+from bench.wording import count
 
 #: Ticks with a date and a version that fit side by side.
 _MOST_LABELS = 24

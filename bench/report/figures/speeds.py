@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 from bench.report.figures.picture import GREY, VERMILION, Band, Panel, Picture, Region, Trace
-from bench.report.text import count
 from bench.verdict import speed
 from bench.verdict.conclusion import Conclusion
+from bench.wording import count
 
 #: Verdicts by colour and marker.
 _LOOKS = {

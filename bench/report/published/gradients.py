@@ -19,8 +19,8 @@ from bench.report.published.seeds import (
     points_of,
     values_of,
 )
-from bench.report.text import count
 from bench.results.trial import TrialResult
+from bench.wording import count
 
 
 def weights(results: Sequence[TrialResult]) -> list[Picture | None]:

@@ -18,8 +18,8 @@ from bench.report.published.seeds import (
     seeds_and_mean,
     values_of,
 )
-from bench.report.text import count
 from bench.results.trial import FORMS, TrialResult
+from bench.wording import count
 
 #: Test accuracy after the first epoch in the revisions of Geron's notebook, chapter 11: of P3 in
 #: each that matches the code, of P4 (value clipping) the smallest and the largest.

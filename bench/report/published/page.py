@@ -11,8 +11,9 @@ from bench.report.document import Block, Figure, Folded, Section, Table, limited
 from bench.report.markup import code, emphasis, strong
 from bench.report.published.pictures import pictures
 from bench.report.published.seeds import FORM_NAMES
-from bench.report.text import MOST_REASON, NOTHING, clipped, count, verb
+from bench.report.text import MOST_REASON, NOTHING, clipped, verb
 from bench.results.trial import TrialResult
+from bench.wording import count
 
 _WITHIN = {True: "yes", False: strong("no"), None: "cannot be said"}
 

@@ -9,8 +9,8 @@ from bench.published.experiments import DEPTHS, REMEDIES
 from bench.report.figures.picture import Heat, Panel, Picture, Trace
 from bench.report.published.panels import published_picture
 from bench.report.published.seeds import having, mean, of_one_form, points_of
-from bench.report.text import count
 from bench.results.trial import TrialResult
+from bench.wording import count
 
 
 def reach_and_dead(results: Sequence[TrialResult]) -> list[Picture | None]:

@@ -7,11 +7,12 @@ import statistics
 from bench.report.markup import code, strong
 from bench.report.published import answer as published_answer
 from bench.report.sections.checks import checks_answer
-from bench.report.text import capital, clipped, count, significant
+from bench.report.text import capital, clipped, significant
 from bench.results.timings import SIDES
 from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.judgement import UNDECIDED, Verdict
+from bench.wording import count
 
 #: Characters of what an answer rests on: it names every kind of finding, and each slower workload.
 MOST_ANSWER = 2_000

@@ -8,13 +8,14 @@ from bench.report.document import Block, Folded, Section, Table, Verbatim, limit
 from bench.report.groups import reason_lines, reasons_table
 from bench.report.markup import strong
 from bench.report.sections.changes import scripts
-from bench.report.text import NOTHING, count, grouped, some_of, span
+from bench.report.text import NOTHING, grouped, some_of, span
 from bench.results.kind import Crash
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import MEANING, UNDECIDED, Judgement, Verdict
 from bench.verdict.ladder import counts
+from bench.wording import count
 
 #: Crashed replicas whose last lines are shown.
 MOST_OUTPUTS = 3

@@ -8,20 +8,14 @@ from collections.abc import Mapping, Sequence
 from bench.report.document import Block, Section, limited_table
 from bench.report.markup import code, strong
 from bench.report.sections.rounding import begins_in, times
-from bench.report.text import (
-    MOST_REASON,
-    brief,
-    capital,
-    clipped,
-    count,
-    span,
-)
+from bench.report.text import MOST_REASON, brief, capital, clipped, span
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import CHANGED, PASSED, Judgement
 from bench.verdict.ladder import counts
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import Pairs, Pattern
+from bench.wording import count
 
 #: Ways in which the differences of a group begin that are named, and its scripts; the others are
 #: counted.

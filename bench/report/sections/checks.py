@@ -13,7 +13,6 @@ from bench.report.text import (
     MOST_ROWS,
     NOTHING,
     clipped,
-    count,
     grouped,
     significant,
     some_of,
@@ -25,6 +24,7 @@ from bench.theory.claim import ClaimResult
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.contrast import CheckContrast, ClaimContrast, DocumentContrast, Wrong
 from bench.verdict.judgement import Verdict
+from bench.wording import count
 
 T = TypeVar("T", CheckContrast, ClaimContrast)
 

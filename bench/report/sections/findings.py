@@ -16,7 +16,7 @@ from bench.report.sections.cells import open_cells
 from bench.report.sections.changes import metric_title, pattern_text
 from bench.report.sections.rounding import origin, times
 from bench.report.sections.speed import format_title
-from bench.report.text import brief, capital, clipped, count, grouped, more, some_of, span, verb
+from bench.report.text import brief, capital, clipped, grouped, more, some_of, span, verb
 from bench.results.check import CheckResult
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
@@ -24,6 +24,7 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import CHANGED, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import Group
+from bench.wording import count
 
 #: Findings that are shown at once; the others are folded away or counted.
 MOST_FINDINGS = 10

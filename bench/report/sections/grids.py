@@ -16,7 +16,6 @@ from bench.report.text import (
     brief,
     change_points,
     clipped,
-    count,
     grouped,
     more,
     percent,
@@ -27,6 +26,7 @@ from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
+from bench.wording import count
 
 #: Verdicts whose reason is printed below the table. The others' reason is the same for every cell
 #: and stands in the legend.

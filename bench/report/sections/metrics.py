@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from bench.report.document import Bullets, Folded, Section, Table, limited_table
 from bench.report.markup import code
 from bench.report.sections.changes import metric_title, pattern_text
-from bench.report.text import count, significant
+from bench.report.text import significant
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import CHANGED, Comparison, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import patterns
+from bench.wording import count
 
 #: How the names of metrics of gradient flow begin.
 _OF_GRADIENTS = ("signal_", "kernel_", "dead_")

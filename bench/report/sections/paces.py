@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from bench.report.document import Section, Table
 from bench.report.markup import code, strong
-from bench.report.text import NOTHING, count, significant
+from bench.report.text import NOTHING, significant
 from bench.results.pace import QUANTITIES
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.pacing import ALPHA, FEWEST, PaceJudgement
+from bench.wording import count
 
 _HEADERS = ("workload", "quantity", "this run", "stored", "change", "conclusion")
 

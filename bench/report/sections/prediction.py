@@ -9,10 +9,11 @@ from bench.report.document import Figure, Folded, Section, Table
 from bench.report.figures.curves import SHOWN
 from bench.report.figures.picture import Picture
 from bench.report.markup import code, emphasis, strong
-from bench.report.text import clipped, count, significant
+from bench.report.text import clipped, significant
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.theory.signal.predicted import SIGMAS, PredictedRatio, prediction_row, silent
+from bench.wording import count
 
 _HEADERS = ("cell", "predicted", "measured", "quotient", "tolerance", "holds")
 #: How to read all of the sections; stands in a report once.

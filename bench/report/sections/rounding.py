@@ -9,21 +9,13 @@ from collections.abc import Sequence
 from bench.report.document import Figure, Section, limited_table
 from bench.report.figures.envelope import cells_tested, envelope_picture
 from bench.report.markup import emphasis, strong
-from bench.report.text import (
-    MOST_NAMED,
-    NOTHING,
-    clipped,
-    count,
-    first_of,
-    rate,
-    significant,
-    verb,
-)
+from bench.report.text import MOST_NAMED, NOTHING, clipped, first_of, rate, significant, verb
 from bench.verdict.bits import traced_seeds
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import LOOK_AHEAD, Differences
 from bench.verdict.envelope import risk
 from bench.verdict.judgement import EnvelopeTest, Judgement
+from bench.wording import count
 
 _HEADERS = (
     "cell",

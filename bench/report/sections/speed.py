@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from bench.report.document import Block, Bullets, Section, Table, limited_table
 from bench.report.markup import strong
-from bench.report.text import NOTHING, clipped, count, significant
+from bench.report.text import NOTHING, clipped, significant
 from bench.results.saved_models import FORMATS
 from bench.results.timings import Timings, Workload
 from bench.verdict import speed
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.saving import Outcome, SavingJudgement
+from bench.wording import count
 
 _SPEED = (
     "workload",

@@ -29,6 +29,7 @@ from bench.verdict.baselines.folder import (
 from bench.verdict.baselines.samples import chained
 from bench.verdict.baselines.speeds import SPEEDS, read_file
 from bench.verdict.metrics import BY_NAME, METRICS
+from bench.wording import count
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ def notes(baseline: Baseline | None, run: StoredRun, items: Sequence[Item]) -> l
     if not same_images(baseline, run):
         return [
             f"the run was trained on other images: the class is started anew, without its "
-            f"{_cells(len(stored))} and {_plural(len(baseline.acceptances), 'acceptance')}"
+            f"{count(len(stored), 'cell')} and {count(len(baseline.acceptances), 'acceptance')}"
         ]
     chosen = {(item.grid, item.id) for item in items}
     staying = {place: cell for place, cell in stored.items() if place not in chosen}
@@ -314,8 +315,9 @@ def _mixed_versions(
             key = taken.tensorflow, taken.keras
             versions[key] = versions.get(key, 0) + 1
     return [
-        f"{_cells(n)} of the baseline stay as TensorFlow {tensorflow} with Keras {keras} gave them, "
-        f"and this run is of {run_versions[0]} with {run_versions[1]}: the class then mixes versions"
+        f"{count(n, 'cell')} of the baseline stay as TensorFlow {tensorflow} with Keras {keras} gave "
+        f"them, and this run is of {run_versions[0]} with {run_versions[1]}: the class then mixes "
+        "versions"
         for (tensorflow, keras), n in versions.items()
         if (tensorflow, keras) != run_versions
     ]
@@ -332,7 +334,8 @@ def _other_seeds(baseline: Baseline, run: StoredRun, items: Iterable[Item]) -> l
         return []
     old_seeds, new_seeds = (", ".join(map(str, seeds)) or "none" for seeds in found[0])
     return [
-        f"{_cells(len(found))} stored under other seeds than this run's: {old_seeds}, now {new_seeds}"
+        f"{count(len(found), 'cell')} stored under other seeds than this run's: {old_seeds}, now "
+        f"{new_seeds}"
     ]
 
 
@@ -344,20 +347,12 @@ def _absent(run: StoredRun, staying: Iterable[tuple[str, str]]) -> list[str]:
         return []
     grid, id_ = absent[0]
     return [
-        f"{_cells(len(absent))} of the baseline not in this run, such as {grid}/{id_}: they stay"
+        f"{count(len(absent), 'cell')} of the baseline not in this run, such as {grid}/{id_}: they stay"
     ]
 
 
 def _gains(cells: int) -> list[str]:
-    return [f"{_cells(cells)} with the same results get trajectories"] if cells else []
-
-
-def _cells(number: int) -> str:
-    return _plural(number, "cell")
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return [f"{count(cells, 'cell')} with the same results get trajectories"] if cells else []
 
 
 def _mean(cell: BaselineCell, name: str) -> float | None:

@@ -21,11 +21,11 @@ from bench.report.figures.curves import (
     predicted_lines,
 )
 from bench.report.figures.picture import MOST_COLOURS, Heat, Panel
-from bench.report.text import count
 from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import prediction_row
+from bench.wording import count
 from support.builders import crashed, flow, items, plan, stored, trained
 
 RELU = Cell(depth=3, initializer="glorot_normal")
