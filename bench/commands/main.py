@@ -114,6 +114,10 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "Show speed or memory over stored runs, and where it steps.",
             "bench speed history fit --quantity peak --plot speed.svg",
         ),
+        "speed scale": (
+            "Say what a step, a layer, a flop and a byte cost, and which of them changed.",
+            "bench speed scale latest --against 20261120-020000-full --plot scale.svg",
+        ),
         "speed export": (
             "Write a run's speed as a file of pytest-benchmark.",
             "bench speed export latest --output run.json",

@@ -12,6 +12,7 @@ from bench.jobs.shipped import is_shipped
 
 if TYPE_CHECKING:
     from bench.verdict.baselines.speeds import StoredPaces
+    from bench.verdict.scaling import Scaling
 
 
 def accept(
@@ -96,6 +97,52 @@ def check(
     nothing = all(one.conclusion == "new" for one in judged)
     open_ = nothing or any(one.open for one in judged)
     return allowed(EXIT_UNDECIDED if open_ else EXIT_OK, undecided=allow_undecided)
+
+
+def scale(
+    run: str, /, *, against: str = "", plot: Plot = None, folders: Folders = Folders()
+) -> int:
+    """Says what a step, a layer, a flop and a byte cost in a run of tier full.
+
+    Args:
+        run: a folder, a name below --results, or 'latest'
+        against: another run on this machine: tells a change of overhead from one of kernels
+    """
+    from bench.commands.history import picture_form
+    from bench.report.figures.draw import draw
+    from bench.report.figures.scaling import scaling_picture
+    from bench.report.markdown import markdown
+    from bench.report.sections.scaling import changes_blocks, scaling_blocks
+    from bench.results.files import write_atomically
+
+    form = picture_form(plot) if plot is not None else ""
+    found = _scaling(run, folders)
+    blocks = scaling_blocks(found)
+    if against:
+        blocks = [*changes_blocks(_scaling(against, folders), found), *blocks]
+    if plot is not None:
+        write_atomically(plot, draw(scaling_picture(found), form))
+    print(markdown(blocks, figures=False), end="")
+    return EXIT_OK
+
+
+def _scaling(run: str, folders: Folders) -> Scaling:
+    """The fit of a run's points.
+
+    Raises:
+        BenchError: it has none.
+    """
+    from bench.results.find import find_run
+    from bench.verdict.scaling import fit
+
+    stored = find_run(run, folders.results)
+    found = fit(stored.paces.values())
+    if found is None:
+        raise BenchError(
+            f"{stored.path}: has no points of a scaling",
+            hint="the tier full measures them: pytest suites/test_speed.py --tier full",
+        )
+    return found
 
 
 def export(run: str, /, *, output: Path, folders: Folders = Folders()) -> int:

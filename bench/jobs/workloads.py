@@ -9,6 +9,7 @@ import msgspec
 from bench.cells.cell import Cell
 from bench.results.pace import Pace
 from bench.results.timings import Timings, Work, Workload
+from bench.verdict.scaling import flops
 from bench.verdict.speed import ALPHA, unsettled
 
 _MLP = Cell(depth=3, learning_rate=0.01)
@@ -68,11 +69,40 @@ def _paces(workloads: Sequence[Workload]) -> list[Pace]:
     ]
 
 
+_AXES: Mapping[str, Sequence[int]] = {
+    "batch": (1, 8, 64, 512, 4096),
+    "width": (16, 64, 256, 1024, 2048),
+    "depth": (1, 10, 25, 50),
+}
+
+
+def _scale() -> list[Pace]:
+    """Points of the scaling: one axis at a time, from batches of 100 through 3 layers of 100 units."""
+    cells = [
+        _MLP,
+        *(
+            msgspec.structs.replace(_MLP, **{axis: value})
+            for axis, values in _AXES.items()
+            for value in values
+        ),
+    ]
+    return [
+        Pace(workload=Workload(cell, "training"), steps=_scale_steps(cell), scale=True)
+        for cell in cells
+    ]
+
+
+def _scale_steps(cell: Cell) -> int:
+    """Steps that take 10 ms or so, a step taking .2 ms, a layer .1 ms, a core doing 30 GFLOP/s."""
+    step_sec = 2e-4 + 1e-4 * cell.depth + flops(cell) / 3e10
+    return max(1, round(0.01 / step_sec))
+
+
 #: What a run measures at each tier; the quick tier's takes about five seconds of one worker.
 PACES: Mapping[str, Sequence[Pace]] = {
     "quick": _paces(_QUICK),
     "standard": _paces(_STANDARD),
-    "full": _paces(_STANDARD),
+    "full": [*_paces(_STANDARD), *_scale()],
 }
 
 #: Seconds where speed is undecided: 300 s in the quick tier.

@@ -11,6 +11,11 @@ _SIZE, _PRODUCTS = 256, 20
 #: Numbers of an array that no core's own cache holds: 32 MiB, read and written elsewhere.
 _NUMBERS, _SWEEPS = 1 << 23, 2
 
+#: Floating-point operations of :meth:`Calibration.product`, bytes that :meth:`Calibration.sweep` reads
+#: and writes.
+PRODUCT_FLOPS = _PRODUCTS * 2 * _SIZE**3
+SWEEP_BYTES = _SWEEPS * 2 * 4 * _NUMBERS
+
 
 class Calibration:
     """A matrix product, bound by arithmetic, and a sweep, bound by memory; both in NumPy, float32."""
@@ -41,13 +46,3 @@ class Calibration:
     def once(self) -> list[float]:
         """Seconds of both."""
         return [self.product(), self.sweep()]
-
-    @property
-    def operations(self) -> int:
-        """Floating-point operations of :meth:`product`."""
-        return _PRODUCTS * 2 * _SIZE**3
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that :meth:`sweep` reads and writes."""
-        return _SWEEPS * 2 * 4 * _NUMBERS

@@ -24,6 +24,7 @@ from bench.report.sections.own_model import own_section
 from bench.report.sections.paces import paces_section
 from bench.report.sections.rollback import rollback_section
 from bench.report.sections.rounding import rounding_section
+from bench.report.sections.scaling import scaling_section
 from bench.report.sections.sides import left_out_section, sides_section
 from bench.report.sections.speed import savings_section, speed_section
 from bench.report.text import capital, clipped
@@ -97,6 +98,7 @@ def _details(
         own_section(conclusion),
         speed_section(conclusion),
         paces_section(conclusion),
+        scaling_section(conclusion),
         rollback_section(conclusion),
         savings_section(conclusion),
         published_section(trials, conclusion.findings, published_rows(trials)),

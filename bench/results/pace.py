@@ -45,6 +45,9 @@ class Pace(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
     workload: Workload
     steps: Annotated[int, Meta(ge=1, le=10_000)]
     """Of each burst."""
+    scale: bool = False
+    """Whether it is a point of the scaling of :mod:`bench.verdict.scaling`, and not held against stored
+    runs by itself."""
 
     @property
     def cost(self) -> float:
@@ -52,8 +55,10 @@ class Pace(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """``pace/training/mlp/depth:3/fit``."""
+        """``pace/training/mlp/depth:3/fit``; of a scaling ``scale/batch:8-width:100-depth:3``."""
         cell, work = self.workload
+        if self.scale:
+            return f"scale/batch:{cell.batch}-width:{cell.width}-depth:{cell.depth}"
         network = cell.model or f"{cell.architecture}/depth:{cell.depth}"
         return f"pace/{work}/{network}/{cell.engine}"
 

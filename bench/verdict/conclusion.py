@@ -228,7 +228,7 @@ def judge_paces(run: StoredRun, root: Path | None) -> list[pacing.PaceJudgement]
         if root is not None and run.paces
         else []
     )
-    paces = [run.paces[pace] for pace in run.plan.paces if pace in run.paces]
+    paces = [run.paces[pace] for pace in run.plan.paces if pace in run.paces and not pace.scale]
     return pacing.judge(paces, stored, environment.software, live=read_live(run.path / LIVE))
 
 

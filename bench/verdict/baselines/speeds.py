@@ -82,7 +82,7 @@ def of_run(run: StoredRun, *, reason: str = "", new_level: bool = False) -> Stor
     Raises:
         BenchError: it has none.
     """
-    paces = [result for result in run.paces.values() if result.crash is None]
+    paces = [one for one in run.paces.values() if one.crash is None and not one.pace.scale]
     if not paces:
         raise BenchError(
             f"{run.path}: no speed was measured there",
