@@ -77,7 +77,12 @@ def _auto(quantity: str, sign: float) -> None:
     truth = "With mode='auto' an accuracy is to rise, a loss or an error is to fall."
     tier = "standard" if quantity == "mean_squared_error" else "quick"
 
-    @contract(f"early_stopping-auto:{quantity}", thing="keras.callbacks.EarlyStopping", truth=truth)
+    @contract(
+        f"early_stopping-auto:{quantity}",
+        thing="keras.callbacks.EarlyStopping",
+        truth=truth,
+        tier=tier,
+    )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras
 
