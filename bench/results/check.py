@@ -30,7 +30,7 @@ CONTRACTS = (
     *("loops", "execution", "feeding", "models", "callbacks", "monitors", "saving", "configs"),
     *("growth",),
     *("losses", "reductions", "metrics", "regularizers", "seeds"),
-    *("layers", "convolutions", "sequences", "stress", "products"),
+    *("layers", "convolutions", "sequences", "masks", "preprocessing", "stress", "products"),
     *("training", "loss_scale", "sparse", "schedules"),
 )
 

@@ -47,11 +47,14 @@ _convolution(2, "groups:2", groups=2)
 _convolution(2, "strides:2.1", strides=(2, 1))
 
 
-def _depthwise(rank: int, padding: str, stride: int) -> None:
+def _depthwise(rank: int, padding: str, stride: int, dilation: int = 1) -> None:
     sizes, kernel = _SIZES[rank], _KERNEL[rank]
-    tables = grid(sizes, kernel, stride=stride, padding=padding)
+    tables = grid(sizes, kernel, stride=stride, dilation=dilation, padding=padding)
     options = {"kernel_size": kernel, "depth_multiplier": 2, "padding": padding, "strides": stride}
     name = f"{padding}-strides:{stride}"
+    if dilation > 1:
+        options["dilation_rate"] = dilation
+        name = f"{padding}-dilation:{dilation}"
 
     def depthwise(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         return formulas.depthwise(inputs[0], weights[0], tables) + weights[1]
@@ -102,6 +105,7 @@ def _pool(rank: int, kind: str, padding: str) -> None:
 for _rank in (1, 2):
     for _padding, _stride in (("valid", 1), ("same", 2)):
         _depthwise(_rank, _padding, _stride)
+    _depthwise(_rank, "same", 1, dilation=2)
 for _rank in (1, 2, 3):
     for _padding, _stride in (("valid", 1), ("same", 2), ("valid", 3)):
         _transposed(_rank, _padding, _stride)

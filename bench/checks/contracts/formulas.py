@@ -322,9 +322,9 @@ def dice(y: Array, p: Numbers) -> Numbers:
 
 
 def tversky(y: Array, p: Numbers, alpha: float = 0.5, beta: float = 0.5) -> Numbers:
-    """One less the overlap over itself and the weighted errors of both kinds."""
+    """One less the overlap over itself, alpha times false positives and beta times false negatives."""
     overlap = (p * y).sum(-1)
-    errors = ((1.0 - p) * y).sum(-1) * alpha + (p * (1.0 - y)).sum(-1) * beta
+    errors = (p * (1.0 - y)).sum(-1) * alpha + ((1.0 - p) * y).sum(-1) * beta
     return 1.0 - overlap / fuzzy(overlap + errors)
 
 

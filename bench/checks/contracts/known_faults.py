@@ -76,6 +76,11 @@ _SQUARING = ("adam", "adamw", "adamax", "nadam", "rmsprop", "adagrad", "adadelta
 
 KNOWN_FAULTS = (
     KnownFault(
+        checks=("losses:formula-tversky-alpha:0.25",),
+        keras=(">=3.6.0,<=3.15.1",),
+        what="alpha and beta are swapped (mended by keras PR #23333)",
+    ),
+    KnownFault(
         checks=(
             *("configs:loss-Huber", "configs:loss-CosineSimilarity"),
             "configs:metric-CosineSimilarity",
@@ -95,8 +100,33 @@ KNOWN_FAULTS = (
     ),
     KnownFault(
         checks=("models:evaluate-outputs:list-targets:dict",),
+        keras=("==3.6.0",),
+        what="losses of outputs in a list are paired with other targets of a dict",
+    ),
+    KnownFault(
+        checks=("models:evaluate-outputs:list-targets:dict",),
         keras=("==3.14.0",),
         what="metrics of outputs in a list are paired with other targets of a dict (keras #22625)",
+    ),
+    KnownFault(
+        checks=("models:fit-outputs:one_loss",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="an output without a loss is trained by the loss of another",
+    ),
+    KnownFault(
+        checks=("models:fit-outputs:one_loss",),
+        keras=(">=3.4.1,<=3.6.0",),
+        what="None for the loss of an output raises (mended by keras PR #20477)",
+    ),
+    KnownFault(
+        checks=("models:fit-nested",),
+        keras=(">=3.0.2,<=3.6.0",),
+        what="nested inputs, or weights of nested losses, raise",
+    ),
+    KnownFault(
+        checks=("configs:layers",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="a Bidirectional that is made of a configuration has other weights",
     ),
     KnownFault(
         checks=("feeding:py_dataset-multiprocessing",),
@@ -117,6 +147,8 @@ KNOWN_FAULTS = (
         checks=(
             *("loops:fit-history:loss", "loops:evaluate-returns", "loops:fit-twice"),
             *("execution:fit-*", "metrics:accuracy", "metrics:weighted_metrics"),
+            *("models:fit-inputs:list", "models:fit-inputs:dict", "feeding:py_dataset-workers:2"),
+            *("feeding:steps_per_epoch-generator", "feeding:steps_per_epoch-dataset-repeated"),
         ),
         keras=(">=3.0.2,<=3.0.5",),
         what="means over batches, and over weighted samples, do not weigh them by their size",
@@ -132,7 +164,7 @@ KNOWN_FAULTS = (
         what="what a train_step of one's own returns is not told",
     ),
     KnownFault(
-        checks=("models:fit-outputs:*",),
+        checks=("models:fit-outputs:list", "models:fit-outputs:dict"),
         keras=(">=3.0.2,<=3.6.0",),
         what="losses of several outputs are not told, or with their weights (keras #20343)",
     ),

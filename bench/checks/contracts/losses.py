@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -231,7 +232,9 @@ for _subject in (
 # --- Losses of Keras 3 alone
 
 
-def _sets(subject: str, name: str, formula: Callable[[Any, Any], Numbers]) -> None:
+def _sets(
+    subject: str, name: str, formula: Callable[[Any, Any], Numbers], **options: float
+) -> None:
     @contract(
         f"formula-{subject}",
         thing=f"keras.losses.{name}",
@@ -240,7 +243,7 @@ def _sets(subject: str, name: str, formula: Callable[[Any, Any], Numbers]) -> No
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
 
-        kind = Kind(name, formula, formulas.binary, formulas.probabilities)
+        kind = Kind(name, formula, formulas.binary, formulas.probabilities, options)
         y, p = kind.drawn(3, 2, 4)
         flat = formula(y.reshape(-1), Bounded(p.reshape(-1)))
         yield deviation("all", lab.seen(kind.made()(tf.constant(y), tf.constant(p))), flat)
@@ -251,6 +254,8 @@ def _sets(subject: str, name: str, formula: Callable[[Any, Any], Numbers]) -> No
 
 _sets("dice", "Dice", formulas.dice)
 _sets("tversky", "Tversky", formulas.tversky)
+_UNEQUAL = functools.partial(formulas.tversky, alpha=0.25, beta=0.75)
+_sets("tversky-alpha:0.25", "Tversky", _UNEQUAL, alpha=0.25, beta=0.75)
 
 
 @contract(

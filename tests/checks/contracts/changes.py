@@ -188,3 +188,8 @@ def without_weights(original: Any, self: Any, dataset: Any, **given: Any) -> Any
 def twice(original: Any, *arguments: Any, **given: Any) -> Any:
     original(*arguments, **given)
     return original(*arguments, **given)
+
+
+def without_last(original: Any, self: Any, data: Any, **given: Any) -> Any:
+    """The last row of an array is left out."""
+    return original(self, data[:-1] if isinstance(data, np.ndarray) else data, **given)

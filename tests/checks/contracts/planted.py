@@ -276,6 +276,42 @@ FAULTS: Sequence[Fault] = (
     Fault(
         ("models:fit-train_step",), "logs off by 1e-4", in_(_MODEL, method, "fit", changes.history)
     ),
+    # Masks, preprocessing
+    Fault(
+        ("masks:masking-value",), "turned round", of_thing(result, "compute_mask", tf.logical_not)
+    ),
+    Fault(
+        ("masks:arguments-own",),
+        "another value",
+        in_(
+            _LAYERS.Masking,
+            method,
+            "call",
+            lambda original, self, inputs: original(self, inputs + 1),
+        ),
+    ),
+    Fault(
+        ("masks:softmax-mask", "masks:global_average_pool1d-mask", "masks:attention-dot-mask"),
+        "mask ignored",
+        of_thing(without, "call", "mask"),
+    ),
+    Fault(
+        ("masks:attention-dot-causal",),
+        "mask ignored",
+        of_thing(without, "call", "use_causal_mask"),
+    ),
+    Fault(("masks:time_distributed-mask",), "off by 1e-4", in_(_LAYERS.Dense, result, "call")),
+    Fault(
+        ("preprocessing:normalization-adapted",),
+        "a row is left out",
+        of_thing(method, "adapt", changes.without_last),
+    ),
+    Fault(
+        ("preprocessing:discretization", "preprocessing:lookup"),
+        "turned round",
+        of_thing(result, "call", lambda x: x[::-1]),
+    ),
+    Fault(("preprocessing:*",), "off by 1e-4", of_thing(result, "call")),
     # Growth
     Fault(("growth:fit",), "traces anew", in_(_MODEL, method, "fit", changes.traced_anew("train"))),
     Fault(

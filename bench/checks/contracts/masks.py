@@ -1,0 +1,160 @@
+"""Masks: what layers leave out that a mask leaves out, and what they do not take for a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bench.checks.contracts import formulas
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layered import made
+from bench.checks.contracts.linear import drawn
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation, exact
+
+catalogue = Catalogue("masks")
+contract = catalogue.contract
+checks, run = catalogue.checks, catalogue.run
+
+#: Steps that count of three sequences: padded behind, before and in the middle.
+MASK = np.array([[1, 1, 1, 0], [0, 1, 1, 1], [1, 0, 1, 1]], bool)
+
+
+@contract(
+    "masking-value",
+    thing="keras.layers.Masking",
+    truth="A step all of whose features are mask_value is masked and becomes zeros; others stay.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    for value in (0.0, -1.0):
+        x = drawn("masked", 3, 4, 2)
+        x[~MASK] = value
+        x[0, 0, 0] = value  # one feature alone is no step
+        layer = made("Masking", mask_value=value)
+        yield exact(f"mask of {value}", lab.seen(layer.compute_mask(x)), MASK)
+        got = lab.seen(layer(x))
+        yield exact(f"outputs of {value}", got, np.where(MASK[:, :, None], x, 0.0))
+
+
+@contract(
+    "softmax-mask",
+    thing="keras.layers.Softmax",
+    truth="What is masked has the probability 0, the others are the softmax of them alone.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("logits", *MASK.shape)
+    got = lab.seen(made("Softmax")(tf.constant(x), mask=tf.constant(MASK)))
+    yield exact("masked", got[~MASK], np.zeros((~MASK).sum()))
+    for row, (values, kept) in enumerate(zip(x, MASK, strict=True)):
+        # Keras adds what float32 can hold of -infinity: exponentials of 0, which sums do not feel.
+        yield deviation(f"row {row}", got[row][kept], formulas.softmax(Bounded(values[kept])))
+
+
+@contract(
+    "global_average_pool1d-mask",
+    thing="keras.layers.GlobalAveragePooling1D",
+    truth="Masked steps do not count for the average.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("pooled", 3, 4, 2)
+    got = lab.seen(made("GlobalAveragePooling1D")(tf.constant(x), mask=tf.constant(MASK)))
+    for row, (values, kept) in enumerate(zip(x, MASK, strict=True)):
+        yield deviation(f"row {row}", got[row], Bounded(values[kept]).mean(0))
+
+
+@contract(
+    "attention-dot-mask",
+    thing="keras.layers.Attention",
+    truth="Queries attend to values that are not masked; queries that are masked give zeros.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    query, value = drawn("query", 3, 4, 2), drawn("value", 3, 4, 2)
+    asked = MASK[::-1].copy()
+    masks = [tf.constant(asked), tf.constant(MASK)]
+    got = lab.seen(made("Attention")([tf.constant(query), tf.constant(value)], mask=masks))
+    for row, kept in enumerate(MASK):
+        seen = value[row][kept]
+        scores = Bounded(query[row]) @ seen.T
+        truth = formulas.softmax(scores) @ seen
+        yield deviation(f"row {row}", got[row][asked[row]], truth[asked[row]])
+        yield exact(
+            f"row {row}, masked", got[row][~asked[row]], np.zeros((int((~asked[row]).sum()), 2))
+        )
+
+
+@contract(
+    "attention-dot-causal",
+    thing="keras.layers.Attention",
+    truth="With use_causal_mask a query attends to values up to its own place.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    query, value = drawn("query", 2, 4, 2), drawn("value", 2, 4, 2)
+    got = lab.seen(
+        made("Attention")([tf.constant(query), tf.constant(value)], use_causal_mask=True)
+    )
+    for place in range(4):
+        seen = value[:, : place + 1]
+        for row in range(2):
+            scores = Bounded(query[row, place : place + 1]) @ seen[row].T
+            truth = formulas.softmax(scores) @ seen[row]
+            yield deviation(f"row {row}, place {place}", got[row, place], truth[0])
+
+
+@contract(
+    "time_distributed-mask",
+    thing="keras.layers.TimeDistributed",
+    truth="Masked sequences pass through a layer step by step, a short last batch included.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x = drawn("steps", 3, 4, 2)
+    x[~MASK] = 0.0
+    inputs = keras.Input((4, 2))
+    dense = keras.layers.Dense(3)
+    masked = keras.layers.Masking()(inputs)
+    model = keras.Model(inputs, keras.layers.TimeDistributed(dense)(masked))
+    kernel, bias = drawn("kernel", 2, 3), drawn("bias", 3)
+    dense.set_weights([kernel, bias])
+    got = lab.seen(model.predict(x, batch_size=2, verbose=0))
+    truth = Bounded(x) @ kernel + bias
+    yield deviation("steps that count", got[MASK], truth[MASK])
+
+
+@contract(
+    "arguments-own",
+    thing="keras.layers.Layer",
+    truth="The mask of an input goes to the argument mask; other arguments keep their defaults.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    told: dict[str, Any] = {}
+
+    class Own(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.supports_masking = True
+
+        def call(self, inputs: Any, mask: Any = None, padding_mask: Any = None) -> Any:
+            told.update(mask=mask, padding_mask=padding_mask)
+            return inputs
+
+    x = drawn("steps", 3, 4, 2)
+    x[~MASK] = 0.0
+    Own()(keras.layers.Masking(mask_value=0.0)(x))
+    seen = told["mask"]
+    yield exact("mask", lab.seen(np.zeros(()) if seen is None else seen), MASK)
+    yield exact("padding_mask is None", np.array(told["padding_mask"] is None), np.ones((), bool))
