@@ -132,8 +132,8 @@ def test_readme_has_the_numbers_of_the_quick_tier() -> None:
 
     cells = sum(len(grid.cells("quick")) for grid in UPGRADE_GRIDS.values())
     text = " ".join(README.read_text("utf-8").split())
-    assert f"{cells} cells of ten grids" in text
-    assert len(UPGRADE_GRIDS) == 10
+    assert f"{cells} cells of twelve grids" in text
+    assert len(UPGRADE_GRIDS) == 12
     planned = checks("quick")
     contracts = sum(check.is_contract for check in planned)
     assert f"{len(planned) - contracts} checks of arithmetic" in text

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bench.cells import own_model, recurrent
+from bench.cells import architectures, own_model, recurrent
 from bench.cells.own_model import OwnModel
 
 #: Version of how a cell is trained and measured. To be raised when this package, not TensorFlow, makes
@@ -23,7 +23,7 @@ from bench.cells.own_model import OwnModel
 #: number in the record. Results of different recipes are not compared.
 RECIPE = 1
 
-ARCHITECTURES = ("mlp", "residual", "cnn", *recurrent.ARCHITECTURES)
+ARCHITECTURES = ("mlp", "residual", "cnn", *recurrent.ARCHITECTURES, *architectures.ARCHITECTURES)
 BRANCHES = ("plain", "scaled")
 #: Activations with phi(0) = 0: behind zero weights they pass on nothing.
 VANISHING_AT_ZERO = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh")
@@ -114,7 +114,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     depth: int = 3
     """Hidden layers, all with an activation. 0 is softmax regression. A ``cnn`` always has 3: two
-    convolutions, one dense. Of a recurrent network: recurrent layers, at least 1."""
+    convolutions, one dense. Else recurrent layers, or blocks of a ``transformer``, at least 1."""
     architecture: str = "mlp"
     branch: str = "plain"
     """Residual only. ``scaled`` multiplies every branch by 1/sqrt(depth)."""
@@ -149,10 +149,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     engine: str = "in_graph"
     """Execution of the steps; see :mod:`bench.nets.engines`."""
     pooling: str = "max"
-    """``cnn`` only: what follows each convolution, over windows of 2 x 2."""
+    """``cnn``: what follows each convolution, over windows of 2 x 2. ``conv`` and ``conv_residual``:
+    what halves images; ``strided``, the convolution itself."""
     filters: int = 32
-    """``cnn`` only: filters of its first convolution. The second has twice as many, and the dense layer
-    32 times as many units; the tutorial's network has 32, 64 and 1024."""
+    """``cnn``: filters of its first convolution. The second has twice as many, and the dense layer
+    32 times as many units; the tutorial's network has 32, 64 and 1024. ``conv`` and ``conv_residual``:
+    filters of every convolution."""
     weight_decay: float = 0.0
     """Decay decoupled from the gradient (Loshchilov and Hutter 2019), as each of Keras' optimizers has
     it. 0 leaves the optimizer's default: none, except .004 of AdamW."""
@@ -163,18 +165,26 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ``identity_0.9`` are multiples; the identity is that of a ``simple_rnn`` alone."""
     pixels: int = _ELSEWHERE
     """Recurrent only: pixels that a step reads, of 784 in the order of rows."""
+    convolution: str = _ELSEWHERE
+    """``conv`` and ``conv_residual``: ``full`` or ``separable``, which is depthwise, then pointwise."""
+    placement: str = _ELSEWHERE
+    """``transformer``: layer normalization before each branch, ``pre``, or after each sum, ``post``."""
+    heads: int = _ELSEWHERE
+    """``transformer``: heads of its attention, which share the width; 2 by default."""
+    mask: str = _ELSEWHERE
+    """``transformer``: ``none``; ``causal`` lets no patch look at those that follow."""
     own: OwnModel | msgspec.UnsetType = msgspec.UNSET
     """Model of the user's, trained in the place of a network that the other axes describe; of these
     only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
         value: Any
-        for axis, (default, architectures) in _ONLY.items():
+        for axis, (default, having) in _ONLY.items():
             value = self.raw(axis)
-            if self.architecture not in architectures and value != default:
-                raise ValueError(f"{axis}:{value} needs arch:{' or arch:'.join(architectures)}")
+            if self.architecture not in having and value != default:
+                raise ValueError(f"{axis}:{value} needs arch:{' or arch:'.join(having)}")
             if axis in _LATER:
-                kept = value if self.architecture in architectures else _ELSEWHERE
+                kept = value if self.architecture in having else _ELSEWHERE
                 msgspec.structs.force_setattr(self, _ATTRIBUTES[axis], kept)
         for axis, known in _NAMED.items():
             value = self.raw(axis)
@@ -203,12 +213,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError(f"dropout:{self.dropout} is not in [0, 1)")
         if self.engine == "fit_epochs" and self.steps % EPOCHS:
             raise ValueError(f"engine:fit_epochs trains {EPOCHS} epochs; steps:{self.steps} is odd")
-        if self.architecture == "cnn" and self.depth != 3:
-            raise ValueError("arch:cnn has depth:3 (two convolutions and one dense hidden layer)")
-        if self.architecture != "residual" and self.branch != "plain":
-            raise ValueError(f"branch:{self.branch} needs arch:residual")
         if self.architecture in recurrent.ARCHITECTURES:
             recurrent.check(self)
+        if misfit := architectures.misfit(self):
+            raise ValueError(misfit)
 
     @property
     def model(self) -> str:
@@ -286,6 +294,10 @@ _ATTRIBUTES = {
     "direction": "direction",
     "recurrent": "recurrent",
     "pixels": "pixels",
+    "conv": "convolution",
+    "placement": "placement",
+    "heads": "heads",
+    "mask": "mask",
     "model": "model",
 }
 #: Axes of this package's own networks.
@@ -293,7 +305,7 @@ AXES = tuple(axis for axis in _ATTRIBUTES if axis != "model")
 #: Axes that count where a model of the user's is trained.
 OWN_AXES = ("batch", "steps", "engine", "model")
 _AT_LEAST = {"depth": 0, "width": 1, "batch": 1, "steps": 1, "filters": 1, "pixels": 1}
-_AT_LEAST |= {"decay": 0}
+_AT_LEAST |= {"decay": 0, "heads": 1}
 #: Least scale of inputs and initial weights, and threshold of clipping; its inverse is the largest.
 _LEAST = 1e-30
 #: Far beyond what trains; below what overflows float64 in a prediction, or fills the memory.
@@ -304,22 +316,26 @@ _AT_MOST = {
     "steps": 1_000_000,
     "filters": 4_096,
     "pixels": 784,
+    "heads": 4_096,
 }
 _AT_MOST |= dict.fromkeys(("bias", "lr", "scale", "decay"), 10**39)
 _NAMED = {
     "arch": ARCHITECTURES,
     "branch": BRANCHES,
-    "act": ACTIVATIONS,
-    "norm": NORMALIZATIONS,
+    "act": (*ACTIVATIONS, *architectures.ACTIVATIONS),
+    "norm": (*NORMALIZATIONS, *architectures.NORMALIZATIONS),
     "opt": OPTIMIZERS,
     "loss": LOSSES,
     "precision": PRECISIONS,
     "engine": ENGINES,
-    "pool": POOLINGS,
+    "pool": (*POOLINGS, *architectures.POOLINGS),
     "direction": recurrent.DIRECTIONS,
+    "conv": architectures.CONVOLUTIONS,
+    "placement": architectures.PLACEMENTS,
+    "mask": architectures.MASKS,
 }
 #: Defaults of axes that stored cells of other architectures lack.
-_LATER: Mapping[str, Any] = {**recurrent.AXES}
+_LATER: Mapping[str, Any] = {**recurrent.AXES, **architectures.DEFAULTS}
 _DEFAULTS: dict[str, Any] = {
     **{field.name: field.default for field in msgspec.structs.fields(Cell)},
     "model": "",
@@ -327,8 +343,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 #: Axes of some architectures alone: their default, and which these are.
 _ONLY: Mapping[str, tuple[Any, Sequence[str]]] = {
-    "pool": ("max", ("cnn",)),
-    "filters": (32, ("cnn",)),
+    "pool": ("max", ("cnn", *architectures.CONVOLUTIONAL)),
+    "filters": (32, ("cnn", *architectures.CONVOLUTIONAL)),
+    **architectures.AXES,
     **{axis: (default, recurrent.ARCHITECTURES) for axis, default in recurrent.AXES.items()},
 }
 

@@ -10,6 +10,7 @@ from bench.cells.cell import Cell
 from bench.cells.grid import Grid, as_users_train, compiled, fitted, product
 from bench.cells.grids import GRIDS
 from bench.cells.sequence_grids import SEQUENCE
+from bench.cells.vision_grids import ATTENTION, CONVOLUTIONAL_DEPTH
 
 #: Learning rates: Keras' defaults where a network of three layers learns with them in 200 steps, else
 #: larger ones. What counts is that training moves, so that another formula shows.
@@ -201,4 +202,5 @@ DROPOUT = Grid(
 UPGRADE_GRIDS: Mapping[str, Grid] = {
     **GRIDS,
     **{grid.name: grid for grid in (OPTIMIZER, CONVOLUTION, PRECISION, DROPOUT, SEQUENCE)},
+    **{grid.name: grid for grid in (ATTENTION, CONVOLUTIONAL_DEPTH)},
 }

@@ -119,6 +119,20 @@ def variance(initializer: str, shape: tuple[int, ...]) -> float:
     return {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}[rule]
 
 
+def matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of which a kernel is a rearrangement, and whose fans it has.
+
+    Attention's kernels, (width, heads, size) and (heads, size, width), are a square matrix, as width =
+    heads x size. A depthwise kernel, (rows, columns, channels, 1), joins one channel to each output.
+    """
+    if len(shape) == 3:
+        width = max(shape[0], shape[-1])
+        return width, math.prod(shape) // width
+    if len(shape) == 4 and shape[-1] == 1:
+        return *shape[:2], 1, shape[2]
+    return shape
+
+
 def kernel(
     initializer: str, shape: tuple[int, ...], *, seed: int, layer: int, role: str = "kernel"
 ) -> npt.NDArray[np.float64]:
@@ -127,6 +141,7 @@ def kernel(
     ``role`` names the stream: what is drawn for another purpose has another one.
     """
     bits = stream(seed, role, layer)
+    whole, shape = shape, matrix(shape)
     count = math.prod(shape)
     name, scale = split_number(initializer)
     std = math.sqrt(variance(initializer, shape))
@@ -144,7 +159,7 @@ def kernel(
         flat = math.sqrt(3.0) * std * (2.0 * uniform(bits, count) - 1.0)
     else:  # Keras' scaled normals are truncated at two standard deviations, then rescaled.
         flat = std / TRUNCATED_STD * truncated_normal(bits, count)
-    return flat.reshape(shape)
+    return flat.reshape(whole)
 
 
 def recurrent_kernel(

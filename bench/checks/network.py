@@ -10,6 +10,7 @@ compared, back to the bytes of the images.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bench.cells import initial_values
-from bench.cells.cell import ACTIVATIONS, Cell, from_texts
+from bench.cells import architectures, initial_values
+from bench.cells.architectures import CONVOLUTIONAL, CONVOLUTIONS, PRELU_SLOPE
+from bench.cells.cell import ACTIVATIONS, NORMALIZATIONS, POOLINGS, Cell, from_texts
 from bench.checks.lab import Lab
 from bench.results.check import Check, Deviation
-from bench.theory.oracle.network import INPUTS, LOGITS, Known, Oracle
+from bench.theory.oracle.network import DRAWN, INPUTS, LOGITS, Known, Oracle
 from bench.theory.oracle.operations import Operation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation
@@ -41,6 +43,20 @@ SMALL = "normal_0.005"
 
 _Cells = Sequence[Cell]
 
+#: A transformer whose attention and normalizations are far from what drops out of a formula.
+transformer = functools.partial(
+    Cell,
+    architecture="transformer",
+    width=16,
+    activation="gelu",
+    initializer="glorot_normal",
+    normalization="layer",
+    batch=20,
+)
+
+conv = functools.partial(Cell, architecture="conv", depth=3, filters=4, batch=8)
+conv_residual = functools.partial(conv, architecture="conv_residual")
+
 
 def _quick() -> _Cells:
     normalized = [
@@ -58,6 +74,10 @@ def _quick() -> _Cells:
         Cell(architecture="cnn", batch=8),
         Cell(architecture="cnn", batch=8, normalization="batch"),
         *recurrent(),
+        transformer(depth=2, mask="causal"),
+        transformer(depth=1, placement="post", heads=4),
+        conv(normalization="group", activation="prelu", pooling="strided", initializer=SMALL),
+        conv_residual(convolution="separable", normalization="batch", pooling="average"),
     ]
 
 
@@ -89,6 +109,8 @@ def _quick_float64() -> _Cells:
         Cell(activation="tanh", loss="mse"),
         Cell(activation="leaky_relu", normalization="batch"),
         Cell(depth=4, architecture="residual", branch="scaled", activation="gelu"),
+        transformer(depth=1, mask="causal"),
+        conv(depth=2, normalization="group", activation="prelu"),
     ]
 
 
@@ -111,6 +133,25 @@ def _standard() -> _Cells:
         *recurrent(width=32, pixels=7),
         Cell(**{**RECURRENT, "depth": 2}, architecture="gru", direction="bidirectional"),
         Cell(**{**RECURRENT, "depth": 2}, architecture="lstm", normalization="layer"),
+        *(
+            transformer(depth=depth, placement=placement, mask=mask)
+            for depth in (1, 6)
+            for placement in ("pre", "post")
+            for mask in ("none", "causal")
+        ),
+        *(
+            conv(
+                architecture=architecture,
+                convolution=convolution,
+                pooling=pooling,
+                normalization=normalization,
+                activation="prelu",
+            )
+            for architecture in CONVOLUTIONAL
+            for convolution in CONVOLUTIONS
+            for pooling in (*POOLINGS, *architectures.POOLINGS)
+            for normalization in (*NORMALIZATIONS, *architectures.NORMALIZATIONS)
+        ),
     ]
 
 
@@ -180,10 +221,10 @@ def cell_of(check: Check) -> Cell:
 
 
 def _images(cell: Cell, pixels: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uint8]:
-    """A ``cnn`` gets noise over the images' black background, where its kernels see the same all over:
+    """Convolutions get noise over the images' black background, where kernels see the same all over:
     bounds of long sums take roundings as independent, and adding up one number thousands of times
     rounds the same way each time."""
-    if cell.architecture != "cnn":
+    if cell.architecture not in ("cnn", *CONVOLUTIONAL):
         return pixels
     noise = 64 * initial_values.uniform(
         initial_values.stream(seed, "network check, noise"), pixels.size
@@ -196,7 +237,7 @@ def _draw(network: Network, check: Check) -> None:
     scales and moving variances from 1."""
     for index, (name, variable) in enumerate(network.variables.items()):
         kind = name.rpartition(", ")[2]
-        if kind.endswith("kernel"):
+        if kind.endswith(DRAWN):
             continue
         shape = tuple(variable.shape)
         count = math.prod(shape)
@@ -206,7 +247,8 @@ def _draw(network: Network, check: Check) -> None:
         else:
             # A bias that enters layer normalization's variance must not outweigh epsilon, .001.
             size = 0.01 if kind == "bias" and network.normalizations else 0.1
-            values = size * initial_values.standard_normal(bits, count) + (kind == "gamma")
+            values = size * initial_values.standard_normal(bits, count)
+            values += {"gamma": 1.0, "slope": PRELU_SLOPE}.get(kind, 0.0)
         variable.assign(values.reshape(shape).astype(network.start[0].dtype))
 
 

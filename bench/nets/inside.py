@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench.nets.images import scaled
-from bench.nets.network import Network, listed
+from bench.nets.network import Network, dense, listed
 
 keras = tf.keras
 
@@ -72,9 +72,11 @@ class InsideView:
         def look(pixels: Any, labels: Any, pixel_scale: Any) -> Any:
             inputs = scaled(network.cell, pixels, pixel_scale)
             with tf.GradientTape() as tape:
+                tape.watch(inputs)  # what comes before all variables has a gradient, too
                 tensors = outputs(inputs, training=True)
                 value = loss(labels, tensors[names[-1]])
-            gradients = tape.gradient(value, {**tensors, **parameters})
+            found = tape.gradient(value, {**tensors, **parameters})
+            gradients = {name: dense(gradient) for name, gradient in found.items()}
             return {INPUTS: inputs, **tensors}, value, gradients
 
         @tf.function

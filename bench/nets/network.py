@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from bench.cells import initial_values
 from bench.cells import recurrent as recurrence
+from bench.cells.architectures import CONVOLUTIONAL
 from bench.cells.cell import Cell
-from bench.nets import recurrent
+from bench.nets import attention, convolutional, recurrent
 from bench.nets.builder import Builder, Rule, variable_dtype
 
 keras = tf.keras
@@ -39,7 +40,8 @@ class Network:
     every tensor from the first kernel's output to the logits by name, in order, and
     ``pre_activations`` and ``activations`` name the z_l and a_l among them; ``variables`` every
     variable, trainable or moving, by name; ``normalizations`` the layers between kernels and
-    activations by name; ``drawn`` variables that have a rule of their own for their first value.
+    activations by name; ``hidden_kernels`` kernel and bias before each activation; ``drawn`` variables
+    that have a rule of their own for their first value.
 
     Of a recurrent layer z_l and a_l are both its outputs at all steps; ``cells`` has Keras' cells of
     each such layer, and ``head`` is the output layer.
@@ -59,6 +61,7 @@ class Network:
     activations: Sequence[str]
     variables: Mapping[str, Any]
     normalizations: Mapping[str, Any]
+    hidden_kernels: Sequence[tuple[Any, Any]]
 
     def reset(self, cell: Cell, seed: int) -> None:
         """Sets every variable to its value before the first step of (cell, seed).
@@ -91,10 +94,8 @@ class Network:
     def hidden_places(self) -> list[tuple[int, int]]:
         """Places of kernel and bias of each hidden layer among the trainable variables; of a
         bidirectional layer those of the one that reads forward."""
-        each = len(self.cells[0]) if self.cells else 1
         places = {id(v): at for at, v in enumerate(self.model.trainable_variables)}
-        hidden = list(zip(self.kernels, self.biases, strict=True))[:-1:each]
-        return [(places[id(kernel)], places[id(bias)]) for kernel, bias in hidden]
+        return [(places[id(kernel)], places[id(bias)]) for kernel, bias in self.hidden_kernels]
 
     def named_values(self) -> dict[str, npt.NDArray[Any]]:
         """The same by the names of :attr:`variables`."""
@@ -142,11 +143,8 @@ def build(cell: Cell) -> Network:
     hidden = HIDDEN[cell.architecture](builder, inputs)
     if cell.dropout:
         hidden = keras.layers.Dropout(cell.dropout, seed=1, dtype=cell.precision)(hidden)
-    logits = builder.parametric(
-        keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=variable_dtype(cell)),
-        hidden,
-        name="output layer",
-    )
+    head = keras.layers.Dense(CLASSES, kernel_initializer="zeros", dtype=variable_dtype(cell))
+    logits = builder.parametric(head, hidden, name="output layer")
     builder.noted("logits", logits)
     model = keras.Model(inputs, logits)
     return Network(
@@ -160,17 +158,18 @@ def build(cell: Cell) -> Network:
                 logits,
             ],
         ),
-        kernels=[layer.kernel for layer in builder.layers],
-        biases=[layer.bias for layer in builder.layers],
+        kernels=builder.kernels,
+        biases=builder.biases,
         drawn=builder.drawn,
         cells=builder.cells,
-        head=builder.layers[-1],
+        head=head,
         start=[variable.numpy() for variable in model.variables],
         inside=builder.inside,
         pre_activations=builder.pre_activations,
         activations=builder.activations,
         variables=builder.variables,
         normalizations=builder.normalizations,
+        hidden_kernels=builder.hidden_kernels,
     )
 
 
@@ -207,6 +206,11 @@ def _convolutions(builder: Builder, signal: Any) -> Any:
     )
 
 
+def dense(gradient: Any) -> Any:
+    """A gradient as a tensor: that of an embedding comes as slices."""
+    return tf.convert_to_tensor(gradient)
+
+
 def listed(outputs: Any) -> list[Any]:
     """A model's outputs: Keras returns a lone one bare."""
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
@@ -218,9 +222,11 @@ HIDDEN: Mapping[str, Callable[[Builder, Any], Any]] = {
     "residual": _dense,
     "cnn": _convolutions,
     **dict.fromkeys(recurrence.ARCHITECTURES, recurrent.layers),
+    "transformer": attention.hidden,
+    **dict.fromkeys(CONVOLUTIONAL, convolutional.hidden),
 }
 #: Architecture -> shape of one example of a cell, where it is not (784,).
 INPUT_SHAPE: Mapping[str, Callable[[Cell], tuple[int, ...]]] = {
-    "cnn": lambda _: (28, 28, 1),
+    **dict.fromkeys(("cnn", *CONVOLUTIONAL), lambda _: (28, 28, 1)),
     **dict.fromkeys(recurrence.ARCHITECTURES, recurrent.input_shape),
 }

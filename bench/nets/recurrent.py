@@ -42,8 +42,10 @@ def layers(builder: Builder, signal: Any) -> Any:
         signal = builder.noted(f"{name}, states", _layer(builder, name, signal))
         builder.pre_activations.append(f"{name}, states")
         builder.activations.append(f"{name}, states")
+        first = builder.cells[-1][0]
+        builder.hidden_kernels.append((first.kernel, first.bias))
         if cell.normalization != "none":
-            signal = builder.noted(f"{name}, normalized", builder.normalized(name, signal))
+            signal = builder.normalized(name, signal)
     ends = [signal[:, -1, : cell.width]]
     if cell.direction == "bidirectional":
         ends.append(signal[:, 0, cell.width :])
@@ -76,13 +78,10 @@ def _layer(builder: Builder, name: str, inputs: Any) -> Any:
 
 
 def _noted(builder: Builder, name: str, cell: Any) -> None:
-    place = len(builder.layers)
-    builder.layers.append(cell)
-    builder.variables |= {
-        f"{name}, kernel": cell.kernel,
-        f"{name}, recurrent kernel": cell.recurrent_kernel,
-        f"{name}, bias": cell.bias,
-    }
+    place = len(builder.kernels)
+    builder.kernel(f"{name}, kernel", cell.kernel)
+    builder.variables[f"{name}, recurrent kernel"] = cell.recurrent_kernel
+    builder.bias(f"{name}, bias", cell.bias)
     shape = tuple(cell.recurrent_kernel.shape)
     builder.drawn += [
         (cell.recurrent_kernel, _kernel_rule(shape, place)),

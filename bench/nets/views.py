@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from bench.measure.tensors import BATCH_LOGITS
 from bench.nets.images import Images, scaled
-from bench.nets.network import Network, listed
+from bench.nets.network import Network, dense, listed
 
 Arrays = Sequence[npt.NDArray[Any]]
 
@@ -60,8 +60,7 @@ class BatchView:
         names = list(network.inside)
         view = tf.keras.Model(network.model.inputs, list(network.inside.values()))
         modes_differ = network.cell.normalization == "batch" or network.cell.dropout > 0
-        plain = network.cell.normalization == "none" and not network.cells
-        fused = network.pre_activations if plain else ()
+        fused = [name for name in network.pre_activations if name.endswith("kernel output")]
 
         @tf.function(
             input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.float64)]
@@ -76,8 +75,8 @@ class BatchView:
             hidden = [inside[name] for name in network.pre_activations]
             for name in fused:
                 del inside[name]
-            gradients = tape.gradient(value, [hidden, self._variables])
-            return inside, inference, gradients
+            of_hidden, of_variables = tape.gradient(value, [hidden, self._variables])
+            return inside, inference, (of_hidden, [dense(gradient) for gradient in of_variables])
 
         self._look = look
 

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from bench.cells import recurrent
+from bench.cells.architectures import CONVOLUTIONAL, FEED_FORWARD, PATCH, TOKENS, sides
 from bench.cells.cell import Cell
 from bench.results.bounds import (
     Count,
@@ -167,6 +168,13 @@ class Training(Task, frozen=True, forbid_unknown_fields=True):
             # A step of a loop takes about as long as 10,000 products beside what it computes.
             per_step += 10_000 * cell.depth // cell.batch
             per_image = recurrent.steps(cell) * recurrent.directions(cell) * per_step
+        elif cell.architecture in CONVOLUTIONAL:
+            widths = [1, *[cell.filters] * (cell.depth - 1)]
+            layers = zip(sides(cell), widths, strict=True)
+            per_image = sum(9 * side**2 * width * cell.filters for side, width in layers)
+        elif cell.architecture == "transformer":
+            block = 4 * cell.width**2 + 2 * TOKENS * cell.width + 2 * FEED_FORWARD * cell.width**2
+            per_image = TOKENS * (PATCH**2 * cell.width + cell.depth * block)
         else:
             per_image = 784 * cell.width + max(cell.depth - 1, 0) * cell.width**2
         normalized = 2 if cell.normalization != "none" else 1

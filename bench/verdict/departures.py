@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import recurrent
+from bench.cells.architectures import CONVOLUTIONAL, FEED_FORWARD, TOKENS, sides
 from bench.cells.cell import Cell
 from bench.cells.own_model import OwnModel
 from bench.measure.tensors import common, distance
@@ -45,16 +46,20 @@ def rounding_factor(cell: Cell) -> float:
     adds a variance of u^2/3 of its square; Higham 2002, section 4.2). A copy's weights are moved by u
     to 2u of their size, 1.4 u in the root mean square, which moves s by 1.4 u |s|, and two errors of
     independent sign differ by sqrt(2) of one. So the quotient is at most sqrt(N/6), with N the longest
-    sum: over pixels, units or examples, for a convolution's kernel over places as well, and for a
-    recurrent layer's over steps.
+    sum: over pixels, units or examples, for a convolution's kernel over places as well, for a recurrent
+    layer's over steps, for a transformer's over tokens.
     """
     if isinstance(cell.own, OwnModel):
         return math.sqrt(cell.own.longest / 6)
     longest = max(784, cell.width, cell.batch)
     if cell.architecture == "cnn":
         longest = max(28 * 28 * cell.batch, 7 * 7 * 64)
-    if cell.architecture in recurrent.ARCHITECTURES:
+    elif cell.architecture in recurrent.ARCHITECTURES:
         longest = max(recurrent.steps(cell) * cell.batch, 2 * cell.width)
+    elif cell.architecture in CONVOLUTIONAL:
+        longest = max(sides(cell)) ** 2 * cell.batch
+    elif cell.architecture == "transformer":
+        longest = max(TOKENS * cell.batch, FEED_FORWARD * cell.width)
     return math.sqrt(longest / 6)
 
 
@@ -87,6 +92,11 @@ def _normalized(cell: Cell) -> dict[str, int]:
     """Numbers that a variance is taken over, by the tensor that is normalized with it."""
     if isinstance(cell.own, OwnModel):
         return {f"{layer}, output": terms for layer, terms in cell.own.normalized}
+    if cell.architecture in CONVOLUTIONAL and cell.normalization == "batch":
+        return {
+            f"layer {number}, normalized": side**2 * cell.batch
+            for number, side in enumerate(sides(cell), 1)
+        }
     if cell.architecture != "cnn" or cell.normalization != "batch":
         return {}
     return {

@@ -113,6 +113,10 @@ def test_axes_keep_their_order() -> None:
         "direction",
         "recurrent",
         "pixels",
+        "conv",
+        "placement",
+        "heads",
+        "mask",
     ]
     assert list(AXES[: len(expected)]) == expected
 
@@ -147,6 +151,10 @@ def test_defaults_stay() -> None:
         ("recurrent", "orthogonal"),
         ("pixels", 28),
     }
+    transformer = Cell(architecture="transformer", normalization="layer")
+    later = {("placement", "pre"), ("heads", 2), ("mask", "none")}
+    assert msgspec.to_builtins(transformer).items() >= later
+    assert msgspec.to_builtins(Cell(architecture="conv")).items() >= {("convolution", "full")}
 
 
 def test_trailing_dash_tells_depths_apart() -> None:
@@ -239,7 +247,34 @@ def test_split_number_without_number() -> None:
             "pool:mean is unknown; pool is one of max, av",
         ),
         ({"pooling": "average"}, "pool:average needs arch:cnn"),
-        ({"filters": 8}, "filters:8 needs arch:cnn"),
+        ({"filters": 8}, "filters:8 needs arch:cnn or arch:conv or arch:conv_residual"),
+        (
+            {"architecture": "cnn", "pooling": "strided"},
+            "pool:strided needs arch:conv or arch:conv_residual",
+        ),
+        ({"activation": "prelu"}, "act:prelu needs arch:conv or arch:conv_residual"),
+        ({"normalization": "group"}, "norm:group needs arch:conv or arch:conv_residual"),
+        (
+            {"architecture": "conv", "normalization": "group", "filters": 3},
+            "filters:3 does not fit arch:conv, which has a depth from 1, behind norm:group filters",
+        ),
+        ({"architecture": "conv", "depth": 0}, "depth:0 does not fit arch:conv"),
+        ({"heads": 4}, "heads:4 needs arch:transformer"),
+        ({"mask": "causal"}, "mask:causal needs arch:transformer"),
+        ({"convolution": "separable"}, "conv:separable needs arch:conv or arch:conv_residual"),
+        (
+            {"architecture": "transformer"},
+            "norm:none does not fit arch:transformer, which has a depth from 1, norm:layer and a width "
+            "that heads divide",
+        ),
+        (
+            {"architecture": "transformer", "normalization": "layer", "width": 9},
+            "heads:2 does not fit arch:transformer",
+        ),
+        (
+            {"architecture": "transformer", "normalization": "layer", "placement": "mid"},
+            "placement:mid is unknown; placement is one of pre, post",
+        ),
         ({"architecture": "cnn", "filters": 0}, "filters:0 is below 1"),
         ({"weight_decay": -0.1}, "decay:-0.1 is below 0"),
         ({"weight_decay": float("inf")}, "decay:inf is not a finite number"),
@@ -339,12 +374,17 @@ def test_known_values_make_cells() -> None:
     assert {axis for axis, values in listed.items() if not values} == {
         "depth", "width", "bias", "lr", "scale", "dropout", "batch", "steps", "filters", "decay",
         "pixels",
+        "heads",
     }  # fmt: skip
     needed = {"branch": "residual", "pool": "cnn", "direction": "lstm", "recurrent": "simple_rnn"}
     for axis, values in listed.items():
         for value in values:
             extra = {"arch": needed[axis]} if axis in needed else {}
-            from_texts({axis: value.replace("NUMBER", "0.5"), **extra})
+            if value == "transformer" or axis in ("placement", "mask"):
+                extra = {"arch": "transformer", "norm": "layer"}
+            elif value in ("group", "prelu", "strided") or axis == "conv":
+                extra = {"arch": "conv"}
+            from_texts({**extra, axis: value.replace("NUMBER", "0.5")})
 
 
 OWN = OwnModel(name="net.build", source="0", longest=100)

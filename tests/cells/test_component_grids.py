@@ -44,12 +44,21 @@ GOLDEN_IDS = {
         "depth:1-arch:lstm-width:16-act:tanh-init:glorot_uniform-norm:none-clip:none-opt:adam-lr:0.01"
         "-batch:50-steps:100-direction:bidirectional-recurrent:orthogonal",
     ],
+    "attention": [
+        "depth:4-arch:transformer-width:16-act:gelu-init:glorot_normal-norm:layer-batch:50-steps:60"
+        "-placement:pre-mask:none",
+    ],
+    "convdepth": [
+        "depth:4-arch:conv-act:prelu-norm:group-lr:0.03-batch:128-steps:30-engine:fit_epochs"
+        "-pool:strided-filters:4-conv:full",
+    ],
 }
 
 
-def test_an_upgrade_runs_the_five_grids_and_five_more() -> None:
+def test_an_upgrade_runs_the_five_grids_and_seven_more() -> None:
     """In this order, which is that of the report."""
     more = ["optimizer", "convolution", "precision", "dropout", "sequence"]
+    more += ["attention", "convdepth"]
     assert list(UPGRADE_GRIDS) == [*GRIDS, *more]
 
 

@@ -39,7 +39,11 @@ def test_parse_axis_takes_numbers_in_any_form(
     ("text", "message", "hints"),
     [
         ("deep=3", "--axis deep=3: no axis 'deep'", ["depth", "act", "engine"]),
-        ("depth=4", "--axis depth=4: no grid has depth:4", ["1, 2, 3, 5, 10, 20, 30, 50"]),
+        (
+            "depth=7",
+            "--axis depth=7: no grid has depth:7",
+            ["1, 2, 3, 4, 5, 6, 10, 20, 30, 50"],
+        ),
         ("act=relu,mish", "no grid has act:mish", list(ACTIVATIONS)),
         ("init=normal_.02", "no grid has init:normal_.02", ["normal_0.01", "zeros"]),
         ("depth=", "--axis depth=: no value", ["--axis depth=VALUE"]),

@@ -19,6 +19,7 @@ with warnings.catch_warnings():
 import numpy as np
 import pytest
 
+from bench.cells import architectures
 from bench.cells.cell import ACTIVATIONS, Cell
 from bench.checks import network as family
 from bench.checks.lab import Lab
@@ -58,7 +59,7 @@ def test_tiers_grow_and_name_cells() -> None:
             assert cell.precision == entry.precision
             assert cell.id(("depth", "act")).replace("-precision:float64", "") == entry.subject
     cells = [family.cell_of(entry) for entry in quick]
-    assert {cell.activation for cell in cells} == set(ACTIVATIONS)
+    assert {cell.activation for cell in cells} == {*ACTIVATIONS, *architectures.ACTIVATIONS}
     assert {cell.precision for cell in cells} == {"float32", "float64"}
 
 
@@ -73,6 +74,11 @@ def test_tiers_grow_and_name_cells() -> None:
         Cell(depth=0),
         Cell(architecture="cnn", batch=2, normalization="batch"),
         *family.recurrent(),
+        Cell(architecture="cnn", batch=2, pooling="average"),
+        family.transformer(depth=2, width=8, heads=4, mask="causal"),
+        family.transformer(depth=1, width=8, placement="post"),
+        family.conv(batch=2, normalization="group", activation="prelu", pooling="strided"),
+        family.conv_residual(batch=2, normalization="batch", convolution="separable"),
     ],
     ids=lambda cell: cell.id(("depth", "act")),
 )

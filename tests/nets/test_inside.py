@@ -28,6 +28,24 @@ CELLS = [
     Cell(depth=3, width=8, architecture="residual", branch="scaled", normalization="batch"),
     Cell(depth=3, width=8, architecture="residual", normalization="layer", loss="mse"),
     Cell(architecture="cnn", normalization="batch"),
+    Cell(architecture="cnn", pooling="average"),
+    Cell(
+        architecture="transformer",
+        depth=2,
+        width=8,
+        normalization="layer",
+        bias=0.1,
+        placement="post",
+    ),
+    Cell(architecture="transformer", depth=1, width=8, normalization="layer", mask="causal"),
+    Cell(
+        architecture="conv",
+        filters=2,
+        normalization="group",
+        activation="prelu",
+        pooling="strided",
+    ),
+    Cell(architecture="conv_residual", filters=2, normalization="batch", convolution="separable"),
 ]
 
 

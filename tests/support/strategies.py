@@ -6,7 +6,9 @@ from typing import Any
 
 import hypothesis.strategies as st
 
+from bench.cells import architectures
 from bench.cells import recurrent as recurrence
+from bench.cells.architectures import CONVOLUTIONAL, CONVOLUTIONS, MASKS, PLACEMENTS
 from bench.cells.cell import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -32,21 +34,32 @@ def cells(draw: st.DrawFn) -> Cell:
     """Any cell that can be made."""
     architecture = draw(st.sampled_from(ARCHITECTURES))
     recurrent = architecture in recurrence.ARCHITECTURES
+    transformer, stacked = architecture == "transformer", architecture in CONVOLUTIONAL
+    activations, normalizations = list(ACTIVATIONS), list(NORMALIZATIONS)
+    if recurrent:
+        activations, normalizations = ["tanh", "relu"], ["none", "layer"]
+    elif transformer:
+        normalizations = ["layer"]
+    elif stacked:
+        activations += architectures.ACTIVATIONS
+        normalizations += architectures.NORMALIZATIONS
     scaled = st.builds(with_number, st.sampled_from(SCALED_INITIALIZERS), scales)
     clips = st.builds(with_number, st.sampled_from(CLIPPING_RULES), scales)
     engine = draw(st.sampled_from(ENGINES))
     steps = draw(st.integers(1, 100000))
     return Cell(
-        depth=3 if architecture == "cnn" else draw(st.integers(int(recurrent), 1000)),
+        depth=3
+        if architecture == "cnn"
+        else draw(st.integers(int(recurrent or transformer or stacked), 1000)),
         architecture=architecture,
         branch=draw(st.sampled_from(("plain", "scaled")))
         if architecture == "residual"
         else "plain",
-        width=draw(st.integers(1, 4096)),
-        activation=draw(st.sampled_from(("tanh", "relu") if recurrent else ACTIVATIONS)),
+        width=840 if transformer else draw(st.integers(1, 4096)),
+        activation=draw(st.sampled_from(activations)),
         initializer=draw(st.one_of(st.sampled_from(FIXED_INITIALIZERS), scaled)),
         bias=draw(st.floats(-1e9, 1e9)),
-        normalization=draw(st.sampled_from(("none", "layer") if recurrent else NORMALIZATIONS)),
+        normalization=draw(st.sampled_from(normalizations)),
         clipping=draw(st.one_of(st.just("none"), clips)),
         optimizer=draw(st.sampled_from(OPTIMIZERS)),
         learning_rate=draw(scales),
@@ -57,10 +70,14 @@ def cells(draw: st.DrawFn) -> Cell:
         steps=-(-steps // 2) * 2 if engine == "fit_epochs" else steps,
         precision=draw(st.sampled_from(PRECISIONS)),
         engine=engine,
-        pooling=draw(st.sampled_from(POOLINGS)) if architecture == "cnn" else "max",
-        filters=draw(st.integers(1, 512)) if architecture == "cnn" else 32,
+        pooling=draw(st.sampled_from((*POOLINGS, *architectures.POOLINGS) if stacked else POOLINGS))
+        if stacked or architecture == "cnn"
+        else "max",
+        filters=2 * draw(st.integers(1, 256)) if stacked or architecture == "cnn" else 32,
         weight_decay=draw(st.floats(0, 10)),
         **(draw(_recurrent(architecture)) if recurrent else {}),
+        **({"convolution": draw(st.sampled_from(CONVOLUTIONS))} if stacked else {}),
+        **(draw(_transformer()) if transformer else {}),
     )
 
 
@@ -75,6 +92,16 @@ def _recurrent(draw: st.DrawFn, architecture: str) -> dict[str, Any]:
         "direction": draw(st.sampled_from(recurrence.DIRECTIONS)),
         "recurrent": draw(st.one_of(st.sampled_from(fixed), scaled)),
         "pixels": draw(st.sampled_from([n for n in range(1, 785) if 784 % n == 0])),
+    }
+
+
+@st.composite
+def _transformer(draw: st.DrawFn) -> dict[str, Any]:
+    """Axes of transformers alone."""
+    return {
+        "placement": draw(st.sampled_from(PLACEMENTS)),
+        "heads": draw(st.integers(1, 8)),
+        "mask": draw(st.sampled_from(MASKS)),
     }
 
 

@@ -16,7 +16,7 @@ from bench.checks.contracts.oracle import traced
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.oracle import formulas
-from bench.theory.oracle.tape import Traced, where
+from bench.theory.oracle.tape import Traced
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
@@ -165,14 +165,10 @@ _normalization(
 )
 
 
-def _group(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-    x = inputs[0].reshape(3, 2, 3, 2, 4)
-    gamma, beta = (weight.reshape(2, 4) for weight in weights)
-    return formulas.normalized(x, (1, 2, 4), gamma, beta, epsilon=0.01).reshape(3, 2, 3, 8)
-
-
 layer_contract(
-    "group_norm", "GroupNormalization", [(3, 2, 3, 8)], _group, {"groups": 2, "epsilon": 0.01}
+    *("group_norm", "GroupNormalization", [(3, 2, 3, 8)]),
+    lambda inputs, weights: formulas.group_normalized(inputs[0], *weights, groups=2, epsilon=0.01),
+    {"groups": 2, "epsilon": 0.01},
 )
 for _name, _axis in (("last", (-1,)), ("1.2", (1, 2))):
     layer_contract(
@@ -188,8 +184,7 @@ layer_contract(
 
 
 def _prelu(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
-    x = inputs[0]
-    return where(x.array.value > 0.0, x, x * weights[0])
+    return formulas.prelu(inputs[0], weights[0])
 
 
 layer_contract("prelu", "PReLU", [(3, 4, 5)], _prelu)
@@ -205,7 +200,7 @@ layer_contract("prelu-shared_axes:1", "PReLU", [(3, 4, 5)], _prelu, {"shared_axe
 def _(lab: Lab) -> Iterator[Deviation]:
     x, layer = drawn("masked", 3, 4, 5), made("BatchNormalization", momentum=0.5)
     mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]], bool)
-    kept = Traced(x[mask])
+    kept = traced(lab, x[mask])
     try:
         layer(x, training=True, mask=mask)
     except TypeError as error:

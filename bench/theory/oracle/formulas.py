@@ -240,6 +240,24 @@ def normalized(
     return x * scale + (beta - mean * scale)
 
 
+def group_normalized(
+    x: Traced, gamma: Traced, beta: Traced, *, groups: int, epsilon: float
+) -> Traced:
+    """Mean and variance over all places of an example and a group of channels (Wu and He 2018, eq. 7).
+
+    Args:
+        x: (batch, .., channels).
+        gamma: (channels,), as is beta.
+        groups: of neighbouring channels, all of one size.
+        epsilon: added to the variance.
+    """
+    cut = (groups, x.shape[-1] // groups)
+    axes = (*range(1, x.ndim - 1), x.ndim)
+    scale, shift = gamma.reshape(*cut), beta.reshape(*cut)
+    made = normalized(x.reshape(*x.shape[:-1], *cut), axes, scale, shift, epsilon=epsilon)
+    return made.reshape(*x.shape)
+
+
 def root_mean_square(x: Traced, axes: tuple[int, ...], scale: Traced, *, epsilon: float) -> Traced:
     """x / sqrt(mean x^2 + epsilon) times a scale (Zhang and Sennrich 2019)."""
     return x * (x.square().mean(axes, keepdims=True) + epsilon).power(-0.5) * scale
@@ -248,6 +266,13 @@ def root_mean_square(x: Traced, axes: tuple[int, ...], scale: Traced, *, epsilon
 def unit(x: Traced, axes: tuple[int, ...]) -> Traced:
     """x over its Euclidean length."""
     return x * x.square().sum(axes, keepdims=True).power(-0.5)
+
+
+def prelu(x: Traced, slope: Traced) -> Traced:
+    """max(x, 0) + slope min(x, 0) (He et al. 2015, eq. 1), at 0 with gradient 0, as frameworks have it;
+    what ``slope`` lacks of the shape is shared."""
+    sign = decide(x.array)
+    return where(sign > 0.0, x, 0.0) + where(sign < 0.0, x * slope, 0.0)
 
 
 def grid(sizes: Sequence[int], kernel: Sequence[int], **options: Any) -> list[Array]:

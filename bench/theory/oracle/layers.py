@@ -19,13 +19,15 @@ Axes = tuple[int, ...]
 
 
 def dense(x: Any, kernel: Any, bias: Any) -> Any:
-    """x W + b: (batch, inputs), (inputs, units), (units,) -> (batch, units)."""
+    """x W + b: (.., inputs), (inputs, units), (units,) -> (.., units)."""
     return x @ kernel + bias
 
 
 def dense_backward(x: Any, kernel: Any, upstream: Any) -> tuple[Any, Any, Any]:
     """Gradients with respect to x, kernel and bias, from that of the output."""
-    return upstream @ kernel.T, x.T @ upstream, upstream.sum(axis=0)
+    inputs, units = kernel.shape
+    rows, flat = x.reshape((-1, inputs)), upstream.reshape((-1, units))
+    return upstream @ kernel.T, rows.T @ flat, flat.sum(axis=0)
 
 
 def batch_norm(x: Any, gamma: Any, beta: Any, *, epsilon: float = EPSILON) -> tuple[Any, Any, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
+from bench.cells.architectures import CONVOLUTIONAL, PRELU_SLOPE
 from bench.cells.cell import Cell
-from bench.theory.oracle import layers, operations, recurrent_network
+from bench.theory.oracle import attention, convolutional, layers, operations, recurrent_network
 from bench.theory.oracle.losses import LOSS
 from bench.theory.oracle.operations import Operation
 
@@ -22,6 +23,9 @@ Arrays = Mapping[str, Any]
 #: Names of what goes into the first operation and what comes out of the last.
 INPUTS = "inputs"
 LOGITS = "logits"
+
+#: Ends of the names of parameters whose first values are drawn.
+DRAWN = ("kernel", "embeddings")
 
 CLASSES = 10
 #: (height, width, channels) of an image, and the side of a ``cnn``'s kernels.
@@ -63,7 +67,7 @@ class Oracle:
         cell: the network's cell; its optimizer and clipping do not matter here.
 
     Raises:
-        ValueError: mixed precision, average pooling, or dropout, whose mask the framework draws.
+        ValueError: mixed precision, or dropout, whose mask the framework draws.
 
     Example:
         >>> oracle = Oracle(Cell(depth=1, width=3))
@@ -80,8 +84,6 @@ class Oracle:
             )
         if cell.dropout:
             raise ValueError("the oracle has no dropout: the framework draws its masks")
-        if cell.pooling != "max":
-            raise ValueError(f"the oracle has no pool:{cell.pooling}; it knows max")
         self.cell = cell
         self.operations: Sequence[Operation] = _wired(cell)
         self.parameters = tuple(
@@ -104,13 +106,14 @@ class Oracle:
                 drawn = initial_values.recurrent_kernel(
                     self.cell.recurrent, shape, seed=seed, layer=layer - 1
                 )
-            elif name.endswith("kernel"):
+            elif name.endswith(DRAWN):
                 drawn = initial_values.kernel(self.cell.initializer, shape, seed=seed, layer=layer)
                 layer += 1
             elif name.endswith("bias"):
                 drawn = recurrent_network.initial_bias(self.cell, name, shape)
             else:
-                drawn = np.full(shape, 1.0 if name.endswith("gamma") else 0.0)
+                kinds = {"gamma": 1.0, "beta": 0.0, "slope": PRELU_SLOPE}
+                drawn = np.full(shape, kinds[name.rpartition(", ")[2]])
             values.append(drawn.astype(dtype).astype(np.float64))
         return values
 
@@ -140,7 +143,7 @@ class Oracle:
 
         Args:
             parameters: in the order of :attr:`parameters`.
-            inputs: (batch, 784); (batch, 28, 28, 1) for a ``cnn``; (batch, steps, pixels) for a
+            inputs: (batch, 784); (batch, 28, 28, 1) for convolutions; (batch, steps, pixels) for a
                 recurrent network.
             training: whether batch normalization takes the batch's statistics or ``moving``.
             moving: in the order of :attr:`moving`; needed unless training.
@@ -272,7 +275,7 @@ def _stacked(cell: Cell) -> list[Operation]:
         convolutional = cell.architecture == "cnn" and number < 3
         steps += _hidden(cell, layer, signal, convolutional=convolutional)
         if convolutional:
-            steps.append(operations.pooling(f"{layer}, pooled", steps[-1].output))
+            steps.append(operations.pooling(cell.pooling, f"{layer}, pooled", steps[-1].output))
             if number == 2:
                 steps.append(operations.flattening("flattened", steps[-1].output))
         elif cell.architecture == "residual" and number > 1:
@@ -323,9 +326,13 @@ def _stacked_shapes(cell: Cell) -> list[tuple[int, ...]]:
 HIDDEN: Mapping[str, Callable[[Cell], list[Operation]]] = {
     **dict.fromkeys(("mlp", "residual", "cnn"), _stacked),
     **dict.fromkeys(recurrent_network.GATES, recurrent_network.wired),
+    "transformer": attention.hidden,
+    **dict.fromkeys(CONVOLUTIONAL, convolutional.hidden),
 }
 #: Architecture -> shapes of all parameters in order, the output layer's included.
 SHAPES: Mapping[str, Callable[[Cell], list[tuple[int, ...]]]] = {
     **dict.fromkeys(("mlp", "residual", "cnn"), _stacked_shapes),
     **dict.fromkeys(recurrent_network.GATES, recurrent_network.shapes),
+    "transformer": attention.shapes,
+    **dict.fromkeys(CONVOLUTIONAL, convolutional.shapes),
 }

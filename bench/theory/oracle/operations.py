@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bench.cells.architectures import GROUPS
 from bench.theory.activations import ACTIVATION, LEAKY_SLOPE, SELU_BELOW, SELU_SCALE
-from bench.theory.oracle import convolution, layers
+from bench.theory.oracle import convolution, formulas, layers
+from bench.theory.oracle.tape import Traced, gradients
 from bench.theory.rounding.arrays import decide
 
 Values = Sequence[Any]
@@ -73,12 +76,16 @@ def _backward(function: Callable[[Any, Any, Any], Sequence[Any]]) -> Backward:
 
 
 def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
-    """``batch`` or ``layer`` normalization with Keras' default epsilon."""
+    """``batch``, ``layer`` or ``group`` normalization with Keras' default epsilon."""
+    parameters = (f"{layer}, gamma", f"{layer}, beta")
+    if name == "group":
+        group = functools.partial(formulas.group_normalized, groups=GROUPS, epsilon=layers.EPSILON)
+        return taped(output, (inputs,), group, parameters)
     batch = name == "batch"
     return Operation(
         output=output,
         inputs=(inputs,),
-        parameters=(f"{layer}, gamma", f"{layer}, beta"),
+        parameters=parameters,
         forward=(lambda *arrays: layers.batch_norm(*arrays)[0]) if batch else layers.layer_norm,
         backward=_backward(layers.batch_norm_backward if batch else layers.layer_norm_backward),
         moving=(f"{layer}, moving mean", f"{layer}, moving variance") if batch else (),
@@ -88,7 +95,11 @@ def normalization(name: str, layer: str, output: str, inputs: str) -> Operation:
 
 
 def activation(name: str, output: str, inputs: str) -> Operation:
-    """An activation of :data:`bench.theory.activations.ACTIVATION`."""
+    """An activation of :data:`bench.theory.activations.ACTIVATION`, or ``prelu``, whose slopes are a
+    parameter named like the output."""
+    if name == "prelu":
+        slope = output.replace("activation", "slope")
+        return taped(output, (inputs,), formulas.prelu, (slope,))
     return Operation(
         output=output,
         inputs=(inputs,),
@@ -102,6 +113,31 @@ def activation_gradient(name: str, x: Any, y: Any, upstream: Any) -> Any:
     """Gradient with respect to an activation's input ``x``, from that of its output ``y``."""
     gradient = _GRADIENTS.get(name)
     return gradient(x, y, upstream) if gradient else upstream * ACTIVATION[name].slope(x)
+
+
+def taped(
+    output: str,
+    inputs: tuple[str, ...],
+    formula: Callable[..., Traced],
+    parameters: tuple[str, ...] = (),
+    *,
+    constant: bool = False,
+) -> Operation:
+    """An operation that is known by its formula, ``formula(*inputs, *parameters)`` on traced arrays."""
+
+    def backward(x: Values, values: Values, _: Any, upstream: Any) -> tuple[Values, Values]:
+        sources = [Traced(array) for array in (*x, *values)]
+        found = gradients(formula(*sources), upstream, sources)
+        return found[: len(x)], found[len(x) :]
+
+    return Operation(
+        output=output,
+        inputs=inputs,
+        parameters=parameters,
+        forward=lambda *arrays: formula(*(Traced(array) for array in arrays)).array,
+        backward=backward,
+        constant=constant,
+    )
 
 
 def rescaling(scale: float, output: str, inputs: str) -> Operation:
@@ -125,8 +161,10 @@ def addition(output: str, inputs: tuple[str, str]) -> Operation:
     )
 
 
-def pooling(output: str, inputs: str) -> Operation:
-    """The largest of each 2 x 2 window."""
+def pooling(kind: str, output: str, inputs: str) -> Operation:
+    """The largest, ``max``, or the ``average`` of each 2 x 2 window."""
+    if kind == "average":
+        return taped(output, (inputs,), _averaged)
     return Operation(
         output=output,
         inputs=(inputs,),
@@ -134,6 +172,11 @@ def pooling(output: str, inputs: str) -> Operation:
         backward=lambda x, _p, _y, upstream: ((convolution.max_pool_backward(x[0], upstream),), ()),
         choices=convolution.max_pool_ties,
     )
+
+
+def _averaged(x: Traced) -> Traced:
+    tables = formulas.grid(x.shape[1:3], (2, 2), stride=2)
+    return formulas.pooled(x, tables, largest=False)
 
 
 def flattening(output: str, inputs: str) -> Operation:

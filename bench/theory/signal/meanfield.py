@@ -18,6 +18,7 @@ import numpy as np
 from scipy import optimize
 
 from bench.cells import recurrent
+from bench.cells.architectures import CONVOLUTIONAL
 from bench.cells.cell import Cell
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import MNIST_SQUARED_NORMS
@@ -83,6 +84,12 @@ def why_not(cell: Cell) -> str:
         return "max pooling takes the largest of correlated inputs, for which there is no closed theory"
     if cell.architecture in recurrent.ARCHITECTURES:
         return "mean-field theory of layers does not speak of steps in time"
+    if cell.architecture in CONVOLUTIONAL:
+        return (
+            "neighbouring places of convolutions share inputs, and this theory is of dense layers"
+        )
+    if cell.architecture == "transformer":
+        return "attention mixes tokens by weights that depend on them, which this theory lacks"
     if cell.dropout:
         return "dropout multiplies the last layer's signal by a mask that the framework draws"
     if cell.normalization == "batch" and cell.batch < 6:

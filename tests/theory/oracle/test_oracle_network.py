@@ -45,6 +45,30 @@ CNNS = [
     Cell(architecture="cnn", normalization="batch", loss="mse"),
     Cell(architecture="cnn", normalization="layer"),
 ]
+CONVOLUTIONS = [
+    Cell(architecture=architecture, depth=3, filters=2, **axes)
+    for architecture, axes in (
+        ("conv", {"normalization": "group", "activation": "prelu", "pooling": "strided"}),
+        ("conv", {"convolution": "separable", "pooling": "strided", "normalization": "layer"}),
+        ("conv_residual", {"convolution": "separable", "normalization": "batch"}),
+        ("conv_residual", {"pooling": "average", "activation": "prelu", "loss": "mse"}),
+        ("conv_residual", {"pooling": "strided", "activation": "gelu"}),
+    )
+]
+TRANSFORMERS = [
+    Cell(
+        architecture="transformer",
+        depth=2,
+        width=4,
+        normalization="layer",
+        activation="gelu",
+        initializer="glorot_normal",
+        placement=placement,
+        heads=heads,
+        mask=mask,
+    )
+    for placement, heads, mask in (("pre", 2, "none"), ("post", 1, "none"), ("pre", 4, "causal"))
+]
 
 
 def ids(cell: Cell) -> str:
@@ -59,7 +83,7 @@ def drawn(cell: Cell, seed: int = 3) -> tuple[Oracle, list[np.ndarray], np.ndarr
         values + 0.1 * random.normal(size=values.shape) * (values.ndim == 1)
         for values in oracle.initial(seed)
     ]
-    shape = (2, 28, 28, 1) if cell.architecture == "cnn" else (BATCH, 784)
+    shape = (2, 28, 28, 1) if cell.architecture.startswith("c") else (BATCH, 784)
     inputs = random.random(shape)
     labels = random.integers(0, 10, len(inputs))
     rounded = [values.astype(np.float32).astype(np.float64) for values in (*parameters, inputs)]
@@ -80,7 +104,7 @@ def tolerance(gradient: np.ndarray, direction: np.ndarray) -> float:
     return 1e4 * 2.0**-53 * max(1.0, float(np.abs(gradient * direction).sum()))
 
 
-@pytest.mark.parametrize("cell", [*CELLS, *CNNS], ids=ids)
+@pytest.mark.parametrize("cell", [*CELLS, *CNNS, *CONVOLUTIONS, *TRANSFORMERS], ids=ids)
 def test_gradients_are_those_of_complex_step(cell: Cell) -> None:
     """Im f(p + i h d) / h is the derivative along d, up to h^2 = 1e-60 (Squire and Trapp 1998)."""
     oracle, parameters, inputs, labels = drawn(cell)
@@ -95,7 +119,7 @@ def test_gradients_are_those_of_complex_step(cell: Cell) -> None:
         assert error <= tolerance(gradient, direction), oracle.parameters[index]
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=ids)
+@pytest.mark.parametrize("cell", [*CELLS, *TRANSFORMERS], ids=ids)
 def test_gradients_are_those_of_central_differences(cell: Cell) -> None:
     """Halving the step takes three quarters of the truncation error away, so what is left is less than
     the change; and each value of the loss is rounded."""
@@ -116,7 +140,7 @@ def test_gradients_are_those_of_central_differences(cell: Cell) -> None:
         assert error <= abs(coarse - fine) + tolerance(gradient, direction) / step
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=ids)
+@pytest.mark.parametrize("cell", [*CELLS, *TRANSFORMERS], ids=ids)
 def test_gradients_of_inner_tensors(cell: Cell) -> None:
     """Each inner tensor moved on its own: the rest of the network is computed from it."""
     oracle, parameters, inputs, labels = drawn(cell)
@@ -163,7 +187,7 @@ def assert_within(single: dict[str, Any], random: dict[str, Any], bounded: dict[
     assert any(np.any(single[name] != bounded[name].value) for name in single)
 
 
-@pytest.mark.parametrize("cell", [*CELLS, CNNS[1]], ids=ids)
+@pytest.mark.parametrize("cell", [*CELLS, CNNS[1], *CONVOLUTIONS, *TRANSFORMERS], ids=ids)
 def test_each_operation_in_float32_lies_within_its_bound(cell: Cell) -> None:
     """Every tensor, computed from those that float32 arithmetic put into the operation, and so does
     random rounding."""
