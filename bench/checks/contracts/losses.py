@@ -243,7 +243,7 @@ def _sets(
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
 
-        kind = Kind(name, formula, formulas.binary, formulas.probabilities, options)
+        kind = Kind(name, formula, formulas.binary, formulas.probabilities, options=options)
         y, p = kind.drawn(3, 2, 4)
         flat = formula(y.reshape(-1), Bounded(p.reshape(-1)))
         yield deviation("all", lab.seen(kind.made()(tf.constant(y), tf.constant(p))), flat)
