@@ -43,6 +43,12 @@ def _gated(**axes: Sequence[Any]) -> Iterator[Cell]:
 _VANISHING, _EXPLODING = "normal_0.1", "normal_0.5"
 _CLIPS = "global_norm_1.0"
 
+
+def _wide(**axes: Sequence[Any]) -> Iterator[Cell]:
+    """Networks with so many units for their few steps that mean-field theory predicts them."""
+    yield from _plain(**{"width": [160], "pixels": [112], "steps": [30], **axes})
+
+
 SEQUENCE = Grid(
     name="sequence",
     title="Sequences",
@@ -57,8 +63,14 @@ SEQUENCE = Grid(
             *_plain(depth=[2], normalization=["layer"], recurrent=["glorot_uniform"]),
             *_gated(),
             *_gated(architecture=["lstm"], direction=["bidirectional"]),
+            *_wide(recurrent=["normal_0.05", "normal_0.12"]),
         ],
         "standard": [
+            *_wide(
+                width=[400],
+                activation=["tanh", "relu"],
+                recurrent=["glorot_uniform", "normal_0.03", "normal_0.07", "uniform_0.15"],
+            ),
             *_plain(
                 width=[100],
                 steps=[600],

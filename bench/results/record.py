@@ -105,8 +105,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def signal_ratio(self) -> float | None:
-        """First over last hidden layer's signal; None without a hidden layer or a finite ratio."""
-        return _ratio(self.signal)
+        """First over last hidden layer's signal; of a recurrent network, after the first over after the
+        last step of its last layer. None without a hidden layer or a finite ratio."""
+        return _ratio(self.over_time[-1] if isinstance(self.over_time, list) else self.signal)
 
     @property
     def kernel_ratio(self) -> float | None:

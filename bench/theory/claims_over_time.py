@@ -11,9 +11,12 @@ import numpy as np
 from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.cells.initial_values import recurrent_kernel
+from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Products, Record
 from bench.theory.claim import Claim, Finding
 from bench.theory.rounding.formats import FLOAT32, FLOAT64
+from bench.theory.signal import over_time
+from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance, shared_sigmas
 
 #: Architecture, activation and recurrent initializer of networks whose Jacobians are not rounded.
 EXACT = ("simple_rnn", "relu", "identity")
@@ -107,6 +110,44 @@ def _below_largest_singular_value(cell: Cell, records: Sequence[Record]) -> Find
     return (True, told) if told else None
 
 
+def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
+    """Whether gradients change from step to step as mean-field theory says; tolerances are those of
+    :mod:`bench.theory.signal.predicted`, for steps in the place of layers."""
+    prediction = over_time.predict(cell)
+    signals = [
+        record.start.over_time[0]
+        for record in records
+        if record.start is not None
+        and isinstance(record.start.over_time, list)
+        and record.data == MNIST_FINGERPRINT
+    ]
+    if prediction is None or not signals:
+        return None
+    logs, seeds = over_time.measured(signals), len(signals)
+    ratio, expected = logs[0] - logs[-1], float(prediction.log_ratio[0])
+    allowed = log_tolerance(
+        SIGMAS, prediction.log_std[0], prediction.log_error[0], prediction.worst, seeds
+    )
+    told = (
+        f"first over last step {exp(ratio):.4g}, predicted {exp(expected):.4g}: quotient "
+        f"{exp(ratio - expected):.4g}, tolerance {exp(allowed):.4g}"
+    )
+    if not abs(ratio - expected) <= allowed:
+        return False, told
+    sigmas = shared_sigmas(len(prediction.step))
+    for step, (log, std, error) in enumerate(
+        zip(prediction.step, prediction.step_std, prediction.step_error, strict=True)
+    ):
+        off = float(logs[step] - logs[step + 1] - log)
+        allowed = log_tolerance(sigmas, std, error, std, seeds)
+        if not abs(off) <= allowed:
+            return False, (
+                f"{told}; steps {step + 1} and {step + 2}: quotient {exp(off):.3g}, tolerance "
+                f"{exp(allowed):.3g}"
+            )
+    return True, told
+
+
 JACOBIAN_PRODUCTS = Claim(
     "jacobian-products",
     "What goes back from the last step of the last recurrent layer to an earlier one is multiplied by "
@@ -123,4 +164,12 @@ SINGULAR_VALUE_BOUNDS = Claim(
     lambda cell: cell.architecture == "simple_rnn" and not cell.precision.startswith("mixed"),
     _below_largest_singular_value,
 )
-CLAIMS_OVER_TIME = (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS)
+MEAN_FIELD_OVER_TIME = Claim(
+    "mean-field-over-time",
+    "In a wide recurrent layer the gradient's mean square changes from step to step as mean-field "
+    "theory predicts (Chen, Pennington and Schoenholz 2018), within what a finite width, and one "
+    "kernel for all steps, make of it.",
+    lambda cell: not over_time.why_not(cell),
+    _as_predicted,
+)
+CLAIMS_OVER_TIME = (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS, MEAN_FIELD_OVER_TIME)

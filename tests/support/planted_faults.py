@@ -21,7 +21,8 @@ class Place:
 
     since: int = 0
     """The first iteration, from 0, whose update may be wrong. What is computed before that is right:
-    losses of steps up to this one, and tensors as they are before it. 0: always wrong."""
+    losses of steps up to this one, and tensors as they are before it. 0: always wrong; -1: so is the
+    first loss."""
     until: int | None = None
     """The last step at which a loss may be named as the first that departs; None: the last of all."""
     training: bool = True
@@ -89,6 +90,8 @@ _SGD_BEGINS = """\
         m = None
         if self.momentum != 0:
 """
+_RECURRENT = "keras/src/layers/rnn"
+_LSTM = ("sequence",), "arch:lstm", 2
 _DENSE_CALL = """\
     def call(self, inputs, training=None):
         x = ops.matmul(inputs, self.kernel)
@@ -360,6 +363,54 @@ FAULTS = (
         self._partial_batch_size = 0
 """,
         place=Place(since=48, until=50),
+    ),
+    _fault(
+        "lstm-forgets",
+        _LSTM,
+        reason="LSTM's forget gate starts with a bias of 0, as before Keras had unit_forget_bias.",
+        file=f"{_RECURRENT}/lstm.py",
+        old='initializers.get("ones")(',
+        new='initializers.get("zeros")(',
+        place=Place(since=-1, until=0, tensor="^layer 1, (forward, )?bias$"),
+    ),
+    _fault(
+        "lstm-gates-swapped",
+        _LSTM,
+        reason="LSTM takes the cell's columns for the forget gate and the other way round.",
+        file=f"{_RECURRENT}/lstm.py",
+        old="        z0, z1, z2, z3 = z\n",
+        new="        z0, z2, z1, z3 = z\n",
+        place=Place(since=-1, until=0, tensor="^layer 1, states$"),
+    ),
+    _fault(
+        "lstm-hard-forget-gate",
+        _LSTM,
+        reason="LSTM's forget gate has a hard sigmoid, Keras 1's default.",
+        file=f"{_RECURRENT}/lstm.py",
+        old="        f = self.recurrent_activation(z1)\n",
+        new="        f = ops.hard_sigmoid(z1)\n",
+        place=Place(since=-1, until=0, tensor="^layer 1, states$"),
+    ),
+    _fault(
+        "gru-resets-before",
+        (("sequence",), "arch:gru", 1),
+        reason="GRU resets before the product with the recurrent kernel, as with reset_after=False.",
+        file=f"{_RECURRENT}/gru.py",
+        old="            if self.reset_after:\n                recurrent_h = r * recurrent_h\n",
+        new="            if self.reset_after:\n"
+        "                recurrent_h = ops.matmul(\n"
+        "                    r * h_tm1, self.recurrent_kernel[:, 2 * self.units :]\n"
+        "                )\n",
+        place=Place(since=-1, until=0, tensor="^layer 1, states$"),
+    ),
+    _fault(
+        "rnn-forgets-the-way-back",
+        (("sequence",), "arch:simple_rnn", 7),
+        reason="SimpleRNN stops gradients between steps: every state, and the first loss, is right.",
+        file=f"{_RECURRENT}/simple_rnn.py",
+        old="ops.matmul(prev_output, self.recurrent_kernel)",
+        new="ops.matmul(ops.stop_gradient(prev_output), self.recurrent_kernel)",
+        place=Place(until=1, tensor="^layer [12], .*gradient$"),
     ),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}

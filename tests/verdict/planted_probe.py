@@ -56,7 +56,7 @@ def probe(fault: Fault, path: Path) -> None:
         moving = {name: value for name, value in values.items() if name not in learnt}
         return learnt, {**moving, "logits": np.asarray(model(images, training=False))}
 
-    since = fault.place.since if fault.place else 0
+    since = max(fault.place.since, 0) if fault.place else 0
     before = {}
     if since:
         losses, _ = graph.engine.train(order[:since], scale)

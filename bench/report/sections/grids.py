@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from bench.cells import recurrent
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.figures.curves import SHOWN, pictures
 from bench.report.markup import code, emphasis, strong
@@ -40,6 +41,10 @@ _NOTES = (
     "and change: over the seeds that both have. Throughput, below each table, was measured with all "
     "workers busy and is not compared: neither across machines nor with the baseline."
 )
+_OVER_TIME = (
+    f"Of recurrent networks {emphasis('signal')} compares the gradient that arrives at the state after "
+    "the first step with that after the last, in the last layer."
+)
 
 
 def grid_sections(conclusion: Conclusion) -> list[Section]:
@@ -47,7 +52,9 @@ def grid_sections(conclusion: Conclusion) -> list[Section]:
     grids = grouped((judgement.item.grid, judgement) for judgement in conclusion.judgements)
     if not grids:
         return []
-    reading = [_NOTES, READING if any(grid in SHOWN for grid in grids) else None]
+    networks = {judgement.item.cell.architecture for judgement in conclusion.judgements}
+    over_time = _OVER_TIME if networks & {*recurrent.ARCHITECTURES} else None
+    reading = [_NOTES, over_time, READING if any(grid in SHOWN for grid in grids) else None]
     rows, drawn = Rows(conclusion.run), pictures(conclusion.run)
     sections = [Section("How to read the grids' tables", reading)]
     for grid, judgements in grids.items():

@@ -12,6 +12,12 @@ MNIST_SQUARED_NORMS = (
     87.21, 92.35, 97.97, 104.11, 111.25, 120.2, 132.31, 159.51,
 )  # fmt: skip
 
+#: Mean over the images of the squared norm of each row.
+MNIST_ROWS = (
+    0.0, 0.005, 0.086, 0.326, 1.163, 2.613, 3.994, 4.864, 5.113, 4.836, 4.434, 4.288, 4.499, 4.884,
+    5.19, 5.205, 4.905, 4.524, 4.385, 4.528, 4.724, 4.617, 3.969, 2.748, 1.281, 0.462, 0.155, 0.014,
+)  # fmt: skip
+
 #: Mean cosine of the angle between two images of one digit, and between those of two digits.
 COSINE_SAME_CLASS = 0.5259
 COSINE_OTHER_CLASS = 0.3862

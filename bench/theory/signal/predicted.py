@@ -133,10 +133,15 @@ def log_tolerance(sigmas: float, std: float, error: float, worst: float, seeds: 
     return (sigmas + (sigmas**2 - 1) / 6 * skewness) * std / math.sqrt(seeds) + error
 
 
+def shared_sigmas(count: int) -> float:
+    """Standard deviations at which ``count`` values share the chance of a false alarm of one at
+    :data:`SIGMAS` (Bonferroni)."""
+    return float(-special.ndtri(special.ndtr(-SIGMAS) / count))
+
+
 def _neighbours(prediction: Prediction, means: Sequence[float], seeds: int) -> str:
     """Name of the pair of layers that is furthest outside its tolerance; empty if none is."""
-    pairs = len(prediction.chi)
-    sigmas = float(-special.ndtri(special.ndtr(-SIGMAS) / pairs))
+    sigmas = shared_sigmas(len(prediction.chi))
     worst, furthest = "", 1.0
     for index, chi in enumerate(prediction.chi):
         std, error = prediction.step_std[index], prediction.step_error[index]

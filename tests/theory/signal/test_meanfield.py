@@ -364,6 +364,8 @@ def test_constants_are_those_of_mnist() -> None:
     labels = np.asarray(data.train_labels)
     squares = np.sort(np.sum(pixels**2, 1, dtype=np.float64))
     assert squares.reshape(16, -1).mean(1) == pytest.approx(images.MNIST_SQUARED_NORMS, abs=0.01)
+    rows = np.sum(np.square(pixels.reshape(-1, 28, 28), dtype=np.float64), 2).mean(0)
+    assert rows == pytest.approx(images.MNIST_ROWS, abs=1e-3)
     covariance = np.cov(pixels.T)
     values = np.linalg.eigvalsh(covariance)[::-1]
     assert values[:40] == pytest.approx(images.COVARIANCE_EIGENVALUES, abs=1e-3)
