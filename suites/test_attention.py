@@ -1,11 +1,20 @@
 """Do transformers train the same, with layer normalization before or after branches?"""
 
 from bench.cells import vision_grids
+from bench.theory import transformer_claims
+from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
 GRID = vision_grids.ATTENTION
+CLAIMS = transformer_claims.TRANSFORMER_CLAIMS
 
 
 def test_cell(judgement: Judgement) -> None:
-    """The cell trains as its baseline says."""
+    """The cell trains as its baseline says, and breaks no claim."""
     assert not judgement.verdict.fails, judgement.reason
+
+
+def test_claim(claim_results: list[tuple[str, ClaimResult]]) -> None:
+    """The claim holds on every cell that it speaks of."""
+    violated = [f"{cell}: {result.evidence}" for cell, result in claim_results if not result.holds]
+    assert not violated, "\n".join([claim_results[0][1].statement, *violated])

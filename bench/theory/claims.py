@@ -10,16 +10,16 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from bench.cells import recurrent
 from bench.cells.cell import VANISHING_AT_ZERO, Cell
 from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.record import Flow, Record
 from bench.theory.claim import Claim, ClaimResult, Finding
 from bench.theory.claims_over_time import CLAIMS_OVER_TIME
-from bench.theory.oracle import recurrent_network
+from bench.theory.oracle.network import SHAPES
 from bench.theory.rounding.formats import FLOAT32
 from bench.theory.signal.predicted import SIGMAS, prediction_row, silent
+from bench.theory.transformer_claims import TRANSFORMER_CLAIMS
 
 #: A network has learned if it gets most test images right: more than four times what the largest
 #: class alone would give (.1135), and far from what a trained network reaches (above .9).
@@ -190,11 +190,7 @@ def _rounding_of_norm(cell: Cell) -> float:
     that lambda = 4 makes negligible (Higham and Mary 2019, theorem 2.4); its root by half as much;
     quotient and product add 2 u.
     """
-    inputs = 784
-    entries = inputs * cell.width + max(cell.depth - 1, 0) * cell.width**2
-    entries += (cell.depth + 10) * cell.width + 10
-    if cell.architecture in recurrent.ARCHITECTURES:
-        entries = sum(map(math.prod, recurrent_network.shapes(cell)))
+    entries = sum(map(math.prod, SHAPES[cell.architecture](cell)))
     return (2 * math.sqrt(entries) + 3) * FLOAT32.roundoff
 
 
@@ -333,4 +329,5 @@ CLAIMS = (
     CLIPPING_BOUNDS,
     CLIPPING_PASSES,
     *CLAIMS_OVER_TIME,
+    *TRANSFORMER_CLAIMS,
 )
