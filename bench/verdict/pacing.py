@@ -24,7 +24,7 @@ ALPHA = 0.05
 #: Chance that any interval of a live comparison misses what is true. A false verdict takes half of it:
 #: on a machine that trips each night of a year, 365 * .0025 = .9 of them.
 LIVE_ALPHA = 0.005
-#: Stored runs below which there are no limits: with 5 they are 2.5 times as wide as with many.
+#: Stored runs below which there are no limits: with 5 they are 2.4 times as wide as with many.
 FEWEST = 5
 
 Conclusion = Literal["within limits", "beyond", "below", "machine", "new"]
