@@ -199,9 +199,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
 # --- Weights of classes and samples in a dataset
 
 
-def _class_weight(subject: str, weight: dict[int, float]) -> None:
+def _class_weight(subject: str, weight: dict[int, float], keras: tuple[int, ...] = (2, 3)) -> None:
     @contract(
         f"class_weight-{subject}",
+        keras=keras,
         thing="keras.Model.fit",
         truth="Class weights train the same whether data are arrays or a dataset; a class that is left"
         " out counts once.",
@@ -232,7 +233,7 @@ def _class_weight(subject: str, weight: dict[int, float]) -> None:
 
 
 _class_weight("whole", {0: 0.5, 1: 2.0, 2: 4.0})
-_class_weight("one_left_out", {0: 0.5, 2: 4.0})
+_class_weight("one_left_out", {0: 0.5, 2: 4.0}, keras=(3,))  # Keras 2 asks for all
 
 
 @contract(
