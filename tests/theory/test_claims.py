@@ -448,7 +448,7 @@ def test_claims_are_silent_on_other_cells(claim: Claim, cell: Cell) -> None:
 EXAMPLES = {case.claim.name: case.cell for case in CASES}
 
 
-@pytest.mark.parametrize("claim", OVER_LAYERS, ids=lambda claim: claim.name)
+@pytest.mark.parametrize("claim", OF_LAYERS, ids=lambda claim: claim.name)
 def test_nothing_measured_is_silence(claim: Claim) -> None:
     """Neither no records nor crashes alone confirm or violate anything."""
     cell = EXAMPLES[claim.name]
