@@ -405,7 +405,7 @@ FAULTS = (
     ),
     _fault(
         "rnn-forgets-the-way-back",
-        (("sequence",), "arch:simple_rnn", 7),
+        (("sequence",), "arch:simple_rnn", 9),
         reason="SimpleRNN stops gradients between steps: every state, and the first loss, is right.",
         file=f"{_RECURRENT}/simple_rnn.py",
         old="ops.matmul(prev_output, self.recurrent_kernel)",
