@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.cells.cell import Cell
-from bench.cells.grid import Grid, product
+from bench.cells.grid import Grid, compiled, fitted, product
 
 #: Steps of training: enough that chaos, gates and clipping show.
 _FEW_STEPS = 100
@@ -49,6 +49,17 @@ def _wide(**axes: Sequence[Any]) -> Iterator[Cell]:
     yield from _plain(**{"width": [160], "pixels": [112], "steps": [30], **axes})
 
 
+#: An LSTM as people train it.
+_USERS: Mapping[str, Sequence[Any]] = {
+    "architecture": ["lstm"],
+    "depth": [1],
+    "width": [16],
+    "activation": ["tanh"],
+    "initializer": [_INIT],
+    "optimizer": ["adam"],
+    "learning_rate": [0.01],
+}
+
 SEQUENCE = Grid(
     name="sequence",
     title="Sequences",
@@ -64,8 +75,10 @@ SEQUENCE = Grid(
             *_gated(),
             *_gated(architecture=["lstm"], direction=["bidirectional"]),
             *_wide(recurrent=["normal_0.05", "normal_0.12"]),
+            *fitted(**_USERS, steps=[20]),
         ],
         "standard": [
+            *compiled(**{**_USERS, "architecture": ["simple_rnn", "lstm", "gru"]}),
             *_wide(
                 width=[400],
                 activation=["tanh", "relu"],

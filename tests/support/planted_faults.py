@@ -91,7 +91,7 @@ _SGD_BEGINS = """\
         if self.momentum != 0:
 """
 _RECURRENT = "keras/src/layers/rnn"
-_LSTM = ("sequence",), "arch:lstm", 2
+_LSTM = ("sequence",), "arch:lstm", 3
 _DENSE_CALL = """\
     def call(self, inputs, training=None):
         x = ops.matmul(inputs, self.kernel)
