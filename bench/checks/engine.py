@@ -23,12 +23,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from bench.cells.architectures import CONVOLUTIONAL
 from bench.cells.cell import Cell
 from bench.cells.initial_values import batch_order
 from bench.checks.lab import Lab
 from bench.checks.network import cell_of
 from bench.results.check import Check, Deviation
-from bench.theory.oracle.network import LOGITS, Oracle
+from bench.theory.oracle.network import IMAGE, LOGITS, Oracle
 from bench.theory.oracle.optimizers import Optimizer, for_cell
 from bench.theory.rounding import montecarlo
 from bench.theory.rounding.arrays import Stochastic
@@ -62,19 +63,41 @@ SUBJECTS: Mapping[str, Cell] = {
         depth=2, normalization="batch", optimizer="momentum", learning_rate=0.01, **_SMALL
     ),
     "layer": Cell(depth=2, normalization="layer", activation="gelu", **_SMALL),
+    "transformer": Cell(
+        depth=1,
+        architecture="transformer",
+        normalization="layer",
+        activation="gelu",
+        initializer="glorot_normal",
+        mask="causal",
+        **{**_SMALL, "width": 8},
+    ),
+    "convolution": Cell(
+        depth=2,
+        architecture="conv_residual",
+        filters=4,
+        normalization="group",
+        activation="prelu",
+        pooling="average",
+        learning_rate=0.03,
+        **_SMALL,
+    ),
 }
+#: Networks of the tiers above quick: ten steps with drawn roundings take half a minute.
+LONG = ("transformer", "convolution")
 #: Places where an optimizer's constants are rounded to the format before anything is made of them.
 ROUNDED = ("nowhere", "everywhere", "in the bias correction")
 ENGINES = ("in_graph", "function", "eager", "fit", "xla", "session")
 
 
 def checks(tier: str) -> list[Check]:
-    """Each network; from tier standard on in float64 as well."""
+    """Each network; from tier standard on in float64 as well, and those whose draws take long."""
     precisions = ("float32",) if tier == "quick" else ("float32", "float64")
     return [
         Check(family=FAMILY, subject=cell.id(("depth", "act", "opt")), precision=precision)
-        for cell in SUBJECTS.values()
+        for name, cell in SUBJECTS.items()
         for precision in precisions
+        if tier != "quick" or name not in LONG
     ]
 
 
@@ -167,7 +190,9 @@ def references(
     rounding, and for the first with drawn roundings."""
     form = lab.form(cell.precision)
     inputs, labels = _examples(cell, lab, order)
-    batches = list(zip(inputs.astype(np.float64), labels, strict=True))
+    shape = (-1, *IMAGE) if cell.architecture in CONVOLUTIONAL else (-1, inputs.shape[-1])
+    wide = [images.reshape(shape).astype(np.float64) for images in inputs]
+    batches = list(zip(wide, labels, strict=True))
     ways = ROUNDED if cell.optimizer == "adam" else ROUNDED[:1]
     exact = [_steps(cell, seed, batches, None, form, way) for way in ways]
     generators = np.random.SeedSequence(seed).spawn(DRAWS)

@@ -16,16 +16,21 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
+from bench import mnist
+from bench.cells.architectures import PLACEMENTS
 from bench.cells.cell import Cell
+from bench.cells.initial_values import batch_order
 from bench.commands.report import concluded
 from bench.report.figures.curves import pictures
 from bench.report.figures.draw import draw
 from bench.report.figures.envelope import envelope_picture
-from bench.report.figures.picture import Level, Panel, Picture, Trace
+from bench.report.figures.picture import Band, Level, Panel, Picture, Trace
 from bench.results.files import write_atomically
 from bench.results.run import read_run
 from bench.statistics.levels import ALPHA, TESTS
+from bench.theory.oracle.network import Oracle
 from bench.theory.signal.meanfield import predict
+from bench.theory.signal.transformer import last_gradient
 
 FOLDER = Path(__file__).parent
 #: Units of a layer in the picture of rates: wide, so that the image's part in the first layer is small.
@@ -44,7 +49,8 @@ def main(*runs: str) -> None:
     """Writes the pictures beside this file; those of runs if two are named."""
     if runs:
         _draw_runs(*runs)
-    for name, panel in (("chi", chi_panel()), ("power", power_panel())):
+    panels = {"chi": chi_panel(), "power": power_panel(), "placement": placement_panel()}
+    for name, panel in panels.items():
         picture = Picture(name, "", "", "", (), columns=1, size=(6.0, 3.6))
         _write(name, picture, [panel])
 
@@ -83,6 +89,55 @@ def power_panel() -> Panel:
         traces.append(Trace(f"{seeds} seeds", points, colour))
     x_label = "change / standard deviation between seeds"
     return Panel("", x_label, "chance that it is found", tuple(traces), legend=True)
+
+
+def placement_panel() -> Panel:
+    """Gradient in a transformer's last block against depth: theory, and networks in float64."""
+    data = mnist.load()
+    traces, bands = [], []
+    for colour, placement in enumerate(PLACEMENTS):
+        ranges, points = [], []
+        for depth in range(1, 7):
+            cell = Cell(
+                architecture="transformer",
+                depth=depth,
+                width=32,
+                activation="gelu",
+                initializer="glorot_normal",
+                normalization="layer",
+                batch=50,
+                placement=placement,
+            )
+            seen = [_last_block(cell, data, seed) for seed in range(5)]
+            size = float(np.sqrt(np.mean([square for _, square in seen])))
+            expected = last_gradient(cell, size)
+            ranges.append((float(depth), expected.lowest, expected.highest))
+            mean = math.exp(float(np.mean([math.log(signal) for signal, _ in seen])))
+            points.append((float(depth), mean))
+        name = {"pre": "normalized before branches", "post": "normalized after sums"}[placement]
+        bands.append(Band(f"{name}, theory", tuple(ranges), colour))
+        traces.append(Trace(f"{name}, 5 seeds", tuple(points), colour, marker="o", size=4.0))
+    return Panel(
+        "",
+        "blocks",
+        "gradient of the last block, mean square",
+        tuple(traces),
+        bands=tuple(bands),
+        scale="log",
+        legend=True,
+    )
+
+
+def _last_block(cell: Cell, data: mnist.Mnist, seed: int) -> tuple[float, float]:
+    """Mean squares of one example's gradient at the last block's activation, and of the logits."""
+    order = batch_order(seed, examples=len(data.train_labels), batch=cell.batch, steps=1)[0]
+    images = data.train_images[order].reshape(cell.batch, -1) / 255
+    oracle = Oracle(cell)
+    parameters = oracle.initial(seed)
+    tensors = oracle.forward(parameters, images)
+    gradients = oracle.backward(parameters, images, tensors, data.train_labels[order].astype(int))
+    at = gradients[f"block {cell.depth}, feed-forward, kernel output"] * cell.batch
+    return float(np.mean(np.square(at))), float(np.mean(np.square(tensors["logits"])))
 
 
 def _draw_runs(run: str, other: str) -> None:

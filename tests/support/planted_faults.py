@@ -83,6 +83,7 @@ _LAYER = "keras/src/layers/normalization/layer_normalization.py"
 _DENSE = "keras/src/layers/core/dense.py"
 _TRAINER = "keras/src/backend/tensorflow/trainer.py"
 _ARRAYS = "keras/src/trainers/data_adapters/array_data_adapter.py"
+_ATTENTION = "keras/src/layers/attention/multi_head_attention.py"
 _FUNCTIONS = "keras/src/backend/tensorflow/nn.py"
 
 #: Where SGD has cast the learning rate and the gradient, and done nothing yet.
@@ -411,6 +412,51 @@ FAULTS = (
         old="ops.matmul(prev_output, self.recurrent_kernel)",
         new="ops.matmul(ops.stop_gradient(prev_output), self.recurrent_kernel)",
         place=Place(until=1, tensor="^layer [12], .*gradient$"),
+    ),
+    _fault(
+        "attention-scale",
+        (("attention",), "arch:transformer", 3),
+        reason="Attention divides its logits by the size of a head, not by the root of it.",
+        file=_ATTENTION,
+        old="self._inverse_sqrt_key_dim = 1.0 / math.sqrt(float(self._key_dim))",
+        new="self._inverse_sqrt_key_dim = 1.0 / float(self._key_dim)",
+        place=Place(since=-1, until=0, tensor="^block 1, attention, output$"),
+    ),
+    _fault(
+        "attention-looks-ahead",
+        (("attention",), "mask:causal", 1),
+        reason="The causal mask lets each token look at the one that follows, too.",
+        file=_FUNCTIONS,
+        old='mask = tf.linalg.band_part(tf.ones((T, S), "bool"), -1, 0)',
+        new='mask = tf.linalg.band_part(tf.ones((T, S), "bool"), -1, 1)',
+        place=Place(since=-1, until=0, tensor="^block 1, attention, output$"),
+    ),
+    _fault(
+        "attention-softmax-axis",
+        (("attention",), "arch:transformer", 3),
+        reason="Attention's weights sum to 1 over those that look, not over those looked at.",
+        file=_FUNCTIONS,
+        old="tf.nn.softmax(tf.cast(padded_logits, probs_dtype), axis=-1), key.dtype",
+        new="tf.nn.softmax(tf.cast(padded_logits, probs_dtype), axis=-2), key.dtype",
+        place=Place(since=-1, until=0, tensor="^block 1, attention, output$"),
+    ),
+    _fault(
+        "group-norm-epsilon",
+        (("convdepth",), "norm:group", 1),
+        reason="Group normalization adds twice its epsilon.",
+        file="keras/src/layers/normalization/group_normalization.py",
+        old="inv = ops.rsqrt(variance + self.epsilon)",
+        new="inv = ops.rsqrt(variance + 2 * self.epsilon)",
+        place=Place(since=-1, until=0, tensor="^layer 1, normalized$"),
+    ),
+    _fault(
+        "prelu-slope",
+        (("convdepth",), "act:prelu", 1),
+        reason="PReLU's slope is 1 % steeper than its variable says.",
+        file="keras/src/layers/activations/prelu.py",
+        old="neg = -self.alpha * activations.relu(-inputs)",
+        new="neg = -1.01 * self.alpha * activations.relu(-inputs)",
+        place=Place(since=-1, until=0, tensor="^layer 1, activation$"),
     ),
 )
 BY_NAME = {fault.name: fault for fault in FAULTS}
