@@ -84,10 +84,13 @@ _GROUPED: Mapping[str, Sequence[Any]] = {
     "activation": ["prelu"],
     "normalization": ["group"],
     "pooling": ["strided"],
-    "filters": [4],
-    "learning_rate": [0.03],
+    "filters": [8],
+    "optimizer": ["adam"],
+    "learning_rate": [0.01],
 }
-_quick = functools.partial(Cell, depth=4, filters=4, batch=20, steps=60, learning_rate=0.03)
+_quick = functools.partial(
+    Cell, depth=4, filters=8, batch=32, steps=60, optimizer="adam", learning_rate=0.01
+)
 
 CONVOLUTIONAL_DEPTH = Grid(
     name="convdepth",

@@ -49,8 +49,8 @@ GOLDEN_IDS = {
         "-placement:pre-mask:none",
     ],
     "convdepth": [
-        "depth:4-arch:conv-act:prelu-norm:group-lr:0.03-batch:128-steps:30-engine:fit_epochs"
-        "-pool:strided-filters:4-conv:full",
+        "depth:4-arch:conv-act:prelu-norm:group-opt:adam-lr:0.01-batch:128-steps:30"
+        "-engine:fit_epochs-pool:strided-filters:8-conv:full",
     ],
 }
 
