@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -85,35 +86,56 @@ def _(lab: Lab) -> Iterator[Deviation]:
 # --- Recurrent layers
 
 
-def _recurrent(name: str, cell: Any, label: str, **options: Any) -> None:
-    def sequence(
-        inputs: Sequence[Traced], weights: Sequence[Traced], mask: Array | None = None
-    ) -> Traced:
-        return unrolled(cell, inputs[0], weights, mask=mask)[0]
+@dataclass(frozen=True)
+class _Kind:
+    """A recurrent layer."""
 
-    @contract(f"{label}-sequence", thing=f"keras.layers.{name}", truth=f"{ALL} at every step.")
+    name: str
+    """Of its class in ``keras.layers``."""
+    cell: Any
+    """The formula of a step."""
+    label: str
+    """Its name in subjects."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def made(self, **more: Any) -> Any:
+        return made(self.name, UNITS, **self.options, **more)
+
+    def sequence(
+        self, inputs: Sequence[Traced], weights: Sequence[Traced], mask: Array | None = None
+    ) -> Traced:
+        """Outputs of all steps."""
+        return unrolled(self.cell, inputs[0], weights, mask=mask)[0]
+
+
+def _outputs(kind: _Kind) -> None:
+    @contract(
+        f"{kind.label}-sequence", thing=f"keras.layers.{kind.name}", truth=f"{ALL} at every step."
+    )
     def _(lab: Lab) -> Iterator[Deviation]:
-        layer = made(name, UNITS, return_sequences=True, **options)
-        yield from compared(lab, layer, label, [sequences()], sequence)
+        layer = kind.made(return_sequences=True)
+        yield from compared(lab, layer, kind.label, [sequences()], kind.sequence)
 
     @contract(
-        f"{label}-mask",
-        thing=f"keras.layers.{name}",
+        f"{kind.label}-mask",
+        thing=f"keras.layers.{kind.name}",
         truth="A masked step repeats the outputs and states before it, and has no gradient.",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
-        layer = made(name, UNITS, return_sequences=True, **options)
+        layer = kind.made(return_sequences=True)
         x = sequences()
-        formula = lambda inputs, weights: sequence(inputs, weights, MASK)  # noqa: E731
-        yield from compared(lab, layer, label, [x], formula, mask=MASK)
+        formula = lambda inputs, weights: kind.sequence(inputs, weights, MASK)  # noqa: E731
+        yield from compared(lab, layer, kind.label, [x], formula, mask=MASK)
         first = np.logical_not(MASK)[:, ::-1].copy()  # the first step of two samples is masked
-        formula = lambda inputs, weights: sequence(inputs, weights, first)  # noqa: E731
-        layer = made(name, UNITS, return_sequences=True, **options)
-        yield from compared(lab, layer, label, [x], formula, mask=first, what=", first masked")
+        formula = lambda inputs, weights: kind.sequence(inputs, weights, first)  # noqa: E731
+        layer = kind.made(return_sequences=True)
+        yield from compared(lab, layer, kind.label, [x], formula, mask=first, what=", first masked")
 
+
+def _states(kind: _Kind) -> None:
     @contract(
-        f"{label}-state",
-        thing=f"keras.layers.{name}",
+        f"{kind.label}-state",
+        thing=f"keras.layers.{kind.name}",
         truth="return_state tells the last states, initial_state starts from them, and go_backwards"
         " takes the steps from the last.",
     )
@@ -121,55 +143,59 @@ def _recurrent(name: str, cell: Any, label: str, **options: Any) -> None:
         from bench.nets.api import tf
 
         x = sequences()
-        layer = made(name, UNITS, return_state=True, **options)
-        _, weights = furnished(layer, label, [x])
+        layer = kind.made(return_state=True)
+        _, weights = furnished(layer, kind.label, [x])
         exactly = [traced(lab, weight) for weight in weights]
-        outputs, states = unrolled(cell, traced(lab, x), exactly)
+        outputs, states = unrolled(kind.cell, traced(lab, x), exactly)
         got = layer(x)
         yield deviation("last outputs", lab.seen(got[0]), outputs[:, -1].array)
         for at, (state, wanted) in enumerate(zip(got[1:], states, strict=True)):
             yield deviation(f"state {at}", lab.seen(state), wanted.array)
-        first = [drawn(f"{label} state {at}", BATCH, UNITS) for at in range(len(states))]
+        first = [drawn(f"{kind.label} state {at}", BATCH, UNITS) for at in range(len(states))]
         outputs, _ = unrolled(
-            cell, traced(lab, x), exactly, states=[traced(lab, one) for one in first]
+            kind.cell, traced(lab, x), exactly, states=[traced(lab, one) for one in first]
         )
         tensors = [tf.constant(one) for one in first]
         got = layer(x, initial_state=tensors if len(first) > 1 else tensors[0])
         yield deviation("from initial state", lab.seen(got[0]), outputs[:, -1].array)
-        backwards = made(name, UNITS, go_backwards=True, **options)
+        backwards = kind.made(go_backwards=True)
         backwards(x)
         backwards.set_weights(weights)
-        outputs, _ = unrolled(cell, traced(lab, x), exactly, backwards=True)
+        outputs, _ = unrolled(kind.cell, traced(lab, x), exactly, backwards=True)
         yield deviation("backwards", lab.seen(backwards(x)), outputs[:, -1].array)
 
+
+def _stateful(kind: _Kind) -> None:
     @contract(
-        f"{label}-stateful",
-        thing=f"keras.layers.{name}",
+        f"{kind.label}-stateful",
+        thing=f"keras.layers.{kind.name}",
         truth="A stateful layer goes on from where the call before ended, until it is reset.",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import KERAS_MAJOR, keras
 
         x = sequences()
-        layer = made(name, UNITS, stateful=True, **options)
+        layer = kind.made(stateful=True)
         inputs = keras.Input(batch_shape=x.shape)
         layer(inputs)
         weights = []
         for number, variable in enumerate(layer.trainable_variables):
-            weights.append(drawn(f"{label} weight {number}", *variable.shape))
+            weights.append(drawn(f"{kind.label} weight {number}", *variable.shape))
             variable.assign(weights[-1])
         exactly, states = [traced(lab, weight) for weight in weights], None
         layer.reset_states() if KERAS_MAJOR == 2 else layer.reset_state()
         for call in range(3):
-            outputs, states = unrolled(cell, traced(lab, x), exactly, states=states)
+            outputs, states = unrolled(kind.cell, traced(lab, x), exactly, states=states)
             got = lab.seen(layer(x))
             yield deviation(f"call {call}", got, outputs[:, -1].array)
         layer.reset_states() if KERAS_MAJOR == 2 else layer.reset_state()
-        outputs, _ = unrolled(cell, traced(lab, x), exactly)
+        outputs, _ = unrolled(kind.cell, traced(lab, x), exactly)
         yield deviation("after reset", lab.seen(layer(x)), outputs[:, -1].array)
 
+
+def _both_ways(kind: _Kind) -> None:
     @contract(
-        f"bidirectional-{label}",
+        f"bidirectional-{kind.label}",
         thing="keras.layers.Bidirectional",
         truth="Outputs forwards and, in the order of the inputs, backwards are joined or summed.",
     )
@@ -187,13 +213,15 @@ def _recurrent(name: str, cell: Any, label: str, **options: Any) -> None:
                     mask: Array | None = mask,
                 ) -> Traced:
                     half = len(weights) // 2
-                    forwards = sequence(inputs, weights[:half], mask)
-                    back, _ = unrolled(cell, inputs[0], weights[half:], mask=mask, backwards=True)
+                    forwards = kind.sequence(inputs, weights[:half], mask)
+                    back, _ = unrolled(
+                        kind.cell, inputs[0], weights[half:], mask=mask, backwards=True
+                    )
                     return merge(forwards, back[:, ::-1])
 
                 layer = made(
                     "Bidirectional",
-                    made(name, UNITS, return_sequences=True, **options),
+                    kind.made(return_sequences=True),
                     merge_mode=mode,
                 )
                 what = f", {mode}{'' if mask is None else ', masked'}"
@@ -201,13 +229,17 @@ def _recurrent(name: str, cell: Any, label: str, **options: Any) -> None:
                 call = (
                     {} if mask is None else {"mask": mask, "counted": mask[..., None].astype("f4")}
                 )
-                yield from compared(lab, layer, label, [sequences()], both, what=what, **call)
+                yield from compared(lab, layer, kind.label, [sequences()], both, what=what, **call)
 
 
-_recurrent("SimpleRNN", CELLS["SimpleRNN"], "simple_rnn")
-_recurrent("LSTM", CELLS["LSTM"], "lstm")
-_recurrent("GRU", CELLS["GRU"], "gru")
-_recurrent("GRU", gru_reset_before, "gru-reset_before", reset_after=False)
+for _kind in (
+    _Kind("SimpleRNN", CELLS["SimpleRNN"], "simple_rnn"),
+    _Kind("LSTM", CELLS["LSTM"], "lstm"),
+    _Kind("GRU", CELLS["GRU"], "gru"),
+    _Kind("GRU", gru_reset_before, "gru-reset_before", {"reset_after": False}),
+):
+    for _contracts in (_outputs, _states, _stateful, _both_ways):
+        _contracts(_kind)
 
 
 # --- Attention
