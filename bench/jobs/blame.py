@@ -26,7 +26,7 @@ from bench.jobs.asking import Asking, OutOfTimeError, State, Trial
 from bench.jobs.findings import Finding
 from bench.jobs.release_search import Package, ReleaseSearch
 from bench.jobs.remedies import remedies
-from bench.results.blame import Blame, Cause
+from bench.results.blame import Blame, Cause, Since
 from bench.search.bisection import Outcome, Seen
 from bench.search.delta import Cause as Causing
 from bench.search.delta import attribute
@@ -104,11 +104,13 @@ class Investigation:
             raise _Ended(known, "same", "both sides have the same packages and variables")
         try:
             trial, known = self._trial(finding, known)
-            cause = Causing(chosen)
+            causes: Sequence[Causing[Part]] = [Causing(chosen)]
             if not chosen:
                 parts = self._grouped(parts)
-                known, cause = self._attributed(trial, parts, known)
-            known = self._bisected(trial, parts, cause, known, every=every)
+                known, causes = self._attributed(trial, parts, known)
+            known = self._bisected(trial, parts, causes[0], known, every=every)
+            for cause in causes[1:]:
+                known = self._also(trial, parts, cause, known, every=every)
             found = remedies(trial, known, self._built[1], self._new.variables, self._asking)
             return msgspec.structs.replace(known, remedies=found)
         except OutOfTimeError as error:
@@ -142,8 +144,8 @@ class Investigation:
 
     def _attributed(
         self, trial: Trial, parts: Sequence[Part], known: Blame
-    ) -> tuple[Blame, Causing[Part]]:
-        """The causes, and the first of them."""
+    ) -> tuple[Blame, Sequence[Causing[Part]]]:
+        """The causes, as the blame tells them and as they are."""
 
         def test(chosen: frozenset[Part]) -> Seen:
             if len(chosen) in (0, len(parts)):  # asked already
@@ -169,7 +171,7 @@ class Investigation:
             causes=causes,
             differences=[part.label for part in parts],
         )
-        return known, found.causes[0]
+        return known, found.causes
 
     def _grouped(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Differences that can be told apart: what TensorFlow drags along is part of it."""
@@ -215,6 +217,32 @@ class Investigation:
         known = search.run(known, every=every)
         self.neighbours = search.neighbours or self.neighbours
         return known
+
+    def _also(
+        self,
+        trial: Trial,
+        parts: Sequence[Part],
+        cause: Causing[Part],
+        known: Blame,
+        *,
+        every: bool,
+    ) -> Blame:
+        """What is known, with the pair of releases of another cause; the environments of the first
+        one's pair stay those that are told."""
+        neighbours = self.neighbours
+        blank = Blame(finding=known.finding, outcome=known.outcome, causes=known.causes)
+        found = self._bisected(trial, parts, cause, blank, every=every)
+        self.neighbours = neighbours
+        if not found.package:  # a variable
+            return known
+        other = Since(
+            package=found.package,
+            outcome=found.outcome,
+            reason=found.reason,
+            pairs=found.pairs,
+            changelog=found.changelog,
+        )
+        return msgspec.structs.replace(known, others=[*known.others, other])
 
 
 class _Ended(Exception):  # noqa: N818 - no error: there is nothing to search

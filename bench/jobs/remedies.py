@@ -12,7 +12,7 @@ from bench.environments.prepare import Built
 from bench.environments.requirements import LEGACY_KERAS, LEGACY_VARIABLE, TENSORFLOWS
 from bench.errors import BenchError
 from bench.jobs.asking import Asking, Trial
-from bench.results.blame import Blame, Remedy
+from bench.results.blame import Blame, Remedy, Since
 from bench.search.bisection import Seen
 
 #: Variables with which numbers change: oneDNN's kernels off.
@@ -24,7 +24,7 @@ DEFAULTS: Mapping[str, str] = {"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "TF_XLA_F
 def remedies(
     trial: Trial, known: Blame, new: Built, variables: Mapping[str, str], asking: Asking
 ) -> list[Remedy]:
-    """What was tried, in the order in which it is least trouble: the release before, settings, Keras 2.
+    """What was tried, in the order of trouble: the releases before, settings, Keras 2.
 
     Args:
         trial: the finding.
@@ -40,8 +40,10 @@ def remedies(
     tensorflow = f"{end.tensorflow}=={end.versions[end.tensorflow]}"
     tried: list[Remedy] = []
     if known.pairs:
-        wanted = [f"{known.package}=={known.pairs[0].before}"]
-        if known.package not in TENSORFLOWS:
+        every: list[Blame | Since] = [known, *known.others]
+        searched = [one for one in every if one.pairs]
+        wanted = [f"{one.package}=={one.pairs[0].before}" for one in searched]
+        if not any(one.package in TENSORFLOWS for one in searched):
             wanted = [tensorflow, *wanted]
         side = side_with(end, wanted, variables)
         built = asking.environment(side)

@@ -48,6 +48,17 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What else differs between the two environments, as the package's requirements move it."""
 
 
+class Since(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where another cause than the first comes from, searched with the first as in OLD."""
+
+    package: Name
+    outcome: Name
+    """As of a :class:`Blame`."""
+    reason: Text = ""
+    pairs: list[Pair] = []
+    changelog: Name = ""
+
+
 class Remedy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that might avoid the finding, tried out on NEW."""
 
@@ -85,6 +96,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pairs: list[Pair] = []
     changelog: Name = ""
     """The address where the package tells of its releases."""
+    others: list[Since] = []
+    """Of the causes after the first that are packages, in their order."""
     remedies: list[Remedy] = []
     known: list[Text] = []
     """Reports of it that are known."""

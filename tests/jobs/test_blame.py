@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.jobs.asking import Asking, State
 from bench.jobs.blame import Investigation
 from bench.jobs.findings import Finding
+from bench.report.sections.blame import answer
 from bench.results.blame import Blame
 
 FINDING = Finding("a finding")
@@ -206,19 +207,28 @@ def test_two_packages_that_do_it_together() -> None:
 
 
 def test_two_packages_each_of_which_does_it_alone() -> None:
-    """The first is bisected where the other one is as in OLD, or all of its releases would show it."""
+    """Each is bisected where the other one is as in OLD, or all of its releases would show it, and the
+    releases before of both avoid the finding."""
 
     def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
         keras = KERAS.index(versions["keras"]) >= 5
         return "wrong" if keras or versions["numpy"] == "2.1.0" else "right"
 
-    found = World(shows).blame(OLD, {**NEW, "numpy": "2.1.0"})
+    world = World(shows)
+    world.releases["numpy"] = ["2.0.0", "2.0.1", "2.1.0"]
+    found = world.blame(OLD, {**NEW, "numpy": "2.1.0"})
     assert [cause.parts for cause in found.causes] == [
         ["keras 3.0.0 -> 3.7.0"],
         ["numpy 2.0.0 -> 2.1.0"],
     ]
     assert [(pair.before, pair.after) for pair in found.pairs] == [("3.4.0", "3.5.0")]
-    assert not any(remedy.avoids for remedy in found.remedies)
+    [other] = found.others
+    assert other.package == "numpy"
+    assert [(pair.before, pair.after) for pair in other.pairs] == [("2.0.1", "2.1.0")]
+    assert lock_versions(found.locks[1])["keras"] == "3.5.0"
+    [remedy] = [remedy for remedy in found.remedies if remedy.avoids]
+    assert remedy.pins == ["tensorflow-cpu==2.18.0", "keras==3.4.0", "numpy==2.0.1"]
+    assert "keras 3.5.0 (3.4.0 is as before); or since numpy 2.1.0" in answer(found)
 
 
 def test_a_build_of_ones_own_can_be_the_end() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.markup import code, strong
 from bench.report.text import MOST_NAMED, MOST_REASON, brief, capital, clipped, duration, more
-from bench.results.blame import Blame, Cause
+from bench.results.blame import Blame, Cause, Since
 from bench.wording import count
 
 _REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d+)")
@@ -82,6 +84,8 @@ def answer(blame: Blame) -> str:
     alone = len(blame.differences) == 1
     causes = "; or ".join(_cause(cause, alone=alone) for cause in blame.causes)
     found = since(blame)
+    if found and blame.others:
+        found += "".join(f"; or {_elsewhere(other, blame)}" for other in blame.others)
     if found:
         return f"{capital(found)}. To blame: {causes}" if causes else capital(found)
     reason = ": ".join(filter(None, (_WORDS.get(blame.outcome, ""), blame.reason)))
@@ -98,6 +102,12 @@ def since(blame: Blame) -> str:
         for pair in blame.pairs
         for words in [comes if pair.comes else goes]
     )
+
+
+def _elsewhere(other: Since, blame: Blame) -> str:
+    """The pairs of another cause, or why it has none."""
+    pairs = msgspec.structs.replace(blame, package=other.package, pairs=other.pairs)
+    return since(pairs) or f"{other.package}: {_WORDS.get(other.outcome, other.outcome)}"
 
 
 def _cause(cause: Cause, *, alone: bool) -> str:

@@ -2,6 +2,7 @@
 
 ``python tests/checks/contracts/by_version.py RUN ... > docs/contracts-by-version.md``, runs in the
 order of their versions, as ``bench matrix --skip cells --skip arithmetic --skip saving`` leaves them.
+Without a run, the part of the page that is made of the known faults alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench.checks.contracts.known_faults import known
+from bench.checks.catalogue import checks
+from bench.checks.contracts.known_faults import KNOWN_FAULTS, TRIED, known
 from bench.report.text import grouped
-from bench.results.check import CheckResult
+from bench.results.check import CONTRACTS, CheckResult
 from bench.results.run import StoredRun, read_run
 from bench.verdict.contrast import Wrong, contrast_checks, contrast_documents
 
@@ -68,6 +70,37 @@ def table(runs: Sequence[StoredRun]) -> str:
     return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
 
 
+def known_table() -> str:
+    """How many of today's contracts each known fault breaks, by tried version."""
+    ids = [check.id for check in checks("full", CONTRACTS)]
+    rows = [
+        [
+            fault.what,
+            *(
+                sum(map(fault.breaks, ids)) if fault.applies(keras, tensorflow) else ""
+                for tensorflow, keras in TRIED
+            ),
+        ]
+        for fault in KNOWN_FAULTS
+        if fault.always
+    ]
+    headers = ["known fault, by TensorFlow and Keras", *map(" ".join, TRIED)]
+    align = ["left", *["right"] * len(TRIED)]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+KNOWN = """\
+## Every family, by the file of known faults
+
+Contracts that were added since the runs above - growth, saving, Muon, feeding, monitors, configs,
+masks, preprocessing, nested and partial outputs - were tried on these versions one by one. What they
+found is in the file of known faults, and so in this table of all contracts of today. An entry that does not hold
+in one of these versions fails a run there.
+
+{table}
+"""
+
+
 def step(old: StoredRun, new: StoredRun) -> Iterator[str]:
     """What a step breaks, mends, documents otherwise and drops, a line each."""
     for wrong, word in ((Wrong.NEW, "Breaks"), (Wrong.OLD, "Mends")):
@@ -106,9 +139,13 @@ def page(runs: Sequence[StoredRun], *, cpu: str) -> str:
         safe = "no change" if all(line.startswith("- Held to") for line in lines) else "not safe"
         lines = lines or ["- Nothing of it changes."]
         parts.append("\n".join([f"## {title(old)} to {title(new)}: {safe}\n", *lines]))
+    parts.append(KNOWN.format(table=known_table()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 if __name__ == "__main__":
     stored = [read_run(Path(name)) for name in sys.argv[1:]]
-    sys.stdout.write(page(stored, cpu=stored[0].environment.machine["cpu"]))
+    if stored:
+        sys.stdout.write(page(stored, cpu=stored[0].environment.machine["cpu"]))
+    else:
+        sys.stdout.write(KNOWN.format(table=known_table()))

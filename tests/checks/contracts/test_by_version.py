@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.checks.contracts.known_faults import TRIED
 from bench.results.check import Check, CheckResult
 from bench.results.run import StoredRun
 from support.builders import environment, replaced
@@ -31,7 +32,7 @@ def test_steps_name_what_breaks_and_mends() -> None:
         cpu="a CPU",
     )
     assert 'bench matrix 2.15.1 "2.16.2 keras==3.14.1" "2.16.2 keras==3.15.0"' in text
-    first, second, third = text.split("\n## ")[1:]
+    first, second, third, known = text.split("\n## ")[1:]
     assert first.startswith("2.15.1, Keras 2.15.0 to 2.16.2, Keras 3.14.1: not safe")
     assert "- Breaks: returns the mean of all batches since a reset" in first
     assert f"(keras #22596): `{LOSS.id}`" in first
@@ -40,3 +41,7 @@ def test_steps_name_what_breaks_and_mends() -> None:
     assert third.startswith("2.16.2, Keras 3.15.0 to 2.16.2, Keras 3.15.1: no change")
     [all_] = [line for line in text.splitlines() if line.startswith("| all")]
     assert [cell.strip() for cell in all_.split("|")[2:-1]] == ["0", "1", "1", "1"]
+    [row] = [line for line in known.splitlines() if "(keras #22596)" in line]
+    broken = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert dict(zip(TRIED, broken, strict=True))["2.16.2", "3.14.1"] == "3"
+    assert dict(zip(TRIED, broken, strict=True))["2.16.2", "3.15.0"] == ""
