@@ -101,7 +101,9 @@ def split_number(text: str) -> tuple[str, float | None]:
 _ELSEWHERE: Any = msgspec.UNSET
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cell(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, cache_hash=True, gc=False
+):
     """Network configuration. Frozen, hashable and ordered as its axes are.
 
     Raises:
@@ -186,6 +188,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if axis in _LATER:
                 kept = value if self.architecture in having else _ELSEWHERE
                 msgspec.structs.force_setattr(self, _ATTRIBUTES[axis], kept)
+        if self not in _CHECKED:  # its hash is kept: nothing may change from here on
+            self._check()
+            _CHECKED.add(self)
+
+    def _check(self) -> None:
+        value: Any
         for axis, known in _NAMED.items():
             value = self.raw(axis)
             if axis == "engine" and self.model:
@@ -268,6 +276,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return split_number(self.clipping)
 
 
+_CHECKED: set[Cell] = set()
 #: Axis key in ids and on the command line -> attribute of Cell, in the order of ids.
 _ATTRIBUTES = {
     "depth": "depth",

@@ -10,6 +10,8 @@ import hashlib
 import re
 
 _SUM = re.compile(rb',"sum":"([0-9a-f]{16})"\}\Z')
+#: Characters that it matches.
+_LENGTH = 26
 
 
 def checksum(content: bytes) -> str:
@@ -28,7 +30,7 @@ def without_sum(line: bytes) -> tuple[bytes, bool]:
     Raises:
         ValueError: the checksum is that of another line.
     """
-    found = _SUM.search(line)
+    found = _SUM.match(line, max(len(line) - _LENGTH, 0))
     if found is None:
         return line, False
     content = line[: found.start()] + b"}"

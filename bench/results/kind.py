@@ -77,6 +77,9 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The outcome as its file keeps it."""
         return self
 
+    def compact(self) -> None:
+        """Brings itself, just decoded, into the form that takes the least memory."""
+
 
 class Task(Request[Outcome], frozen=True, cache_hash=True):
     """One piece of a run's work. It has the fields ``cell`` and ``seed`` where they apply."""
@@ -150,7 +153,7 @@ class Kind(Generic[T, O]):
 
     def encode(self, outcome: O) -> bytes:
         """An outcome's line, with its checksum and newline."""
-        return with_sum(msgspec.json.encode(outcome)) + b"\n"
+        return with_sum(msgspec.json.encode(outcome, enc_hook=_whole)) + b"\n"
 
     def decode(self, line: bytes) -> O:
         """An outcome from its line, with or without checksum and newline.
@@ -181,6 +184,7 @@ class Kind(Generic[T, O]):
                 content, has_sum = without_sum(line)
                 outcome = decode(content, self._decoder)
                 expected = must_have_sum(has_sum, before=expected)
+                outcome.compact()
                 yield outcome, has_sum
         except OSError as error:
             raise BenchError(
@@ -196,6 +200,11 @@ class Kind(Generic[T, O]):
         """Outcomes of this kind, in their order."""
         chosen = {task: outcome for task, outcome in outcomes.items() if type(task) is self.task}
         return cast(dict[T, O], chosen)
+
+
+def _whole(packed: Any) -> Any:
+    """What :meth:`Outcome.compact` made small, as it was."""
+    return packed.whole
 
 
 def noted(outcome: A, **facts: Any) -> A:

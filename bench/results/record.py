@@ -7,8 +7,10 @@ which layer overflowed.
 from __future__ import annotations
 
 import math
+import struct
+import sys
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -51,7 +53,7 @@ class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Bound on how far rounding may take the measured one from it."""
 
 
-class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Gradient flow at one moment. Lists have one entry per hidden layer, first layer first.
 
     All but ``dead_units`` are taken on the replica's first training batch in training mode.
@@ -117,15 +119,90 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def dead_share(self) -> float | None:
         """Mean over hidden layers of :attr:`dead_units`; None without a hidden layer."""
-        finite = [share for share in self.dead_units if share is not None]
-        return sum(finite) / len(finite) if finite else None
+        return _mean(self.dead_units)
+
+
+class PackedFlow(bytes):
+    """A flow of a stored record in a tenth of its memory, with all attributes of a :class:`Flow`: its
+    numbers in the order of the fields as float64, NaN for None. One over time is not packed."""
+
+    __slots__ = ()
+    over_time = products = msgspec.UNSET
+
+    @classmethod
+    def of(cls, flow: Flow) -> PackedFlow:
+        numbers = [
+            *(*flow.signal, *flow.kernel_gradient, *flow.bias_gradient),
+            *(*flow.activation_mean, *flow.activation_variance, *flow.dead_units),
+            *(flow.gradient_norm, flow.clipped_norm, flow.clipped_peak),
+            *(flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak),
+        ]
+        if None in numbers:
+            numbers = [math.nan if number is None else number for number in numbers]
+        return cls(struct.pack(f"{len(numbers)}d", *numbers))
+
+    @property
+    def whole(self) -> Flow:
+        """The flow."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in (*_LISTS, *_SINGLE)}
+        return Flow(**fields)
+
+    def __getattr__(self, name: str) -> Any:
+        numbers = memoryview(self).cast("d")
+        if name in _LISTS:
+            place, layers = _LISTS[name], self._layers
+            return _given(numbers[layers * place : layers * (place + 1)])
+        if name in _SINGLE:
+            number = numbers[_SINGLE[name]]
+            return None if math.isnan(number) else number
+        return getattr(self.whole, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.whole == other if isinstance(other, Flow) else super().__eq__(other)
+
+    __hash__ = bytes.__hash__
+
+    @property
+    def signal_ratio(self) -> float | None:
+        return self._ratio("signal")
+
+    @property
+    def kernel_ratio(self) -> float | None:
+        return self._ratio("kernel_gradient")
+
+    @property
+    def dead_share(self) -> float | None:
+        return _mean(self.dead_units)
+
+    def _ratio(self, name: str) -> float | None:
+        place, layers = _LISTS[name], self._layers
+        ends = slice(layers * place, layers * (place + 1), max(layers - 1, 1))
+        return _ratio(_given(memoryview(self).cast("d")[ends]))
+
+    @property
+    def _layers(self) -> int:
+        return (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
+
+
+#: Number of each list among the lists of a flow.
+_LISTS = {name: place for place, name in enumerate(Flow.__struct_fields__[:6])}
+#: Number from the end, which is -1, of each number of a flow.
+_SINGLE = {name: place - 6 for place, name in enumerate(Flow.__struct_fields__[6:12])}
+
+
+def _given(view: memoryview[float]) -> list[float | None]:
+    """Numbers of a view, with None for NaN."""
+    numbers: list[Any] = view.tolist()
+    if not math.isnan(sum(numbers)):
+        return numbers
+    return [None if math.isnan(number) else number for number in numbers]
 
 
 #: Numbers that stand for a tensor in :class:`Tensors`.
 VALUES = 3
 
 
-class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Tensors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Fingerprints of a replica's tensors before some steps: enough to say which of them departed, and
     by how much, when only one side can be run again. :mod:`bench.measure.tensors` takes them."""
 
@@ -199,14 +276,14 @@ class Training(Task, frozen=True, forbid_unknown_fields=True):
         return f"{name}, seed {self.seed}"
 
 
-class Replica(Training, frozen=True, forbid_unknown_fields=True):
+class Replica(Training, frozen=True, forbid_unknown_fields=True, gc=False):
     """One training of a cell under one seed."""
 
     def crashed(self, crash: Crash) -> Record:
         return Record(cell=self.cell, seed=self.seed, outcome="crashed", crash=crash)
 
 
-class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Measurements of a replica, or its failure."""
 
     schema: int = SCHEMA
@@ -279,10 +356,24 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def key(self) -> Replica:
         return Replica(self.cell, self.seed)
 
+    def compact(self) -> None:
+        """Shares what other records have too, and packs flows."""
+        change = msgspec.structs.force_setattr
+        change(self, "cell", _CELLS.setdefault(self.cell, self.cell))
+        for name in ("data", "environment", "worker"):
+            change(self, name, sys.intern(getattr(self, name)))
+        for name in ("start", "end"):
+            flow = getattr(self, name)
+            if flow is not None and flow.over_time is flow.products:  # it has neither
+                change(self, name, PackedFlow.of(flow))
+
     def stored(self) -> Record:
         """The record without its histograms."""
         return msgspec.structs.replace(self, histograms=msgspec.UNSET)
 
+
+#: Cells of records in memory: a million of them share a few thousand.
+_CELLS: dict[Cell, Cell] = {}
 
 RECORDS = Kind(
     Replica,
@@ -303,6 +394,11 @@ def finite(value: float) -> float | None:
 def finite_list(values: Iterable[float]) -> list[float | None]:
     """:func:`finite` for each value."""
     return [finite(value) for value in values]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    finite = [value for value in values if value is not None]
+    return sum(finite) / len(finite) if finite else None
 
 
 def _ratio(values: Sequence[float | None]) -> float | None:

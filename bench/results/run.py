@@ -66,18 +66,18 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def of(self, cell: Cell) -> list[Record]:
         """The cell's records in the order of the plan's seeds, then those of further seeds that an
         undecided cell was given; those not measured are left out."""
-        seeds = [*self.plan.seeds, *self._further.get(cell, ())]
-        records = (self.records.get(Replica(cell, seed)) for seed in seeds)
-        return [record for record in records if record is not None]
+        return [*self._by_cell.get(cell, ())]
 
     @functools.cached_property
-    def _further(self) -> dict[Cell, list[int]]:
-        planned = set(self.plan.seeds)
-        further: dict[Cell, list[int]] = {}
-        for replica in sorted(self.records, key=lambda replica: replica.seed):
-            if replica.seed not in planned:
-                further.setdefault(replica.cell, []).append(replica.seed)
-        return further
+    def _by_cell(self) -> dict[Cell, list[Record]]:
+        places = {seed: place for place, seed in enumerate(self.plan.seeds)}
+        last = len(places)
+        found: dict[Cell, list[Record]] = {}
+        for record in self.records.values():
+            found.setdefault(record.cell, []).append(record)
+        for records in found.values():
+            records.sort(key=lambda record: (places.get(record.seed, last), record.seed))
+        return found
 
     def copies_of(self, cell: Cell, seed: int) -> list[CopyResult]:
         """The copies of a replica, by number, crashed ones included."""

@@ -124,9 +124,9 @@ def steps_to_level(trajectory: bytes, level: float) -> float | None:
         trajectory: losses, little-endian float32.
         level: of the loss.
     """
-    losses = np.frombuffer(trajectory, "<f4").astype(float)
-    if losses.size < LOSS_WINDOW:
+    if len(trajectory) < 4 * LOSS_WINDOW:
         return None
+    losses = np.frombuffer(trajectory, "<f4").astype(float)
     with np.errstate(invalid="ignore", over="ignore"):
         means = np.lib.stride_tricks.sliding_window_view(losses, LOSS_WINDOW).mean(axis=1)
         reached = np.flatnonzero(means <= level)

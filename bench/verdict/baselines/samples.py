@@ -249,17 +249,17 @@ def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool
     unknown = [name for name in metrics if name not in BY_NAME]
     if unknown:
         raise ValueError(f"metric {unknown[0]} is unknown; known are {', '.join(BY_NAME)}")
-    infinite = [name for name, value in metrics.items() if not math.isfinite(value or 0)]
-    if infinite:
-        raise ValueError(f"{infinite[0]} is not finite; null stands for that")
-    shares = [metrics.get(name) or 0.0 for name in ("test_accuracy", "dead_share_end")]
-    if not all(0 <= share <= 1 for share in shares):
-        raise ValueError("a share is not between 0 and 1")
-    if any((value or 0.0) < 0 for value in metrics.values()):
-        raise ValueError("a metric is below 0")
-    zero = [name for name, value in metrics.items() if value == 0 and BY_NAME[name].scale == "log"]
-    if zero:
-        raise ValueError(f"{zero[0]} is 0, which has no logarithm; null stands for that")
+    for name, value in metrics.items():
+        if value is None:
+            continue
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is not finite; null stands for that")
+        if value < 0:
+            raise ValueError(f"{name} is below 0")
+        if value > 1 and BY_NAME[name].unit.startswith("share"):
+            raise ValueError(f"{name} is a share, and beyond 1")
+        if value == 0 and BY_NAME[name].scale == "log":
+            raise ValueError(f"{name} is 0, which has no logarithm; null stands for that")
     if crashed and (digest or metrics):
         raise ValueError("a crash has neither a digest nor metrics")
     if not crashed and not digest:
