@@ -99,8 +99,11 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if any(len(values) != cell.depth for values in by_layer):
             raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
         count = recurrent.steps(cell) if cell.architecture in recurrent.ARCHITECTURES else 0
-        lengths = [] if self.over_time is msgspec.UNSET else [len(each) for each in self.over_time]
-        if lengths and lengths != [count] * cell.depth:
+        over_time = self.over_time if isinstance(self.over_time, list) else []
+        lists = [*over_time]
+        if isinstance(self.products, Products):
+            lists += [self.products.measured, self.products.product, self.products.error]
+        if len(over_time) not in (0, cell.depth) or any(len(each) != count for each in lists):
             raise ValueError(
                 f"a flow over time is not that of {cell.depth} layers of {count} steps"
             )

@@ -21,6 +21,7 @@ from bench.results.record import (
     RECORDS,
     Crash,
     Flow,
+    Products,
     Record,
     Tensors,
     finite,
@@ -290,3 +291,22 @@ def test_half_a_number_is_refused_when_it_is_read(tmp_path: Path, part: str) -> 
     path.write_bytes(line + b"\n")
     with pytest.raises(BenchError, match="of numbers of four bytes"):
         RECORDS.read(path)
+
+
+@pytest.mark.parametrize(
+    "over_time", [[[1.0] * 4], [[1.0] * 3] * 2, [[1.0] * 4] * 3, [[1.0] * 4, [1.0] * 5]]
+)
+def test_a_flow_over_time_is_of_all_layers_and_steps(over_time: list[list[float]]) -> None:
+    """Of two layers of 4 steps; likewise its products."""
+    cell = Cell(architecture="gru", depth=2, pixels=196)
+    whole = flow(cell)
+    with pytest.raises(ValueError, match="not that of 2 layers of 4 steps"):
+        msgspec.structs.replace(whole, over_time=over_time).check(cell)
+    for lengths in ((4, 4, 3), (4, 5, 4), (0, 4, 4)):
+        names = ("measured", "product", "error")
+        lists = {name: [1.0] * n for name, n in zip(names, lengths, strict=True)}
+        with pytest.raises(ValueError, match="not that of 2 layers of 4 steps"):
+            msgspec.structs.replace(whole, products=Products(**lists)).check(cell)
+    msgspec.structs.replace(whole, over_time=[[1.0] * 4] * 2).check(cell)
+    with pytest.raises(ValueError, match="not that of 3 layers of 0 steps"):
+        msgspec.structs.replace(flow(Cell()), over_time=[[1.0]] * 3).check(Cell())
