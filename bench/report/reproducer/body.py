@@ -14,9 +14,11 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from bench.cells import recurrent
+from bench.cells.architectures import CONVOLUTIONAL
 from bench.cells.cell import EPOCHS, FITTED, Cell, split_number
 from bench.cells.initial_values import TRUNCATED_STD
 from bench.cells.keras_arguments import optimizer_arguments
+from bench.report.reproducer.vision import POSITIONS, hidden_layers, prelu
 from bench.verdict.departures import rounding_factor
 
 #: Most characters of a line.
@@ -46,13 +48,17 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     """
     epochs = EPOCHS if cell.engine == "fit_epochs" else 1
     factor, cnn = rounding_factor(cell), cell.architecture == "cnn"
+    images, transformer = (
+        cnn or cell.architecture in CONVOLUTIONAL,
+        cell.architecture == "transformer",
+    )
     sequence = cell.architecture in recurrent.ARCHITECTURES
     mixed, variables = cell.precision.startswith("mixed"), "float32"
     if cell.precision == "float64":
         variables = cell.precision
     places, hidden_places = _PLACES[cell.precision]
-    shape = "28, 28, 1" if cnn else "784"
-    edges = "(np.arange(28) % 4 > 0)[:, None]" if cnn else "(np.arange(784) % 4 > 0)"
+    shape = "28, 28, 1" if images else "784"
+    edges = "(np.arange(28) % 4 > 0)[:, None]" if images else "(np.arange(784) % 4 > 0)"
     if sequence:
         shape = f"{recurrent.steps(cell)}, {cell.pixels}"
         edges += f".reshape({shape})"
@@ -67,6 +73,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     options = "".join(f", {option}" for option in start)
     float32 = ', dtype="float32"' if mixed else ""
     logits = f"layers.Dense(10{options}{float32})(signal)"
+    block = hidden_layers(cell, _activation(cell), options)
     text = template("script.py.jinja").render(
         cell=cell,
         seed=seed,
@@ -76,6 +83,9 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         terms=round(6 * factor**2),
         watched=_packed("WATCHED = {", [f'{at}: "{name}"' for at, name in names.items()], "}"),
         cnn=cnn,
+        images=images,
+        positions=POSITIONS if transformer else "",
+        block=block,
         layer=recurrent.CLASSES[cell.architecture] if sequence else "",
         fit=cell.engine in FITTED,
         epochs=epochs,
@@ -91,7 +101,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         options=options,
         float32=float32,
         hidden=_hidden(cell),
-        kernels='"kernel" in weight.name' if sequence else "len(weight.shape) > 1",
+        kernels='"kernel" in weight.name' if sequence or block else "len(weight.shape) > 1",
         again=_drawn(cell, cell.recurrent) if sequence else [],
         logits=logits,
         logits_fit=len(f"    model = tf.keras.Model(inputs, {logits})") <= COLUMNS,
@@ -131,13 +141,20 @@ def _packed(start: str, parts: Iterable[str], end: str) -> str:
 
 def _hidden(cell: Cell) -> str:
     """Normalization and activation of the tensor whose name replaces ``{}``."""
-    # Keras 2.12 calls silu swish.
-    function = "tf.nn.silu" if cell.activation == "silu" else f'"{cell.activation}"'
-    leaky = cell.activation == "leaky_relu"
-    activation = "layers.LeakyReLU()" if leaky else f"layers.Activation({function})"
+    activation = _activation(cell)
     if cell.normalization == "none":
         return f"{activation}({{}})"
     return f"{activation}(layers.{cell.normalization.title()}Normalization()({{}}))"
+
+
+def _activation(cell: Cell) -> str:
+    """Expression of the layer of an activation."""
+    if cell.activation == "prelu":
+        return prelu()
+    # Keras 2.12 calls silu swish.
+    function = "tf.nn.silu" if cell.activation == "silu" else f'"{cell.activation}"'
+    leaky = cell.activation == "leaky_relu"
+    return "layers.LeakyReLU()" if leaky else f"layers.Activation({function})"
 
 
 def _drawn(cell: Cell, initializer: str) -> list[str]:
@@ -149,28 +166,36 @@ def _drawn(cell: Cell, initializer: str) -> list[str]:
         return [f"value = {factor}np.eye(*kernel.shape)"]
     if name == "zeros":
         return ["value = np.zeros(kernel.shape)"]
-    convolution = cell.architecture == "cnn"
+    convolution = cell.architecture in ("cnn", *CONVOLUTIONAL)
+    shape, lines = "kernel.shape", []
+    if cell.architecture == "transformer":  # heads cut a square matrix
+        shape = "shape"
+        lines = [f"shape = kernel.shape if len(kernel.shape) < 3 else ({cell.width}, {cell.width})"]
+    elif name != "orthogonal" and cell.raw("conv") == "separable":
+        shape = "shape"
+        lines = ["shape = (3, 3, 1, kernel.shape[2]) if kernel.shape[-1] == 1 else kernel.shape"]
     if name == "orthogonal":
         matrix = "value.reshape(-1, value.shape[-1])" if convolution else "value"
+        made = f"{factor}u @ v" if shape == "kernel.shape" else "(u @ v).reshape(kernel.shape)"
         return [
-            "value = random.normal(size=kernel.shape)",
+            *lines,
+            f"value = random.normal(size={shape})",
             f"u, _, v = np.linalg.svd({matrix}, full_matrices=False)",
-            f"value = {'(u @ v).reshape(value.shape)' if convolution else f'{factor}u @ v'}",
+            f"value = {'(u @ v).reshape(value.shape)' if convolution else made}",
         ]
     if name == "uniform":
         return [f"value = random.uniform(-{scale!r}, {scale!r}, kernel.shape)"]
     if scale is not None:
         std = round(scale * TRUNCATED_STD, 10) if name == "truncated_normal" else scale
         return [f"value = random.normal(0, {std!r}, kernel.shape)"]
-    fan_in, both = "kernel.shape[0]", "sum(kernel.shape)"
+    fan_in, both = f"{shape}[0]", f"sum({shape})"
     if convolution:
-        fan_in = "np.prod(kernel.shape[:-1])"
-        both = "sum(kernel.shape[-2:]) / np.prod(kernel.shape[:-2])"
+        fan_in = f"np.prod({shape}[:-1])"
+        both = f"sum({shape}[-2:]) / np.prod({shape}[:-2])"
     rule, _, kind = initializer.partition("_")
     variance = {"he": f"2 / {fan_in}", "lecun": f"1 / {fan_in}", "glorot": f"2 / {both}"}[rule]
-    lines = []
     if convolution:
-        lines, variance = [f"variance = {variance}"], "variance"
+        lines, variance = [*lines, f"variance = {variance}"], "variance"
     if kind == "uniform":
         return [*lines, f"value = random.uniform(-1, 1, kernel.shape) * np.sqrt(3 * {variance})"]
     return [*lines, f"value = random.normal(0, np.sqrt({variance}), kernel.shape)"]

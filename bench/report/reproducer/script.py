@@ -11,10 +11,11 @@ import itertools
 import re
 import textwrap
 
-from bench.cells import recurrent
+from bench.cells import architectures, recurrent
 from bench.cells.cell import FITTED
 from bench.errors import BenchError
 from bench.report.reproducer.body import COLUMNS, body
+from bench.theory.oracle.network import parameters
 from bench.verdict.judgement import Judgement, Verdict
 
 #: Most lines of a script.
@@ -129,6 +130,8 @@ def watched(judgement: Judgement, most: int = WATCHED) -> dict[int, str]:
     moving = ["moving mean", "moving variance"] if cell.normalization == "batch" else []
     trainable = [f"{layer} {kind}" for layer in hidden for kind in kinds]
     trainable += ["output layer kernel", "output layer bias"]
+    if cell.architecture in architectures.ARCHITECTURES:
+        trainable = [name.replace(",", "") for name in parameters(cell)]
     gradients = [] if fit else [f"{name} gradient" for name in trainable]
     others = [f"{layer} {kind}" for layer in hidden for kind in moving]
     start = ["loss"] if fit else ["loss", "logits"]

@@ -259,6 +259,11 @@ class Oracle:
         return self.loss(tensors[LOGITS], labels), [gradients[name] for name in self.parameters]
 
 
+def parameters(cell: Cell) -> list[str]:
+    """Names of a network's parameters, in the order of Keras' ``trainable_variables``."""
+    return [name for operation in _wired(cell) for name in operation.parameters]
+
+
 def _wired(cell: Cell) -> list[Operation]:
     """The network's operations in order; a tensor's name says which layer made it."""
     steps = HIDDEN[cell.architecture](cell)
