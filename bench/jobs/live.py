@@ -7,6 +7,8 @@ round, and the same rule judges them: each process counts as a block of its own.
 
 from __future__ import annotations
 
+import concurrent.futures
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +23,7 @@ from bench.execution import machine
 from bench.execution.interleave import PROCESSES, measure
 from bench.execution.supervisor import CrashError, Supervisor
 from bench.jobs.sides import supervisor_of
-from bench.jobs.workloads import next_round
+from bench.jobs.workloads import GROWTH, next_round
 from bench.results.environment import requirement
 from bench.results.files import write_atomically
 from bench.results.live import Compared, Live
@@ -76,7 +78,7 @@ def decide(
     steps = {one.pace.workload: one.pace for one in tripped if one.quantity == "step"}
     once = [(one.pace, one.quantity) for one in tripped if one.quantity != "step"]
     compared = _bursts(steps, make, timeout_sec, say, limit_sec) if steps else []
-    compared += _fresh(once, make, timeout_sec, say) if once else []
+    compared += _fresh(once, make, timeout_sec, say, limit_sec) if once else []
     live = Live(sides=dict(sides), compared=compared)
     write_atomically(path, msgspec.json.encode(live))
     return live
@@ -105,19 +107,22 @@ def _fresh(
     make: Callable[[Side], Process],
     timeout_sec: float,
     say: Callable[[str], None],
+    limit_sec: float,
 ) -> list[Compared]:
-    """Rounds of four fresh processes, until everything is decided or the last look is reached."""
+    """Rounds of four fresh processes, until everything is decided, the last look is reached or the time
+    is over, by the rule of :func:`bench.jobs.workloads.next_round`."""
+    begin = time.monotonic()
     compared = {
         one: Compared(pace=one[0], quantity=one[1], rounds=[], crashes={}) for one in wanted
     }
     left: Collection[tuple[Pace, Quantity]] = list(compared)
     while left:
+        start = time.monotonic()
         paces = list(dict.fromkeys(pace for pace, _ in left))
-        shown: list[dict[Pace, PaceResult]] = []
-        for side, _ in PROCESSES:
-            shown.append(_once(make(side), paces, timeout_sec))
+        shown = _round(make, paces, timeout_sec)
+        for (side, _), results in zip(PROCESSES, shown, strict=True):
             for one in left:
-                crash = shown[-1][one[0]].crash
+                crash = results[one[0]].crash
                 if crash is not None:
                     compared[one].crashes.setdefault(side, crash)
         for one in left:
@@ -126,26 +131,39 @@ def _fresh(
                 compared[one].rounds.append([[[value, value] for value in values]])
         rounds = {one: each.rounds for one, each in compared.items()}
         say(f"speed: {max(map(len, rounds.values()))} rounds of fresh processes")
-        wanted_again = unsettled(rounds, alpha=LIVE_ALPHA)
+        ends_sec = 2 * time.monotonic() - start - begin
+        if ends_sec > GROWTH * limit_sec:
+            break
+        wanted_again = unsettled(rounds, late=ends_sec > limit_sec, alpha=LIVE_ALPHA)
         left = [one for one in left if one in wanted_again and not compared[one].crashes]
     return list(compared.values())
 
 
-def _once(process: Process, paces: Sequence[Pace], timeout_sec: float) -> dict[Pace, PaceResult]:
-    """Paces of a fresh process, which is ended then."""
-    results: dict[Pace, PaceResult] = {}
+def _round(
+    make: Callable[[Side], Process], paces: Sequence[Pace], timeout_sec: float
+) -> list[dict[Pace, PaceResult]]:
+    """Paces of four fresh processes, one after the other. They start at the same time, as importing
+    TensorFlow is mostly one thread's work."""
+    processes = [make(side) for side, _ in PROCESSES]
     try:
-        process.start()
-        for pace in paces:
-            try:
-                answer = process.ask(pace, timeout_sec=timeout_sec)
-            except CrashError as error:
-                answer = pace.crashed(error.crash)
-            assert isinstance(answer, PaceResult)
-            results[pace] = answer
+        with concurrent.futures.ThreadPoolExecutor(len(processes)) as pool:
+            for future in [pool.submit(process.start) for process in processes]:
+                future.result()
+        return [
+            {pace: _asked(process, pace, timeout_sec) for pace in paces} for process in processes
+        ]
     finally:
-        process.close()
-    return results
+        for process in processes:
+            process.close()
+
+
+def _asked(process: Process, pace: Pace, timeout_sec: float) -> PaceResult:
+    try:
+        answer = process.ask(pace, timeout_sec=timeout_sec)
+    except CrashError as error:
+        answer = pace.crashed(error.crash)
+    assert isinstance(answer, PaceResult)
+    return answer
 
 
 def _positive(result: PaceResult, quantity: Quantity) -> float:

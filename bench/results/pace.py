@@ -132,7 +132,7 @@ class PaceResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True)
             **(
                 {"first": self.first_sec / statistics.median(calibration)} if self.first_sec else {}
             ),
-            **({"peak": self.peak_bytes / 2**20} if self.peak_bytes else {}),
+            **({"peak": self.peak_bytes / 2**20} if self.first_sec else {}),
             **({"growth": self.growth_bytes / 2**10} if self.growth_slack else {}),
         }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import numpy as np
 
 from bench.execution.pacing import BLOCKS, measure_pace
-from support.paces import pace
+from support.paces import pace, result
 
 
 def test_a_pace_has_blocks_and_times() -> None:
@@ -34,6 +35,11 @@ def test_time_to_the_first_step_is_that_of_the_first_burst() -> None:
         return 1.0
 
     assert measure_pace(pace(steps=2), burst, blocks=1).first_sec >= 0.2
+
+
+def test_a_peak_of_nothing_is_a_number() -> None:
+    """Work that takes no memory beyond what the process had."""
+    assert msgspec.structs.replace(result(), peak_bytes=0).values["peak"] == 0
 
 
 def test_a_leak_is_found_by_its_size() -> None:

@@ -74,6 +74,8 @@ class Trainer:
     def forget(self) -> None:
         return None
 
+    images = None
+
     def train(self, cell: object, seed: int) -> object:
         import msgspec
 
@@ -132,6 +134,11 @@ class Trainer:
 
     def burst(self, cell: object, *, work: str, steps: int) -> float:
         _fault(cell.width)
+        return 1e-4 * steps
+
+
+class _Sequences:
+    def burst(self, steps: int) -> float:
         return 1e-4 * steps
 
 
@@ -212,9 +219,11 @@ if "bench.execution.trainer" in sys.orig_argv:
         "bench.nets.device",
         configure=_configure,
         numerics=_numerics,
+        gpu_peak=lambda: 1 << 20,
         software=lambda: {"tensorflow": os.environ.get("FAULTY_VERSION", "9.9.9"), "keras": "9"},
     )
     _module("bench.nets.programs", perform=_perform)
+    _module("bench.nets.chores", models=lambda *_: 1e-3, Sequences=_Sequences)
     from bench.checks.catalogue import module_of
     from bench.results.check import FAMILIES
 
