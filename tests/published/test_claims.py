@@ -16,6 +16,7 @@ TIERS = ("quick", "standard", "full")
 
 
 @pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.slow
 def test_names_are_known_before(tier: str) -> None:
     """The findings of a tier's results are those that its trials promise, whatever came of them."""
     planned = trials(tier)

@@ -28,6 +28,7 @@ def seen(variant: str) -> Replay:
 
 
 @pytest.mark.parametrize("variant", PUBLISHED)
+@pytest.mark.slow
 def test_published_numbers(variant: str) -> None:
     """The mean over 20 seeds, as published, lies where groups of 20 replayed seeds do: within four
     standard errors, and half a unit of the published digits."""

@@ -114,6 +114,7 @@ def test_variances_are_held_against_a_replay() -> None:
 
 
 @pytest.mark.parametrize("variant", P1.variants)
+@pytest.mark.slow
 def test_level_of_replayed_rows(variant: str) -> None:
     """Five sound seeds lie outside in 1 % of the cases: within four standard deviations."""
     seen = replay(P1.variants[variant], seeds=500, first=3).variance.reshape(100, 5)

@@ -157,6 +157,7 @@ def test_equal_data_give_equal_bytes() -> None:
 # --- What they show -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_p1_one_axis_a_row() -> None:
     """Two rows of four, each with one axis, on which a size of 3e-6 and one of .19 are both seen."""
     picture = only(p1())

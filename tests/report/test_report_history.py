@@ -47,6 +47,7 @@ def stepping(metric: str = "test_accuracy") -> History:
 
 @pytest.mark.parametrize("metric", BY_NAME)
 @pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+@pytest.mark.slow
 def test_every_metric_has_every_form(metric: str, form: str) -> None:
     """One line per run, whatever the scale and whether it is defined at all."""
     text = history_text(stepping(metric), BY_NAME[metric], form=form)
@@ -136,6 +137,7 @@ def test_the_figure_of_nothing_defined_and_of_many_points() -> None:
 
 
 @pytest.mark.parametrize("metric", BY_NAME)
+@pytest.mark.slow
 def test_every_metric_can_be_drawn(metric: str) -> None:
     """On its own scale."""
     series = history_series(stepping(metric), BY_NAME[metric])

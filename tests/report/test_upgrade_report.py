@@ -501,6 +501,7 @@ def test_an_outside_text_stays_text() -> None:
     checks=st.integers(0, 200),
     left_out=st.integers(0, 400),
 )
+@pytest.mark.slow
 def test_a_summary_fits_into_a_comment(
     cells: int, reason: str, workloads: int, checks: int, left_out: int
 ) -> None:

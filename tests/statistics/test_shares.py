@@ -39,6 +39,7 @@ def test_fisher_is_scipys(a: int, n: int, b: int, m: int) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.1, 0.6), (0.5, 0.9), (0.25, 0.4)])
+@pytest.mark.slow
 def test_share_seeds_have_the_promised_power(first: float, second: float) -> None:
     """With the advised number the exact test finds the difference about as often as promised.
 

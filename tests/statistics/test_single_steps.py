@@ -28,6 +28,7 @@ def test_a_step_at_the_last_point_is_found() -> None:
 
 
 @pytest.mark.parametrize("size", [FEWEST, 12, 60])
+@pytest.mark.slow
 def test_false_steps_are_as_rare_as_stated(size: int) -> None:
     """2,000 series without a step at a level of 5 %: 5 % have one, give or take 1.5 %, which is three
     standard deviations of the share and of the simulated null."""

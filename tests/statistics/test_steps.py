@@ -38,6 +38,7 @@ def find(points: list[Measured], *, paired: bool = False, floor: float = 0.0) ->
 
 
 @pytest.mark.parametrize(("length", "repeats"), [(2, 0.0), (5, 0.0), (20, 0.0), (20, 0.7)])
+@pytest.mark.slow
 def test_false_alarms_are_rare(length: int, repeats: float) -> None:
     """A series without a step shows one with a chance of :data:`ALPHA` at most.
 

@@ -384,6 +384,7 @@ def test_every_claim_has_a_passing_and_a_failing_case(claim: Claim) -> None:
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+@pytest.mark.slow
 def test_every_claim_speaks_of_a_quick_cell(claim: Claim) -> None:
     """So that a pull request hears of its violation, and not of all cells; but for the one of networks
     that take as long as twenty others, which the published experiment P7 tells of there."""
@@ -568,6 +569,7 @@ def test_one_seed_of_a_deep_network_is_no_violation() -> None:
             assert result.holds, result.evidence
 
 
+@pytest.mark.slow
 def test_the_prediction_has_teeth(simulated: tuple[Cell, np.ndarray]) -> None:
     """Planted: every layer's weights have 1.5 times too little variance; or one layer's a third."""
     cell, signals = simulated

@@ -177,6 +177,7 @@ def test_equal_data_equal_bytes() -> None:
         ([[1e-7]], [[1e-8]]),
     ],
 )
+@pytest.mark.slow
 def test_extremes_are_drawn(seeds: list[list[float]], copies: list[list[float]]) -> None:
     """Differences of 0 and of infinity have no place on a logarithmic axis, and one step is a figure:
     no warning, no error, whole XML."""
@@ -195,6 +196,7 @@ def test_lone_differences_are_points() -> None:
     assert lone.count("<use") == none.count("<use") + 1
 
 
+@pytest.mark.slow
 def test_report_embeds_the_stored_figure(tmp_path: Path) -> None:
     """``report.md`` names ``figures/rounding.svg``, and the file is there; no figure without
     envelopes."""

@@ -444,6 +444,7 @@ def test_traces_beside_schema_1_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["class.json", "depth.json", TRACES, HISTORY])
+@pytest.mark.slow
 def test_an_altered_character_is_seen(tmp_path: Path, name: str) -> None:
     """Whichever digit or letter it is, of a number, a digest, an id or a trace: two hundred of each
     file, spread over it; and no checksum can be left out."""
