@@ -292,7 +292,7 @@ class TestSelection:
         [
             (["--cell", "depth:3-act:rely"], "no such cell at tier quick"),
             (["--axis", "dept=3"], "no axis 'dept'"),
-            (["--axis", "depth=4"], "no grid has depth:4"),
+            (["--axis", "depth=99"], "no grid has depth:99"),
             (["--tier", "huge"], "no tier 'huge'"),
             (["--seeds", "0"], "--seeds must be above 0"),
             (["--data-sources", "ftp"], "ftp"),
