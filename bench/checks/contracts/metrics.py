@@ -254,3 +254,20 @@ def _(lab: Lab) -> Iterator[Deviation]:
         largest = error.reshape(-1).max(0)
         yield deviation(f"call {call}, class", lab.seen(got["largest"]), largest)
         yield deviation(f"call {call}, function", lab.seen(got["sums"]), error.sum(-1).mean())
+
+
+@contract(
+    "accuracy-booleans",
+    thing="keras.metrics.BinaryAccuracy",
+    truth="Labels that are booleans count as 0 and 1, also where predictions are booleans, too.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    y = formulas.binary("labels", 16) > 0
+    p = formulas.probabilities("predictions", 16)
+    for what, given in (("numbers", p), ("booleans", p > 0.5)):
+        metric = keras.metrics.BinaryAccuracy()
+        metric.update_state(tf.constant(y), tf.constant(given))
+        truth = Bounded((y == (p > 0.5)).astype(float)).mean()
+        yield deviation(f"predictions that are {what}", lab.seen(metric.result()), truth)

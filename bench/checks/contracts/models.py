@@ -288,6 +288,46 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
 
 @contract(
+    "compile-again-metrics",
+    thing="keras.Model.compile",
+    truth="A model that is compiled again has the metrics of that time alone, under their names.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(BATCH)
+    model, replay = built(metrics=[keras.metrics.MeanAbsoluteError(name="error")]), Replay()
+    model.evaluate(x, y, verbose=0)
+    squares = keras.metrics.MeanSquaredError(name="squares")
+    model.compile(keras.optimizers.SGD(linear.RATE), "mae", metrics=[squares])
+    for call in range(2):
+        got = model.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+        yield exact(f"call {call}: {sorted(got)}", np.array(len(got)), np.array(2))
+        yield deviation(f"call {call}, loss", lab.seen(got["loss"]), replay.errors(x, y))
+        found = lab.seen(got.get("squares", np.nan))
+        yield deviation(f"call {call}, metric", found, replay.loss(x, y))
+
+
+@contract(
+    "metrics-of-inner-model",
+    thing="keras.Model.metrics",
+    truth="A compiled model inside another adds no metrics of its own to what the outer one tells.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(BATCH)
+    inner, replay = built(metrics=[keras.metrics.MeanSquaredError(name="inner")]), Replay()
+    inputs = keras.Input((linear.FEATURES,))
+    outer = keras.Model(inputs, inner(inputs))
+    outer.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="outer")])
+    got = outer.evaluate(x, y, batch_size=BATCH, verbose=0, return_dict=True)
+    yield exact(f"names: {sorted(got)}", np.array(len(got)), np.array(2))
+    yield deviation("loss", lab.seen(got["loss"]), replay.loss(x, y))
+    yield deviation("metric", lab.seen(got.get("outer", np.nan)), replay.errors(x, y))
+
+
+@contract(
     "fit-train_step",
     thing="keras.Model.train_step",
     truth="A train_step of one's own is what fit calls, and the metrics that it returns are the logs.",
