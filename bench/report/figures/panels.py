@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import colormaps
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -101,8 +103,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         else:
             set_scale(scale)
     _draw_spreads(axes, panel)
-    for band in panel.bands:
-        _draw_band(axes, band)
+    _draw_bands(axes, panel.bands)
     for level in panel.levels:
         axes.axhline(level.value, zorder=2, **_LEVEL)
     for upright in panel.uprights:
@@ -192,12 +193,26 @@ def _tint(band: Band) -> dict[str, Any]:
     return {"facecolor": _colour(band.colour, band.shade), "alpha": alpha, "lw": 0}
 
 
-def _draw_band(axes: Axes, band: Band) -> None:
-    xs, lows, highs = (list(each) for each in zip(*band.ranges, strict=True))
-    if band.bars:
-        axes.vlines(xs, lows, highs, color=_colour(band.colour, band.shade), lw=0.8, zorder=4)
-    else:
-        axes.fill_between(xs, lows, highs, zorder=2, **_tint(band))
+def _draw_bands(axes: Axes, bands: Sequence[Band]) -> None:
+    """One artist for all that are tinted and one for all bars: one each takes half of the time."""
+    ends = [[(x, low), (x, high)] for band in bands for x, low, high in band.ranges]
+    if not ends:
+        return
+    outlines = [
+        [*((x, low) for x, low, _ in band.ranges), *((x, up) for x, _, up in band.ranges[::-1])]
+        for band in bands
+        if not band.bars
+    ]
+    looks = [_tint(band) for band in bands if not band.bars]
+    tints = [to_rgba(look["facecolor"], look["alpha"]) for look in looks]
+    bars = [[(x, low), (x, high)] for band in bands if band.bars for x, low, high in band.ranges]
+    colours = [_colour(band.colour, band.shade) for band in bands if band.bars for _ in band.ranges]
+    tinted = PolyCollection(outlines, facecolors=tints, linewidths=0, zorder=2)
+    barred = LineCollection(bars, colors=colours, linewidths=0.8, zorder=4)
+    for collection in (tinted, barred):
+        axes.add_collection(collection, autolim=False)  # whose limits are none on these scales
+    axes.update_datalim([point for pair in ends for point in pair])
+    axes.autoscale(enable=None)  # type: ignore[arg-type]  # as documented: asks for it
 
 
 def _upright_look(upright: Upright) -> dict[str, Any]:
