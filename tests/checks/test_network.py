@@ -152,6 +152,7 @@ def rescaled(monkeypatch: pytest.MonkeyPatch) -> None:
 SLOPE = "alpha" if "alpha" in keras.layers.LeakyReLU().get_config() else "negative_slope"
 BATCH = Cell(depth=2, normalization="batch", initializer=family.SMALL)
 LAYER = Cell(depth=2, normalization="layer", initializer=family.SMALL)
+GROUP = family.conv(normalization="group", pooling="strided", initializer=family.SMALL)
 
 #: Plant, cell, the first tensor that is out, and the least factor by which something exceeds its bound:
 #: half of what was seen on TensorFlow 2.21 for the planted part in 1e4.
@@ -177,6 +178,7 @@ FAULTS: list[tuple[Plant, Cell, str, float]] = [
     ),
     (argument("BatchNormalization", epsilon=1e-3 * FAULT), BATCH, "layer 1, normalized", 2.0),
     (argument("LayerNormalization", epsilon=1e-3 * FAULT), LAYER, "layer 1, normalized", 2.0),
+    (argument("GroupNormalization", epsilon=1e-3 * FAULT), GROUP, "layer 1, normalized", 3.0),
     (
         argument("BatchNormalization", momentum=0.99 * FAULT),
         BATCH,
