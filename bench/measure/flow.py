@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import UNSET
 
-from bench.results.record import Flow, Products, finite, finite_list
+from bench.results.flow import Flow, Products, finite, finite_list
 
 Arrays = Sequence[npt.NDArray[Any]]
 

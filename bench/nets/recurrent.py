@@ -15,7 +15,7 @@ from bench.cells.cell import Cell
 from bench.cells.recurrent import CLASSES, steps
 from bench.nets.builder import Builder, Rule
 from bench.nets.keras_version import keras_generation
-from bench.results.record import Products, finite_list
+from bench.results.flow import Products, finite_list
 from bench.theory.oracle.recurrent import Through, Weights, forward
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.formats import FLOAT32, FLOAT64, Format

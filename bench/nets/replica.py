@@ -27,8 +27,9 @@ from bench.nets.network import Network, build
 from bench.nets.recurrent import OverTime, TimeView
 from bench.nets.views import BatchView, Evaluation, Signals, TestView
 from bench.results.copy_result import Copy, CopyResult
+from bench.results.flow import Flow, finite
 from bench.results.histogram import Histogram
-from bench.results.record import Flow, Record, Tensors, finite
+from bench.results.record import Record, Tensors
 
 Order = Sequence[npt.NDArray[np.int32]]
 Tensor = npt.NDArray[Any]

@@ -22,11 +22,12 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.measure.trajectory import from_bytes
+from bench.results.flow import Flow
 from bench.results.histogram import Histogram
 from bench.results.jsonl import cannot_write
 from bench.results.kind import Outcome
 from bench.results.plan import Item
-from bench.results.record import Flow, Record
+from bench.results.record import Record
 from bench.results.trial import TrialResult
 
 #: TensorBoard reads every file whose name contains "tfevents".

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from bench.cells.cell import Cell
 from bench.results.bounds import Count, NotNegative, Seconds, Share, Step
+from bench.results.flow import Flow
 from bench.results.kind import Crash, Kind, Outcome
-from bench.results.record import Flow, Replica, Tensors, Training
+from bench.results.record import Replica, Tensors, Training
 
 
 class Copy(Training, frozen=True, kw_only=True, forbid_unknown_fields=True):

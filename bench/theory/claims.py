@@ -13,7 +13,8 @@ from statistics import fmean
 from bench.cells.cell import VANISHING_AT_ZERO, Cell
 from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
-from bench.results.record import Flow, Record
+from bench.results.flow import Flow
+from bench.results.record import Record
 from bench.theory.claim import Claim, ClaimResult, Finding
 from bench.theory.claims_over_time import CLAIMS_OVER_TIME
 from bench.theory.oracle.network import SHAPES

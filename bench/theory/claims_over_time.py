@@ -12,7 +12,8 @@ from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.cells.initial_values import recurrent_kernel
 from bench.mnist import MNIST_FINGERPRINT
-from bench.results.record import Products, Record
+from bench.results.flow import Products
+from bench.results.record import Record
 from bench.theory.claim import Claim, Finding
 from bench.theory.rounding.formats import FLOAT32, FLOAT64
 from bench.theory.signal import over_time

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.results.record import Flow, Record
+from bench.results.flow import Flow
+from bench.results.record import Record
 
 Array = npt.NDArray[np.float64]
 

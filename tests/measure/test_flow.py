@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.measure.flow import flow
-from bench.results.record import Flow
+from bench.results.flow import Flow
 
 pytestmark = pytest.mark.filterwarnings("error")
 

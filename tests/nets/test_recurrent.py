@@ -10,7 +10,7 @@ import pytest
 from bench.cells.cell import Cell
 from bench.nets.network import build
 from bench.nets.replica import Trainer
-from bench.results.record import Products
+from bench.results.flow import Products
 from bench.theory.claims import check_claims
 from bench.theory.oracle.network import Oracle
 

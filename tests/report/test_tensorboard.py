@@ -26,9 +26,10 @@ from bench.errors import BenchError
 from bench.published.experiments import EXPERIMENTS
 from bench.report.tensorboard import FILE, EventFiles
 from bench.results.check import Check, CheckResult
+from bench.results.flow import Flow
 from bench.results.histogram import Histogram
 from bench.results.plan import Item
-from bench.results.record import RECORDS, Flow, Record
+from bench.results.record import RECORDS, Record
 from bench.results.trial import Curve, Trial, TrialResult
 from support import builders
 from support.main_jobs import Job

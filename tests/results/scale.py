@@ -22,8 +22,9 @@ import numpy as np
 from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.results.files import pretty
+from bench.results.flow import Flow
 from bench.results.plan import Item, Plan
-from bench.results.record import RECORDS, Flow
+from bench.results.record import RECORDS
 from bench.results.run import ENVIRONMENT, PLAN
 from support.builders import environment, plan, trained
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from results.test_record import flows
 
 from bench.cells.cell import Cell
-from bench.results.record import RECORDS, Flow, PackedFlow, Products
+from bench.results.flow import Flow, PackedFlow, Products
+from bench.results.record import RECORDS
 from support.builders import flow, trained
 
 

@@ -17,16 +17,8 @@ from hypothesis import given
 from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.results.record import (
-    RECORDS,
-    Crash,
-    Flow,
-    Products,
-    Record,
-    Tensors,
-    finite,
-    finite_list,
-)
+from bench.results.flow import Flow, Products, finite, finite_list
+from bench.results.record import RECORDS, Crash, Record, Tensors
 from support.builders import crashed, diverged, edited_line, flow, trained
 from support.strategies import cells, fingerprints
 

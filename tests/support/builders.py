@@ -17,9 +17,10 @@ from bench.results.checksum import with_sum
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.environment import Environment, Numerics
 from bench.results.files import pretty
+from bench.results.flow import Flow
 from bench.results.kind import Crash
 from bench.results.plan import Item, Plan
-from bench.results.record import Flow, Record
+from bench.results.record import Record
 from bench.results.run import ENVIRONMENT, PLAN, StoredRun
 from bench.results.tasks import KINDS
 

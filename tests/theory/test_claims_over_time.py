@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from bench.cells.cell import Cell
-from bench.results.record import Products, Record
+from bench.results.flow import Products
+from bench.results.record import Record
 from bench.theory.claims_over_time import JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS
 from support.builders import flow, trained
 

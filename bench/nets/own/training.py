@@ -23,8 +23,9 @@ from bench.nets.own.data import Feed
 from bench.nets.replica import SIGNIFICANT_BITS, move
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.files import read_json
+from bench.results.flow import finite
 from bench.results.own_model import ARRAYS, DESCRIPTION, Description, OwnMeasured, weights_file
-from bench.results.record import Record, Tensors, finite
+from bench.results.record import Record, Tensors
 
 Array = npt.NDArray[Any]
 Order = npt.NDArray[np.int32]

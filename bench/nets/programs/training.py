@@ -14,8 +14,8 @@ from bench.measure.histogram import histogram
 from bench.measure.trajectory import digest
 from bench.nets.programs import program as kinds
 from bench.nets.programs.program import Array, Part, Program, Stretch, watches
+from bench.results.flow import finite
 from bench.results.histogram import Histogram
-from bench.results.record import finite
 from bench.results.trial import Curve, Trial, TrialResult
 
 #: Steps over which the variance of a gradient's entries is taken.

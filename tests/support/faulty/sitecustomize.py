@@ -79,7 +79,8 @@ class Trainer:
     def train(self, cell: object, seed: int) -> object:
         import msgspec
 
-        from bench.results.record import Flow, Record
+        from bench.results.flow import Flow
+        from bench.results.record import Record
 
         _fault(cell.width)
         time.sleep(float(os.environ.get("FAULTY_SLEEP_SEC", "0.01")))

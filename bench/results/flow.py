@@ -1,0 +1,201 @@
+"""Flow: gradients and activations of a network at one moment, layer by layer.
+
+A number that is not finite is written as ``null``: JSON has no other word for it. Its place shows
+which layer overflowed.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from bench.cells import recurrent
+from bench.cells.cell import Cell
+from bench.results.bounds import Finite, NotNegative, Share
+
+
+class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Gradients over time of the last recurrent layer, measured and by products of Jacobians.
+
+    Lists have an entry per step, in the order in which the layer takes them: mean squares, as in
+    :attr:`Flow.over_time`, over a batch's first examples."""
+
+    measured: list[NotNegative | None]
+    product: list[NotNegative | None]
+    """From the gradient at the last step, in float64."""
+    error: list[NotNegative | None]
+    """Bound on how far rounding may take the measured one from it."""
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Gradient flow at one moment. Lists have one entry per hidden layer, first layer first.
+
+    All but ``dead_units`` are taken on the replica's first training batch in training mode.
+    """
+
+    signal: list[NotNegative | None]
+    """Mean square of dC/dz, C one example's loss, z the input of the activation: g_l = E[(dC/dz_l)^2]
+    (Schoenholz et al. 2017, eq. 14)."""
+    kernel_gradient: list[NotNegative | None]
+    """Variance over the kernel's entries of the batch-mean gradient."""
+    bias_gradient: list[NotNegative | None]
+    """Variance over the bias' entries of the batch-mean gradient."""
+    activation_mean: list[Finite | None]
+    activation_variance: list[NotNegative | None]
+    dead_units: list[Share | None]
+    """Share of units (channels of a convolution) whose activation is 0 for every test image."""
+    gradient_norm: NotNegative | None
+    """Global l2 norm over all trainable variables, before clipping."""
+    clipped_norm: NotNegative | None
+    """The same norm as the optimizer applies it, after clipping."""
+    clipped_peak: NotNegative | None
+    """Largest absolute entry of any variable's gradient after clipping."""
+    clipped_variable_norm: NotNegative | None
+    """Largest l2 norm of one variable's gradient after clipping."""
+    clip_error: NotNegative | None
+    """Largest |clipped - unclipped| over all entries, relative to the largest unclipped entry."""
+    kernel_gradient_peak: NotNegative | None
+    """Largest absolute entry of any layer's kernel gradient, the output layer's included; exactly 0
+    if all is dead."""
+    over_time: list[list[NotNegative | None]] | msgspec.UnsetType = msgspec.UNSET
+    """Recurrent networks only. Of each layer, for each step in the order in which it takes them: mean
+    square of dC/ds, s the state after that step, all that the layer hands on to the next (of LSTM the
+    cell state, too), and C one example's loss. Of two directions the mean."""
+    products: Products | msgspec.UnsetType = msgspec.UNSET
+    """Before the first step only."""
+
+    def check(self, cell: Cell) -> None:
+        """Raises ValueError unless it may be the flow of a cell."""
+        by_layer = (
+            *(self.signal, self.kernel_gradient, self.bias_gradient),
+            *(self.activation_mean, self.activation_variance, self.dead_units),
+        )
+        if any(len(values) != cell.depth for values in by_layer):
+            raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
+        count = recurrent.steps(cell) if cell.architecture in recurrent.ARCHITECTURES else 0
+        over_time = self.over_time if isinstance(self.over_time, list) else []
+        lists = [*over_time]
+        if isinstance(self.products, Products):
+            lists += [self.products.measured, self.products.product, self.products.error]
+        if len(over_time) not in (0, cell.depth) or any(len(each) != count for each in lists):
+            raise ValueError(
+                f"a flow over time is not that of {cell.depth} layers of {count} steps"
+            )
+
+    @property
+    def signal_ratio(self) -> float | None:
+        """First over last hidden layer's signal; of a recurrent network, after the first over after the
+        last step of its last layer. None without a hidden layer or a finite ratio."""
+        return _ratio(self.over_time[-1] if isinstance(self.over_time, list) else self.signal)
+
+    @property
+    def kernel_ratio(self) -> float | None:
+        """First over last hidden layer's kernel gradient variance."""
+        return _ratio(self.kernel_gradient)
+
+    @property
+    def dead_share(self) -> float | None:
+        """Mean over hidden layers of :attr:`dead_units`; None without a hidden layer."""
+        return _mean(self.dead_units)
+
+
+class PackedFlow(bytes):
+    """A flow of a stored record in a tenth of its memory, with all attributes of a :class:`Flow`: its
+    numbers in the order of the fields as float64, NaN for None. One over time is not packed."""
+
+    __slots__ = ()
+    over_time = products = msgspec.UNSET
+
+    @classmethod
+    def of(cls, flow: Flow) -> PackedFlow:
+        numbers = [
+            *(*flow.signal, *flow.kernel_gradient, *flow.bias_gradient),
+            *(*flow.activation_mean, *flow.activation_variance, *flow.dead_units),
+            *(flow.gradient_norm, flow.clipped_norm, flow.clipped_peak),
+            *(flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak),
+        ]
+        if None in numbers:
+            numbers = [math.nan if number is None else number for number in numbers]
+        return cls(struct.pack(f"{len(numbers)}d", *numbers))
+
+    @property
+    def whole(self) -> Flow:
+        """The flow."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in (*_LISTS, *_SINGLE)}
+        return Flow(**fields)
+
+    def __getattr__(self, name: str) -> Any:
+        numbers = memoryview(self).cast("d")
+        if name in _LISTS:
+            place, layers = _LISTS[name], self._layers
+            return _given(numbers[layers * place : layers * (place + 1)])
+        if name in _SINGLE:
+            number = numbers[_SINGLE[name]]
+            return None if math.isnan(number) else number
+        return getattr(self.whole, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.whole == other if isinstance(other, Flow) else super().__eq__(other)
+
+    __hash__ = bytes.__hash__
+
+    @property
+    def signal_ratio(self) -> float | None:
+        return self._ratio("signal")
+
+    @property
+    def kernel_ratio(self) -> float | None:
+        return self._ratio("kernel_gradient")
+
+    @property
+    def dead_share(self) -> float | None:
+        return _mean(self.dead_units)
+
+    def _ratio(self, name: str) -> float | None:
+        place, layers = _LISTS[name], self._layers
+        ends = slice(layers * place, layers * (place + 1), max(layers - 1, 1))
+        return _ratio(_given(memoryview(self).cast("d")[ends]))
+
+    @property
+    def _layers(self) -> int:
+        return (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
+
+
+#: Number of each list among the lists of a flow.
+_LISTS = {name: place for place, name in enumerate(Flow.__struct_fields__[:6])}
+#: Number from the end, which is -1, of each number of a flow.
+_SINGLE = {name: place - 6 for place, name in enumerate(Flow.__struct_fields__[6:12])}
+
+
+def _given(view: memoryview[float]) -> list[float | None]:
+    """Numbers of a view, with None for NaN."""
+    numbers: list[Any] = view.tolist()
+    if not math.isnan(sum(numbers)):
+        return numbers
+    return [None if math.isnan(number) else number for number in numbers]
+
+
+def finite(value: float) -> float | None:
+    """``value`` as records hold it: None stands for NaN and infinity."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def finite_list(values: Iterable[float]) -> list[float | None]:
+    """:func:`finite` for each value."""
+    return [finite(value) for value in values]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    finite = [value for value in values if value is not None]
+    return sum(finite) / len(finite) if finite else None
+
+
+def _ratio(values: Sequence[float | None]) -> float | None:
+    if not values or values[0] is None or not values[-1]:
+        return None
+    return finite(values[0] / values[-1])
