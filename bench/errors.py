@@ -1,4 +1,4 @@
-"""The one exception that users see: what is wrong, where, and the way out."""
+"""The one exception that users see: what is wrong, where, and the way out; shared wording."""
 
 from __future__ import annotations
 
@@ -65,3 +65,14 @@ def unexpected(error: Exception) -> BenchError:
 
 #: Characters of an exception's text in a message; the file has all.
 _MOST_TEXT = 200
+
+
+def count(number: int, noun: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def raised(error: Exception, *, most: int = 300) -> str:
+    """Kind of an error, and at most so many characters of its first line."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first[:most]}" if first else type(error).__name__

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from bench.cells import architectures, own_model, recurrent
+from bench.cells.numbers import number, split_number, with_number
 from bench.cells.own_model import OwnModel
 
 #: Version of how a cell is trained and measured. To be raised when this package, not TensorFlow, makes
@@ -74,26 +74,6 @@ SCALED_INITIALIZERS = ("normal", "truncated_normal", "uniform")
 FIXED_RECURRENT = (*FIXED_INITIALIZERS, "identity")
 SCALED_RECURRENT = (*SCALED_INITIALIZERS, "orthogonal", "identity")
 CLIPPING_RULES = ("value", "norm", "global_norm")
-
-
-def number(value: float) -> str:
-    """A float as a plain decimal that tells 1.0 from 10.0 in an id: ``0.0001``, ``1.0``."""
-    text = format(Decimal(repr(float(value))), "f")
-    return text if "." in text else f"{text}.0"
-
-
-def with_number(rule: str, value: float) -> str:
-    """The axis value ``rule`` with its number: ``with_number("normal", 0.01) == "normal_0.01"``."""
-    return f"{rule}_{number(value)}"
-
-
-def split_number(text: str) -> tuple[str, float | None]:
-    """The inverse of :func:`with_number`; the number is None where the text has none."""
-    name, _, tail = text.rpartition("_")
-    try:
-        return (name, float(tail)) if name else (text, None)
-    except ValueError:
-        return text, None
 
 
 #: Value of an axis that only some architectures have, where another one has none: it is not written, so

@@ -6,14 +6,9 @@ import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bench.cells.cell import (
-    ACTIVATIONS,
-    FIXED_INITIALIZERS,
-    SCALED_INITIALIZERS,
-    Cell,
-    with_number,
-)
+from bench.cells.cell import ACTIVATIONS, FIXED_INITIALIZERS, SCALED_INITIALIZERS, Cell
 from bench.cells.grid import Grid, as_users_train, product
+from bench.cells.numbers import with_number
 
 #: Initializations for each activation, one that keeps the signal and one that was made for another.
 #: ReLU: He et al. 2015; Glorot halves the signal's variance per layer. Tanh and sigmoid: Glorot and

@@ -15,7 +15,8 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from bench.cells.cell import EPOCHS, split_number
+from bench.cells.cell import EPOCHS
+from bench.cells.numbers import split_number
 
 Array = npt.NDArray[np.float64]
 

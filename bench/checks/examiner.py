@@ -11,9 +11,9 @@ import numpy as np
 from bench.checks.catalogue import module_of
 from bench.checks.contracts.known_faults import known
 from bench.checks.lab import AbsentError, Lab
+from bench.errors import raised
 from bench.mnist import Mnist
 from bench.results.check import FAMILIES, Check, CheckResult, Deviation, result
-from bench.wording import raised
 
 #: Errors that say of the machine, not of a contract.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")

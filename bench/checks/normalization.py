@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cells import initial_values
-from bench.cells.cell import number
+from bench.cells.numbers import number
 from bench.checks.lab import Lab
 from bench.results.check import Check, Deviation
 from bench.theory.oracle import choices, layers

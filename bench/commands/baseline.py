@@ -35,9 +35,9 @@ def accept(
         yes: do not ask
         force: also accept a run of uncommitted code, of other images, or without some replicas
     """
+    from bench.errors import count
     from bench.report.baselines import preview_text
     from bench.verdict.baselines import acceptance
-    from bench.wording import count
 
     if is_shipped(folders.baselines):
         raise BenchError(
@@ -120,10 +120,10 @@ def show(
 
 def check(*, baselines: Baselines = BASELINES) -> int:
     """Reads every stored baseline and says what is wrong with it."""
+    from bench.errors import count
     from bench.verdict.baselines import acceptance
     from bench.verdict.baselines.folder import class_folders
     from bench.verdict.ladder import known_items
-    from bench.wording import count
 
     classes = class_folders(baselines)
     if not classes:

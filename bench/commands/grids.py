@@ -17,7 +17,7 @@ def grids(grid: str = "", /, *, tier: Tier = "quick", grid_file: tuple[Path, ...
     """
     from bench.cells.grid import TIERS
     from bench.cells.own_grids import with_own
-    from bench.wording import count
+    from bench.errors import count
 
     known = with_own(grid_file)
     if grid and grid not in known:

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from bench.checks.examiner import Examiner
-from bench.errors import BenchError
+from bench.errors import BenchError, raised
 from bench.execution import machine, protocol
 from bench.execution.pacing import measure_pace
 from bench.measure.calibration import Calibration
@@ -34,7 +34,6 @@ from bench.results.pace import Pace
 from bench.results.record import Replica
 from bench.results.timings import Work
 from bench.results.trial import Trial
-from bench.wording import raised
 
 if TYPE_CHECKING:
     from bench.cells.cell import Cell

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.results.histogram import Histogram
+
+Tensor = npt.NDArray[Any]
 
 #: TensorBoard's histogram plugin draws as many.
 BINS = 30
@@ -36,3 +39,22 @@ def histogram(name: str, values: npt.NDArray[Any], *, step: int, gradient: bool)
         total=float(finite.sum()),
         squares=float((finite**2).sum()),
     )
+
+
+class Histograms:
+    """Takes histograms of each variable and, if it is trained, its gradient."""
+
+    def __init__(self) -> None:
+        self.taken: list[Histogram] = []
+
+    def __call__(
+        self,
+        step: int,
+        variables: Mapping[str, npt.NDArray[Any]],
+        tensors: Mapping[str, npt.NDArray[Any]],
+    ) -> None:
+        for name, value in variables.items():
+            self.taken.append(histogram(name, value, step=step, gradient=False))
+            gradient = tensors.get(f"{name}, gradient")
+            if gradient is not None:
+                self.taken.append(histogram(name, gradient, step=step, gradient=True))

@@ -66,3 +66,11 @@ def first_not_finite(losses: npt.NDArray[np.float32]) -> int | None:
     """The first step, from 0, whose loss is NaN or infinite."""
     bad = np.flatnonzero(~np.isfinite(losses))
     return int(bad[0]) if bad.size else None
+
+
+def diverged_at(losses: npt.NDArray[np.float32], test_loss: float) -> int | None:
+    """The first step whose loss is not finite; the number of steps if only the test loss is not."""
+    diverged = first_not_finite(losses)
+    if diverged is None and not np.isfinite(test_loss):
+        return len(losses)
+    return diverged

@@ -16,9 +16,9 @@ from msgspec import UNSET
 from bench.cells.cell import RECIPE, Cell
 from bench.cells.initial_values import batch_order, epochs_order
 from bench.measure.flow import flow
-from bench.measure.histogram import histogram
+from bench.measure.histogram import Histograms
 from bench.measure.tensors import STEPS, TEST_LOGITS, fingerprints, joined, signs
-from bench.measure.trajectory import digest, first_not_finite, marks, state, trajectory
+from bench.measure.trajectory import digest, diverged_at, marks, state, trajectory
 from bench.mnist import Mnist
 from bench.nets import optimizers
 from bench.nets.engines import Engine, Inference, engine, inference
@@ -28,7 +28,6 @@ from bench.nets.recurrent import OverTime, TimeView
 from bench.nets.views import BatchView, Evaluation, Signals, TestView
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.flow import Flow, finite
-from bench.results.histogram import Histogram
 from bench.results.record import Record, Tensors
 
 Order = Sequence[npt.NDArray[np.int32]]
@@ -233,13 +232,13 @@ class Trainer:
             )
         graph, order, scale = self._start(cell, seed)
         before = graph.look(order[0], scale, first=True)
-        seen = _Histograms() if self.histograms else None
+        seen = Histograms() if self.histograms else None
         trained = _trained(graph, order, scale, see=seen)
         after = graph.look(order[0], scale)
         if seen is not None:
             seen(cell.steps, graph.network.named_values(), after.signals.tensors)
         evaluation = after.evaluation
-        diverged = _diverged(trained.losses, evaluation)
+        diverged = diverged_at(trained.losses, evaluation.loss)
         return Record(
             cell=cell,
             seed=seed,
@@ -290,7 +289,7 @@ class Trainer:
             graph, order, scale, moves=moves, move=lambda step: graph.move(copy, step, digits)
         )
         after = graph.look(order[0], scale)
-        diverged = _diverged(trained.losses, after.evaluation)
+        diverged = diverged_at(trained.losses, after.evaluation.loss)
         return CopyResult(
             copy=copy,
             trajectory=trajectory(trained.losses),
@@ -343,22 +342,6 @@ class Trainer:
 SIGNIFICANT_BITS = {"float32": 24, "float64": 53, "mixed_bfloat16": 8, "mixed_float16": 11}
 
 
-class _Histograms:
-    """Takes histograms of each variable and, if it is trained, its gradient."""
-
-    def __init__(self) -> None:
-        self.taken: list[Histogram] = []
-
-    def __call__(
-        self, step: int, variables: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-    ) -> None:
-        for name, value in variables.items():
-            self.taken.append(histogram(name, value, step=step, gradient=False))
-            gradient = tensors.get(f"{name}, gradient")
-            if gradient is not None:
-                self.taken.append(histogram(name, gradient, step=step, gradient=True))
-
-
 @dataclass(frozen=True)
 class _Trained:
     """What was seen of a training."""
@@ -377,7 +360,7 @@ def _trained(
     *,
     moves: Collection[int] = (),
     move: Callable[[int], None] = lambda _: None,
-    see: _Histograms | None = None,
+    see: Histograms | None = None,
 ) -> _Trained:
     """Trains all steps, stopping where something is to be seen or done.
 
@@ -409,14 +392,6 @@ def _trained(
     stops = [step for step in stops if step <= len(order)]
     losses, seconds = graph.engine.train_all(order, scale, stops=stops, at=at)
     return _Trained(losses, states, joined(seen), seconds)
-
-
-def _diverged(losses: npt.NDArray[np.float32], evaluation: Evaluation) -> int | None:
-    """The first step whose loss is not finite; the number of steps if only the test loss is not."""
-    diverged = first_not_finite(losses)
-    if diverged is None and not np.isfinite(evaluation.loss):
-        return len(losses)
-    return diverged
 
 
 def _ends(cell: Cell, before: _Look, after: _Look) -> Tensors:

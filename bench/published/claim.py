@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from bench.errors import count
 from bench.mnist import MNIST_FINGERPRINT
 from bench.published.experiments import EXPERIMENTS
 from bench.results.trial import FORMS, Trial, TrialResult
 from bench.theory.claims import MNIST_TEST_COUNTS
-from bench.wording import count
 
 #: Whether a claim holds (None: undecided), and what was measured against what bound.
 Verdict = tuple[bool | None, str]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bench.cells.cell import with_number
+from bench.cells.numbers import with_number
 from bench.cells.recipe import Recipe
 from bench.errors import BenchError
 from bench.results.trial import FORMS, Form, Trial, Watched

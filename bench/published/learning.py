@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from bench.errors import count
 from bench.published.claim import (
     BEYOND_CHANCE,
     Claim,
@@ -23,7 +24,6 @@ from bench.results.trial import TrialResult
 from bench.statistics.ranks import concordance, lower, majority, welch_lower
 from bench.statistics.shares import holm
 from bench.theory.claims import LEARNED
-from bench.wording import count
 
 #: Chance that a statement on ranks or counts is called true, or false, where neither is so. It is the
 #: level at which three repetitions a side can decide: all of one below all of the other has

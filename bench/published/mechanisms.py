@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from bench.cells.cell import split_number
+from bench.cells.numbers import split_number
+from bench.errors import count
 from bench.published.claim import (
     BEYOND_CHANCE,
     TEST_IMAGES,
@@ -26,7 +27,6 @@ from bench.results.trial import TrialResult
 from bench.statistics.ranks import falls
 from bench.theory.claims import MNIST_TEST_COUNTS
 from bench.theory.rounding.formats import FLOAT32, FLOAT64, sum_growth
-from bench.wording import count
 
 #: Chance that a sound TensorFlow lies outside a replayed range. These claims are binding: three of
 #: them in two forms give 6 false alarms in 10,000 runs.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy import special
 
 from bench.cells import initial_values
-from bench.cells.cell import split_number
+from bench.cells.numbers import split_number
 from bench.cells.recipe import Recipe
 
 Array = npt.NDArray[np.float64]

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from scipy import special
 
+from bench.errors import count
 from bench.published.experiments import EXPERIMENTS, P1, Experiment, Published
 from bench.published.replay import predicted, replay
 from bench.results.trial import FORMS, TrialResult
-from bench.wording import count
 
 #: Chance that a sound run's number is said to lie outside its noise: 99 % intervals.
 LEVEL = 0.01

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.comparison import warning_quotes
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.markdown import markdown
@@ -17,7 +18,6 @@ from bench.results.run import StoredRun
 from bench.verdict.baselines.acceptance import Change
 from bench.verdict.baselines.folder import Acceptance, Baseline, BaselineCell
 from bench.verdict.metrics import BY_NAME
-from bench.wording import count
 
 
 def preview_text(

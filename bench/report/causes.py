@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.errors import count
 from bench.report.text import clipped, grouped
 from bench.results.check import CheckResult
-from bench.wording import count
 
 #: Relative difference up to which a number is as exact as float32 can be after a few operations: its
 #: unit roundoff 2^-24 (IEEE 754-2019, table 3.5), times the 16 roundings of a sum of as many terms.

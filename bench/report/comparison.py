@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.errors import count
 from bench.frames.frame import of_cells, records
 from bench.frames.pivot import pivot
 from bench.report.document import Block, Quote, Table
@@ -31,7 +32,6 @@ from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.wording import count
 
 _HEADERS = (
     "cell",

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.frames.frame import records
 from bench.frames.history import of_history
 from bench.report.comparison import warning_quotes
@@ -18,7 +19,6 @@ from bench.report.text import NOTHING, as_json, capital, clipped, points, signif
 from bench.statistics.steps import ALPHA
 from bench.verdict.baselines.history import History, Point, same_digests
 from bench.verdict.metrics import Metric
-from bench.wording import count
 
 
 def history_text(

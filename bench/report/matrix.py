@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.errors import count
 from bench.report.data import documented
 from bench.report.document import Block, Bullets, Document, Figure, Section, Table
 from bench.report.figures.chain import chain_picture
@@ -37,7 +38,6 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import ATTENTION, PASSED, Judgement, Verdict
 from bench.verdict.patterns import Pairs, patterns
 from bench.verdict.saving import Outcome
-from bench.wording import count
 
 #: Raised when a name in the JSON disappears or means something else.
 SCHEMA = 1

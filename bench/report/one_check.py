@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bench.checks.catalogue import contract_of
+from bench.errors import count
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.markup import code, strong
 from bench.report.text import NOTHING, clipped, significant
 from bench.results.check import Check, CheckResult
 from bench.verdict.conclusion import Conclusion
-from bench.wording import count
 
 _HEADERS = ("side", "state", "compared", "closest to its bound")
 _MOST_EVIDENCE = 2_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Block, Section, Table
 from bench.report.figures.series import Dot, Series
 from bench.report.markup import strong
@@ -12,7 +13,6 @@ from bench.report.text import NOTHING, clipped, significant
 from bench.results.pace import QUANTITIES
 from bench.statistics.steps import ALPHA, Step
 from bench.verdict.baselines.speed_history import SpeedHistory
-from bench.wording import count
 
 _HEADERS = ("measured (UTC)", "from", "TensorFlow", "Keras", "value", "note")
 

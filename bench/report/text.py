@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bench.errors import count
 from bench.report.markup import code, plain
-from bench.wording import count
 
 #: Stands where a value does not exist.
 NOTHING = "–"

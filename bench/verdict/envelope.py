@@ -43,12 +43,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.cells.cell import Cell
+from bench.errors import count
 from bench.verdict.departures import rounding_factor, tested
 from bench.verdict.differences import Differences, first_of
 from bench.verdict.judgement import EnvelopeTest
 from bench.verdict.metrics import METRICS, Metric
 from bench.verdict.traces import Seed, trained_apart
-from bench.wording import count
 
 #: Fewest and most copies of a replica. Two is the least that shows a spread; beyond twelve another seed
 #: says more.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bench.cells.cell import Cell
-from bench.errors import BenchError
+from bench.errors import BenchError, count
 from bench.results.copy_result import Copy
 from bench.results.plan import Item
 from bench.results.record import Record, Replica
@@ -26,7 +26,6 @@ from bench.verdict.baselines.samples import Baseline, BaselineCell, Sample, diff
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
 from bench.verdict.weighing import MOST_REASONS, Weighing, another
-from bench.wording import count
 
 
 def judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.errors import count
 from bench.results.environment import requirement
 from bench.results.plan import Item
 from bench.results.run import StoredRun
@@ -13,7 +14,6 @@ from bench.verdict.bits import Relation, Strays
 from bench.verdict.envelope import describe, seeds_for
 from bench.verdict.judgement import EnvelopeTest, Judgement, Verdict
 from bench.verdict.metrics import METRICS
-from bench.wording import count
 
 #: Reasons of several metrics are put together up to this many; the comparisons hold all.
 MOST_REASONS = 3

@@ -17,11 +17,9 @@ from bench.cells.cell import (
     Cell,
     from_texts,
     known_values,
-    number,
     pairs,
-    split_number,
-    with_number,
 )
+from bench.cells.numbers import number, split_number, with_number
 from bench.cells.own_model import OwnModel
 from support.strategies import cells, scales
 

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from bench.cells.cell import ACTIVATIONS, Cell, split_number, with_number
+from bench.cells.cell import ACTIVATIONS, Cell
 from bench.cells.grid import TIERS
 from bench.cells.grids import GRIDS
+from bench.cells.numbers import split_number, with_number
 from bench.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.cells.cell import split_number
+from bench.cells.numbers import split_number
 from bench.cells.recipe import Recipe
 from bench.nets.programs import perform, prepared, session_form, training
 from bench.nets.programs.feeding import feed

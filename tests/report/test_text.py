@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.errors import count
 from bench.report.text import (
     change_points,
     clipped,
@@ -16,7 +17,6 @@ from bench.report.text import (
     some_of,
     wrapped,
 )
-from bench.wording import count
 
 
 def test_points() -> None:

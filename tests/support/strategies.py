@@ -22,8 +22,8 @@ from bench.cells.cell import (
     PRECISIONS,
     SCALED_INITIALIZERS,
     Cell,
-    with_number,
 )
+from bench.cells.numbers import with_number
 from bench.measure.tensors import VALUES, Tensors
 
 scales = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)

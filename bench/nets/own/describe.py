@@ -13,13 +13,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from bench.cells.own_model import OwnModel, name_of
+from bench.errors import raised
 from bench.measure.trajectory import digest
 from bench.mnist import Mnist
 from bench.nets.own import data, source, view, weights
 from bench.results.checksum import checksum
 from bench.results.files import pretty, write_atomically
 from bench.results.own_model import ARRAYS, DESCRIPTION, Described, Description, weights_file
-from bench.wording import raised
 
 keras = tf.keras
 Array = npt.NDArray[Any]

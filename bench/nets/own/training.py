@@ -16,7 +16,7 @@ import tensorflow as tf
 from bench.cells.cell import RECIPE, Cell
 from bench.cells.initial_values import batch_order
 from bench.measure.tensors import STEPS, fingerprints, joined
-from bench.measure.trajectory import digest, first_not_finite, marks, state, trajectory
+from bench.measure.trajectory import digest, diverged_at, marks, state, trajectory
 from bench.nets import optimizers
 from bench.nets.own import source, view, weights
 from bench.nets.own.data import Feed
@@ -122,7 +122,7 @@ class OwnTrainer:
         training_sec = seen.train()
         after = seen.ends()
         evaluated = seen.evaluated
-        diverged = _diverged(seen.losses, evaluated)
+        diverged = diverged_at(seen.losses, evaluated.get("loss", 0.0))
         return Record(
             cell=cell,
             seed=seed,
@@ -162,7 +162,7 @@ class OwnTrainer:
         before = seen.ends()
         seen.train()
         after = seen.ends()
-        diverged = _diverged(seen.losses, seen.evaluated)
+        diverged = diverged_at(seen.losses, seen.evaluated.get("loss", 0.0))
         return CopyResult(
             copy=copy,
             trajectory=trajectory(seen.losses),
@@ -351,15 +351,6 @@ def _at_end(evaluated: Mapping[str, float], diverged: int | None) -> dict[str, A
         "test_accuracy": accuracy,
         "test_loss": finite(loss) if loss > 0 else None,
     }
-
-
-def _diverged(losses: npt.NDArray[np.float32], evaluated: Mapping[str, float]) -> int | None:
-    """The first step whose loss is not finite; the number of steps if only the last evaluation is
-    not."""
-    diverged = first_not_finite(losses)
-    if diverged is None and not np.isfinite(evaluated.get("loss", 0.0)):
-        return len(losses)
-    return diverged
 
 
 def _array(evaluated: Mapping[str, float]) -> Array:

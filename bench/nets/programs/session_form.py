@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.cells.cell import split_number
+from bench.cells.numbers import split_number
 from bench.cells.recipe import Recipe
 from bench.mnist import Mnist
 from bench.nets.optimizers import clipped

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.cells.cell import split_number
+from bench.cells.numbers import split_number
 from bench.measure.histogram import histogram
 from bench.measure.trajectory import digest
 from bench.nets.programs import program as kinds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.errors import count
 from bench.report.figures.picture import Heat, Picture
-from bench.wording import count
 
 #: How far what became of a cell is from nothing; words that are not here are undecided.
 _SIZES: Mapping[str, float] = {

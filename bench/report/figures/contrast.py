@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Sequence
 from statistics import fmean
 
+from bench.errors import count
 from bench.report.figures.picture import GREY, VERMILION, Heat, Label, Panel, Picture, Ticks, Trace
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import ATTENTION, CHANGED, PASSED, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME, Metric
-from bench.wording import count
 
 #: Metrics on diagonals.
 _SHOWN = ("test_accuracy", "signal_ratio_start")

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bench.cells.cell import AXES, SCALED_INITIALIZERS, Cell, split_number
+from bench.cells.cell import AXES, SCALED_INITIALIZERS, Cell
 from bench.cells.grids import GRIDS
+from bench.cells.numbers import split_number
+from bench.errors import count
 from bench.report.figures.picture import (
     MOST_COLOURS,
     Band,
@@ -31,7 +33,6 @@ from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance
-from bench.wording import count
 
 #: Grids whose cells differ in what decides the signal at step 0. (The clipping grid's do not.)
 SHOWN = ("depth", "activation", "initialization", "normalization")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from bench.errors import count
 from bench.report.figures.picture import (
     BLACK,
     GREY,
@@ -24,7 +25,6 @@ from bench.verdict.bits import traced_seeds
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import Differences
 from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
-from bench.wording import count
 
 #: Panels in the figure: two rows of three.
 MOST_STRIPS = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bench.errors import count
 from bench.report.figures.picture import GREY, VERMILION, Panel, Picture, Trace, Upright
-from bench.wording import count
 
 #: Ticks with a date and a version that fit side by side.
 _MOST_LABELS = 24

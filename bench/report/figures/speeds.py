@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from bench.errors import count
 from bench.report.figures.picture import GREY, VERMILION, Band, Panel, Picture, Region, Trace
 from bench.verdict import speed
 from bench.verdict.conclusion import Conclusion
-from bench.wording import count
 
 #: Verdicts by colour and marker.
 _LOOKS = {

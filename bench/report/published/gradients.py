@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from bench.errors import count
 from bench.published.experiments import EXPERIMENTS
 from bench.report.figures.picture import Level, Panel, Picture, Spread, Trace
 from bench.report.published.panels import published_picture, spread
@@ -20,7 +21,6 @@ from bench.report.published.seeds import (
     values_of,
 )
 from bench.results.trial import TrialResult
-from bench.wording import count
 
 
 def weights(results: Sequence[TrialResult]) -> list[Picture | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from bench.errors import count
 from bench.published.experiments import EXPERIMENTS, SCALES, Published
 from bench.report.figures.picture import Mark, Panel, Picture, Trace
 from bench.report.published.panels import published_picture
@@ -19,7 +20,6 @@ from bench.report.published.seeds import (
     values_of,
 )
 from bench.results.trial import FORMS, TrialResult
-from bench.wording import count
 
 #: Test accuracy after the first epoch in the revisions of Geron's notebook, chapter 11: of P3 in
 #: each that matches the code, of P4 (value clipping) the smallest and the largest.

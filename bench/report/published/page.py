@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.published.claims import Finding
 from bench.published.experiments import EXPERIMENTS, Experiment
 from bench.published.rows import Row
@@ -13,7 +14,6 @@ from bench.report.published.pictures import pictures
 from bench.report.published.seeds import FORM_NAMES
 from bench.report.text import MOST_REASON, NOTHING, clipped, verb
 from bench.results.trial import TrialResult
-from bench.wording import count
 
 _WITHIN = {True: "yes", False: strong("no"), None: "cannot be said"}
 

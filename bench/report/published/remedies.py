@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from bench.errors import count
 from bench.published.experiments import DEPTHS, REMEDIES
 from bench.report.figures.picture import Heat, Panel, Picture, Trace
 from bench.report.published.panels import published_picture
 from bench.report.published.seeds import having, mean, of_one_form, points_of
 from bench.results.trial import TrialResult
-from bench.wording import count
 
 
 def reach_and_dead(results: Sequence[TrialResult]) -> list[Picture | None]:

@@ -15,9 +15,10 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from bench.cells import recurrent
 from bench.cells.architectures import CONVOLUTIONAL
-from bench.cells.cell import EPOCHS, FITTED, Cell, split_number
+from bench.cells.cell import EPOCHS, FITTED, Cell
 from bench.cells.initial_values import TRUNCATED_STD
 from bench.cells.keras_arguments import optimizer_arguments
+from bench.cells.numbers import split_number
 from bench.report.reproducer.vision import POSITIONS, hidden_layers, prelu
 from bench.verdict.departures import rounding_factor
 

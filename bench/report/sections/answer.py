@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from bench.errors import count
 from bench.report.markup import code, strong
 from bench.report.published import answer as published_answer
 from bench.report.sections.checks import checks_answer
@@ -12,7 +13,6 @@ from bench.results.timings import SIDES
 from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.judgement import UNDECIDED, Verdict
-from bench.wording import count
 
 #: Characters of what an answer rests on: it names every kind of finding, and each slower workload.
 MOST_ANSWER = 2_000

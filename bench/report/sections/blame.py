@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.markup import code, strong
 from bench.report.text import MOST_NAMED, MOST_REASON, brief, capital, clipped, duration, more
 from bench.results.blame import Blame, Cause, Since
-from bench.wording import count
 
 _REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d+)")
 _OWNERS = {"keras": "keras-team/keras", "tensorflow": "tensorflow/tensorflow"}

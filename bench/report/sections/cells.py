@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.errors import count
 from bench.report.document import Block, Folded, Section, Table, Verbatim, limited_list
 from bench.report.groups import reason_lines, reasons_table
 from bench.report.markup import strong
@@ -15,7 +16,6 @@ from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import MEANING, UNDECIDED, Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.wording import count
 
 #: Crashed replicas whose last lines are shown.
 MOST_OUTPUTS = 3

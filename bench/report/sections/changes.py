@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from bench.errors import count
 from bench.report.document import Block, Section, limited_table
 from bench.report.markup import code, strong
 from bench.report.sections.rounding import begins_in, times
@@ -15,7 +16,6 @@ from bench.verdict.judgement import CHANGED, PASSED, Judgement
 from bench.verdict.ladder import counts
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import Pairs, Pattern
-from bench.wording import count
 
 #: Ways in which the differences of a group begin that are named, and its scripts; the others are
 #: counted.

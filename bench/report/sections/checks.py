@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from bench.errors import count
 from bench.report.document import Block, Bullets, Section, Table, limited_list
 from bench.report.groups import reasons_table
 from bench.report.markup import code, strong
@@ -24,7 +25,6 @@ from bench.theory.claim import ClaimResult
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.contrast import CheckContrast, ClaimContrast, DocumentContrast, Wrong
 from bench.verdict.judgement import Verdict
-from bench.wording import count
 
 T = TypeVar("T", CheckContrast, ClaimContrast)
 

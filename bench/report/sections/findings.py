@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.errors import count
 from bench.report.causes import Cause, causes
 from bench.report.document import Block, Bullets, Folded, Section
 from bench.report.groups import by_reason
@@ -24,7 +25,6 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import CHANGED, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import Group
-from bench.wording import count
 
 #: Findings that are shown at once; the others are folded away or counted.
 MOST_FINDINGS = 10

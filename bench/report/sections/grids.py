@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.cells import recurrent
+from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.figures.curves import SHOWN, pictures
 from bench.report.markup import code, emphasis, strong
@@ -27,7 +28,6 @@ from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import counts
-from bench.wording import count
 
 #: Verdicts whose reason is printed below the table. The others' reason is the same for every cell
 #: and stands in the legend.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Bullets, Folded, Section, Table, limited_table
 from bench.report.markup import code
 from bench.report.sections.changes import metric_title, pattern_text
@@ -13,7 +14,6 @@ from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import CHANGED, Comparison, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import patterns
-from bench.wording import count
 
 #: How the names of metrics of gradient flow begin.
 _OF_GRADIENTS = ("signal_", "kernel_", "dead_")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Section, Table
 from bench.report.markup import code, strong
 from bench.report.text import NOTHING, significant
 from bench.results.pace import QUANTITIES
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.pacing import ALPHA, FEWEST, PaceJudgement
-from bench.wording import count
 
 _HEADERS = ("workload", "quantity", "this run", "stored", "change", "conclusion")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Figure, Folded, Section, Table
 from bench.report.figures.curves import SHOWN
 from bench.report.figures.picture import Picture
@@ -13,7 +14,6 @@ from bench.report.text import clipped, significant
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.theory.signal.predicted import SIGMAS, PredictedRatio, prediction_row, silent
-from bench.wording import count
 
 _HEADERS = ("cell", "predicted", "measured", "quotient", "tolerance", "holds")
 #: How to read all of the sections; stands in a report once.

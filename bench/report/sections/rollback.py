@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bench.errors import count
 from bench.report.document import Bullets, Section
 from bench.report.sections.speed import format_title
 from bench.report.text import MOST_REASON, clipped
 from bench.verdict.conclusion import Conclusion
-from bench.wording import count
 
 
 def rollback_section(conclusion: Conclusion) -> Section | None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Figure, Section, limited_table
 from bench.report.figures.envelope import cells_tested, envelope_picture
 from bench.report.markup import emphasis, strong
@@ -15,7 +16,6 @@ from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import LOOK_AHEAD, Differences
 from bench.verdict.envelope import risk
 from bench.verdict.judgement import EnvelopeTest, Judgement
-from bench.wording import count
 
 _HEADERS = (
     "cell",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from bench.errors import count
 from bench.report.document import Block, Figure, Section, Table
 from bench.report.figures.scaling import scaling_picture
 from bench.report.text import NOTHING, rate, significant
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.scaling import TERMS, Coefficient, Scaling, Term, changed, fit, told_apart
-from bench.wording import count
 
 #: Unit in which a coefficient is told, and how many seconds it has.
 _UNITS: dict[Term, tuple[str, str, float]] = {

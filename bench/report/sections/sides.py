@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from packaging.utils import canonicalize_name
 
 from bench.environments.requirements import LEGACY_KERAS, TENSORFLOWS
+from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table, Verbatim, limited_table
 from bench.report.markup import code, strong
 from bench.report.sections.answer import versions_of
@@ -14,7 +15,6 @@ from bench.report.text import MOST_NAMED, NOTHING, clipped, duration
 from bench.results.run import StoredRun
 from bench.results.timings import SIDES, Side
 from bench.verdict.conclusion import Conclusion
-from bench.wording import count
 
 #: Distributions by the names under which reports show their versions.
 TITLES = {"tensorflow": "TensorFlow", "keras": "Keras", "numpy": "NumPy", "python": "Python"}

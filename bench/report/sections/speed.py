@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.errors import count
 from bench.report.document import Block, Bullets, Section, Table, limited_table
 from bench.report.markup import strong
 from bench.report.text import NOTHING, clipped, significant
@@ -12,7 +13,6 @@ from bench.results.timings import Timings, Workload
 from bench.verdict import speed
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.saving import Outcome, SavingJudgement
-from bench.wording import count
 
 _SPEED = (
     "workload",

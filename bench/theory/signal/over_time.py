@@ -30,8 +30,9 @@ from functools import lru_cache
 import numpy as np
 
 from bench.cells import recurrent
-from bench.cells.cell import Cell, split_number
+from bench.cells.cell import Cell
 from bench.cells.initial_values import variance
+from bench.cells.numbers import split_number
 from bench.theory.signal.images import MNIST_ROWS, MNIST_SQUARED_NORMS
 from bench.theory.signal.moments import Array, moments_of, to_last
 

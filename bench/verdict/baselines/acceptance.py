@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from bench.cells.cell import RECIPE, Cell
-from bench.errors import BenchError
+from bench.errors import BenchError, count
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.verdict.baselines.files import CLASS, TRACES
@@ -29,7 +29,6 @@ from bench.verdict.baselines.folder import (
 from bench.verdict.baselines.samples import chained
 from bench.verdict.baselines.speeds import SPEEDS, read_file
 from bench.verdict.metrics import BY_NAME, METRICS
-from bench.wording import count
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,17 +4,15 @@
 
 - ``class.json``: what is common: numerics, images, the names of the grids, who accepted what.
 - ``<grid>.json``: the cells of one grid, one line per seed, so that a diff reads well.
-- ``<grid>.traces.jsonl``: a line per seed of these, with its trajectory and fingerprints, which would
-  drown a diff.
+- ``<grid>.traces.jsonl``: a line per seed of these: trajectory, fingerprints, too much for a diff.
 - ``<grid>.history.jsonl``: a line per cell and acceptance whose results were replaced since. Lines
   are only ever added.
 
 Schema 1 had the first two kinds, neither traces nor recipes, and did not tell which acceptance gave a
-cell's results: they are taken as of the last one.
-
-Each file is written whole and ``class.json`` last. A reader knows a state between two writes as damage:
-lines of the history that no acceptance accounts for, traces of other digests than the grid's, cells
-of an acceptance or of images that ``class.json`` does not have, grids that it does not name.
+cell's results: they are taken as of the last one. Each file is written whole and ``class.json`` last.
+A reader knows a state between two writes as damage: lines of the history that no acceptance accounts
+for, traces of other digests than the grid's, cells of an acceptance or of images that ``class.json``
+does not have, grids that it does not name.
 """
 
 from __future__ import annotations

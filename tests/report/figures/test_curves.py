@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
+from bench.errors import count
 from bench.mnist import MNIST_FINGERPRINT
 from bench.report.figures.curves import (
     MOST_CURVES,
@@ -25,7 +26,6 @@ from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import prediction_row
-from bench.wording import count
 from support.builders import crashed, flow, items, plan, stored, trained
 
 RELU = Cell(depth=3, initializer="glorot_normal")
