@@ -172,7 +172,12 @@ KNOWN_FAULTS = (
         checks=(
             *("loops:fit-history:loss", "loops:evaluate-returns", "loops:fit-twice"),
             *("execution:fit-*", "metrics:accuracy", "metrics:weighted_metrics"),
-            *("models:fit-inputs:list", "models:fit-inputs:dict", "feeding:py_dataset-workers:2"),
+            *(
+                "models:fit-inputs:list",
+                "models:fit-inputs:dict",
+                "models:fit-inputs:names",
+                "feeding:py_dataset-workers:2",
+            ),
             *("feeding:steps_per_epoch-generator", "feeding:steps_per_epoch-dataset-repeated"),
         ),
         keras=(">=3.0.2,<=3.0.5",),
