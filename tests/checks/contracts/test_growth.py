@@ -46,19 +46,25 @@ def test_what_is_kept_is_counted_and_what_is_dropped_is_not() -> None:
         assert found == pytest.approx(expected, abs=allowed())
 
 
-def test_older_objects_are_set_aside_and_come_back() -> None:
-    """Counting freezes what there is, and thaws it whatever happens."""
+@pytest.mark.parametrize("aside", [False, True])
+def test_older_objects_are_set_aside_and_come_back(*, aside: bool) -> None:
+    """Counting freezes what there is, and thaws it whatever happens, unless modules had been frozen."""
     older: list[Any] = [[]]
 
     def frozen() -> bool:
         return not any(one is older for one in gc.get_objects())
 
-    assert not frozen()
-    with counting():
-        assert frozen()
-    with pytest.raises(ZeroDivisionError):
-        repeated(lambda: 1 / 0)
-    assert not frozen()
+    gc.unfreeze()
+    try:
+        if aside:
+            gc.freeze()
+        with counting():
+            assert frozen()
+        with pytest.raises(ZeroDivisionError):
+            repeated(lambda: 1 / 0)
+        assert frozen() is aside
+    finally:
+        gc.freeze()
 
 
 # --- With TensorFlow
