@@ -134,7 +134,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     # with the scale of 2^15 and fits with half of it.
     for batch, (x, slope) in enumerate(((1.0, 0.25), (1.0, 2.0), (1.0, 2.0), (1.0, -0.5))):
         model.train_on_batch(np.full((1, 1), x, np.float32), np.full((1, 1), weight - slope / 2))
-        if slope * scale > np.finfo(np.float16).max:
+        if slope * scale > float(np.finfo(np.float16).max):
             scale /= 2
         else:
             weight -= 0.5 * slope
