@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 PAGES = [README, REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 #: Options of pytest itself, and of pytest-benchmark, that pages name.
-_OF_PYTEST = {"-k", "--help", "--collect-only", "-q", "-n", "--dist"} | {
+_OF_PYTEST = {"-k", "-m", "--help", "--collect-only", "-q", "-n", "--dist"} | {
     f"--benchmark-{word}" for word in ("skip", "autosave", "compare")
 }
 #: What stands for words of a user's.

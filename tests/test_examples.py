@@ -125,7 +125,7 @@ def test_every_suite_has_a_shard() -> None:
     one file each."""
     suites = {path.stem.removeprefix("test_") for path in (REPOSITORY / "suites").glob("test_*.py")}
     shards = jobs()["shard"]["strategy"]["matrix"]["suite"]
-    assert set(shards) == suites - {"throughput", "bench_speed", "model", "own_grids"}
+    assert set(shards) == suites - {"throughput", "bench_speed", "speed", "model", "own_grids"}
     assert shards == sorted(shards)
     assert not [(a, b) for a in suites for b in suites - {a} if f"test_{a}" in f"test_{b}.py"]
 
