@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from typing import Any
 
@@ -52,7 +53,10 @@ def test_a_leak_of_a_mebibyte_per_model_is_found(
 def test_a_kernel_for_each_sequence_is_found(
     trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As keras #22823 formed it: 64 kernels of 1 MiB, where all else takes a few MiB."""
+    """As keras #22823 formed it: 64 kernels of 1 MiB, of which at least half are no memory that was free
+    before."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
+    trim(0)
     sound = paced(trainers, "sequences", blocks=1).peak_bytes
     call: Any = tf.keras.layers.Dense.call
 
@@ -61,7 +65,8 @@ def test_a_kernel_for_each_sequence_is_found(
         return tf.matmul(inputs, copies) + call(self, inputs, *args, **kwargs)
 
     monkeypatch.setattr(tf.keras.layers.Dense, "call", wasteful)
-    assert paced(trainers, "sequences", blocks=1).peak_bytes - sound > 48 * 2**20
+    trim(0)
+    assert paced(trainers, "sequences", blocks=1).peak_bytes - sound > 32 * 2**20
 
 
 @pytest.mark.parametrize("work", ["training", "inference"])

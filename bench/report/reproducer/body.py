@@ -70,6 +70,7 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
     common = ""
     if cell.bias:
         start.append(f"bias_initializer=tf.keras.initializers.Constant({cell.bias!r})")
+    if cell.bias:
         common, start = _packed("START = dict(", start, ")"), ["**START"]
     options = "".join(f", {option}" for option in start)
     float32 = ', dtype="float32"' if mixed else ""

@@ -67,7 +67,10 @@ def script(judgement: Judgement, *, seed: int, steps: int, versions: tuple[str, 
         top = head(judgement, versions, most=LINES - len(lines), reasoned=reasoned)
         if top:
             return "\n".join([*top, *lines, ""])
-    raise AssertionError(f"{judgement.item.id}: {len(lines)} lines without a head")
+    raise BenchError(
+        f"{judgement.item.id}: no script of {LINES} lines can build this network",
+        hint="reproduce another cell that changed with it",
+    )
 
 
 def refuse(judgement: Judgement, versions: tuple[str, str]) -> None:

@@ -13,12 +13,13 @@ from bench.cells.architectures import (
 )
 from bench.cells.cell import Cell
 
+#: Columns of a line of these, which stand in a loop.
+_MOST_COLUMNS = 96
 #: Adds a vector of its own to each patch.
 POSITIONS = """\
 class Positions(tf.keras.layers.Layer):
-    def build(self, shape):
-        self.table = self.add_weight(name="kernel", shape=shape[1:])
-    call = lambda self, tokens: tokens + self.table"""
+    build = lambda self, of: setattr(self, "t", self.add_weight(name="kernel", shape=of[1:]))
+    call = lambda self, tokens: tokens + self.t"""
 
 
 def hidden_layers(cell: Cell, activation: str, options: str) -> list[str]:
@@ -40,6 +41,15 @@ def _transformer(cell: Cell, activation: str, options: str) -> list[str]:
     causal = ", use_causal_mask=True" if cell.mask == "causal" else ""
     attention = f"layers.MultiHeadAttention({cell.heads}, {width // cell.heads}{options})"
     wide = f"layers.Dense({FEED_FORWARD * width}{options})(branch)"
+    attended = f"{attention}(branch, branch{causal})"
+    fed = f"layers.Dense({width}{options})({activation}({wide}))"
+    branch = [f"    branch = ({attended} if attends else", f"        {fed})"]
+    if max(map(len, branch)) > _MOST_COLUMNS:
+        branch = [
+            f"    wide = {activation}({wide})",
+            f"    branch = ({attended}",
+            f"        if attends else layers.Dense({width}{options})(wide))",
+        ]
     total = "layers.Add()([signal, branch])"
     mean = "layers.GlobalAveragePooling1D()"
     return [
@@ -48,8 +58,7 @@ def _transformer(cell: Cell, activation: str, options: str) -> list[str]:
         "signal = layers.LayerNormalization()(Positions()(signal))",
         f"for attends in (True, False) * {cell.depth}:",
         f"    branch = {'layers.LayerNormalization()(signal)' if pre else 'signal'}",
-        f"    branch = ({attention}(branch, branch{causal}) if attends else",
-        f"        layers.Dense({width}{options})({activation}({wide})))",
+        *branch,
         f"    signal = {total if pre else f'layers.LayerNormalization()({total})'}",
         f"signal = {mean}({'layers.LayerNormalization()(signal)' if pre else 'signal'})",
     ]
@@ -62,12 +71,12 @@ def _convolutions(cell: Cell, activation: str, options: str) -> list[str]:
         kind = "SeparableConv2D"
         zeros = 'kernel_initializer="zeros"'
         options = options.replace(zeros, zeros.replace("kernel", "depthwise"))
-    steps = f", strides=2 if layer in {halves} else 1" if strided else ""
+    stride = f"1 + (layer in {halves})" if strided else "1"
     normalization = {
         "none": "",
         "group": f"layers.GroupNormalization({GROUPS})",
     }.get(cell.normalization, f"layers.{cell.normalization.title()}Normalization()")
-    made = f'layers.{kind}({cell.filters}, 3, padding="same"{steps}{options})(signal)'
+    made = f'layers.{kind}({cell.filters}, 3, {stride}, "same"{options})(signal)'
     lines = [
         f"for layer in range({cell.depth}):",
         f"    branch = {made}",

@@ -111,7 +111,7 @@ class Traced:
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Traced:
         """NumPy's ``sum``."""
-        full = np.sum(np.empty(self.shape), axis=axis, keepdims=True).shape
+        full = np.sum(np.broadcast_to(0.0, self.shape), axis=axis, keepdims=True).shape
         return Traced(
             self.array.sum(axis, keepdims=keepdims),
             [(self, lambda g: np.broadcast_to(g.reshape(full), self.shape))],
