@@ -53,8 +53,8 @@ def test_a_leak_of_a_mebibyte_per_model_is_found(
 def test_a_kernel_for_each_sequence_is_found(
     trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As keras #22823 formed it: 64 kernels of 1 MiB, of which at least half are no memory that was free
-    before."""
+    """As keras #22823 formed it: 64 kernels of 1 MiB, at least half of them not in memory that was
+    free before."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
     trim(0)
     sound = paced(trainers, "sequences", blocks=1).peak_bytes
