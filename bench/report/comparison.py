@@ -179,7 +179,8 @@ def _speeds(
     before: StoredRun, after: StoredRun, listed: Sequence[Judgement], rows: tuple[Rows, Rows]
 ) -> str:
     """Throughput of the listed cells on both sides, in one sentence."""
-    if before.environment.machine != after.environment.machine:
+    old, new = before.environment.machine, after.environment.machine
+    if any(old[fact] != new[fact] for fact in old.keys() & new.keys()):  # later ones know more
         return "The runs are of two machines, so speeds are left out."
     cells = list(dict.fromkeys(judgement.item.cell for judgement in listed))
     sides = [[side[cell].images_per_sec for cell in cells] for side in rows]

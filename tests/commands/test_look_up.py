@@ -52,7 +52,7 @@ def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "depth:10-"]) == EXIT_TROUBLE
     assert "'depth:10-' is a part of " in capsys.readouterr().err
     assert main(["show", "depth:99-"]) == EXIT_TROUBLE
-    assert "no cell, check or contract 'depth:99-'" in capsys.readouterr().err
+    assert "no result 'depth:99-'" in capsys.readouterr().err
 
 
 def test_a_check_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

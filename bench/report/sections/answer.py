@@ -31,18 +31,20 @@ def answer_blocks(conclusion: Conclusion) -> list[str]:
 
 
 def scope(conclusion: Conclusion) -> str:
-    """What the answer covers, in one sentence of inline text; empty if nothing was to be measured."""
-    plan = conclusion.run.plan
-    grids = len({judgement.item.grid for judgement in conclusion.judgements})
-    contracts = sum(check.is_contract for check in plan.checks)
+    """What the answer covers, in one sentence of inline text; empty if nothing was measured."""
+    plan, outcomes = conclusion.run.plan, conclusion.run.outcomes
+    judged = [j for j in conclusion.judgements if j.verdict is not Verdict.MISSING]
+    grids = len({judgement.item.grid for judgement in judged})
+    checks = [check for check in plan.checks if check in outcomes]
+    contracts = sum(check.is_contract for check in checks)
+    paces = 0 if conclusion.sides else sum(pace in outcomes for pace in plan.paces)
     numbers = {
-        "cell": len(conclusion.judgements),
-        "check": len(plan.checks) - contracts,
+        "cell": len(judged),
+        "check": len(checks) - contracts,
         "contract": contracts,
         "saved model": len(conclusion.savings),
-        "workload": len(conclusion.timings)
-        + len(conclusion.run.plan.paces) * (not conclusion.sides),
-        "trial": len(plan.trials),
+        "workload": len(conclusion.timings) + paces,
+        "trial": sum(trial in outcomes for trial in plan.trials),
     }
     kinds = {"cell": f" of {count(grids, 'grid')}", "check": " of arithmetic"}
     parts = [f"{count(n, noun)}{kinds.get(noun, '')}" for noun, n in numbers.items() if n]
