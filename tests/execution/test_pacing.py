@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import msgspec
@@ -70,3 +71,17 @@ def test_the_peak_is_that_of_the_work_alone() -> None:
 
     found = measure_pace(pace(steps=1), burst, blocks=1)
     assert 60 * 2**20 < found.peak_bytes < 90 * 2**20
+
+
+def test_what_is_freed_meanwhile_hides_no_peak() -> None:
+    """A dead graph of 64 MiB that only the collector frees, and then work that takes as much."""
+    dead: dict[str, object] = {"buffer": np.ones(64 << 20, np.uint8)}
+    dead["itself"] = dead
+    del dead
+
+    def work(steps: int) -> float:
+        gc.collect()
+        np.ones(64 << 20, np.uint8)
+        return 1.0
+
+    assert measure_pace(pace(steps=1), work, blocks=1).peak_bytes > 60 << 20

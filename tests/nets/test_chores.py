@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from typing import Any
 
@@ -53,10 +52,7 @@ def test_a_leak_of_a_mebibyte_per_model_is_found(
 def test_a_kernel_for_each_sequence_is_found(
     trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As keras #22823 formed it: 64 kernels of 1 MiB, at least half of them not in memory that was
-    free before."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)
-    trim(0)
+    """As keras #22823 formed it: 64 kernels of 1 MiB."""
     sound = paced(trainers, "sequences", blocks=1).peak_bytes
     call: Any = tf.keras.layers.Dense.call
 
@@ -65,8 +61,7 @@ def test_a_kernel_for_each_sequence_is_found(
         return tf.matmul(inputs, copies) + call(self, inputs, *args, **kwargs)
 
     monkeypatch.setattr(tf.keras.layers.Dense, "call", wasteful)
-    trim(0)
-    assert paced(trainers, "sequences", blocks=1).peak_bytes - sound > 32 * 2**20
+    assert paced(trainers, "sequences", blocks=1).peak_bytes - sound > 48 * 2**20
 
 
 @pytest.mark.parametrize("work", ["training", "inference"])
