@@ -44,10 +44,10 @@ class Claim:
 
     def of(self, cell: Cell, records: Sequence[Record]) -> ClaimResult | None:
         """The claim's result on a cell; None if it does not apply or nothing was measured."""
-        if not self.applies(cell):
-            return None
         measured = [record for record in records if record.outcome != "crashed"]
-        finding = self.check(cell, measured) if measured else None
+        if not measured or not self.applies(cell):  # whether it applies may take a prediction
+            return None
+        finding = self.check(cell, measured)
         if finding is None:
             return None
         holds, evidence = finding
