@@ -160,6 +160,10 @@ class Cell(
     only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
+        later = {self.direction, self.recurrent, self.pixels, self.convolution}
+        later |= {self.placement, self.heads, self.mask}
+        if later == {_ELSEWHERE} and self.architecture in _PLAIN and self in _CHECKED:
+            return
         value: Any
         for axis, (default, having) in _ONLY.items():
             value = self.raw(axis)
@@ -337,6 +341,8 @@ _ONLY: Mapping[str, tuple[Any, Sequence[str]]] = {
     **architectures.AXES,
     **{axis: (default, recurrent.ARCHITECTURES) for axis, default in recurrent.AXES.items()},
 }
+#: Architectures without axes of :data:`_LATER`.
+_PLAIN = frozenset(ARCHITECTURES).difference(*(_ONLY[axis][1] for axis in _LATER))
 
 
 def from_texts(texts: Mapping[str, str]) -> Cell:

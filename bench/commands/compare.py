@@ -39,7 +39,8 @@ def compare(
     from bench.verdict.conclusion import between
     from bench.verdict.judgement import Verdict
 
-    before, after = find_run(a, results), find_run(b, results)
+    before = find_run(a, results)
+    after = find_run(b, results, like=before)
     found = between(before, after)
     shared = before.checks.keys() & after.checks.keys()
     if not shared and all(judgement.verdict is Verdict.NEW for judgement in found.judgements):

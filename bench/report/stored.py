@@ -10,7 +10,8 @@ from bench.report.text import NOTHING, clipped
 from bench.results.environment import Environment
 from bench.results.files import read_json
 from bench.results.find import is_upgrade
-from bench.results.run import ENVIRONMENT, REPORT
+from bench.results.run import ENVIRONMENT, REPORT, read_run
+from bench.results.upgrade import read_upgrade
 
 #: Characters of an answer, and of a line of it in the table.
 _MOST_ANSWER, ANSWER_WIDTH = 240, 60
@@ -42,10 +43,15 @@ def _version(folder: Path) -> str:
 
 
 def _answer(folder: Path) -> str:
-    """The first line of the report, which is the answer; what to do where there is none."""
+    """The first line of the report, which is the answer; what to do where there is none, and what is
+    wrong where it tells of results that cannot be read any more."""
     try:
         with open(folder / REPORT, encoding="utf-8") as file:
             line = file.readline()
     except (OSError, UnicodeDecodeError):
         return f"no report: bench report {folder.name}"
+    try:
+        read_upgrade(folder) if is_upgrade(folder) else read_run(folder)
+    except BenchError as error:
+        return clipped(f"damaged since its report: {error.message}", _MOST_ANSWER)
     return clipped(line.replace("*", "").strip().rstrip("."), _MOST_ANSWER)

@@ -32,7 +32,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     except ValueError as error:
         raise BenchError(
             f"{path}: not a valid {kind.__name__.lower()}: {error}",
-            hint="restore the file from version control, or run anew",
+            hint="restore the file from another copy of its folder, or run anew",
         ) from error
 
 

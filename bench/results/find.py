@@ -99,8 +99,8 @@ def find_folder(name: str, results: Path, *kinds: Kind) -> Path:
     )
 
 
-def find_run(name: str, results: Path) -> StoredRun:
-    """The run that a user means.
+def find_run(name: str, results: Path, like: StoredRun | None = None) -> StoredRun:
+    """The run that a user means; ``like`` is :func:`bench.results.run.read_run`'s.
 
     Raises:
         BenchError: there is none, or it is damaged, or two: those of an upgrade's sides.
@@ -111,4 +111,4 @@ def find_run(name: str, results: Path) -> StoredRun:
             f"{folder}: an upgrade, which has a run of each side",
             hint=f"name one of them: {folder / 'old'} or {folder / 'new'}",
         )
-    return read_run(folder)
+    return read_run(folder, like)

@@ -6,9 +6,10 @@ which layer overflowed.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -70,12 +71,14 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def check(self, cell: Cell) -> None:
         """Raises ValueError unless it may be the flow of a cell."""
-        by_layer = (
-            *(self.signal, self.kernel_gradient, self.bias_gradient),
-            *(self.activation_mean, self.activation_variance, self.dead_units),
+        lengths = (
+            *(len(self.signal), len(self.kernel_gradient), len(self.bias_gradient)),
+            *(len(self.activation_mean), len(self.activation_variance), len(self.dead_units)),
         )
-        if any(len(values) != cell.depth for values in by_layer):
+        if lengths != (cell.depth,) * 6:
             raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
+        if self.over_time is self.products and cell.architecture not in recurrent.ARCHITECTURES:
+            return  # it has neither
         count = recurrent.steps(cell) if cell.architecture in recurrent.ARCHITECTURES else 0
         over_time = self.over_time if isinstance(self.over_time, list) else []
         lists = [*over_time]
@@ -118,9 +121,11 @@ class PackedFlow(bytes):
             *(flow.gradient_norm, flow.clipped_norm, flow.clipped_peak),
             *(flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak),
         ]
-        if None in numbers:
-            numbers = [math.nan if number is None else number for number in numbers]
-        return cls(struct.pack(f"{len(numbers)}d", *numbers))
+        pack = _packer(len(numbers))
+        try:
+            return cls(pack(*numbers))
+        except struct.error:  # a None; looking for it in each flow takes longer than packing
+            return cls(pack(*(math.nan if number is None else number for number in numbers)))
 
     @property
     def whole(self) -> Flow:
@@ -163,6 +168,11 @@ class PackedFlow(bytes):
     @property
     def _layers(self) -> int:
         return (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
+
+
+@functools.lru_cache(maxsize=256)
+def _packer(count: int) -> Callable[..., bytes]:
+    return struct.Struct(f"{count}d").pack
 
 
 #: Number of each list among the lists of a flow.

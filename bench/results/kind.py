@@ -80,6 +80,9 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def compact(self) -> None:
         """Brings itself, just decoded, into the form that takes the least memory."""
 
+    def share(self, twin: Outcome) -> None:
+        """Keeps equal parts of another run's outcome of its task in the place of its own."""
+
 
 class Task(Request[Outcome], frozen=True, cache_hash=True):
     """One piece of a run's work. It has the fields ``cell`` and ``seed`` where they apply."""

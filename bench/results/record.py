@@ -207,11 +207,19 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
             if flow is not None and flow.over_time is flow.products:  # it has neither
                 change(self, name, PackedFlow.of(flow))
 
+    def share(self, twin: Outcome) -> None:
+        for name in _LARGE:
+            ours, theirs = getattr(self, name), getattr(twin, name)
+            if type(ours) is type(theirs) and ours == theirs:
+                msgspec.structs.force_setattr(self, name, theirs)
+
     def stored(self) -> Record:
         """The record without its histograms."""
         return msgspec.structs.replace(self, histograms=msgspec.UNSET)
 
 
+#: Fields that take most of a record's memory.
+_LARGE = ("digest", "trajectory", "states", "tensors", "ends", "start", "end")
 #: Cells of records in memory: a million of them share a few thousand.
 _CELLS: dict[Cell, Cell] = {}
 

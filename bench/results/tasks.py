@@ -11,6 +11,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.results.check import CHECKS
@@ -36,8 +37,15 @@ def read_outcomes(folder: Path) -> dict[Task, Outcome]:
     return read_checked(folder)[0]
 
 
-def read_checked(folder: Path) -> tuple[dict[Task, Outcome], int]:
-    """The same, and how many of the lines have no checksum, as an older version wrote them."""
+def read_checked(
+    folder: Path, like: Mapping[Task, Outcome] = MappingProxyType({})
+) -> tuple[dict[Task, Outcome], int]:
+    """The same, and how many of the lines have no checksum, as an older version wrote them.
+
+    Args:
+        folder: the run's.
+        like: outcomes of another run, with which equal parts are shared.
+    """
     outcomes: dict[Task, Outcome] = {}
     unchecked = 0
     with _no_collection():
@@ -45,7 +53,10 @@ def read_checked(folder: Path) -> tuple[dict[Task, Outcome], int]:
             path = folder / kind.file
             if kind.required or os.path.lexists(path):
                 for outcome, has_sum in kind.scan(path):
-                    outcomes.setdefault(outcome.key, outcome)
+                    key = outcome.key
+                    if (twin := like.get(key)) is not None:
+                        outcome.share(twin)
+                    outcomes.setdefault(key, outcome)
                     unchecked += not has_sum
     return outcomes, unchecked
 

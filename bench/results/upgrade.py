@@ -148,11 +148,12 @@ def read_upgrade(folder: Path) -> Measured:
     """
     description = read_json(folder / UPGRADE, Description)
     runs = {side: _near(folder, run) for side, run in description.runs.items()}
+    old = read_run(runs["old"])
     return Measured(
         path=folder,
         sides=description.sides,
-        old=read_run(runs["old"]),
-        new=read_run(runs["new"]),
+        old=old,
+        new=read_run(runs["new"], old),
         timings=_read_list(folder / SPEED, Timings),
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,

@@ -40,6 +40,23 @@ def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_an_answer_is_not_that_of_results_that_were_altered_since(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A report stays behind when a digit of the results behind it is changed."""
+    records = write(healthy(Path("results/here"))) / "records.jsonl"
+    Path("results/here/report.md").write_text("**Safe**: 6 cells identical.\n")
+    assert main(["runs"]) == EXIT_OK
+    assert "Safe: 6 cells identical" in capsys.readouterr().out
+    records.write_bytes(
+        records.read_bytes().replace(b'"test_accuracy":0.', b'"test_accuracy":0.1', 1)
+    )
+    assert main(["runs"]) == EXIT_OK
+    text = " ".join(capsys.readouterr().out.split())
+    assert "damaged since its report: results/here/records.jsonl, line 1" in text
+    assert "Safe" not in text
+
+
 def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Verdict, reason, each training; a part of a name does if it is one cell's alone."""
     write(healthy(Path("results/here")))

@@ -68,3 +68,18 @@ def test_records_share_their_cells_and_texts() -> None:
     other.compact()
     assert one.cell is other.cell
     assert one.worker is other.worker
+
+
+def test_equal_parts_of_two_runs_are_shared() -> None:
+    """What is not equal stays what it was."""
+    one, same = trained(Cell(depth=3), 0), trained(Cell(depth=3), 0)
+    other = trained(Cell(depth=3), 0, salt="x", trajectory=b"\0\0\x80?")
+    expected = msgspec.structs.replace(other)
+    for record in (one, same, other):
+        record.compact()
+    same.share(one)
+    other.share(one)
+    assert same.start is one.start
+    assert same.digest is one.digest
+    assert other == expected
+    assert other.digest != one.digest

@@ -31,7 +31,7 @@ CLASS = "class.json"
 TRACES = ".traces.jsonl"
 HISTORY = ".history.jsonl"
 
-RESTORE = "restore it from version control"
+RESTORE = "restore it from version control or another copy"
 
 
 class ClassFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -233,7 +233,7 @@ _encode = msgspec.json.encode
 def _stored(sample: Sample) -> StoredSample:
     assert sample.outcome != "crashed"  # see _check_writable
     return StoredSample(
-        seed=sample.seed, outcome=sample.outcome, digest=sample.digest, metrics=sample.metrics
+        seed=sample.seed, outcome=sample.outcome, digest=sample.digest, metrics=dict(sample.metrics)
     )
 
 

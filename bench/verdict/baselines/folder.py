@@ -291,8 +291,8 @@ def _check_listed(folder: Path, head: ClassFile, names: Sequence[str]) -> None:
     if wrong:
         raise BenchError(
             f"{wrong}: an acceptance was interrupted, or files were moved",
-            hint=f"restore {folder} from version control as a whole; if it is not there yet, remove "
-            "it and accept the run again",
+            hint=f"restore all of {folder} from version control or another copy; if there is "
+            "none, remove it and accept the run again",
         )
 
 
@@ -334,7 +334,8 @@ def _check_account(folder: Path, baseline: Baseline) -> None:
     if wrong:
         raise BenchError(
             f"{folder}: {wrong}: an acceptance was interrupted, or two were merged",
-            hint=f"restore {folder} from version control as a whole, and accept the run again",
+            hint=f"restore all of {folder} from version control or another copy, and accept the run "
+            "again",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,9 +17,30 @@ from bench.results.environment import Numerics
 from bench.results.plan import Item
 from bench.results.record import Record, Tensors
 from bench.results.run import StoredRun
-from bench.verdict.metrics import BY_NAME, METRICS
+from bench.verdict.metrics import BY_NAME
 
 Replica = tuple[Cell, int]
+
+
+class Taken(Mapping[str, float | None]):
+    """All metrics of a record, each worked out when it is asked for: of most cells none ever is."""
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __getitem__(self, name: str) -> float | None:
+        return BY_NAME[name].get(self._record)
+
+    def __contains__(self, name: object) -> bool:
+        return name in BY_NAME
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BY_NAME)
+
+    def __len__(self) -> int:
+        return len(BY_NAME)
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +50,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int
     outcome: Literal["trained", "diverged", "crashed"]
     digest: str
-    metrics: dict[str, float | None]
+    metrics: Mapping[str, float | None]
     """By :attr:`Metric.name`, raw. A name that is absent was not measured when this was accepted;
     None was measured and is not defined."""
     trajectory: bytes = b""
@@ -230,7 +251,7 @@ def sample(record: Record) -> Sample:
         seed=record.seed,
         outcome=record.outcome,
         digest=record.digest,
-        metrics={metric.name: metric.get(record) for metric in METRICS},
+        metrics=Taken(record),
         trajectory=record.trajectory,
         states=record.states,
         tensors=record.tensors,
@@ -244,8 +265,12 @@ def difference(before: Cell, after: Cell) -> str:
     return ", ".join(f"{key} {old[key]}, now {new[key]}" for key in old if old[key] != new[key])
 
 
-def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool) -> None:
+def check_values(digest: str, metrics: Mapping[str, float | None], *, crashed: bool) -> None:
     """Raises ValueError unless these may be a sample's digest and metrics."""
+    if not crashed and not digest:
+        raise ValueError("the digest is empty")
+    if isinstance(metrics, Taken):  # of a record, whose numbers were checked when it was read
+        return
     unknown = [name for name in metrics if name not in BY_NAME]
     if unknown:
         raise ValueError(f"metric {unknown[0]} is unknown; known are {', '.join(BY_NAME)}")
@@ -262,8 +287,6 @@ def check_values(digest: str, metrics: dict[str, float | None], *, crashed: bool
             raise ValueError(f"{name} is 0, which has no logarithm; null stands for that")
     if crashed and (digest or metrics):
         raise ValueError("a crash has neither a digest nor metrics")
-    if not crashed and not digest:
-        raise ValueError("the digest is empty")
 
 
 def check_trajectory(trajectory: bytes) -> None:

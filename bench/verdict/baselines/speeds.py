@@ -140,7 +140,7 @@ def read_file(path: Path) -> list[StoredPaces]:
     except ValueError as error:
         raise BenchError(
             f"{path}, line {number}: no stored speeds: {error}",
-            hint="restore the file from version control",
+            hint="restore it from version control or another copy",
         ) from error
     return found
 
