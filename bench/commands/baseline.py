@@ -45,8 +45,9 @@ def accept(
             hint="name a folder of yours: --baselines baselines",
         )
     stored, baseline, items, changes = _offer(run, folders, cells)
-    gained = changes or acceptance.gains(baseline, stored, items)
-    notes = acceptance.notes(baseline, stored, items) if gained else []
+    gained = acceptance.gains(baseline, stored, items)
+    seeds = acceptance.other_seeds(baseline, stored, items)
+    notes = acceptance.notes(baseline, stored, items) if changes or gained or seeds else []
     print(preview_text(changes, stored, baseline, most_new=10, notes=notes))
     if not notes and not changes:
         return EXIT_OK

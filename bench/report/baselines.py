@@ -51,7 +51,7 @@ def preview_text(
     stored = "" if baseline is not None else ", which is not stored yet"
     remarks = warning_quotes([f"{note}." for note in notes], "Note")
     if not kinds:
-        text = f"{run.path} holds no result that the baseline {name} does not{stored}."
+        text = f"{run.path} holds no other result than the baseline {name}{stored}."
         return _text([text, *remarks])
     blocks: list[Block] = [f"{run.path} against the baseline {name}{stored}: {', '.join(kinds)}."]
     if changed:

@@ -27,6 +27,7 @@ from bench.commands.options import Cells
 from bench.results import find
 from bench.results.find import UPGRADE
 from bench.results.run import PLAN, StoredRun
+from bench.verdict.baselines.folder import read_baseline
 from support.builders import (
     CLASS,
     DEPTH_AXES,
@@ -459,7 +460,7 @@ def test_accept_shows_then_writes(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert cli.main(["baseline", "accept", "a", "--yes", "--reason", "again"]) == 0
     assert capsys.readouterr().out == (
-        f"results/a holds no result that the baseline {CLASS} does not.\n"
+        f"results/a holds no other result than the baseline {CLASS}.\n"
     )
 
 
@@ -627,10 +628,31 @@ def test_accept_notes_mixed_versions_seeds_and_absent_cells(
         "4 cells of the baseline stay as TensorFlow 2.21.0 with Keras 3.15.1 gave them, and this run "
         "is of 2.22.0 with 3.15.1: the class then mixes versions" in out
     )
-    assert "2 cells stored under other seeds than this run's: 0, 1, 2, now 0, 1" in out
+    assert "2 cells stored under other seeds than this run's: 0, 1, 2, now 0, 1;" in out
     assert "2 cells of the baseline not in this run, such as depth/depth:30-" in out
     assert cli.main(["baseline", "show"]) == 0
     assert "2. " in capsys.readouterr().out
+
+
+def test_other_seeds_are_no_change_and_can_be_accepted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What both have is compared alone, and that is said; the seeds are stored all the same."""
+    whole = healthy(results("a"))
+    write(whole)
+    accepted(whole)
+    first = {key: record for key, record in whole.records.items() if key.seed == 0}
+    one = replaced(whole, plan=plan(whole.plan.items, seeds=[0]), records=first)
+    write(msgspec.structs.replace(one, path=results("b")))
+    assert cli.main(["baseline", "diff", "b"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "results/b holds no other result than the baseline" in out
+    assert "6 cells stored under other seeds than this run's: 0, 1, 2, now 0;" in out
+    assert "changed" not in out
+    assert cli.main(["baseline", "accept", "b", "--yes", "--reason", "x"]) == 0
+    baseline = read_baseline(Path("baselines"), CLASS)
+    assert baseline is not None
+    assert {len(cell.samples) for cell in baseline.grids["depth"].values()} == {1}
 
 
 def test_accept_adds_trajectories_to_equal_results(capsys: pytest.CaptureFixture[str]) -> None:
@@ -644,7 +666,7 @@ def test_accept_adds_trajectories_to_equal_results(capsys: pytest.CaptureFixture
     assert cli.main(arguments) == 0
     assert "6 cells with the same results get trajectories" in capsys.readouterr().out
     assert cli.main(arguments) == 0
-    assert "holds no result that the baseline" in capsys.readouterr().out
+    assert "holds no other result than the baseline" in capsys.readouterr().out
 
 
 # History

@@ -49,7 +49,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def preview(
     baseline: Baseline | None, run: StoredRun, items: Iterable[Item] | None = None
 ) -> list[Change]:
-    """What :func:`accept` would change, in plan order: nothing for cells with equal digests.
+    """What :func:`accept` would change, in plan order: nothing for cells with equal digests. Of a cell
+    that shares seeds with what is stored, these alone are compared; see :func:`other_seeds`.
 
     Args:
         baseline: what is stored, None if nothing is.
@@ -60,8 +61,10 @@ def preview(
     for item in run.plan.items if items is None else items:
         old = baseline.find(item) if baseline is not None else None
         new = _storable(run, item)
-        if old is not None and _same_results(old, new):
-            continue
+        if old is not None:
+            old, new = _under_shared_seeds(old, new)
+            if _same_results(old, new):
+                continue
         changes += _changes(item, old, new)
     return changes
 
@@ -86,7 +89,7 @@ def notes(baseline: Baseline | None, run: StoredRun, items: Sequence[Item]) -> l
     staying = {place: cell for place, cell in stored.items() if place not in chosen}
     return [
         *_mixed_versions(baseline, run, staying.values()),
-        *_other_seeds(baseline, run, items),
+        *other_seeds(baseline, run, items),
         *_absent(run, staying),
         *_gains(gains(baseline, run, items)),
     ]
@@ -298,6 +301,19 @@ def _without_traces(cell: BaselineCell) -> BaselineCell:
     return msgspec.structs.replace(cell, samples=[bare(sample) for sample in cell.samples])
 
 
+def _under_shared_seeds(old: BaselineCell, new: BaselineCell) -> tuple[BaselineCell, BaselineCell]:
+    """Both cells with the seeds that both have; as they are where they share none."""
+    shared = old.by_seed.keys() & new.by_seed.keys()
+    if not shared:
+        return old, new
+
+    def kept(cell: BaselineCell) -> BaselineCell:
+        samples = [sample for sample in cell.samples if sample.seed in shared]
+        return msgspec.structs.replace(cell, samples=samples)
+
+    return kept(old), kept(new)
+
+
 def _same_results(old: BaselineCell, new: BaselineCell) -> bool:
     return (old.cell, old.recipe, old.digests) == (new.cell, new.recipe, new.digests)
 
@@ -322,8 +338,10 @@ def _mixed_versions(
     ]
 
 
-def _other_seeds(baseline: Baseline, run: StoredRun, items: Iterable[Item]) -> list[str]:
+def other_seeds(baseline: Baseline | None, run: StoredRun, items: Iterable[Item]) -> list[str]:
     """A line if cells are stored under other seeds than they were run under."""
+    if baseline is None:
+        return []
     found = []
     for item in items:
         old, new = baseline.find(item), _storable(run, item)
@@ -334,7 +352,7 @@ def _other_seeds(baseline: Baseline, run: StoredRun, items: Iterable[Item]) -> l
     old_seeds, new_seeds = (", ".join(map(str, seeds)) or "none" for seeds in found[0])
     return [
         f"{count(len(found), 'cell')} stored under other seeds than this run's: {old_seeds}, now "
-        f"{new_seeds}"
+        f"{new_seeds}; what changes is said of those that both have"
     ]
 
 
