@@ -118,12 +118,9 @@ def differences_of_plan(before: StoredRun, after: StoredRun) -> list[str]:
     if images[0] != images[1]:
         warnings.append(f"A was trained on images {images[0][:12]}, B on {images[1][:12]}")
     for name, run in (("A", before), ("B", after)):
-        replicas = run.plan.replicas()
-        absent = sum(key not in run.records for key in replicas)
-        if absent:
-            warnings.append(
-                f"{name} is unfinished: {absent} of {len(replicas)} replicas are absent"
-            )
+        if absent := len(run.missing):
+            replicas = len(run.plan.names()) * len(run.plan.seeds)
+            warnings.append(f"{name} is unfinished: {absent} of {replicas} replicas are absent")
     return warnings
 
 

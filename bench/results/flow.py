@@ -134,12 +134,11 @@ class PackedFlow(bytes):
         return Flow(**fields)
 
     def __getattr__(self, name: str) -> Any:
-        numbers = memoryview(self).cast("d")
         if name in _LISTS:
             place, layers = _LISTS[name], self._layers
-            return _given(numbers[layers * place : layers * (place + 1)])
+            return _given(memoryview(self).cast("d")[layers * place : layers * (place + 1)])
         if name in _SINGLE:
-            number = numbers[_SINGLE[name]]
+            number = self._number(len(self) // 8 + _SINGLE[name])
             return None if math.isnan(number) else number
         return getattr(self.whole, name)
 
@@ -162,8 +161,14 @@ class PackedFlow(bytes):
 
     def _ratio(self, name: str) -> float | None:
         place, layers = _LISTS[name], self._layers
-        ends = slice(layers * place, layers * (place + 1), max(layers - 1, 1))
-        return _ratio(_given(memoryview(self).cast("d")[ends]))
+        if not layers:
+            return None
+        first, last = self._number(layers * place), self._number(layers * (place + 1) - 1)
+        return None if math.isnan(first) or math.isnan(last) else _ratio((first, last))
+
+    def _number(self, place: int) -> float:
+        number: float = _DOUBLE.unpack_from(self, 8 * place)[0]
+        return number
 
     @property
     def _layers(self) -> int:
@@ -175,6 +180,7 @@ def _packer(count: int) -> Callable[..., bytes]:
     return struct.Struct(f"{count}d").pack
 
 
+_DOUBLE = struct.Struct("d")
 #: Number of each list among the lists of a flow.
 _LISTS = {name: place for place, name in enumerate(Flow.__struct_fields__[:6])}
 #: Number from the end, which is -1, of each number of a flow.

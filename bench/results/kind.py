@@ -199,8 +199,10 @@ class Kind(Generic[T, O]):
                 hint=f"remove line {number} and continue the run with --resume, or run anew",
             ) from error
 
-    def of(self, outcomes: Mapping[Task, Outcome]) -> dict[T, O]:
-        """Outcomes of this kind, in their order."""
+    def of(self, outcomes: Mapping[Task, Outcome]) -> Mapping[T, O]:
+        """Outcomes of this kind, in their order; the same mapping if there are no others."""
+        if all(type(task) is self.task for task in outcomes):
+            return cast(Mapping[T, O], outcomes)
         chosen = {task: outcome for task, outcome in outcomes.items() if type(task) is self.task}
         return cast(dict[T, O], chosen)
 

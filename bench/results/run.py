@@ -39,29 +39,35 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How many of these have no checksum in their file."""
 
     @functools.cached_property
-    def records(self) -> dict[Replica, Record]:
+    def records(self) -> Mapping[Replica, Record]:
         return RECORDS.of(self.outcomes)
 
     @functools.cached_property
-    def checks(self) -> dict[Check, CheckResult]:
+    def checks(self) -> Mapping[Check, CheckResult]:
         return CHECKS.of(self.outcomes)
 
     @functools.cached_property
-    def copies(self) -> dict[Copy, CopyResult]:
+    def copies(self) -> Mapping[Copy, CopyResult]:
         return COPIES.of(self.outcomes)
 
     @functools.cached_property
-    def trials(self) -> dict[Trial, TrialResult]:
+    def trials(self) -> Mapping[Trial, TrialResult]:
         return TRIALS.of(self.outcomes)
 
     @functools.cached_property
-    def paces(self) -> dict[Pace, PaceResult]:
+    def paces(self) -> Mapping[Pace, PaceResult]:
         return PACES.of(self.outcomes)
 
     @property
     def results(self) -> list[CheckResult]:
         """Results of checks in the order of the plan, without those that did not run."""
         return [self.checks[check] for check in self.plan.checks if check in self.checks]
+
+    @functools.cached_property
+    def missing(self) -> list[Replica]:
+        """Replicas of the plan without a record."""
+        planned = (Replica(cell, seed) for cell in self.plan.names() for seed in self.plan.seeds)
+        return [replica for replica in planned if replica not in self.records]
 
     def of(self, cell: Cell) -> list[Record]:
         """The cell's records in the order of the plan's seeds, then those of further seeds that an

@@ -239,13 +239,17 @@ def _refuse_contradictions(
         there = stored[record.seed].metrics
         if not record.digest or stored[record.seed].digest != record.digest:
             continue
-        ours = {"test_accuracy": record.test_accuracy, "test_loss": record.test_loss}
-        if any(name in there and there[name] != value for name, value in ours.items()):
+        ours = sample(record).metrics
+        if any(name in there and there[name] != ours[name] for name in _BOUND):
             raise BenchError(
                 f"{item.grid}/{item.id}, seed {record.seed}: has the digest that it has in "
                 f"{baseline.name}, and another test accuracy or loss: one of the two was altered",
                 hint="`bench baseline check` tells whether it was the baseline; measure the run anew",
             )
+
+
+#: Metrics that a digest covers.
+_BOUND = ("test_accuracy", "test_loss")
 
 
 def _identical(run: StoredRun, baseline: Baseline, item: Item, seeds: int) -> Judgement:

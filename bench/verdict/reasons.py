@@ -120,11 +120,13 @@ def beside(found: Conclusion) -> list[str]:
 
 def unmeasured(run: StoredRun) -> set[Cell]:
     """Cells of which a planned replica was not tried."""
-    return {
-        replica.cell
-        for replica in run.plan.replicas()
-        if (record := run.records.get(replica)) is None or not record.attempted
+    cells, seeds = run.plan.names(), frozenset(run.plan.seeds)
+    skipped = {
+        record.cell
+        for record in run.records.values()
+        if not record.attempted and record.cell in cells and record.seed in seeds
     }
+    return skipped | {replica.cell for replica in run.missing}
 
 
 def not_run(run: StoredRun) -> dict[str, int]:

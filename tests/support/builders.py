@@ -183,7 +183,7 @@ def replaced(run: StoredRun, **changes: Any) -> StoredRun:
     for kind in KINDS:
         name = kind.file.removesuffix(".jsonl")
         if name in changes:
-            for task in kind.of(outcomes):
+            for task in list(kind.of(outcomes)):
                 del outcomes[task]
             outcomes |= {outcome.key: outcome for outcome in changes.pop(name).values()}
     return msgspec.structs.replace(run, **{"outcomes": outcomes, **changes})

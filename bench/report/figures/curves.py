@@ -10,7 +10,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.cells.cell import AXES, SCALED_INITIALIZERS, Cell
 from bench.cells.grids import GRIDS
@@ -160,9 +162,13 @@ def _remark(cells: int, what: str) -> str:
 
 def curve_of(cell: Cell, records: Sequence[Record]) -> Curve:
     """A cell's prediction, for as many seeds as were measured, beside its measurement."""
-    ratios = [_relative(record.start.signal) for record in records if record.start is not None]
-    measured = tuple(_points(layer) for layer in zip(*ratios, strict=True))
-    return Curve(cell, predicted_lines(cell, seeds=max(len(ratios), 1)), measured)
+    signals = [record.start.signal for record in records if record.start is not None]
+    measured: tuple[Measured | None, ...] = ()
+    if signals:
+        values = np.array(signals, float)  # (seeds, layers); None becomes NaN
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            measured = tuple(map(_points, (values / values[:, -1:]).T))
+    return Curve(cell, predicted_lines(cell, seeds=max(len(signals), 1)), measured)
 
 
 def predicted_lines(cell: Cell, *, seeds: int) -> tuple[Line, ...]:
@@ -190,20 +196,11 @@ def _says_something(curve: Curve) -> bool:
     return any(curve.measured) or any(line.mean > 0 for line in curve.predicted[:-1])
 
 
-def _relative(signal: Sequence[float | None]) -> list[float | None]:
-    last = signal[-1] if signal else None
-    return [None if value is None or not last else value / last for value in signal]
-
-
-def _points(seeds: Iterable[float | None]) -> Measured | None:
+def _points(seeds: NDArray[np.float64]) -> Measured | None:
     """A logarithmic axis has no place for 0, and a mean over the other seeds would mislead."""
-    values = []
-    for value in seeds:
-        if not value or not math.isfinite(value):
-            return None
-        values.append(value)
-    mean = math.exp(fmean(map(math.log, values)))
-    return Measured(mean, min(values), max(values))
+    if not (np.isfinite(seeds) & (seeds != 0)).all():
+        return None
+    return Measured(float(np.exp(np.log(seeds).mean())), float(seeds.min()), float(seeds.max()))
 
 
 # --- Panels -------------------------------------------------------------------------------------

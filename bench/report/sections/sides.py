@@ -154,8 +154,7 @@ def _terms(class_: str, software: Mapping[str, str], data: Mapping[str, str]) ->
 
 def _plan(run: StoredRun) -> dict[str, str]:
     plan = run.plan
-    replicas = plan.replicas()
-    measured = sum(key in run.records for key in replicas)
+    replicas = len(plan.names()) * len(plan.seeds)
     absent = sum(bool(record.absent) for record in run.records.values())
     first = set(plan.seeds)
     further = {replica.cell for replica in run.records if replica.seed not in first}
@@ -166,7 +165,7 @@ def _plan(run: StoredRun) -> dict[str, str]:
         "run": str(run.path),
         "tier": f"{plan.tier}, a selection of its cells" if plan.selected else plan.tier,
         "seeds": seeds,
-        "replicas": f"{measured} of {len(replicas)} measured"
+        "replicas": f"{replicas - len(run.missing)} of {replicas} measured"
         + (f", {absent} of them without the parts to be trained" if absent else ""),
         "tried once more": "; ".join(run.environment.retried),
         "machine": ", ".join(f"{key}: {value}" for key, value in run.environment.machine.items()),
