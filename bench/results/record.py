@@ -200,6 +200,8 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
         """Shares what other records have too, and packs flows."""
         change = msgspec.structs.force_setattr
         change(self, "cell", _CELLS.setdefault(self.cell, self.cell))
+        change(self, "seed", _SEEDS.setdefault(self.seed, self.seed))
+        change(self, "test_accuracy", _SHARES.setdefault(self.test_accuracy, self.test_accuracy))
         for name in ("data", "environment", "worker"):
             change(self, name, sys.intern(getattr(self, name)))
         for name in ("start", "end"):
@@ -220,8 +222,10 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
 
 #: Fields that take most of a record's memory.
 _LARGE = ("digest", "trajectory", "states", "tensors", "ends", "start", "end")
-#: Cells of records in memory: a million of them share a few thousand.
+#: Cells, seeds and accuracies of records in memory: a million of them share a few thousand of each.
 _CELLS: dict[Cell, Cell] = {}
+_SEEDS: dict[int, int] = {}
+_SHARES: dict[float | None, float | None] = {}
 
 RECORDS = Kind(
     Replica,

@@ -63,10 +63,14 @@ def test_gradients_over_time_are_kept() -> None:
 
 def test_records_share_their_cells_and_texts() -> None:
     """A million records have a few thousand cells."""
-    one, other = (trained(Cell(depth=3), seed, worker=f"worker-{'0'}") for seed in (0, 1))
+    one, other = (
+        trained(Cell(depth=3), seed, worker=f"worker-{'0'}", accuracy=float("0.94"), spread=0.0)
+        for seed in (0, 1)
+    )
     one.compact()
     other.compact()
     assert one.cell is other.cell
+    assert one.test_accuracy is other.test_accuracy
     assert one.worker is other.worker
 
 
