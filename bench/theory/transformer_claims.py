@@ -57,7 +57,7 @@ TRANSFORMER_STREAM = Claim(
     "transformer-stream",
     "Before the first step each branch of a Pre-LN transformer adds to the mean square of the stream, "
     "which grows in proportion to depth; behind Post-LN it is that of one branch more than 1 (Xiong "
-    "et al. 2020, lemma 2).",
+    "et al. 2020).",
     transformer.speaks,
     _stream,
 )
@@ -65,7 +65,7 @@ TRANSFORMER_LAST_GRADIENT = Claim(
     "transformer-last-gradient",
     "Before the first step the gradient in a transformer's last feed-forward layer is divided by the "
     "root of that mean square: behind Pre-LN it shrinks as 1 / sqrt(depth), behind Post-LN it does not "
-    "(Xiong et al. 2020, theorem 1).",
+    "(Xiong et al. 2020).",
     lambda cell: transformer.speaks(cell) and cell.loss == "crossentropy",
     _last_gradient,
 )

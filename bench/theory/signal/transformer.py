@@ -1,4 +1,4 @@
-"""Gradients of a transformer's last block before its first step (Xiong et al. 2020, section 3.3).
+"""Gradients of a transformer's last block before its first step (Xiong et al. 2020).
 
 A token's stream x starts at mean square 1, as the embedding is normalized. Each branch is given a
 normalized token and adds to the mean square, as kernels are drawn independently of it: the feed-forward
@@ -8,7 +8,7 @@ layer, with z ~ N(0, q) at its activation, q = d Var(W1),
 
 and attention v_a, between 0 and d Var(W_V) d Var(W_O): its weights are a convex combination of values,
 whatever the softmax gives. So the last sum, which normalization divides by the root of its mean square
-S, has behind L blocks (Xiong et al., lemma 2: with ReLU and weights of variance 1/d, v_f = 1/2)
+S, has behind L blocks (Xiong et al.: with ReLU and weights of variance 1/d, v_f = 1/2)
 
     Pre-LN:   1 + L v_f <= S <= 1 + L (v_f + v_a);    Post-LN:   S = 1 + v_f
 
