@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.cells.cell import Cell
 from bench.commands.main import main
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.jobs import shipped
 from bench.results.check import Check, CheckResult, Deviation
-from support.builders import healthy, write
+from support.builders import flow, healthy, items, plan, stored, trained, write
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +165,33 @@ def test_a_wheel_brings_suites_and_baselines(
     (place / "suites").mkdir()
     (place / "baselines").mkdir()
     assert (shipped.suites(), shipped.baselines()) == (Path("suites"), Path("baselines"))
+
+
+def test_gradients_over_time_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Geometric means over seeds, both ends among at most ten steps; none of other networks."""
+    cell = Cell(architecture="simple_rnn", depth=1, width=16, activation="tanh")
+    steps = [10.0 ** (number - 27) for number in range(28)]
+    records = []
+    for seed, (scale, first) in enumerate(((1.0, 1e-27), (4.0, 0.0))):
+        at_start = [[scale * value for value in steps]]
+        at_end = [[first, *steps[1:]]]
+        start, end = (
+            msgspec.structs.replace(flow(cell), over_time=over_time)
+            for over_time in (at_start, at_end)
+        )
+        records.append(msgspec.structs.replace(trained(cell, seed), start=start, end=end))
+    chosen = items("sequence", [cell], ("arch", "act"))
+    write(stored(plan(chosen, seeds=[0, 1]), records, path=Path("results/here")))
+    assert main(["show", "simple_rnn"]) == EXIT_OK
+    rows = [
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in capsys.readouterr().out.splitlines()
+        if line.count("|") == 4
+    ]
+    assert rows[0] == ["step", "before training", "after"]
+    assert rows[2] == ["1", "2e-27", "–"]  # the root of 1 times 4; one seed has none
+    assert rows[-1] == ["28", "2", "1"]
+    assert len(rows) == 2 + 10
+    write(healthy(Path("results/other")))
+    assert main(["show", "depth:10-act:tanh", "--run", "other"]) == EXIT_OK
+    assert "before training" not in capsys.readouterr().out
