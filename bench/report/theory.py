@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from bench.cells import recurrent
 from bench.cells.cell import Cell
 from bench.errors import BenchError
+from bench.report import theory_over_time
 from bench.report.document import Table
 from bench.report.figures.curves import CRITICAL, Curve, curves_picture, predicted_lines
 from bench.report.figures.picture import Picture
@@ -71,6 +73,8 @@ def theory_text(cell: Cell, *, form: str = "markdown", all_layers: bool = False)
     Raises:
         BenchError: there is no prediction for this cell.
     """
+    if cell.architecture in recurrent.ARCHITECTURES:
+        return theory_over_time.text(cell, form=form)
     prediction = prediction_of(cell)
     layers = [_values(prediction, layer) for layer in range(len(prediction.signal))]
     if form == "csv":

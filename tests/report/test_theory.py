@@ -141,3 +141,22 @@ def test_any_network(cell: Cell) -> None:
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == cell.depth + 2
     assert len(json.loads(theory_text(cell, form="json"))["layers"]) == cell.depth
+
+
+def test_over_time() -> None:
+    """ReLU with s_w^2 = 400 x .05^2 = 1 halves the signal with each of 6 steps back: 2^-6; a network
+    without a prediction says why, and what shows the measured ones."""
+    wide = Cell(architecture="simple_rnn", depth=1, width=400, pixels=112, recurrent="normal_0.05")
+    text = theory_text(wide)
+    assert text.startswith(
+        "**Back through time the signal is multiplied by 0.0156, from step 7 to step 1.**"
+    )
+    table = list(csv.DictReader(io.StringIO(theory_text(wide, form="csv"))))
+    assert [row["step"] for row in table] == list("1234567")
+    assert float(table[2]["log_step"]) == pytest.approx(-0.6931, abs=1e-3)
+    assert json.loads(theory_text(wide, form="json"))["signal_ratio"] == pytest.approx(
+        2**-6, rel=1e-3
+    )
+    with pytest.raises(BenchError, match="one simple recurrent layer") as raised:
+        theory_text(Cell(architecture="lstm", depth=1, width=16, activation="tanh"))
+    assert "bench show" in str(raised.value.hint)
