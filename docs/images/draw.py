@@ -2,8 +2,8 @@
 
     python docs/images/draw.py [RUN OTHER]
 
-The first two are of runs of the quick tier: RUN gives the gradients; OTHER, of another class of CPU
-than the baseline, the envelopes. The others are computed.
+Three are of runs of the quick tier: RUN gives the gradients, over layers and over time; OTHER, of
+another class of CPU than the baseline, the envelopes. The others are computed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from bench.report.figures.draw import draw
 from bench.report.figures.envelope import envelope_picture
 from bench.report.figures.picture import Band, Level, Panel, Picture, Trace
 from bench.results.files import write_atomically
-from bench.results.run import read_run
+from bench.results.run import StoredRun, read_run
 from bench.statistics.levels import ALPHA, TESTS
 from bench.theory.oracle.network import Oracle
+from bench.theory.signal import over_time
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.transformer import last_gradient
 
@@ -44,6 +45,8 @@ SHOWN = (
     "arch:residual act:relu norm:none",
 )
 
+_PLAIN = Picture("", "", "", "", (), columns=1, size=(6.0, 3.6))
+
 
 def main(*runs: str) -> None:
     """Writes the pictures beside this file; those of runs if two are named."""
@@ -51,8 +54,7 @@ def main(*runs: str) -> None:
         _draw_runs(*runs)
     panels = {"chi": chi_panel(), "power": power_panel(), "placement": placement_panel()}
     for name, panel in panels.items():
-        picture = Picture(name, "", "", "", (), columns=1, size=(6.0, 3.6))
-        _write(name, picture, [panel])
+        _write(name, _PLAIN, [panel])
 
 
 def chi_panel() -> Panel:
@@ -140,7 +142,35 @@ def _last_block(cell: Cell, data: mnist.Mnist, seed: int) -> tuple[float, float]
     return float(np.mean(np.square(at))), float(np.mean(np.square(tensors["logits"])))
 
 
+def over_time_panel(run: StoredRun) -> Panel:
+    """Gradient after each step over that after the last: theory's one seed, and a run's mean."""
+    traces, bands = [], []
+    predicted = [item.cell for item in run.plan.grids()["sequence"] if over_time.predict(item.cell)]
+    for colour, cell in enumerate(predicted):
+        seen = [r.start.over_time[0] for r in run.of(cell) if r.start is not None]
+        logs, theory = over_time.measured(seen), over_time.predict(cell)
+        reach = theory.log_std / math.sqrt(len(seen)) + theory.log_error
+        ranges = zip(theory.log_ratio - reach, theory.log_ratio + reach, strict=True)
+        name = f"{cell.width} units, {cell.recurrent}"
+        edges = [(step + 1.0, *map(math.exp, pair)) for step, pair in enumerate(ranges)]
+        bands.append(Band(f"{name}: theory", tuple(edges), colour))
+        means = [(n + 1.0, math.exp(log - logs[-1])) for n, log in enumerate(logs)]
+        traces.append(
+            Trace(f"{name}: {len(seen)} seeds", tuple(means), colour, marker="o", size=4.0)
+        )
+    return Panel(
+        "",
+        "step in time",
+        "gradient, after step t / after the last",
+        tuple(traces),
+        bands=tuple(bands),
+        scale="log",
+        legend=True,
+    )
+
+
 def _draw_runs(run: str, other: str) -> None:
+    _write("over-time", _PLAIN, [over_time_panel(read_run(Path(run)))])
     curves = pictures(read_run(Path(run)))["depth"]
     panels = [p for p in curves.panels if isinstance(p, Panel) and p.title in SHOWN]
     _write("gradients", curves, panels)
