@@ -217,9 +217,8 @@ class Supervisor:
                 elif time.monotonic() > deadline:
                     process.kill()
                     raise CrashError(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
-                elif (
-                    self._process is not process
-                ):  # closed meanwhile; a child of it may hold its pipe
+                elif self._process is not process:
+                    # closed meanwhile, which epoll does not tell where a child of it holds the pipe
                     raise CrashError(Crash(reason="exit", message="ended with its worker"))
                 else:
                     self._check_memory(process)

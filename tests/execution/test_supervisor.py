@@ -282,3 +282,28 @@ def _trainers() -> list[psutil.Process]:
         for child in psutil.Process().children()
         if "-m bench.execution.trainer" in " ".join(child.cmdline())
     ]
+
+
+def test_who_waits_for_a_closed_process_is_told(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+    """Though a child of it, which holds its pipe, goes on."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nsleep 60 &\necho $! > child\nmv child pid\nsleep 60\n")
+    python.chmod(0o755)
+    made = make(image_cache, {}, python=str(python))
+    said: list[BenchError] = []
+
+    def start() -> None:
+        with pytest.raises(BenchError) as raised:
+            made.start()
+        said.append(raised.value)
+
+    waiting = threading.Thread(target=start, daemon=True)
+    waiting.start()
+    working = Path(made._folder.name, "working", "pid")
+    while not working.exists():
+        time.sleep(0.01)
+    child = int(working.read_text())
+    made.close()
+    waiting.join(30)
+    os.kill(child, signal.SIGKILL)
+    assert "ended with its worker" in said[0].message
