@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.cells import recurrent
+from bench.cells.cell import Cell
 from bench.errors import count
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.markup import code, strong
@@ -48,7 +50,8 @@ def cell_blocks(conclusion: Conclusion, judgement: Judgement) -> list[Block]:
         clipped(judgement.reason, 2_000),
         envelope if envelope not in judgement.reason else None,
         Table(_HEADERS, rows, "lrlrrl") if rows else "Nothing of it was measured.",
-        f"Signal ratio, first over last layer: {significant(row.signal_ratio)}; kernel gradient ratio: "
+        f"Signal ratio, first over last {_places(item.cell)}, median of the seeds: "
+        f"{significant(row.signal_ratio)}; kernel gradient ratio: "
         f"{significant(row.kernel_ratio)}.",
         *_over_time(conclusion.run.of(item.cell)),
         comparisons_table(conclusion, [judgement]),
@@ -70,6 +73,10 @@ def _trainings(side: str, run: StoredRun, judgement: Judgement) -> list[list[str
         ]
         for record in run.of(judgement.item.cell)
     ]
+
+
+def _places(cell: Cell) -> str:
+    return "step in time" if cell.architecture in recurrent.ARCHITECTURES else "layer"
 
 
 #: Steps that the table of gradients over time shows, both ends among them.

@@ -284,7 +284,9 @@ def _trainers() -> list[psutil.Process]:
     ]
 
 
-def test_who_waits_for_a_closed_process_is_told(tmp_path: Path, image_cache: tuple[Path, str]) -> None:
+def test_who_waits_for_a_closed_process_is_told(
+    tmp_path: Path, image_cache: tuple[Path, str]
+) -> None:
     """Though a child of it, which holds its pipe, goes on."""
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nsleep 60 &\necho $! > child\nmv child pid\nsleep 60\n")
