@@ -128,10 +128,10 @@ def bisect_findings(
         before, after = investigation.neighbours
         known = known_reports(finding, [before.lock, after.lock])
         blame = msgspec.structs.replace(blame, known=known)
-        if blame.found and finding.item is not None:
+        if blame.found and finding.item is not None and not blame.rounding:
             script = _script(finding, prober, before, after, options.folder, say)
             blame = msgspec.structs.replace(blame, script=script)
-        if (blame.found or blame.causes) and not blame.mended:
+        if (blame.found or blame.causes) and not (blame.mended or blame.rounding):
             path = options.folder / "issues" / f"{slug(finding.name)}.md"
             write_atomically(path, issue(blame, finding.check).encode())
             blame = msgspec.structs.replace(blame, issue=str(path))

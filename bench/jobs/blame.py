@@ -131,7 +131,8 @@ class Investigation:
             why = f"it does not reproduce: {old.name} on both sides"
             raise _Ended(known, Outcome.NOT_SHOWN.value, why)
         trial = Trial(finding, old, new)
-        return trial, msgspec.structs.replace(known, mended=trial.mended)
+        known = msgspec.structs.replace(known, mended=trial.mended, rounding=trial.rounding)
+        return trial, known
 
     def _surely(self, finding: Finding, name: str, built: Built, known: Blame) -> State:
         """What two runs of a finding agree on."""

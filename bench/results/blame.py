@@ -84,6 +84,8 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     new: Text = ""
     mended: bool = False
     """Whether NEW is right, and OLD was not."""
+    rounding: bool = False
+    """Whether NEW differs by rounding alone: its bits are others, and nothing is wrong."""
     differences: list[Text] = []
     """All in which the sides differ."""
     causes: list[Cause] = []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench import mnist
+from bench.cells.cell import Cell
 from bench.environments.interpreters import Interpreter
 from bench.environments.prepare import Built
 from bench.environments.releases import Chain
@@ -17,13 +18,17 @@ from bench.execution.cluster import Placement
 from bench.jobs import bisecting
 from bench.jobs.asking import State
 from bench.jobs.bisecting import Options, bisect_findings, side_again
-from bench.jobs.findings import Finding, of_check, of_saved
+from bench.jobs.findings import Finding, of_check, of_item, of_saved
+from bench.report.markdown import markdown
+from bench.report.sections.blame import blame_section
 from bench.results.blame import read_blames
 from bench.results.check import Check
+from bench.results.plan import Item
 from bench.results.upgrade import SideFacts
 
 CHECK = of_check(Check(family="loops", subject="train_on_batch-returns:loss"))
 SAVED = of_saved("mlp", "keras")
+CELL = of_item(Item(grid="depth", id=Cell().id(), cell=Cell()))
 KERAS = ["3.13.2", "3.14.0", "3.14.1", "3.15.0"]
 
 
@@ -33,7 +38,8 @@ def built(keras: str) -> Built:
 
 
 class Paper:
-    """A prober and an index at once: the check is mended in 3.15.0, the file broken since 3.14.0."""
+    """A prober and an index at once: the check is mended in 3.15.0, the file broken since 3.14.0,
+    and the cell rounds otherwise since then."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.machine = {"cpu": "one"}
@@ -43,6 +49,7 @@ class Paper:
         keras = KERAS.index(lock_versions(environment.lock)["keras"])
         return {
             CHECK: State("right" if keras > 2 else "wrong", "what it shows"),
+            CELL: State("rounding" if keras > 0 else "identical", "how it is trained"),
             SAVED: State("cannot be read" if keras > 0 else "read back", "what is read"),
         }
 
@@ -85,6 +92,16 @@ def test_blames_and_issues_are_written(tmp_path: Path, paper: None) -> None:
     assert [path.name for path in (tmp_path / "u" / "issues").iterdir()] == ["saved-mlp-keras.md"]
     assert "keras: 3.13.2 against 3.14.0" in Path(broken.issue).read_text()
     assert any("keras 3.14.0: changed" in line for line in said)
+
+
+def test_rounding_is_bisected_and_reported_to_nobody(tmp_path: Path, paper: None) -> None:
+    options = Options(folder=tmp_path / "u", cache=tmp_path, placement=Placement())
+    pair: Any = {"old": built(KERAS[0]), "new": built(KERAS[-1])}
+    (found,) = bisect_findings([CELL], pair, {}, options, say=lambda _: None)
+    assert [(one.before, one.after) for one in found.pairs] == [("3.13.2", "3.14.0")]
+    assert (found.rounding, found.issue, found.script) == (True, "", "")
+    assert not (tmp_path / "u" / "issues").exists()
+    assert "by rounding alone: there is nothing to report" in markdown([blame_section([found])])
 
 
 def test_a_stored_side_is_its_interpreter_or_what_was_installed(tmp_path: Path) -> None:

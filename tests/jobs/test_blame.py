@@ -311,6 +311,21 @@ def test_rounding_is_as_old_where_new_differs_by_more() -> None:
     assert (pair.before, pair.after) == ("3.5.0", "3.6.0")
 
 
+def test_rounding_is_blamed_on_who_changed_the_bits() -> None:
+    """TensorFlow rounds as before; Keras went by more at first; one release of it crashes."""
+
+    def shows(versions: Mapping[str, str], _: Mapping[str, str], __: int) -> str:
+        here = KERAS.index(versions["keras"])
+        return {1: "crashed", 3: "changed"}.get(here, "identical" if here < 3 else "rounding")
+
+    found = World(shows).blame(new={**NEW, "tensorflow-cpu": "2.19.0"})
+    assert [cause.parts for cause in found.causes] == [["keras 3.0.0 -> 3.7.0"]]
+    assert [(pair.before, pair.after) for pair in found.pairs] == [("3.2.0", "3.3.0")]
+    assert {one.version: one.seen for one in found.releases}["3.1.0"] == "untestable"
+    assert found.rounding
+    assert not World(keras_at_least("3.5.0")).blame().rounding
+
+
 @pytest.mark.parametrize(
     ("shows", "outcome", "reason"),
     [

@@ -51,6 +51,8 @@ def blame_blocks(blame: Blame) -> list[Block | None]:
         for side, shown in (("OLD", blame.old), ("NEW", blame.new))
         if shown
     ]
+    if blame.rounding:
+        facts.append("Bits differ, by rounding alone: there is nothing to report to its developers")
     for pair in blame.pairs:
         facts += [
             f"Between {pair.before} and {pair.after} could not be tested: {version}: {clipped(why)}"
