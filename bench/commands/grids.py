@@ -24,7 +24,11 @@ def grids(grid: str = "", /, *, tier: Tier = "quick", grid_file: tuple[Path, ...
         raise BenchError(f"no grid {grid!r}", hint=f"one of {', '.join(known)}")
     for each in [known[grid]] if grid else known.values():
         cells = each.cells(tier)
-        size = f"{count(len(cells), 'cell')} x {count(TIERS[tier].seeds, 'seed')}"
+        chosen = TIERS[tier]
+        size = f"{count(len(cells), 'cell')} x {count(chosen.seeds, 'seed')}"
+        if chosen.one_first:
+            more = f"{chosen.seeds - 1} more of cells whose bits differ"
+            size = f"{count(len(cells), 'cell')}, 1 seed each and {more}"
         print(f"# {each.title}: {size}. {each.question}")
         for id_ in cells:
             print(f"{each.name}/{id_}")

@@ -246,13 +246,23 @@ def _default(value: Any) -> str | None:
     return str(value) if value else None
 
 
+def _exits(group: str) -> str:
+    """Exit codes of the program, or of a group of commands; says where there are commands with more."""
+    commands = {name: text for names in _COMMANDS.values() for name, text in names.items()}
+    inside = [text for name, text in commands.items() if name.startswith(f"{group} ".lstrip())]
+    if not any(len(text) > 2 for text in inside):
+        return _EXITS
+    words = " ".join(filter(None, ("bench", group, "COMMAND --help")))
+    return f"{_EXITS}; 1 and 3 are answers of commands that judge: {words}"
+
+
 def _app(name: str, text: str, **more: Any) -> App:
     """The program, or a group of commands; ``more`` goes to :class:`cyclopts.App`."""
     return App(
         name=name,
         help=text,
         help_format="plaintext",
-        help_epilogue=_EXITS,
+        help_epilogue=_exits("" if name == "bench" else name),
         help_flags=("--help", "-h"),
         version=f"bench {bench.__version__}",
         version_flags="--version",
@@ -272,8 +282,8 @@ def _build() -> App:
     """
     program = _app(
         "bench",
-        "Is this TensorFlow upgrade safe? Work with stored runs and baselines. Runs themselves are "
-        "started by pytest: pytest suites --tier quick",
+        "Is this TensorFlow upgrade safe? Train, compare two versions, and work with stored runs and "
+        "baselines.",
     )
     program.register_install_completion_command(name="--install-completion")
     options = Group("Options", sort_key=9)

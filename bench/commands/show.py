@@ -14,9 +14,8 @@ from bench.results.find import find_folder
 
 def show(
     name: str,
-    /,
-    *,
     run: Annotated[str, Parameter(help="of this run or upgrade")] = "latest",
+    *,
     folders: Folders = Folders(),
 ) -> int:
     """Prints all that is known of one cell, check or contract.
@@ -29,6 +28,11 @@ def show(
     from bench.report.one_cell import cell_blocks
     from bench.report.one_check import check_blocks
 
+    if name == "latest" or (folders.results / name).is_dir():
+        raise BenchError(
+            f"{name} is a run or an upgrade, not a cell or a check",
+            hint=f"bench show CELL {name}, or all of it: bench report {name}",
+        )
     found = concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
     cells = {judgement.item.name: judgement for judgement in found.judgements}
     runs = [each for each in (found.old, found.run) if each is not None]

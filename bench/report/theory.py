@@ -95,7 +95,7 @@ def theory_text(cell: Cell, *, form: str = "markdown", all_layers: bool = False)
     return markdown(
         [
             strong(f"{headline(cell, prediction)}."),
-            f"{code(_called(cell))}. {_fixed_point(prediction)}",
+            f"{code(_called(cell))}. {_fixed_point(prediction)}{_at_this_width(cell, prediction)}",
             Table(_HEADERS, _rows(prediction, all_layers=all_layers), "rrrrrrr"),
             _LEGEND,
             f"Measurements are not held against this: {why}." if why else None,
@@ -123,6 +123,18 @@ def headline(cell: Cell, prediction: Prediction) -> str:
     per_layer = significant(ratio ** (1 / steps))
     text = f"{word}: on its way back the signal is multiplied by {per_layer} per layer"
     return f"{text}, from layer {cell.depth} to layer 1 by {significant(ratio)}"
+
+
+def _at_this_width(cell: Cell, prediction: Prediction) -> str:
+    """What seeds of this width are held against, since the ratio is that of infinite width."""
+    if prediction.signal_ratio is None or cell.depth < 2 or silent(cell):
+        return ""
+    typical, spread = exp(prediction.log_bias[0]), exp(prediction.log_std[0])
+    expected = significant(prediction.signal_ratio * typical)
+    return (
+        f" That is at infinite width. At width {cell.width} a typical seed has {typical:.3g} times the "
+        f"ratio, {expected}, ×÷ {spread:.2f}; {code('bench show')} compares with this."
+    )
 
 
 def _called(cell: Cell) -> str:

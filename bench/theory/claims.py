@@ -152,7 +152,8 @@ def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
     layers = f"; {row.layers}" if row.layers else ""
     return (
         row.holds,
-        f"signal ratio {row.measured:.4g}, predicted {row.predicted:.4g}: quotient {row.quotient:.4g}, "
+        f"signal ratio {row.measured:.4g}, predicted {row.predicted:.4g} "
+        f"({row.infinite:.4g} at infinite width): quotient {row.quotient:.4g}, "
         f"tolerance {row.tolerance:.4g}{layers}",
     )
 

@@ -67,10 +67,18 @@ def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "**claim violated**: " in text or "**new**: " in text
     assert sum(line.startswith("| run ") for line in text.splitlines()) == 3
     assert "`bench history depth/depth:10-act:tanh-" in text
+    for where in (["latest"], ["here"], ["--run", "here"]):
+        assert main(["show", "depth:10-act:tanh", *where]) == EXIT_OK
+        assert capsys.readouterr().out == text
     assert main(["show", "depth:10-"]) == EXIT_TROUBLE
     assert "'depth:10-' is a part of " in capsys.readouterr().err
     assert main(["show", "depth:99-"]) == EXIT_TROUBLE
     assert "no result 'depth:99-'" in capsys.readouterr().err
+    for run in ("latest", "here"):
+        assert main(["show", run]) == EXIT_TROUBLE
+        assert f"-> bench show CELL {run}, or all of it: bench report {run}" in (
+            capsys.readouterr().err
+        )
 
 
 def test_a_check_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

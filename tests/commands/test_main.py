@@ -118,6 +118,20 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert parsed.__name__ == command[-1]
 
 
+@pytest.mark.parametrize(
+    ("group", "judges"), [([], True), (["speed"], True), (["data"], False), (["cache"], False)]
+)
+def test_help_of_a_group_says_where_other_exit_codes_are(
+    group: list[str], judges: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``bench speed check`` has 1 and 3, which the help of ``bench speed`` must not deny."""
+    assert cli.main([*group, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "exit codes: 0 done; 2 trouble" in text
+    words = " ".join(["bench", *group, "COMMAND --help"])
+    assert (f"1 and 3 are answers of commands that judge: {words}" in text) is judges
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """``bench --version`` names version and program."""
     assert cli.main(["--version"]) == 0
@@ -762,8 +776,13 @@ def test_grids(capsys: pytest.CaptureFixture[str]) -> None:
         f"{grid.name}/{id_}" for grid in UPGRADE_GRIDS.values() for id_ in grid.cells("quick")
     ]
     assert [line for line in lines if not line.startswith("# ")] == expected
+    assert lines[0].startswith(
+        "# Depth: 40 cells, 1 seed each and 4 more of cells whose bits differ."
+    )
     assert cli.main(["grids", "depth", "--tier", "full"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(GRIDS["depth"].cells("full")) + 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(GRIDS["depth"].cells("full")) + 1
+    assert f"{len(lines) - 1} cells x 10 seeds. " in lines[0]
     assert cli.main(["grids", "deep"]) == 2
     assert "no grid 'deep'\n  -> one of depth, activation" in capsys.readouterr().err
     assert cli.main(["grids", "--tier", "quack"]) == 2

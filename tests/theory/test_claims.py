@@ -600,6 +600,7 @@ def test_a_row_states_both_ratios_and_their_quotient() -> None:
     assert row.holds
     assert row.layers == ""
     assert row.predicted == pytest.approx(math.exp(prediction.log_bias[0]))
+    assert row.infinite == prediction.signal_ratio == pytest.approx(1.0)
     assert row.quotient == pytest.approx(math.exp(std))
     assert row.measured == pytest.approx(row.predicted * row.quotient)
     layer = max(prediction.step_std)

@@ -48,6 +48,8 @@ class PredictedRatio:
 
     predicted: float
     """Geometric mean that theory expects of seeds at this width and batch."""
+    infinite: float
+    """The ratio at infinite width, which ``bench theory`` prints."""
     measured: float
     """Geometric mean over seeds; NaN if a seed's ratio is not finite."""
     quotient: float
@@ -111,6 +113,7 @@ def prediction_row(cell: Cell, records: Sequence[Record]) -> PredictedRatio | No
     layers = _neighbours(prediction, means, len(seen))
     return PredictedRatio(
         predicted=exp(expected),
+        infinite=prediction.signal[0],
         measured=exp(measured),
         quotient=exp(measured - expected),
         tolerance=exp(allowed),
