@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cells.cell import Cell
-from bench.results.check import Check
+from bench.results.check import Check, CheckResult
 from bench.results.run import StoredRun
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Judgement, Verdict
@@ -90,9 +90,10 @@ def undecided(found: Conclusion) -> list[str]:
 
 
 def in_favour(found: Conclusion) -> list[str]:
-    """What was compared and is as it was."""
+    """What was compared and is as it was; then what was tried and says nothing, so that it adds up."""
     known = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.BOTH]
     same = [s.back for s in found.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
+    outcomes = Counter(saving.outcome for saving in found.savings)
     refused = [s for s in found.savings if s.outcome.lost and not s.back]
     lost = len(refused) if found.rollback else 0
     agreeing = sum(finding.holds is True for finding in found.findings)
@@ -103,8 +104,18 @@ def in_favour(found: Conclusion) -> list[str]:
         *reversed(_by_verdict(counts(found.judgements))),
         *_checks(_held(found), ("holds" + where, "hold" + where), "kept" + where),
         *_checks(known, ("wrong on both sides",) * 2, "broken on both sides"),
+        *_checks(
+            _faults(found), ("wrong, as is known",) * 2, "broken, as is known of this version"
+        ),
+        *_checks(
+            _absent(found),
+            ("with nothing to compare",) * 2,
+            "that these versions document otherwise or lack",
+        ),
         *_some(same.count(False), "saved model", "read back the same"),
         *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
+        *_some(outcomes[Outcome.BOTH], "saved model", "wrong before and now"),
+        *_some(outcomes[Outcome.ABSENT], "saved model", "in formats that the writer lacks"),
         *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_paces(found),
@@ -188,6 +199,27 @@ def _held(found: Conclusion) -> list[Check]:
         for result in results
         if (old := before.get(result.check)) is not None and not old.wrong
     ]
+
+
+def _faults(found: Conclusion) -> list[Check]:
+    """Known faults of a run's version; those of two sides are contrasted."""
+    if found.old is not None:
+        return []
+    return [result.check for result in found.run.results if result.wrong and not result.fails]
+
+
+def _absent(found: Conclusion) -> list[Check]:
+    """Checks of parts, or of a document, that no side has."""
+    before = {} if found.old is None else found.old.checks
+    return [
+        result.check
+        for result in found.run.results
+        if result.absent and (found.old is None or _is_absent(before.get(result.check)))
+    ]
+
+
+def _is_absent(result: CheckResult | None) -> bool:
+    return result is not None and bool(result.absent)
 
 
 def _checks(checks: Sequence[Check], one_or_many: tuple[str, str], contract: str) -> list[str]:

@@ -15,10 +15,12 @@ from bench.results.check import Check, CheckResult
 from bench.results.kind import Crash
 from bench.results.record import Record, Replica
 from bench.results.run import StoredRun
-from bench.verdict.conclusion import Answer, Conclusion
+from bench.results.saved_models import Exchange, Written
+from bench.verdict.conclusion import Answer, Conclusion, against_baseline
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
 from bench.verdict.judging import still_wanted_of_both
+from bench.verdict.reasons import in_favour
 from support.builders import diverged, moved, replaced
 from support.upgraded import (
     CELLS,
@@ -289,6 +291,34 @@ def test_files_of_new_in_old() -> None:
     found = upgraded(exchanges=[exchange(excess=9.0), refused])
     assert found.answer is Answer.UNSAFE
     assert found.because == ["1 saved model not read back as saved", told]
+
+
+def test_the_reasons_of_a_safe_answer_add_up() -> None:
+    """Every contract and saved model of what the answer covers is in one of its numbers."""
+    held, broken, lacking = (Check(family="losses", subject=f"formula-{n}") for n in "abc")
+    outcomes = [
+        CheckResult(check=held, compared=1),
+        msgspec.structs.replace(checked(check=broken, out=True), known="mended by a later version"),
+        CheckResult(check=lacking, absent="Keras 3 documents it otherwise"),
+    ]
+    results = {result.check: result for result in outcomes}
+    nothing = Written(model="mlp", format="export", absent="Keras 2.12 has no export")
+    found = upgraded(
+        side("old", checks=results),
+        side("new", checks=results),
+        exchanges=[exchange(), Exchange(written=nothing)],
+    )
+    assert found.answer is Answer.SAFE
+    for told in (
+        "1 contract kept on both sides",
+        "1 contract broken on both sides",
+        "1 contract that these versions document otherwise or lack",
+        "1 saved model read back the same",
+        "1 saved model in formats that the writer lacks",
+    ):
+        assert told in found.because
+    run = against_baseline(side("new", checks=results), None)
+    assert "1 contract broken, as is known of this version" in in_favour(run)
 
 
 def test_what_is_worst_comes_first() -> None:
