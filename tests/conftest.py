@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import settings
 
 from bench import mnist
 from support.main_jobs import FAULTY_PATH, Job
-from support.preloaded import TENSORFLOW, TRAINER, preloaded
+from support.preloaded import preloaded
 from support.shared import Shared
 
 # A shared machine stalls now and then: a slow example says nothing about the code. The examples
@@ -88,14 +87,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 @pytest.fixture(scope="session")
 def preloaded_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An interpreter that starts with TensorFlow imported."""
-    with preloaded(tmp_path_factory.mktemp("preloaded"), TENSORFLOW, TRAINER) as python:
-        yield python
-
-
-@pytest.fixture(scope="session")
-def stand_in_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An interpreter that starts with what training processes import but TensorFlow."""
-    with preloaded(tmp_path_factory.mktemp("stand-in"), TRAINER) as python:
+    with preloaded(tmp_path_factory.mktemp("preloaded")) as python:
         yield python
 
 
@@ -148,16 +140,13 @@ def faulty_variables(image_variables: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def faulty(
-    monkeypatch: pytest.MonkeyPatch, faulty_variables: dict[str, str], stand_in_python: str
-) -> None:
+def faulty(monkeypatch: pytest.MonkeyPatch, faulty_variables: dict[str, str]) -> None:
     """Training processes that this process starts are the stand-in."""
-    monkeypatch.setattr(sys, "executable", stand_in_python)
     for name, value in faulty_variables.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
-def job(tmp_path: Path, faulty_variables: dict[str, str], stand_in_python: str) -> Job:
+def job(tmp_path: Path, faulty_variables: dict[str, str]) -> Job:
     """Main jobs in an empty folder, with the stand-in."""
-    return Job(tmp_path, faulty_variables, python=stand_in_python)
+    return Job(tmp_path, faulty_variables)

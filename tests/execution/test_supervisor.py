@@ -276,11 +276,11 @@ def test_images_that_are_not_cached_are_trouble(
 
 
 def _trainers() -> list[psutil.Process]:
-    """The training processes that this one has started and that are alive."""
+    """The training processes that are alive below this one."""
     return [
         child
-        for child in psutil.Process().children()
-        if "-m bench.execution.trainer" in " ".join(child.cmdline())
+        for child in psutil.Process().children(recursive=True)
+        if "bench.execution.trainer" in " ".join(child.cmdline())
     ]
 
 

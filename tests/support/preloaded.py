@@ -1,10 +1,8 @@
-"""An interpreter that has libraries imported: what it runs is forked from one process.
+"""An interpreter that has TensorFlow imported: what it runs is forked from one process.
 
 Importing TensorFlow takes four seconds, and an upgrade does so for every training process and every run
-of a script; what a training process imports before takes a quarter of a second, which is most of what a
-stand-in does. Whatever is started with :attr:`Preloaded.python` is a process with its own arguments,
-folder, variables and streams, as any other; ``sitecustomize`` is found on its own path, and ``bench``
-is the one that is tested.
+of a script. Whatever is started with :attr:`Preloaded.python` is a process with its own arguments,
+folder, variables and streams, as any other; ``sitecustomize`` and ``bench`` are found on its own path.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import array
 import contextlib
 import faulthandler
 import gc
-import importlib
 import json
 import os
 import runpy
@@ -22,15 +19,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import bench
-
-#: What a training process runs, and so imports before any library that it is asked for.
-TRAINER = "bench.execution.trainer"
-#: TensorFlow, with Keras.
-TENSORFLOW = "tensorflow.keras.layers"
 
 #: What ``Preloaded.python`` is. It hands its streams over and ends as the forked process does; where
 #: neither a module nor a script is to be run, it is the interpreter itself.
@@ -51,11 +41,11 @@ if code < 0:
 os._exit(code)
 """
 
-_BENCH = str(Path(bench.__file__).parents[1])
 _VARIABLES = {
     "KERAS_BACKEND": "tensorflow",
     "OPENBLAS_NUM_THREADS": "1",  # threads do not survive a fork
     "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": "",
 }
 
 
@@ -64,10 +54,9 @@ class Preloaded:
 
     Args:
         folder: empty; there until :meth:`close`.
-        modules: what is imported.
     """
 
-    def __init__(self, folder: Path, modules: Sequence[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         address, client = folder / "socket", folder / "python"
         client.write_text(_CLIENT.format(python=sys.executable, address=str(address)))
         client.chmod(0o755)
@@ -79,11 +68,11 @@ class Preloaded:
             listening.bind(str(address))
             listening.listen(64)
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(listening.fileno()), *modules],
+                [sys.executable, __file__, str(listening.fileno())],
                 stdin=subprocess.PIPE,  # it ends with this process, however that ends
                 stderr=output,
                 pass_fds=[listening.fileno()],
-                env={**os.environ, **_VARIABLES, "KERAS_HOME": str(folder), "PYTHONPATH": _BENCH},
+                env={**os.environ, **_VARIABLES, "KERAS_HOME": str(folder)},
                 start_new_session=True,
             )
 
@@ -96,20 +85,15 @@ class Preloaded:
 
 def _serve(listening: socket.socket) -> None:
     """Forks a process for each connection, until standard input ends."""
-
-    def reap(*_: object) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-
-    signal.signal(signal.SIGCHLD, reap)
     while listening in select.select([listening, 0], [], [])[0]:
         connection, _ = listening.accept()
         if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listening.close()
             _supervise(connection)
         connection.close()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _supervise(connection: socket.socket) -> None:
@@ -160,28 +144,28 @@ def _become(words: list[str], folder: str, variables: dict[str, str]) -> None:
         __import__("sitecustomize")
     sys.argv = words[module:]
     if module:
-        sys.modules.pop(words[1], None)
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(words[0], run_name="__main__")
 
 
 @contextlib.contextmanager
-def preloaded(folder: Path, *modules: str) -> Iterator[str]:
-    """The path of an interpreter with these modules; this one's where processes cannot be forked so,
-    and where lines are counted, for which they would have to start as usual."""
+def preloaded(folder: Path) -> Iterator[str]:
+    """The path of such an interpreter; this one's where processes cannot be forked so, and where lines
+    are counted, for which they would have to start as usual."""
     if sys.platform != "linux" or any(name.startswith("COVERAGE_") for name in os.environ):
         yield sys.executable
         return
-    made = Preloaded(folder, modules)
+    made = Preloaded(folder)
     with contextlib.closing(made):
         yield made.python
 
 
 if __name__ == "__main__":
-    _LIBRARIES = [one for one in sys.path[1:] if one != _BENCH]
-    for _name in sys.argv[2:]:
-        importlib.import_module(_name)
+    _LIBRARIES = sys.path[1:]
+    import tensorflow
+
+    tensorflow.keras.layers  # noqa: B018 - Keras is imported where it is asked for
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as _listening:
         _serve(_listening)
