@@ -334,8 +334,7 @@ def _check_account(folder: Path, baseline: Baseline) -> None:
     if wrong:
         raise BenchError(
             f"{folder}: {wrong}: an acceptance was interrupted, or two were merged",
-            hint=f"restore all of {folder} from version control or another copy, and accept the run "
-            "again",
+            hint=f"restore all of {folder} from another copy, and accept the run again",
         )
 
 
