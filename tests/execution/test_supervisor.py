@@ -280,7 +280,8 @@ def _trainers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "bench.execution.trainer" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE  # of other tests, not waited for yet
+        and "bench.execution.trainer" in " ".join(child.cmdline())
     ]
 
 
