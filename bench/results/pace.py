@@ -94,7 +94,9 @@ class PaceResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True)
     first_sec: Seconds = 0.0
     """From the request to the end of the second step: building, tracing, compiling, two steps."""
     peak_bytes: Count = 0
-    """Resident size at its highest, less what it was before; on a GPU the allocator's peak."""
+    """Resident size at its highest, less what it was before; on a GPU the allocator's peak. On a CPU
+    TensorFlow keeps large buffers that were freed: what is taken from these is not counted. So
+    paces are measured before anything is trained."""
     growth_bytes: Finite = 0.0
     """Bytes that each step leaves allocated."""
     growth_slack: Finite = 0.0

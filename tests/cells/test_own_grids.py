@@ -44,7 +44,9 @@ def test_its_cells_are_planned_as_all_others(tmp_path: Path) -> None:
 def test_commands_list_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["grids", "narrow", "--grid-file", str(EXAMPLE)]) == EXIT_OK
     told = capsys.readouterr().out
-    assert told.startswith("# Narrow networks: 9 cells x 5 seeds.")
+    assert told.startswith(
+        "# Narrow networks: 9 cells, 1 seed each and 4 more of cells whose bits differ."
+    )
     assert told.count("narrow/") == 9
 
 

@@ -186,7 +186,7 @@ class TestCopies:
         wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= 4)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: not _trainers_of(job))
+        wait_for(lambda: not job.trainers())
         records, copies = job.records("r"), job.copies("r")
         with path.open("ab") as file:
             file.write(b'{"copy":{"cell":{"depth":3')
@@ -376,9 +376,10 @@ class TestInterruption:
         """SIGKILL of the run: resuming repeats no replica and loses none; no process is left."""
         process = job.start(*self.SLOW, FAULTY_SLEEP_SEC="0.2")
         wait_for(lambda: self.count(job) >= 5)
+        assert job.trainers()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: not _trainers_of(job))
+        wait_for(lambda: not job.trainers())
         before = job.records("r")
         path = job.folder / "results" / "r" / "records.jsonl"
         with path.open("ab") as file:
@@ -401,7 +402,7 @@ class TestInterruption:
         assert "--resume" in output
         report = (job.folder / "results" / "r" / "report.md").read_text()
         assert "not measured" in report or "missing" in report
-        assert not _trainers_of(job)
+        assert not job.trainers()
         job.run(*self.SLOW, "--resume")
 
     def test_two_runs_into_one_folder(self, job: Job) -> None:
@@ -469,15 +470,3 @@ class TestTrouble:
         output = job.run(*FEW, expect=2, FAULTY_START="abort")
         assert "the training process did not start" in output
         assert "cannot load libfake.so" in output
-
-
-def _trainers_of(job: Job) -> list[int]:
-    """Training processes that were started in the job's folder."""
-    import psutil
-
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if "bench.execution.trainer" in command and process.info["cwd"] == str(job.folder):
-            found.append(process.pid)
-    return found

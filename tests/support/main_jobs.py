@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 import bench
 from bench.commands.main import main as bench_main
 from bench.results.copy_result import COPIES, CopyResult
@@ -58,8 +60,8 @@ class Job:
         ]
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Those of the job's environment."""
-        return {**os.environ, **self.environment, **more}
+        """Those of the job's environment, and of the training processes that it starts."""
+        return {**os.environ, **self.environment, "JOB_FOLDER": str(self.folder), **more}
 
     def start(self, *arguments: str, **environment: str) -> Forked:
         words, variables = self.arguments(*arguments), self.variables(**environment)
@@ -69,6 +71,15 @@ class Job:
         code, output = self.start(*arguments, **environment).wait()
         assert code == expect, output
         return output
+
+    def trainers(self) -> list[psutil.Process]:
+        """Training processes of the job that are alive, wherever they work."""
+        return [
+            process
+            for process in psutil.process_iter(["cmdline", "environ"])
+            if "bench.execution.trainer" in (process.info["cmdline"] or [])
+            and (process.info["environ"] or {}).get("JOB_FOLDER") == str(self.folder)
+        ]
 
     def records(self, run: str) -> list[Record]:
         return RECORDS.read(self.folder / "results" / run / "records.jsonl")
