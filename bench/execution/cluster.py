@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -260,6 +261,8 @@ def connect_sides(
         histograms=first.histograms,
         own=first.own,
     )
+    # Dask's own silence ends before its connections are closed, which would be told with tracebacks.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0, **_NO_PAGES}),
         # The workers are threads of this process: they only wait for their training processes.
