@@ -302,6 +302,18 @@ def test_equal_digests_beside_other_accuracies(capsys: pytest.CaptureFixture[str
     )
 
 
+def test_a_loss_of_zero_is_not_taken_for_an_altered_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no logarithm, so that the metric is not defined; the runs are equal all the same."""
+    run = healthy(results("a"))
+    records = {
+        key: msgspec.structs.replace(record, test_loss=0.0) for key, record in run.records.items()
+    }
+    for name in ("a", "b"):
+        write(msgspec.structs.replace(replaced(run, records=records), path=results(name)))
+    assert cli.main(["compare", "a", "b"]) == 0
+    assert "6 cells identical" in capsys.readouterr().out
+
+
 def test_report_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     """``--output FILE``, and ``-`` for stdout; neither report.md nor figures are written."""
     path = write(healthy(results("a")))

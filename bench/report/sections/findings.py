@@ -328,12 +328,12 @@ def _open(conclusion: Conclusion) -> Iterator[Finding]:
         for j in sorted(open_cells(conclusion), key=lambda j: list(Verdict).index(j.verdict))
     )
     for (verdict, _), cells in kinds.items():
-        told = brief(cells[0].reason)
+        told, decider = brief(cells[0].reason), _decider(cells[0].reason)
         yield Finding(
             f"{count(len(cells), 'cell')} {verdict.value}",
             some_of([j.item.name for j in cells], "cell", _NAMES),
             told,
-            "" if "would decide" in told else _decider(cells[0].reason),
+            "" if "would decide" in told and "seeds" in decider else decider,
         )
 
 
