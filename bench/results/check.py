@@ -27,10 +27,30 @@ ARITHMETIC = (
 
 #: Families of contracts of the training API (:mod:`bench.checks.contracts`).
 CONTRACTS = (
-    *("loops", "execution", "feeding", "models", "callbacks", "monitors", "saving", "configs"),
+    *(
+        "loops",
+        "execution",
+        "feeding",
+        "models",
+        "calls",
+        "callbacks",
+        "monitors",
+        "saving",
+        "configs",
+    ),
     *("growth",),
     *("losses", "reductions", "metrics", "regularizers", "seeds"),
-    *("layers", "convolutions", "sequences", "masks", "preprocessing", "stress", "products"),
+    *(
+        "layers",
+        "convolutions",
+        "sequences",
+        "recurrence",
+        "masks",
+        "merging",
+        "shapes",
+        "functions",
+    ),
+    *("preprocessing", "utilities", "mixed", "stress", "products"),
     *("training", "loss_scale", "sparse", "schedules"),
 )
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,19 +15,22 @@ import numpy as np
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import (
     BATCH,
+    RATE,
     SAMPLES,
+    SHAPES,
     Array,
     Replay,
     batches,
     built,
     data,
+    drawn,
     mean,
     over,
     weights_of,
 )
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
-from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("execution")
 contract = catalogue.contract
@@ -120,3 +128,66 @@ def _from(kind: str) -> None:
 
 for _kind in ("tf_data", "generator", "py_dataset"):
     _from(_kind)
+
+
+# --- Several devices
+
+#: Trains on two devices, which are made of one processor, and prints what came of it.
+MIRRORED = """
+import json, os, sys
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+import numpy as np
+import tensorflow as tf
+given = np.load(sys.argv[1])
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    penalty = tf.keras.regularizers.L2(float(given["penalty"]))
+    inputs = tf.keras.Input((given["x"].shape[1],))
+    dense = tf.keras.layers.Dense(given["y"].shape[1], kernel_regularizer=penalty)
+    model = tf.keras.Model(inputs, dense(inputs))
+    model.set_weights([given["kernel"], given["bias"]])
+    model.compile(tf.keras.optimizers.SGD(float(given["rate"])), "mse")
+data = tf.data.Dataset.from_tensor_slices((given["x"], given["y"])).batch(int(given["batch"]))
+told = model.fit(data, epochs=2, verbose=0).history["loss"]
+result = {"losses": told, "evaluate": model.evaluate(data, verbose=0)}
+result["kernel"], result["bias"] = (weight.tolist() for weight in model.get_weights())
+print(json.dumps(result))
+"""
+
+
+@contract(
+    "fit-strategy:mirrored",
+    thing="tf.distribute.MirroredStrategy",
+    truth="Two devices train as one does on the whole batch, a regularizer's penalty counted once.",
+    tier="standard",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x, y = data(2 * BATCH)
+    replay, penalty = Replay(), 0.125
+    given: dict[str, Any] = {"x": x, "y": y, "rate": RATE, "batch": BATCH, "penalty": penalty}
+    given |= {name: drawn(name, *shape) for name, shape in SHAPES.items()}
+    with tempfile.TemporaryDirectory(prefix="bench-contract-") as folder:
+        file = Path(folder, "given.npz")
+        np.savez(file, **given)
+        command = [sys.executable, "-c", MIRRORED, str(file)]
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
+    yield exact("exit status", lab.seen(float(done.returncode)), np.zeros(()))
+    if done.returncode:
+        return
+    told = json.loads(done.stdout.splitlines()[-1])
+    for epoch, got in enumerate(told["losses"]):
+        losses = []
+        for part in batches(len(x), BATCH):
+            kernel = replay.kernel
+            losses.append(
+                (replay.loss(x[part], y[part]) + np.square(kernel).sum() * penalty, BATCH)
+            )
+            replay.step(x[part], y[part])
+            replay.kernel = replay.kernel - kernel * (2.0 * penalty * RATE)
+        yield deviation(f"epoch {epoch}, loss", lab.seen(got), mean(losses))
+    yield deviation("kernel", lab.seen(np.array(told["kernel"], np.float32)), replay.kernel)
+    yield deviation("bias", lab.seen(np.array(told["bias"], np.float32)), replay.bias)
+    truth = replay.loss(x, y) + np.square(replay.kernel).sum() * penalty
+    yield deviation("evaluate", lab.seen(told["evaluate"]), truth)

@@ -57,6 +57,38 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield deviation("predict", lab.seen(got), replay.predict(x))
 
 
+@contract(
+    "py_dataset-epochs",
+    thing="keras.utils.PyDataset",
+    truth="Every epoch has every batch, and on_epoch_end is called at the end of each.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(linear.SAMPLES)
+    parts = batches(len(x), BATCH)
+    base = getattr(keras.utils, "PyDataset", None) or keras.utils.Sequence
+    asked: list[int] = []
+    ends: list[int] = []
+
+    class Batches(base):  # type: ignore[misc, valid-type]
+        def __len__(self) -> int:
+            return len(parts)
+
+        def __getitem__(self, index: int) -> tuple[Array, Array]:
+            asked.append(index)
+            return x[parts[index]], y[parts[index]]
+
+        def on_epoch_end(self) -> None:
+            ends.append(len(asked))
+
+    built().fit(Batches(), epochs=3, shuffle=False, verbose=0)
+    counts = np.bincount(lab.seen(np.array(asked)), minlength=len(parts))
+    # A batch may be asked for before it is known to be needed.
+    yield exact("asked for each", np.minimum(counts, 3), np.full(len(parts), 3))
+    yield exact("ends of epochs", np.array(len(ends)), np.array(3))
+
+
 #: Prints the numbers of the samples as ``predict`` returns them from a dataset of two processes.
 PROCESSES = """
 import os

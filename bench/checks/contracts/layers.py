@@ -10,13 +10,13 @@ import numpy as np
 
 from bench.checks.contracts import layered
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.layered import Array, made
+from bench.checks.contracts.layered import Array, furnished, made
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import traced
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.oracle import formulas
-from bench.theory.oracle.tape import Traced
+from bench.theory.oracle.tape import Traced, gradients
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
@@ -232,3 +232,62 @@ def _(lab: Lab) -> Iterator[Deviation]:
     # The power iteration takes two products and two lengths; the matrix has rank 1 up to its rounding.
     truth = (traced(lab, x) @ divided).array
     yield deviation("outputs", got, Bounded(truth.value, 8.0 * truth.error))
+
+
+# --- Gradients of gradients, and Jacobians
+
+
+@contract(
+    "dense-second_gradient",
+    thing="tf.GradientTape",
+    truth="The gradient of a penalty on gradients follows the formula.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("penalized", 5, 4)
+    layer = made("Dense", 3, activation="tanh")
+    _, (kernel, bias) = furnished(layer, "penalized", [x])
+    given = tf.constant(x)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(given)
+            total = tf.reduce_sum(layer(given))
+        slopes = inner.gradient(total, given)
+        penalty = tf.reduce_sum(tf.square(slopes))
+    got = outer.gradient(penalty, layer.trainable_variables)
+    of_kernel, of_bias = traced(lab, kernel), traced(lab, bias)
+    outputs = (traced(lab, x) @ of_kernel + of_bias).tanh()
+    truth = (1.0 - outputs.square()) @ of_kernel.transpose(1, 0)
+    total_truth = truth.square().sum()
+    yield deviation("gradient of the input", lab.seen(slopes), truth.array)
+    yield deviation("penalty", lab.seen(penalty), total_truth.array)
+    for name, seen, wanted in zip(
+        ("kernel", "bias"),
+        got,
+        gradients(total_truth, np.float64(1.0), [of_kernel, of_bias]),
+        strict=True,
+    ):
+        yield deviation(f"gradient of the {name}", lab.seen(seen), wanted)
+
+
+@contract(
+    "dense-jacobian",
+    thing="tf.GradientTape.batch_jacobian",
+    truth="Each output's slope by each input of its sample, with and without pfor.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("penalized", 5, 4)
+    layer = made("Dense", 3, activation="tanh")
+    _, (kernel, bias) = furnished(layer, "penalized", [x])
+    outputs = np.tanh(Bounded(x) @ kernel + bias)
+    truth = (1.0 - np.square(outputs)).reshape(5, 3, 1) * kernel.T
+    given = tf.constant(x)
+    for pfor in (True, False):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(given)
+            got = layer(given)
+        jacobian = tape.batch_jacobian(got, given, experimental_use_pfor=pfor)
+        yield deviation(f"pfor {pfor}", lab.seen(jacobian), truth)

@@ -23,6 +23,8 @@ from bench.theory.rounding.deviation import deviation
 Array = npt.NDArray[np.float32]
 
 FEATURES, OUTPUTS = 4, 2
+#: Of its weights, by their roles.
+SHAPES = {"kernel": (FEATURES, OUTPUTS), "bias": (OUTPUTS,)}
 #: 23 samples in batches of 8: the last one is short.
 SAMPLES, BATCH = 23, 8
 RATE = 0.125
@@ -61,8 +63,7 @@ class Replay:
     """The same model in float64, with bounds for float32."""
 
     def __init__(self) -> None:
-        self.kernel = Bounded(drawn("kernel", FEATURES, OUTPUTS))
-        self.bias = Bounded(drawn("bias", OUTPUTS))
+        self.kernel, self.bias = (Bounded(drawn(role, *shape)) for role, shape in SHAPES.items())
 
     @property
     def weights(self) -> list[Bounded]:

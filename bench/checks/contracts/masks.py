@@ -158,3 +158,26 @@ def _(lab: Lab) -> Iterator[Deviation]:
     seen = told["mask"]
     yield exact("mask", lab.seen(np.zeros(()) if seen is None else seen), MASK)
     yield exact("padding_mask is None", np.array(told["padding_mask"] is None), np.ones((), bool))
+
+
+@contract(
+    "attention-additive",
+    thing="keras.layers.AdditiveAttention",
+    truth="Scores are sum(scale tanh(query + key)), outputs their softmax times the values that are not"
+    " masked (Bahdanau et al. 2015).",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    query, value = drawn("query", 3, 4, 2), drawn("value", 3, 4, 2)
+    layer = made("AdditiveAttention")
+    given = [tf.constant(query), tf.constant(value)]
+    layer(given)
+    scale = drawn("scale", 2)
+    layer.set_weights([scale])
+    got = lab.seen(layer(given, mask=[tf.ones((3, 4), bool), tf.constant(MASK)]))
+    for row, kept in enumerate(MASK):
+        seen = value[row][kept]
+        sums = Bounded(query[row][:, None]) + seen[None]
+        scores = (np.tanh(sums) * scale).sum(-1)
+        yield deviation(f"row {row}", got[row], formulas.softmax(scores) @ seen)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,8 @@ from bench.checks.contracts.callbacks import (
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
-from bench.theory.rounding.deviation import exact
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("monitors")
 contract = catalogue.contract
@@ -238,3 +243,30 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield exact("on_train_end", np.array(len(calls)), np.array(1))
     played(model, [], epochs=1, batches=3)
     yield exact("batches of a fit after", lab.seen(model.played), np.array(9))
+
+
+@contract(
+    "progress-bar",
+    thing="keras.Model.fit",
+    truth="The bar shows the numbers that callbacks are told: means over the epoch so far.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    told: list[float] = []
+
+    class Slowly(keras.callbacks.Callback):
+        def on_train_batch_end(self, _: int, logs: Any = None) -> None:
+            told.append(logs["loss"])
+            time.sleep(0.06)  # a bar that was drawn less than 0.05 s ago is not drawn anew
+
+    x, y = linear.data(linear.SAMPLES)
+    model, printed = linear.built(), io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        model.fit(x, y, batch_size=4, shuffle=False, verbose=1, callbacks=[Slowly()])
+    shown = np.array(re.findall(r"loss: ([-+.0-9e]+)", printed.getvalue()), float)
+    yield exact("drawn more than once", np.array(shown.size > 1), np.ones((), bool))
+    for at, number in enumerate(lab.seen(shown)):
+        nearest = told[int(np.argmin(np.abs(np.array(told) - number)))]
+        rounded = Bounded(np.float64(nearest), 0.5001e-4)  # it has four decimals
+        yield deviation(f"number {at}", number, rounded)

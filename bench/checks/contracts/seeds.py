@@ -269,7 +269,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 # --- Dropout and noise
 
 
-def _mean_of(name: str, values: Array, mean: float, deviates: float) -> Deviation:
+def mean_of(name: str, values: Array, mean: float, deviates: float) -> Deviation:
     """A mean, which must be within 7 standard errors of the truth."""
     return deviation(name, values.mean(), Bounded(mean, 7 * deviates / values.size**0.5))
 
@@ -292,7 +292,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
         wider = Bounded(truth.value * kept, (truth.error + truth.value * 2.0**-22) * kept)
         yield deviation(f"rate {rate}, scale", got, wider)
         spread = (rate * (1 - rate)) ** 0.5
-        yield _mean_of(f"rate {rate}, share dropped", ~kept, rate, spread)
+        yield mean_of(f"rate {rate}, share dropped", ~kept, rate, spread)
         inference = lab.seen(layer(tf.constant(x), training=False))
         yield exact(f"rate {rate}, inference", inference, x)
 
@@ -344,7 +344,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
         first = got.max(shared, keepdims=True)
         yield exact(f"{name}, shared", got, np.broadcast_to(first, shape))
         yield exact(f"{name}, 0 or 2", np.array(np.isin(first, (0, 2)).all()), TRUE)
-        yield _mean_of(f"{name}, share dropped", first == 0, 0.5, 0.5)
+        yield mean_of(f"{name}, share dropped", first == 0, 0.5, 0.5)
 
 
 @contract(
@@ -363,10 +363,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
     ):
         x = tf.fill(shape, inputs)
         got = lab.seen(layer(x, training=True)).astype(np.float64)
-        yield _mean_of(f"{name}, mean", got, mean, deviates)
+        yield mean_of(f"{name}, mean", got, mean, deviates)
         spread = np.abs(got - mean)
         # Of a normal distribution: E|x| = sqrt(2 / pi), with a deviation of sqrt(1 - 2 / pi).
-        yield _mean_of(
+        yield mean_of(
             f"{name}, mean distance",
             spread,
             deviates * (2 / np.pi) ** 0.5,

@@ -315,3 +315,18 @@ def _(lab: Lab) -> Iterator[Deviation]:
     got = lab.seen(model(indices, training=False))
     kept = indices != 0  # outputs of padding itself are nobody's
     yield deviation("outputs", got[kept], truth[kept].array)
+
+
+@contract(
+    "attention-axes",
+    thing="keras.layers.MultiHeadAttention",
+    truth="Attention over two axes is that over their places in a row, whichever way axes are counted.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = drawn("attention places", BATCH, 2, 2, WIDTH)
+    for axes in ((1, 2), (-3, -2)):
+        layer = made("MultiHeadAttention", HEADS, SIZE, attention_axes=axes)
+        got, weights = furnished(layer, "attention axes", [x, x])
+        row = traced(lab, x.reshape(BATCH, 4, WIDTH))
+        truth, _ = attention(row, row, row, [traced(lab, one) for one in weights], None)
+        yield deviation(f"axes {axes}", np.reshape(lab.seen(got), truth.shape), truth.array)

@@ -15,7 +15,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from bench.checks.catalogue import checks
-from bench.checks.contracts.known_faults import KNOWN_FAULTS, TRIED, known
+from bench.checks.contracts.known_fault import TRIED
+from bench.checks.contracts.known_faults import KNOWN_FAULTS, known
 from bench.report.text import grouped
 from bench.results.check import CONTRACTS, CheckResult
 from bench.results.run import StoredRun, read_run

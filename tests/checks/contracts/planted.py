@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -21,10 +20,10 @@ from bench.checks.catalogue import checks, contract_of
 from bench.checks.contracts.known_faults import known
 from bench.checks.examiner import Examiner
 from bench.results.check import CONTRACTS, Check, CheckResult
-from tests.checks.contracts import changes
+from tests.checks.contracts import changes, planted_calls
 from tests.checks.contracts.planting import (
     SLIGHTLY,
-    Plant,
+    Fault,
     configured,
     in_,
     keeping,
@@ -41,17 +40,6 @@ from tests.checks.contracts.planting import (
 keras = tf.keras
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A fault of some contracts; the first in the table that matches one is planted for it."""
-
-    checks: tuple[str, ...]
-    """Patterns of ids."""
-    what: str
-    plant: Plant
-    """Of the contract's public thing: ``keras.losses.Huber``."""
-
-
 _MEAN, _LOSS, _MODEL = keras.metrics.Mean, keras.losses.Loss, keras.Model
 _LAYERS, _OPTIMIZER, _NORM = (
     keras.layers,
@@ -60,6 +48,7 @@ _LAYERS, _OPTIMIZER, _NORM = (
 )
 
 FAULTS: Sequence[Fault] = (
+    *planted_calls.FAULTS,
     # Loops
     Fault(
         ("loops:train_on_batch-returns:loss", "loops:test_on_batch-returns:loss"),

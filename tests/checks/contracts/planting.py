@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -17,6 +18,17 @@ Wrapper = Callable[..., Any]
 """Called with the original function and its arguments, in its place."""
 
 SLIGHTLY = 1.0 + 1e-4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of some contracts; the first in the table that matches one is planted for it."""
+
+    checks: tuple[str, ...]
+    """Patterns of ids."""
+    what: str
+    plant: Plant
+    """Of the contract's public thing: ``keras.losses.Huber``."""
 
 
 def found(thing: str) -> Any:

@@ -1,0 +1,133 @@
+"""Known faults of losses, metrics, layers and products; all are in the module ``known_faults``."""
+
+from __future__ import annotations
+
+from bench.checks.contracts.known_fault import KnownFault
+
+FAULTS = (
+    KnownFault(
+        checks=("losses:formula-tversky-alpha:0.25",),
+        keras=(">=3.6.0,<=3.15.1",),
+        what="alpha and beta are swapped (mended by keras PR #23333)",
+    ),
+    KnownFault(
+        checks=("masks:attention-dot-causal",),
+        keras=(">=3.0.2,<=3.0.3",),
+        what="a causal mask alone raises (mended by keras PR #19093)",
+    ),
+    KnownFault(
+        checks=("masks:attention-dot-mask", "masks:attention-additive"),
+        keras=(">=3.0.5,<=3.9.2",),
+        what="a mask of queries is not broadcast over values: an error (mended by keras PR #21595)",
+    ),
+    KnownFault(
+        checks=("masks:time_distributed-mask",),
+        keras=(">=3.4.1,<=3.7.0",),
+        what="a mask in a batch of unknown size raises (mended by keras PR #20765)",
+    ),
+    KnownFault(
+        checks=("preprocessing:category_encoding",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="count_weights is no argument of a call",
+    ),
+    KnownFault(
+        checks=("metrics:accuracy-booleans",),
+        keras=(">=3.0.2,<=3.7.0",),
+        what="predictions that are booleans raise (mended by keras PR #20956)",
+    ),
+    KnownFault(
+        checks=("losses:axis-categorical_crossentropy-smoothing",),
+        keras=("<=2.12.0", ">=3.0.2,<=3.15.1"),
+        what="label smoothing divides by the size of the last axis, not of its own (keras #23451)",
+    ),
+    KnownFault(
+        checks=("losses:formula-ctc",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="labels that are shorter than others",
+    ),
+    KnownFault(
+        checks=("reductions:sample_weight-sequences",),
+        keras=(">=3.0.2,<=3.15.1",),
+        what="a weight for each sample raises where outputs have rank 3; no report of it is known",
+    ),
+    KnownFault(
+        checks=("metrics:iou-weights:fractions",),
+        keras=(">=3.9.2,<=3.15.1",),
+        what="IoU casts weights to whole numbers, against the example in its own documentation "
+        "(since keras PR #20584)",
+    ),
+    KnownFault(
+        checks=("layers:spectral_norm",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="a ValueError in any call",
+    ),
+    KnownFault(
+        checks=("layers:einsum_dense-_x.xy._y", "products:einsum"),
+        tensorflow=(">=2.16.2,<=2.18.1",),
+        what="tf.einsum with an ellipsis of two or more axes, on several threads; no report of it is "
+        "known",
+        always=False,
+    ),
+    KnownFault(
+        checks=("layers:dense-gradient-memory",),
+        keras=(">=3.0.2,<=3.14.1",),
+        what="the gradient of Dense forms a product for each sample (keras #22823)",
+    ),
+    KnownFault(
+        checks=("layers:einsum_dense-gradient-memory",),
+        keras=(">=3.4.1,<=3.15.1",),
+        what="the gradient of EinsumDense forms a product for each sample, as Dense did (keras #22823)",
+    ),
+    KnownFault(
+        checks=(
+            *("stress:*-inputs:*", "layers:batch_norm-axis:*", "layers:layer_norm-*"),
+            "layers:group_norm",
+        ),
+        keras=("==3.0.2",),
+        what="variance as a difference of means, gradients without the mean's part (keras #19072)",
+    ),
+    KnownFault(
+        checks=("products:matmul-process",),
+        tensorflow=(">=2.16.2,<=2.21.0",),
+        what="a product of rank 4 by rank 2 with several threads kills the process on some processors "
+        "(tensorflow #117700)",
+        always=False,
+    ),
+    KnownFault(
+        checks=("products:matmul-inner",),
+        tensorflow=("==2.13.0",),
+        what="wrong values at an inner length of 5000 on processors with AVX512-VNNI "
+        "(tensorflow #61510)",
+        always=False,
+    ),
+    KnownFault(
+        checks=("merging:mask-add", "merging:mask-concatenate"),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="merging layers lose the mask of their inputs (mended by keras PR #19685)",
+    ),
+    KnownFault(
+        checks=("merging:mask-concatenate",),
+        keras=(">=3.4.1,<=3.9.2",),
+        what="masked inputs of unknown batch size raise (mended by keras PR #21611)",
+    ),
+    KnownFault(
+        checks=("recurrence:recurrent_dropout",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="recurrent_dropout drops nothing; no report of it is known",
+    ),
+    KnownFault(
+        checks=("sequences:attention-axes",),
+        keras=(">=2.12.0,<=3.9.2",),
+        what="negative attention_axes are other axes (mended by keras PR #21721)",
+    ),
+    KnownFault(
+        checks=("mixed:range-GroupNormalization",),
+        keras=(">=2.12.0,<=3.6.0",),
+        what="squares are taken in float16 (mended by keras PR #20385)",
+    ),
+    KnownFault(
+        checks=("utilities:timeseries_dataset",),
+        keras=("==2.12.0",),
+        what="with a sampling rate the last window is left out; no report of it is known",
+    ),
+)

@@ -1,0 +1,206 @@
+"""Recurrence: ways to run recurrent layers, cells in a stack and of one's own, and their dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layered import ALL, Array, compared, furnished, made
+from bench.checks.contracts.linear import drawn
+from bench.checks.contracts.oracle import traced
+from bench.checks.contracts.seeds import mean_of
+from bench.checks.contracts.sequences import MASK, UNITS, sequences
+from bench.checks.lab import Lab
+from bench.results.check import Deviation
+from bench.theory.oracle.formulas import CELLS, unrolled
+from bench.theory.oracle.tape import Traced
+from bench.theory.rounding.deviation import deviation, exact
+
+catalogue = Catalogue("recurrence")
+contract = catalogue.contract
+checks, run = catalogue.checks, catalogue.run
+
+NAMES = tuple(CELLS)
+
+
+def _steps(name: str, mask: Array | None = None) -> Any:
+    """The formula of all steps' outputs."""
+
+    def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
+        return unrolled(CELLS[name], inputs[0], weights, mask=mask)[0]
+
+    return formula
+
+
+for _name in NAMES:
+
+    @contract(
+        f"unroll-{_name}", thing=f"keras.layers.{_name}", truth=f"{ALL}, unrolled, also masked."
+    )
+    def _(lab: Lab, name: str = _name) -> Iterator[Deviation]:
+        for what, mask in (("", None), (", masked", MASK)):
+            layer = made(name, UNITS, return_sequences=True, unroll=True)
+            call = {} if mask is None else {"mask": mask}
+            formula = _steps(name, mask)
+            yield from compared(lab, layer, name, [sequences()], formula, what=what, **call)
+
+
+@contract(
+    "zero_output_for_mask",
+    thing="keras.layers.RNN",
+    truth="Outputs of masked steps are zeros where it is asked for; states go on as without.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    for name in NAMES:
+        layer = made(name, UNITS, return_sequences=True, zero_output_for_mask=True)
+        x = sequences()
+        _, weights = furnished(layer, name, [x])
+        exactly = [traced(lab, weight) for weight in weights]
+        truth, _ = unrolled(CELLS[name], traced(lab, x), exactly, mask=MASK)
+        got = lab.seen(layer(x, mask=tf.constant(MASK)))
+        yield exact(f"{name}, masked", got[~MASK], np.zeros(((~MASK).sum(), UNITS)))
+        yield deviation(f"{name}, others", got[MASK], truth[MASK].array)
+
+
+@contract(
+    "cells-stacked",
+    thing="keras.layers.StackedRNNCells",
+    truth="Cells in a stack compute what layers one behind the other do, and tell all states.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = sequences()
+    cells = [made("LSTMCell", UNITS), made("GRUCell", 2), made("SimpleRNNCell", 4)]
+    layer = made("RNN", cells, return_sequences=True, return_state=True)
+    (got, *states), weights = furnished(layer, "stacked", [x])
+    outputs, wanted, at = traced(lab, x), [], 0
+    for name in ("LSTM", "GRU", "SimpleRNN"):
+        own = [traced(lab, weight) for weight in weights[at : at + 3]]
+        outputs, last = unrolled(CELLS[name], outputs, own)
+        wanted += list(last)
+        at += 3
+    yield deviation("outputs", lab.seen(got), outputs.array)
+    flat = [one for each in states for one in (each if isinstance(each, (list, tuple)) else [each])]
+    yield exact("states", np.array(len(flat)), np.array(len(wanted)))
+    for at, (state, truth) in enumerate(zip(flat, wanted, strict=False)):
+        yield deviation(f"state {at}", lab.seen(state), truth.array)
+
+
+@contract(
+    "cell-own",
+    thing="keras.layers.RNN",
+    truth="A cell of one's own is called with each step and the state that it returned.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    class Decaying(keras.layers.Layer):
+        state_size = 2
+        output_size = 2
+
+        def call(self, inputs: Any, states: Any) -> Any:
+            state = (states[0] if isinstance(states, (list, tuple)) else states) * 0.5 + inputs
+            return state * 2.0, [state]
+
+    x = sequences()
+    got, last = made("RNN", Decaying(), return_sequences=True, return_state=True)(x)
+    state, outputs = traced(lab, np.zeros_like(x[:, 0])), []
+    for step in range(x.shape[1]):
+        state = state * 0.5 + traced(lab, x[:, step])
+        outputs.append((state * 2.0).array)
+    for step, truth in enumerate(outputs):
+        yield deviation(f"outputs of step {step}", lab.seen(got[:, step]), truth)
+    yield deviation("last state", lab.seen(last), state.array)
+
+
+@contract(
+    "conv_lstm",
+    thing="keras.layers.ConvLSTM2D",
+    truth="With kernels of one place it is an LSTM at every place.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = drawn("films", 2, 3, 2, 2, 2)
+    options = {"recurrent_activation": "sigmoid", "return_sequences": True}
+    layer = made("ConvLSTM2D", UNITS, 1, **options)
+    got, weights = furnished(layer, "films", [x])
+    places = np.moveaxis(x, 1, 3).reshape(8, 3, 2)  # (batch and place, time, features)
+    flat = [
+        traced(lab, weight.reshape(weight.shape[-2:]) if weight.ndim > 1 else weight)
+        for weight in weights
+    ]
+    truth, _ = unrolled(CELLS["LSTM"], traced(lab, places), flat)
+    seen = np.moveaxis(lab.seen(got), 1, 3).reshape(truth.shape)
+    yield deviation("outputs", seen, truth.array)
+
+
+@contract(
+    "time_distributed",
+    thing="keras.layers.TimeDistributed",
+    truth="A layer is applied to every step, with the gradients of all of them.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    layer = made("TimeDistributed", made("Dense", 3))
+    dense = lambda inputs, weights: inputs[0] @ weights[0] + weights[1]  # noqa: E731
+    yield from compared(lab, layer, "time distributed", [sequences()], dense)
+
+
+@contract(
+    "dropout-inference",
+    thing="keras.layers.LSTM",
+    truth="Without training, dropout and recurrent_dropout change nothing.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = sequences()
+    for name in NAMES:
+        layer = made(name, UNITS, dropout=0.5, recurrent_dropout=0.5)
+        _, weights = furnished(layer, name, [x])
+        truth, _ = unrolled(CELLS[name], traced(lab, x), [traced(lab, one) for one in weights])
+        for what, call in (("", {}), (", training=False", {"training": False})):
+            yield deviation(f"{name}{what}", lab.seen(layer(x, **call)), truth[:, -1].array)
+
+
+#: Units, and samples, of which dropout keeps or drops each.
+_WIDE, _MANY, _RATE = 40, 50, 0.25
+
+
+def _dropped(*, recurrent: bool) -> None:
+    option = "recurrent_dropout" if recurrent else "dropout"
+
+    @contract(
+        option,
+        thing="keras.layers.SimpleRNN",
+        truth="In training each unit is dropped with the given rate, or else divided by the rate of"
+        " those kept; every step of a sample drops the same.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import tf
+
+        eye, zeros = np.eye(_WIDE, dtype=np.float32), np.zeros((_WIDE, _WIDE), np.float32)
+        layer = made(
+            "SimpleRNN",
+            _WIDE,
+            activation=None,
+            use_bias=False,
+            return_sequences=True,
+            **{option: _RATE},
+        )
+        x = np.ones((_MANY, 2, _WIDE), np.float32) * (0.0 if recurrent else 1.0)
+        layer(x)
+        layer.set_weights([zeros, eye] if recurrent else [eye, zeros])
+        first = tf.ones((_MANY, _WIDE))
+        got = lab.seen(layer(x, training=True, initial_state=first))
+        kept = got[:, 0] > 0.0
+        for step in range(2):
+            size = (1.0 / (1.0 - _RATE)) ** (step + 1 if recurrent else 1)
+            # Two roundings of the factor and one of each product.
+            near = np.abs(got[:, step] - np.where(kept, size, 0.0)) <= 2.0**-22 * size
+            yield exact(f"step {step}", near, np.ones_like(kept))
+        yield mean_of("share dropped", ~kept, _RATE, (_RATE * (1 - _RATE)) ** 0.5)
+
+
+_dropped(recurrent=False)
+_dropped(recurrent=True)
