@@ -13,7 +13,7 @@ from bench.results.check import CheckResult
 #: Relative difference up to which a number is as exact as float32 can be after a few operations: its
 #: unit roundoff 2^-24 (IEEE 754-2019, table 3.5), times the 16 roundings of a sum of as many terms.
 _SINGLE = 2.0**-20
-_NUMBERS = re.compile(r"got (\S+), expected (\S+) within")
+_NUMBERS = re.compile(r"got (\S+), expected (?:exactly )?(\S+?)(?: within| at|$)")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,12 @@ def causes(results: Iterable[CheckResult]) -> list[Cause]:
     return sorted(listed, key=lambda cause: -len(cause.results))
 
 
+def numbers(evidence: str) -> tuple[str, str] | None:
+    """What was got and what was expected, as the evidence of a deviation has them; None of a shape."""
+    match = _NUMBERS.match(evidence)
+    return (match[1], match[2]) if match else None
+
+
 def _key(result: CheckResult) -> tuple[str, str]:
     if result.known:
         return "known", result.known
@@ -49,9 +55,8 @@ def _key(result: CheckResult) -> tuple[str, str]:
 
 def _single(evidence: str) -> bool:
     """Whether a number differs from what was expected, and by no more than float32 explains."""
-    match = _NUMBERS.match(evidence)
     try:
-        got, expected = map(float, match.groups()) if match else (0.0, 0.0)
+        got, expected = map(float, numbers(evidence) or (0.0, 0.0))
     except ValueError:
         return False
     return 0 < abs(got - expected) <= _SINGLE * abs(expected)

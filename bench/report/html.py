@@ -58,7 +58,7 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters |= {"spans": spans, "anchor": anchor}
+    environment.filters["spans"] = spans
     return environment.from_string(
         files("bench.report").joinpath("page.html.jinja").read_text("utf-8")
     )

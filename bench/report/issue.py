@@ -6,8 +6,8 @@ from bench.checks import catalogue
 from bench.environments.requirements import lock_versions
 from bench.report.document import Block, Bullets, Folded, Section, Verbatim
 from bench.report.markdown import markdown
-from bench.report.markup import code
-from bench.report.sections.blame import address, avoided, since
+from bench.report.markup import code, upstream
+from bench.report.sections.blame import avoided, since
 from bench.report.text import NOTHING, clipped
 from bench.results.blame import Blame
 from bench.results.check import Check
@@ -25,10 +25,9 @@ def issue(blame: Blame, check: Check | None) -> str:
         check: if it is a check.
     """
     title = f"{blame.finding}: {since(blame) or 'changed'}"
+    known = "; ".join(upstream(clipped(text)) for text in blame.known)
     blocks: list[Block | None] = [
-        f"Known already, so look there first: {'; '.join(map(address, blame.known))}."
-        if blame.known
-        else None,
+        f"Known already, so look there first: {known}." if known else None,
         *_contract(check),
         f"Expected (as before): {clipped(blame.old, 700)}",
         f"Got: {clipped(blame.new, 700)}",

@@ -19,7 +19,7 @@ from bench.report.document import (
     Table,
     Verbatim,
 )
-from bench.report.markup import Span, anchor, plain, printable, spans
+from bench.report.markup import Span, plain, printable, spans
 
 #: Punctuation that Markdown, its tables, mathematics or strikethrough make something of, and what makes
 #: addresses of the web links on GitHub; an underscore between letters is none of it.
@@ -64,8 +64,8 @@ def _span(span: Span | str, *, in_table: bool) -> str:
     if span.tag == "code":
         return _code(span.text.replace("|", r"\|") if in_table else span.text)
     content = "".join(_span(child, in_table=in_table) for child in span.children)
-    if span.tag == "a":
-        return f"[{content}](#{anchor(span.text)})"
+    if span.tag in ("a", "issue"):
+        return f"[{content}]({span.address})" if span.address else content
     mark = "**" if span.tag == "strong" else "*"
     return f"{mark}{content}{mark}"
 

@@ -12,7 +12,11 @@ import re
 from dataclasses import dataclass
 
 _STRONG, _EMPHASIS, _CODE, _LINK, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3", "\ufdd4"
-_TAGS = {_STRONG: "strong", _EMPHASIS: "em", _CODE: "code", _LINK: "a"}
+_ISSUE = "\ufdd5"
+_TAGS = {_STRONG: "strong", _EMPHASIS: "em", _CODE: "code", _LINK: "a", _ISSUE: "issue"}
+#: How known faults name public reports; GitHub leads from an issue to the pull request of its number.
+_REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d{1,9})\b")
+_OWNERS = {"keras": "keras-team/keras", "tensorflow": "tensorflow/tensorflow"}
 _MARKS = re.compile("([\ufdd0-\ufdef])")
 #: Characters that no format has a place for: control characters and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
@@ -23,13 +27,21 @@ class Span:
     """A piece of inline text in one font."""
 
     tag: str
-    """``strong``, ``em``, ``code`` or ``a``."""
+    """``strong``, ``em``, ``code``, or, of a link, ``a`` or ``issue``."""
     children: tuple[Span | str, ...]
 
     @property
     def text(self) -> str:
         """Without any markup."""
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
+
+    @property
+    def address(self) -> str:
+        """Where a link leads; empty where there is none."""
+        if self.tag == "a":
+            return f"#{anchor(self.text)}"
+        report = _REPORT.search(self.text) if self.tag == "issue" else None
+        return f"https://github.com/{_OWNERS[report[1]]}/issues/{report[2]}" if report else ""
 
 
 def strong(text: str) -> str:
@@ -51,6 +63,11 @@ def code(text: str) -> str:
 def link(title: str) -> str:
     """A link to the section of this title, in the words of the title."""
     return f"{_LINK}{title}{_CLOSE}"
+
+
+def upstream(text: str) -> str:
+    """Inline text in which public reports, such as ``keras PR #23286``, are links."""
+    return _REPORT.sub(lambda report: f"{_ISSUE}{report[0]}{_CLOSE}", text)
 
 
 def one_line(text: str) -> str:

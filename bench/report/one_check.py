@@ -10,7 +10,7 @@ from bench.report.text import NOTHING, clipped, significant
 from bench.results.check import Check, CheckResult
 from bench.verdict.conclusion import Conclusion
 
-_HEADERS = ("side", "state", "compared", "closest to its bound")
+_HEADERS = ("side", "state", "compared", "most of a bound used")
 _MOST_EVIDENCE = 2_000
 
 
@@ -48,7 +48,7 @@ def _row(side: str, result: CheckResult | None) -> list[str]:
     if result is None:
         return [side, "did not run", NOTHING, NOTHING]
     if result.absent:
-        state = "nothing to check here"
+        state = "does not apply"
     elif result.crash is not None:
         state = clipped(f"crashed: {result.crash.message}")
     elif result.wrong:

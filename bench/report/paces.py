@@ -25,8 +25,7 @@ def history_blocks(histories: Sequence[SpeedHistory]) -> list[Block | None]:
             for one in histories
         ),
         "Steps: found by binary segmentation, with the noise among neighbours; a series that never "
-        f"changes shows one with a chance of {ALPHA:g}, if its values vary normally. Times are "
-        "multiples of the calibration's.",
+        f"changes shows one with a chance of {ALPHA:g}, if its values vary normally.",
     ]
 
 
@@ -35,7 +34,7 @@ def history_series(history: SpeedHistory) -> Series:
     measure = QUANTITIES[history.quantity]
     return Series(
         heading=f"{_title(history)}\n{_answer(history)}",
-        unit=measure.unit or "multiples of the calibration",
+        unit=history.unit,
         logarithmic=measure.logarithmic,
         dots=tuple(
             Dot(
@@ -68,14 +67,13 @@ def _answer(history: SpeedHistory) -> str:
 
 def _rows(history: SpeedHistory) -> list[list[str]]:
     steps = history.steps or {}
-    measure = QUANTITIES[history.quantity]
     return [
         [
             point.measured.replace("T", " ")[:16] or NOTHING,
             ("accepted: " if point.accepted else "") + clipped(point.run),
             clipped(point.tensorflow) or NOTHING,
             clipped(point.keras) or NOTHING,
-            f"{significant(point.value)} {measure.unit}".rstrip(),
+            f"{significant(point.value)} {history.unit}",
             strong(f"step {_change(history, steps[place])}") if place in steps else "",
         ]
         for place, point in enumerate(history.points)
@@ -86,4 +84,4 @@ def _change(history: SpeedHistory, step: Step) -> str:
     measure = QUANTITIES[history.quantity]
     if measure.logarithmic:
         return f"{100 * math.expm1(step.change):+.1f} %"
-    return f"{step.change:+.1f} {measure.unit}"
+    return f"{step.change:+.1f} {history.unit}"

@@ -139,6 +139,14 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.excess is None or not self.excess <= 1.0
 
     @property
+    def size(self) -> str:
+        """``, 16 units in the last place off, 812 times the bound``; empty where no number says it."""
+        if self.excess is None:
+            return ""
+        ulps = "" if self.ulps is None else f", {self.ulps:.3g} units in the last place off"
+        return f"{ulps}, {self.excess:.3g} times the bound"
+
+    @property
     def used(self) -> float:
         """The share of its bound that it used up, as a number to compare."""
         return math.inf if self.excess is None else self.excess
@@ -195,10 +203,8 @@ class CheckResult(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.deviations:
             first = self.deviations[0]
             others = len(self.deviations) - 1 + self.more
-            used = "infinitely" if first.excess is None else f"{first.excess:.3g} times"
-            ulps = "" if first.ulps is None else f", {first.ulps:.3g} units in the last place off"
             more = f"; and {others} more of {self.compared} tensors" if others else ""
-            return f"{first.tensor}: {first.evidence}{ulps}, {used} the bound{more}"
+            return f"{first.tensor}: {first.evidence}{first.size}{more}"
         return "" if self.compared or self.absent else "nothing was compared"
 
 

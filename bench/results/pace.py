@@ -27,13 +27,19 @@ class Measure(NamedTuple):
     """Smallest change that matters: a share, or in ``unit``."""
 
 
-#: Times are multiples of the calibration's. A peak below 1 MiB is what one buffer of a batch takes.
+#: A peak below 1 MiB is what one buffer of a batch takes.
 QUANTITIES: Mapping[Quantity, Measure] = {
-    "step": Measure("time of a step", "", logarithmic=True, smallest=0.02),
-    "first": Measure("time to the first step", "", logarithmic=True, smallest=0.02),
+    "step": Measure("time of a step", "× calibration", logarithmic=True, smallest=0.02),
+    "first": Measure("time to the first step", "× calibration", logarithmic=True, smallest=0.02),
     "peak": Measure("memory at peak", "MiB", logarithmic=False, smallest=1.0),
     "growth": Measure("growth of memory", "KiB/step", logarithmic=False, smallest=0.0),
 }
+
+
+def unit(quantity: Quantity, device: str) -> str:
+    """Unit of a value: times are multiples of the calibration's on a CPU, and seconds on a GPU."""
+    measure = QUANTITIES[quantity]
+    return "s" if measure.logarithmic and device == "gpu" else measure.unit
 
 
 class Pace(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -237,9 +237,12 @@ def describe(test: EnvelopeTest) -> str:
     elif test.first_step is None:
         found = f"losses stay within rounding (envelope of {basis}; {sharp})"
     else:
+        far = f"up to {test.ratio:.3g} times beyond it"
+        if math.isinf(test.ratio):
+            far = "not finite on one side alone"
         found = (
-            f"losses leave the rounding envelope at step {test.first_step}, up to "
-            f"{test.ratio:.3g} times beyond it at step {test.worst_step} ({basis}; {sharp})"
+            f"losses leave the rounding envelope at step {test.first_step}, {far} at step "
+            f"{test.worst_step} ({basis}; {sharp})"
         )
     ends = ""
     if test.beyond:
@@ -260,11 +263,13 @@ def _located(test: EnvelopeTest) -> str:
     departure = test.departure
     if departure is None:
         return "no stored tensor departs by itself before that"
-    size = "infinitely" if departure.distance is None else f"by {departure.distance:.2g}"
     when = f"before step {departure.step}"
     if departure.earlier is not None:
         when += f" (at step {departure.earlier} all was within rounding)"
+    begins = f"it begins in {departure.tensor}, which"
+    if departure.distance is None:
+        return f"{begins} is zero or not finite on one side alone {when}"
     return (
-        f"it begins in {departure.tensor}, which departs {size} of its size {when}, where rounding "
-        f"explains {departure.allowed:.2g}"
+        f"{begins} departs by {departure.distance:.2g} of its size {when}, where rounding explains "
+        f"{departure.allowed:.2g}"
     )

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from bench.results.live import Live
-from bench.results.pace import QUANTITIES, Pace, PaceResult, Quantity
+from bench.results.pace import QUANTITIES, Pace, PaceResult, Quantity, unit
 from bench.statistics.chart import Limits, limits
 from bench.verdict import speed
 from bench.verdict.baselines.speeds import StoredPaces, levels_of
@@ -35,13 +35,14 @@ class PaceJudgement(msgspec.Struct, frozen=True, kw_only=True):
 
     pace: Pace
     quantity: Quantity
+    unit: str
+    """Of ``value`` and ``centre``."""
     conclusion: Conclusion
     value: float
-    """In the quantity's unit."""
     stored: int
     """Runs of the last level."""
     centre: float = math.nan
-    """Their mean, in the quantity's unit."""
+    """Their mean."""
     change: float = math.nan
     """As a ratio less 1 of times, else as a difference."""
     low: float = math.nan
@@ -72,8 +73,8 @@ class PaceJudgement(msgspec.Struct, frozen=True, kw_only=True):
         """``+9.8 % (limits -4.1 to +4.3)``; empty without limits."""
         if math.isnan(self.change):
             return ""
-        measure = QUANTITIES[self.quantity]
-        scale, unit = (100, "%") if measure.logarithmic else (1, measure.unit)
+        shares = QUANTITIES[self.quantity].logarithmic
+        scale, unit = (100, "%") if shares else (1, self.unit)
         change, low, high = (f"{scale * v:+.1f}" for v in (self.change, self.low, self.high))
         return f"{change} {unit} (limits {low} to {high})"
 
@@ -145,6 +146,7 @@ def _judged(
         return PaceJudgement(
             pace=result.pace,
             quantity=quantity,
+            unit=unit(quantity, result.device),
             conclusion="new",
             value=value,
             stored=len(series[-1]) if series else 0,
@@ -162,6 +164,7 @@ def _judged(
     return PaceJudgement(
         pace=result.pace,
         quantity=quantity,
+        unit=unit(quantity, result.device),
         conclusion=conclusion,
         value=value,
         stored=found.size,

@@ -85,7 +85,9 @@ def undecided(found: Conclusion) -> list[str]:
         for workload, speed in found.speeds.items()
         if speed.verdict == "undecided"
     ]
-    reasons += [f"{one.title}: {one.changed} to be decided live" for one in found.paces if one.open]
+    reasons += [
+        f"{one.title} {one.changed}, to be decided side by side" for one in found.paces if one.open
+    ]
     return reasons or ([] if _compared(found) else ["nothing could be compared"])
 
 
@@ -109,7 +111,7 @@ def in_favour(found: Conclusion) -> list[str]:
         ),
         *_checks(
             _absent(found),
-            ("with nothing to compare",) * 2,
+            ("that do not apply",) * 2,
             "that these versions document otherwise or lack",
         ),
         *_some(same.count(False), "saved model", "read back the same"),
@@ -182,8 +184,8 @@ def _paces(found: Conclusion) -> list[str]:
     of = "number", "of speed and memory"
     return [
         *_some(within, of[0], f"{of[1]} within this machine's limits"),
-        *_some(below, of[0], f"{of[1]} below them"),
-        *_some(machine, of[0], f"{of[1]} beyond them with the same software"),
+        *_some(below, of[0], f"{of[1]} below its limits"),
+        *_some(machine, of[0], f"{of[1]} beyond its limits with the same software"),
         *(f"{number} {name} side by side" for name, number in Counter(live).items()),
     ]
 

@@ -193,11 +193,8 @@ def _wrong(loaded: Loaded) -> str:
     if deviation is None:
         return "nothing was compared"
     if deviation.out:
-        times = "infinitely" if deviation.excess is None else f"{deviation.excess:.3g} times"
-        return (
-            f"{deviation.tensor} are {times} their bound away from the saved model's: "
-            f"{deviation.evidence}"
-        )
+        far = "" if deviation.excess is None else f", by {deviation.excess:.3g} times their bound"
+        return f"{deviation.tensor} are not the saved model's{far}: {deviation.evidence}"
     return ""
 
 

@@ -50,7 +50,9 @@ class Fake:
 
 def tripped(*quantities: Quantity) -> list[PaceJudgement]:
     return [
-        PaceJudgement(pace=FIT, quantity=quantity, conclusion="beyond", value=1.0, stored=9)
+        PaceJudgement(
+            pace=FIT, quantity=quantity, unit="", conclusion="beyond", value=1.0, stored=9
+        )
         for quantity in quantities
     ]
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 
 from bench.cells.cell import Cell
+from bench.report.full import full_report
 from bench.report.markdown import markdown
 from bench.report.markup import plain
 from bench.report.sections.answer import answer_blocks
 from bench.report.sections.checks import checks_section
+from bench.report.short import short_report
 from bench.report.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation, result
 from bench.results.kind import Crash
@@ -64,7 +66,7 @@ def test_all_hold() -> None:
     assert answer(run) == [
         "Safe: 2 checks of arithmetic hold.",
         "Exit code 0.",
-        "2 checks against independent truth hold: 4 tensors compared.",
+        "2 of 2 checks against independent truth hold: 4 tensors compared.",
         "Covers 2 checks of arithmetic; not your own model unless bench upgrade --model names it.",
     ]
     assert "0.2: `sgd`" in section(run) or "0.2: `adam`" in section(run)
@@ -111,7 +113,8 @@ def test_absent_parts_are_told_and_no_failure() -> None:
     assert "- Keras 2 has no Lamb: `lamb`" in text.replace("optimizer:", "").replace(
         "-precision:float32", ""
     )
-    assert "2 checks with nothing to compare here" in text
+    assert "1 of 3 checks against independent truth holds" in text
+    assert "2 do not apply to this version." in text
 
 
 def test_many_failing_checks_are_counted() -> None:
@@ -151,12 +154,34 @@ def test_a_known_fault_is_told_and_not_counted_as_holding() -> None:
     run = run_of([sound, known])
     text = section(run)
     assert answer(run)[2] == (
-        "1 check against independent truth holds: 3 tensors compared, 1 known fault aside."
+        "1 of 2 checks against independent truth holds: 3 tensors compared; 1 fails by known faults of "
+        "this version, which count against nothing."
     )
-    assert "`optimizer:sgd-precision:float32`: rounds to odd" in text
+    assert "**Known faults, for which no run fails** (1 check):" in text
+    assert "- `optimizer:sgd-precision:float32`: step 1, kernel: got 1, expected 2 within 3" in text
+    assert "812 times the bound (known: rounds to odd)" in text
     [row] = [line for line in text.splitlines() if line.startswith("| optimizer")]
     assert [cell.strip() for cell in row.split("|")][2:6] == ["2", "1", "0", "1"]
     found = between(run_of([sound, well("sgd")]), run)
     assert "812 times the bound (known: rounds to odd)" in markdown([checks_section(found)])
     assert "1 hold on both" in markdown([checks_section(found)])
     assert found.exit_code == 1
+
+
+def test_known_faults_of_a_run_are_told_by_cause() -> None:
+    """Once for all checks that share one, with a link to its public report, folded away."""
+    known = [
+        msgspec.structs.replace(out(name), known="swapped (mended by keras PR #23333)")
+        for name in ("adam", "sgd")
+    ]
+    found = against_baseline(
+        run_of([*known, msgspec.structs.replace(out("lion"), known="odd")]), None
+    )
+    assert found.exit_code == 0
+    text = markdown(full_report(found)).partition("## Checks")[0]
+    assert "<summary>2 known faults of this version, for which no run fails</summary>" in text
+    report = "[keras PR \\#<!-- -->23333](https://github.com/keras-team/keras/issues/23333)"
+    assert f"1. **2 checks broken, known: swapped (mended by {report})**: `optimizer:adam-" in text
+    assert "   - Step 1, kernel: got 1, expected 2." in text
+    assert "2. **1 check broken, known: odd**: `optimizer:lion-" in text
+    assert "github.com" not in short_report(found)

@@ -27,7 +27,7 @@ from bench.report.document import (
 )
 from bench.report.figures.picture import Panel, Picture
 from bench.report.html import html
-from bench.report.markup import code, emphasis, link, plain, strong
+from bench.report.markup import code, emphasis, link, plain, strong, upstream
 
 _VOID = {"meta", "img"}
 #: All that a report's page is made of.
@@ -150,6 +150,16 @@ def test_headings_can_be_linked_to() -> None:
     assert '<a href="#the-two-sides-now">' in found
 
 
+def test_public_reports_can_be_linked_to() -> None:
+    """Those of Keras and TensorFlow, in words that name them, and nothing else."""
+    found = body(upstream("as keras PR #23286, tensorflow #80753 and numpy #1 say"))
+    assert re.findall(r'<a href="(.*?)">(.*?)</a>', found) == [
+        ("https://github.com/keras-team/keras/issues/23286", "keras PR #23286"),
+        ("https://github.com/tensorflow/tensorflow/issues/80753", "tensorflow #80753"),
+    ]
+    assert body("\ufdd5keras\ufdd4") == body("keras")
+
+
 def test_figures_become_part_of_the_page(tmp_path: Path) -> None:
     """An SVG beside the report is in the page; one that is not there is described."""
     (tmp_path / "figures").mkdir()
@@ -192,7 +202,16 @@ _PIECES = st.lists(
                 "<style>",
             ),
             *("</details>", "<summary>", "<svg onload=x>", "&lt;", "&#60;b>", '"', "'", "\n", "x"),
-            *("[a](javascript:x)", "{{ 1 }}", "{% raw %}", "\x00", "\ufdd0", "\ufdd2", "\ufdd3"),
+            *(
+                "[a](javascript:x)",
+                "{{ 1 }}",
+                "{% raw %}",
+                "\x00",
+                "\ufdd0",
+                "\ufdd2",
+                "\ufdd3",
+                "\ufdd5",
+            ),
         ]
     )
     | st.text(max_size=4),

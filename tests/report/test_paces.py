@@ -61,6 +61,24 @@ def test_within_limits_is_safe(tmp_path: Path, baselines: Path) -> None:
     assert found.because == ["4 numbers of speed and memory within this machine's limits"]
 
 
+def test_numbers_have_units(tmp_path: Path, baselines: Path) -> None:
+    """Times say what they are multiples of; on a GPU, where nothing is calibrated, they are seconds."""
+    text = markdown(full_report(concluded(run(tmp_path / "r", result()), baselines)))
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    shown = {row[2]: row[3] for row in rows if row[1:2] == ["training, MLP of depth 3, fit"]}
+    assert shown == {
+        "time of a step": "2 × calibration",
+        "time to the first step": "50 × calibration",
+        "memory at peak": "20 MiB",
+        "growth of memory": "0.1 KiB/step",
+    }
+    assert "The calibration is a matrix product" in text
+    gpu = run(tmp_path / "g", result(device="gpu"))
+    told = markdown(full_report(concluded(gpu, tmp_path / "none")))
+    assert "| 0.02 s " in told.replace("  ", "")
+    assert "calibration" not in told
+
+
 def test_beyond_is_undecided_and_names_what_decides(tmp_path: Path, baselines: Path) -> None:
     found = concluded(run(tmp_path / "r", result(step=2.4)), baselines)
     assert (found.answer, found.exit_code) == (Answer.UNDECIDED, 3)
@@ -68,7 +86,7 @@ def test_beyond_is_undecided_and_names_what_decides(tmp_path: Path, baselines: P
     assert "Beyond this machine's limits" in text
     assert "speed check" in text and "--decide" in text
     assert "beyond: to be decided side by side" in text
-    assert "to be decided live" in " ".join(" ".join(summary_lines(found)).split())
+    assert "to be decided side by side" in " ".join(" ".join(summary_lines(found)).split())
 
 
 @pytest.mark.parametrize(

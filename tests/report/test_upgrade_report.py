@@ -18,7 +18,7 @@ from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import inline, markdown
-from bench.report.sections.findings import findings, findings_section, wrong_on_both
+from bench.report.sections.findings import findings, findings_section, old_faults
 from bench.report.short import MOST_CHARACTERS, short_report
 from bench.report.terminal import summary_lines
 from bench.results.check import Check, CheckResult, Deviation
@@ -226,15 +226,15 @@ def test_checks_and_claims_by_side() -> None:
     """What is wrong on both sides is told as known, what is newly wrong first."""
     text = markdown(full_report(everything()))
     assert "**Wrong in NEW alone** (1 check):" in text
-    assert "**Wrong in OLD, and not in NEW** (1 check):" in text
-    assert text.index("Wrong in NEW alone") < text.index("Wrong in OLD, and")
+    assert "**Wrong in OLD, right in NEW** (1 check):" in text
+    assert text.index("Wrong in NEW alone") < text.index("Wrong in OLD, right")
     assert "OLD: holds; NEW: step 1, cube: got 1\\|2, expected &lt;3>" in text
     both = upgraded(
         side("old", checks={CHECK: checked(out=True)}),
         side("new", checks={CHECK: checked(out=True, digest="b")}),
     )
     told = markdown(full_report(both))
-    assert "**Wrong in both: known, and no change** (1 check):" in told
+    assert "**Wrong on both sides, so nothing changed** (1 check):" in told
     assert "`: both: step 1, cube" in told
     assert "1 ran on both sides: 0 hold on both, 0 gave the same bits" in told
     assert "2 ran on both sides: 0 hold on both, 2 gave the same bits" in text
@@ -246,7 +246,7 @@ def test_claims_are_stated() -> None:
     item = Item(grid="initialization", id=dead.id(), cell=dead)
     found = upgraded(side("old", chosen=[item]), side("new", chosen=[item]))
     text = markdown(full_report(found))
-    assert "**Wrong in both: known, and no change** (1 cell):" in text
+    assert "**Wrong on both sides, so nothing changed** (1 cell):" in text
     assert "- `zero-initialization-is-dead`: All-zero weights" in text
 
 
@@ -574,14 +574,16 @@ def test_findings_are_causes() -> None:
     runs = [side(name, checks={each.check: each for each in results}) for name in ("old", "new")]
     both = upgraded(*runs)
     assert findings(both) == []  # no change: told, and folded away
-    assert [finding.what for finding in wrong_on_both(both)] == [
+    assert [finding.what for finding in old_faults(both)] == [
         "49 contracts wrong on both sides, off by less than 1e-6 of the value, as if computed in "
         "float32",
         "2 contracts of hinge wrong on both sides",
     ]
     section = findings_section(both, {})
     assert section is not None
-    assert "<summary>2 faults on both sides: no change, so" in markdown([section])
+    assert "<summary>2 faults of both sides: no change, so none counts against NEW" in markdown(
+        [section]
+    )
     assert findings_section(both, {}, most=3) is None
     holding = side("old", checks={r.check: checked(check=r.check) for r in results})
     assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly wrong"

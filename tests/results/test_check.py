@@ -47,6 +47,19 @@ def test_result_keeps_the_order_of_the_computation() -> None:
     assert well.closest == found[0]
 
 
+def test_the_reason_has_numbers_where_they_say_something() -> None:
+    """Bounds and units in the last place; not of what must agree exactly."""
+    rounded = Deviation(tensor="a", excess=812.0, ulps=16.0, evidence="got 1, expected 2 within 3")
+    assert result(CHECK, [rounded, rounded]).reason == (
+        "a: got 1, expected 2 within 3, 16 units in the last place off, 812 times the bound; and 1 "
+        "more of 2 tensors"
+    )
+    exact = Deviation(
+        tensor="calls", excess=None, ulps=4.5e15, evidence="got 2, expected exactly 6"
+    )
+    assert result(CHECK, [exact]).reason == "calls: got 2, expected exactly 6"
+
+
 def test_a_deviation_of_nan_is_out() -> None:
     """A comparison with NaN is false, and must not pass for it."""
     assert Deviation(tensor="a", excess=float("nan")).out

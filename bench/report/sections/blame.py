@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table
-from bench.report.markup import code, strong
+from bench.report.markup import code, strong, upstream
 from bench.report.text import MOST_NAMED, MOST_REASON, brief, capital, clipped, duration, more
 from bench.results.blame import Blame, Cause, Since
 
-_REPORT = re.compile(r"\b(keras|tensorflow) (?:PR )?#(\d+)")
-_OWNERS = {"keras": "keras-team/keras", "tensorflow": "tensorflow/tensorflow"}
 _WORDS = {
     "same": "nothing to blame",
     "not shown": "not found",
@@ -62,7 +59,7 @@ def blame_blocks(blame: Blame) -> list[Block | None]:
             facts.append(f"These two also differ in {clipped(', '.join(pair.drift), MOST_REASON)}")
     if blame.pairs and blame.changelog:
         facts.append(f"Changelog: {code(blame.changelog)}")
-    facts += [f"Known: {address(clipped(text))}" for text in blame.known]
+    facts += [f"Known: {upstream(clipped(text))}" for text in blame.known]
     facts += avoided(blame)
     if blame.script:
         facts.append(f"Script: {code(blame.script)}")
@@ -134,11 +131,3 @@ def avoided(blame: Blame) -> list[str]:
         why = f" ({clipped(remedy.detail)})" if remedy.detail and not remedy.avoids else ""
         lines.append(f"{code(' '.join(words))} {did}{why}")
     return lines
-
-
-def address(text: str) -> str:
-    """A report's text, with its address behind it where it is one of TensorFlow's or of Keras'."""
-    match = _REPORT.search(text)
-    if match is None:
-        return text
-    return f"{text}: {code(f'https://github.com/{_OWNERS[match[1]]}/issues/{match[2]}')}"

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from bench.errors import count
 from bench.report.document import Block, Section, limited_table
 from bench.report.markup import code, strong
-from bench.report.sections.rounding import begins_in, times
-from bench.report.text import MOST_REASON, brief, capital, clipped, span
+from bench.report.sections.rounding import begins_in, parting
+from bench.report.text import MOST_REASON, brief, capital, clipped
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import CHANGED, PASSED, Judgement
@@ -74,13 +74,8 @@ def group_facts(judgements: Sequence[Judgement]) -> list[str]:
     the reasons of cells that have none of these."""
     tests = [j.envelope for j in judgements if j.envelope is not None and not j.envelope.inside]
     facts = [", ".join(f"{n} {verdict.value}" for verdict, n in counts(judgements).items())]
-    steps = [test.first_step for test in tests if test.first_step is not None]
-    if steps:
-        ratio = max(test.ratio for test in tests if test.first_step is not None)
-        facts.append(
-            f"losses leave the rounding envelope at step {span(steps)}, up to {times(ratio)} what "
-            "rounding explains"
-        )
+    if parted := parting(tests):
+        facts.append(parted)
     if begins := begins_in(tests):
         facts.append(f"begins in {begins}")
     metrics = Counter(

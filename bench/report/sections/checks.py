@@ -30,8 +30,8 @@ T = TypeVar("T", CheckContrast, ClaimContrast)
 
 _WRONG = {
     Wrong.NEW: "Wrong in NEW alone",
-    Wrong.BOTH: "Wrong in both: known, and no change",
-    Wrong.OLD: "Wrong in OLD, and not in NEW",
+    Wrong.BOTH: "Wrong on both sides, so nothing changed",
+    Wrong.OLD: "Wrong in OLD, right in NEW",
 }
 _HEADERS = (
     "family",
@@ -39,10 +39,10 @@ _HEADERS = (
     "hold",
     "fail",
     "known faults",
-    "nothing here",
+    "do not apply",
     "not run",
     "tensors compared",
-    "closest to its bound",
+    "most of a bound used",
 )
 _NOTE = (
     "Each tensor that TensorFlow computed, and each number that a contract of the training API "
@@ -54,15 +54,13 @@ _NOTE = (
 
 
 def checks_answer(conclusion: Conclusion) -> str:
-    """All checks of a run in one line of inline text; empty if none was planned."""
+    """All checks of a run in a few words of inline text; empty if none was planned."""
     planned, results = conclusion.run.plan.checks, conclusion.run.results
     if not planned:
         return ""
     failing = sum(result.fails for result in results)
+    known = sum(result.wrong and not result.fails for result in results)
     absent = sum(bool(result.absent) for result in results)
-    compared = f"{count(sum(result.compared for result in results), 'tensor')} compared"
-    if absent:
-        compared += f", {count(absent, 'check')} with nothing to compare here"
     checks = count(len(planned), "check")
     if failing:
         fail = verb(failing, "fails", "fail")
@@ -70,12 +68,17 @@ def checks_answer(conclusion: Conclusion) -> str:
     elif len(results) < len(planned):
         text = f"Incomplete: {len(planned) - len(results)} of {checks} did not run"
     else:
-        known = sum(result.wrong for result in results)
         held = len(planned) - absent - known
-        compared += f", {count(known, 'known fault')} aside" if known else ""
-        hold = verb(held, "holds", "hold")
-        text = f"{count(held, 'check')} against independent truth {hold}"
-    return f"{strong(text)}: {compared}."
+        text = f"{held} of {checks} against independent truth {verb(held, 'holds', 'hold')}"
+    details = [f"{count(sum(result.compared for result in results), 'tensor')} compared"]
+    if known:
+        fails = verb(known, "fails", "fail")
+        details.append(
+            f"{known} {fails} by known faults of this version, which count against nothing"
+        )
+    if absent:
+        details.append(f"{absent} {verb(absent, 'does', 'do')} not apply to this version")
+    return f"{strong(text)}: {'; '.join(details)}."
 
 
 def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | None:
@@ -103,6 +106,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         blocks += [
             _NOTE,
             Table(_HEADERS, rows, "lrrrrrrrl"),
+            "These do not apply:" if absent else None,
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
             *_known_faults(run),
         ]
@@ -134,11 +138,12 @@ def document_line(contrast: DocumentContrast) -> str:
 def _known_faults(run: StoredRun) -> list[Block | None]:
     """What this version is known to get wrong, which fails no run."""
     known = [
-        f"{code(result.check.id)}: {clipped(result.known)}"
+        f"{code(result.check.id)}: {_state(result)}"
         for result in run.results
         if result.known and result.wrong
     ]
-    return ["Known faults, which do not fail a run:", Bullets(known)] if known else []
+    title = f"{strong('Known faults, for which no run fails')} ({count(len(known), 'check')}):"
+    return [title, Bullets(known)] if known else []
 
 
 def claims_section(conclusion: Conclusion) -> Section | None:
@@ -210,7 +215,7 @@ def _of_both(conclusion: Conclusion) -> list[Block]:
         f"both, {same} gave the same bits."
     )
     if lacking:
-        text += f" {count(lacking, 'check')} found nothing to check on a side."
+        text += f" {count(lacking, 'check')} {verb(lacking, 'does', 'do')} not apply to a side."
     other = [b.check.id for a, b in pairs if a.digest != b.digest and not (a.absent or b.absent)]
     if other:
         text += f" Other bits: {some_of(other, 'check', MOST_ROWS)}."
@@ -232,17 +237,17 @@ def _contrasts(
 
 def _check_line(contrast: CheckContrast) -> str:
     old, new = contrast.old, contrast.new
-    if old is not None and new is not None and old.reason == new.reason:
-        return f"{code(contrast.check.id)}: both: {clipped(new.reason)}"
-    texts = []
-    for side, result in (("OLD", old), ("NEW", new)):
-        if result is None:
-            text = "did not run"
-        else:
-            text = clipped(result.reason if result.wrong else result.absent) or "holds"
-            text += f" (known: {clipped(result.known)})" if result.known and result.wrong else ""
-        texts.append(f"{side}: {text}")
-    return f"{code(contrast.check.id)}: {'; '.join(texts)}"
+    texts = [_state(old), _state(new)]
+    told = f"OLD: {texts[0]}; NEW: {texts[1]}" if texts[0] != texts[1] else f"both: {texts[0]}"
+    return f"{code(contrast.check.id)}: {told}"
+
+
+def _state(result: CheckResult | None) -> str:
+    """What came of a check on one side."""
+    if result is None:
+        return "did not run"
+    text = clipped(result.reason if result.wrong else result.absent) or "holds"
+    return f"{text} (known: {clipped(result.known)})" if result.known and result.wrong else text
 
 
 def _claim_line(contrast: ClaimContrast) -> str:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.errors import count
-from bench.report.causes import Cause, causes
+from bench.report.causes import Cause, causes, numbers
 from bench.report.document import Block, Bullets, Folded, Section
 from bench.report.groups import by_reason
-from bench.report.markup import code, strong
+from bench.report.markup import code, strong, upstream
 from bench.report.sections.blame import since
 from bench.report.sections.cells import open_cells
 from bench.report.sections.changes import metric_title, pattern_text
-from bench.report.sections.rounding import origin, times
+from bench.report.sections.rounding import origin, parting
 from bench.report.sections.speed import format_title
-from bench.report.text import brief, capital, clipped, grouped, more, some_of, span, verb
+from bench.report.text import brief, capital, clipped, grouped, more, some_of, verb
 from bench.results.check import CheckResult
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
@@ -98,7 +98,7 @@ def findings_section(
     conclusion: Conclusion, reproducers: Mapping[Item, str], *, most: int | None = None
 ) -> Section | None:
     """The findings, two lines each; None if there is none. Beyond the first ten they are folded away,
-    as is what is wrong on both sides; with ``most``, counted beyond that many."""
+    as are faults that do not count; with ``most``, counted beyond that many."""
     found = findings(conclusion, reproducers)
     shown, rest = found[: most or MOST_FINDINGS], found[most or MOST_FINDINGS :]
     blocks: list[Block] = [_list(shown)] if shown else []
@@ -106,12 +106,14 @@ def findings_section(
         blocks.append(f"And {more(len(rest), 'finding')} in the report.")
     elif rest:
         blocks.append(Folded(more(len(rest), "finding"), [_list(rest)]))
-    both = list(wrong_on_both(conclusion)) if most is None else []
-    if both:
-        title = (
-            f"{count(len(both), 'fault')} on both sides: no change, so nothing counts against NEW"
-        )
-        blocks.append(Folded(title, [_list(both)]))
+    old = list(old_faults(conclusion)) if most is None else []
+    if old:
+        title = f"{count(len(old), 'known fault')} of this version, for which no run fails"
+        if conclusion.old is not None:
+            title = (
+                f"{count(len(old), 'fault')} of both sides: no change, so none counts against NEW"
+            )
+        blocks.append(Folded(title, [_list(old)]))
     return Section("Findings", blocks) if blocks else None
 
 
@@ -175,14 +177,7 @@ def _size(group: Group) -> str:
     """How far losses part, and which metrics changed."""
     judgements = group.judgements
     tests = [j.envelope for j in judgements if j.envelope is not None and not j.envelope.inside]
-    left = [test for test in tests if test.first_step is not None]
-    parts = []
-    if left:
-        steps = span([test.first_step for test in left if test.first_step is not None])
-        parts.append(
-            f"losses leave what rounding explains at step {steps}, up to "
-            f"{times(max(test.ratio for test in left))}"
-        )
+    parts = list(filter(None, [parting(tests)]))
     changed = [c for j in judgements for c in j.comparisons if c.verdict in CHANGED]
     by_metric = grouped((c.metric, c.change) for c in changed)
     parts += [_change(*metric) for metric in list(by_metric.items())[:_METRICS]]
@@ -244,10 +239,10 @@ def _evidence(cause: Cause) -> str:
     if not first.deviations:
         return brief(first.reason)
     worst = first.deviations[0]
-    numbers = re.match(r"got (\S+), expected (\S+) within", worst.evidence)
-    if numbers is None:
+    pair = numbers(worst.evidence)
+    if pair is None:
         return brief(f"{worst.tensor}: {worst.evidence}")
-    return brief(f"{worst.tensor}: got {numbers[1]}, expected {numbers[2]}")
+    return brief(f"{worst.tensor}: got {pair[0]}, expected {pair[1]}")
 
 
 def _savings(conclusion: Conclusion) -> Iterator[Finding]:
@@ -357,8 +352,13 @@ def _open_speed(conclusion: Conclusion) -> Iterator[Finding]:
         )
 
 
-def wrong_on_both(conclusion: Conclusion) -> Iterator[Finding]:
-    """Faults of both sides, which an upgrade does not change."""
-    both = [c.new for c in conclusion.checks if c.wrong is Wrong.BOTH and c.new is not None]
-    for cause in causes(both):
-        yield _check(cause, "wrong on both sides", "")
+def old_faults(conclusion: Conclusion) -> Iterator[Finding]:
+    """Faults that count against nothing: those of both sides or, of a run, those that are known of its
+    version. What is publicly reported is linked."""
+    state = "wrong on both sides"
+    faults = [c.new for c in conclusion.checks if c.wrong is Wrong.BOTH and c.new is not None]
+    if conclusion.old is None:
+        state, faults = "broken", [r for r in conclusion.run.results if r.known and r.wrong]
+    for cause in causes(faults):
+        finding = _check(cause, state, "")
+        yield dataclasses.replace(finding, what=upstream(finding.what))

@@ -21,7 +21,7 @@ def paces_section(conclusion: Conclusion) -> Section | None:
     if not paces:
         return None
     return Section(
-        "Speed and memory against stored runs", [pace_line(paces), table(paces), _notes()]
+        "Speed and memory against stored runs", [pace_line(paces), table(paces), *_notes(paces)]
     )
 
 
@@ -49,15 +49,13 @@ def table(paces: Sequence[PaceJudgement]) -> Table:
 
 
 def _row(one: PaceJudgement) -> list[str]:
-    measure = QUANTITIES[one.quantity]
-    unit = f" {measure.unit}" if measure.unit else ""
     before = NOTHING
     if one.change == one.change:
-        before = f"{significant(one.centre)}{unit} in {count(one.stored, 'run')}"
+        before = f"{significant(one.centre)} {one.unit} in {count(one.stored, 'run')}"
     return [
         one.pace.workload.title,
-        measure.title,
-        f"{significant(one.value)}{unit}",
+        QUANTITIES[one.quantity].title,
+        f"{significant(one.value)} {one.unit}",
         before,
         one.changed or NOTHING,
         _conclusion(one),
@@ -71,11 +69,16 @@ def _conclusion(one: PaceJudgement) -> str:
     return strong(told) if one.worse else told
 
 
-def _notes() -> str:
-    return (
-        "Times are multiples of a matrix product and a sweep through memory in the same process, which "
-        "slow down with the machine; memory is beyond what the process had before. If nothing has "
-        "changed, anything of a run lies outside its limits with a chance of "
-        f"{100 * ALPHA:.0f} % at most. That is no verdict: {code('bench speed check RUN --decide')} "
-        "compares side by side."
-    )
+def _notes(paces: Sequence[PaceJudgement]) -> list[str]:
+    notes = [
+        "Memory is what the workload adds to the process. If nothing has changed, a run has a number "
+        f"outside its limits with a chance of {100 * ALPHA:.0f} % at most. That is no verdict: "
+        f"{code('bench speed check RUN --decide')} compares side by side."
+    ]
+    if any("calibration" in one.unit for one in paces):
+        notes.append(
+            "The calibration is a matrix product and a sweep through memory in the same process, "
+            "without TensorFlow. It slows down with the machine, so a change of the multiple is "
+            "TensorFlow's."
+        )
+    return notes

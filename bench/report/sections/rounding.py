@@ -10,7 +10,16 @@ from bench.errors import count
 from bench.report.document import Figure, Section, limited_table
 from bench.report.figures.envelope import cells_tested, envelope_picture
 from bench.report.markup import emphasis, strong
-from bench.report.text import MOST_NAMED, NOTHING, clipped, first_of, rate, significant, verb
+from bench.report.text import (
+    MOST_NAMED,
+    NOTHING,
+    clipped,
+    first_of,
+    rate,
+    significant,
+    span,
+    verb,
+)
 from bench.verdict.bits import traced_seeds
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.differences import LOOK_AHEAD, Differences
@@ -94,6 +103,18 @@ def origin(test: EnvelopeTest) -> str:
     """Tensor and step at which a difference begins: ``layer 3, kernel, before step 1``; or nothing."""
     departure = test.departure
     return "" if departure is None else f"{departure.tensor}, before step {departure.step}"
+
+
+def parting(tests: Sequence[EnvelopeTest]) -> str:
+    """When losses of the tests leave their envelopes, and how far; empty if none do."""
+    left = [(test.first_step, test.ratio) for test in tests if test.first_step is not None]
+    if not left:
+        return ""
+    ratio = max(ratio for _, ratio in left)
+    far = f"up to {times(ratio)} what rounding explains"
+    if math.isinf(ratio):
+        far = "and are not finite on one side alone"
+    return f"losses leave the rounding envelope at step {span([step for step, _ in left])}, {far}"
 
 
 def times(ratio: float) -> str:

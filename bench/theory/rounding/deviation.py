@@ -46,8 +46,13 @@ def deviation(tensor: str, got: npt.ArrayLike, expected: Bounded) -> Deviation:
         tensor=tensor,
         excess=worst if math.isfinite(worst) else None,
         ulps=ulps if math.isfinite(ulps) else None,
-        evidence=f"got {actual[at]:.9g}, expected {truth[at]:.9g} within {bound[at]:.3g}{where}",
+        evidence=f"got {actual[at]:.9g}, expected {_expected(truth[at], bound[at])}{where}",
     )
+
+
+def _expected(truth: float, bound: float) -> str:
+    """``2.5 within 1e-05``, ``exactly 6``."""
+    return f"{truth:.9g} within {bound:.3g}" if bound else f"exactly {truth:.9g}"
 
 
 def _ratio(actual: Any, truth: Any, error: Any, bound: Any, largest: float) -> Any:

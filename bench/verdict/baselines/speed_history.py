@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import BenchError
-from bench.results.pace import QUANTITIES, Pace, Quantity
+from bench.results.pace import QUANTITIES, Pace, Quantity, unit
 from bench.results.run import StoredRun
 from bench.statistics import single_steps
 from bench.statistics.steps import Step
@@ -36,6 +36,7 @@ class SpeedHistory(msgspec.Struct, frozen=True, kw_only=True):
 
     pace: Pace
     quantity: Quantity
+    unit: str
     machine: str
     """Name of its file: class, processor and a hash."""
     points: list[SpeedPoint]
@@ -105,6 +106,7 @@ def _histories(
     path: Path, stored: list[tuple[StoredPaces, bool]], quantity: Quantity
 ) -> list[SpeedHistory]:
     points: dict[Pace, list[SpeedPoint]] = {}
+    units: dict[Pace, str] = {}
     for one, accepted in sorted(stored, key=lambda pair: pair[0].measured):
         for result in one.paces:
             if quantity in result.values:
@@ -117,11 +119,13 @@ def _histories(
                     value=result.values[quantity],
                 )
                 points.setdefault(result.pace, []).append(point)
+                units[result.pace] = unit(quantity, result.device)
     machine = f"{path.parent.name}/{path.stem}"
     return [
         SpeedHistory(
             pace=pace,
             quantity=quantity,
+            unit=units[pace],
             machine=machine,
             points=measured,
             steps=_steps(measured, quantity),

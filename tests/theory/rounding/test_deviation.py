@@ -21,6 +21,14 @@ def test_the_worst_entry_is_named() -> None:
     assert "expected 4 " in found.evidence
 
 
+def test_what_must_agree_exactly_is_told_so() -> None:
+    """Neither a bound of 0 nor how often it fits."""
+    assert exact("calls", [2.0], [6.0]).evidence == "got 2, expected exactly 6 at [0]"
+    assert (
+        deviation("a", [2.0], Bounded([6.0], 1.0)).evidence == "got 2, expected 6 within 1 at [0]"
+    )
+
+
 def test_within_the_bound() -> None:
     """Up to the bound itself."""
     assert not deviation("a", np.array([1.0 + 1e-7]), Bounded([1.0], 1.0000001e-7)).out
