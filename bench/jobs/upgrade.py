@@ -53,8 +53,14 @@ from bench.results.upgrade import (
 from bench.results.writer import RunWriter
 from bench.verdict.judging import still_wanted_of_both
 
-#: What is measured, and can be left out.
-PARTS = ("cells", "checks", "arithmetic", "saving", "speed")
+#: What is measured and can be left out: by its name in an option, what it is.
+PARTS = {
+    "cells": "networks",
+    "checks": "arithmetic and contracts",
+    "arithmetic": "arithmetic",
+    "saving": "saved models",
+    "speed": "speed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +147,15 @@ def planned(options: Options, model: Grid | None = None) -> Plan:
 
 def left_out(options: Options) -> list[str]:
     """Parts that are not measured, as reports name them."""
-    parts = [f"--skip {part}" for part in PARTS if part in options.skip]
+    parts = [f"{what} (--skip {part})" for part, what in PARTS.items() if part in options.skip]
     if options.grids:
-        parts.append(f"grids but {', '.join(options.grids)}")
+        parts.append(f"grids other than {', '.join(options.grids)} (--grid)")
     if options.expression:
         parts.append(f"cells that -k {options.expression!r} does not match")
-    if options.grids or options.expression:
-        parts.append("checks of arithmetic, as cells were selected")
+    if (options.grids or options.expression) and "checks" not in options.skip:
+        parts.append("arithmetic and contracts, as cells were selected")
     if options.model is not None:
-        parts.append("grids and checks of this package, as a model is compared")
+        parts.append("all grids, arithmetic and contracts, as a model is compared")
     return parts
 
 

@@ -98,8 +98,11 @@ class Document:
     """A whole report."""
 
     title: str
-    """Of the window that shows it; plain text."""
+    """What it is about, plain text: heading of a page, and title of the window that shows it. Markdown,
+    which is shown below a title of somebody else's, begins with the answer."""
     blocks: Sequence[Block | None]
+    answer: str = ""
+    """Plain text before the title of the window."""
 
     def figures(self) -> Iterator[Picture]:
         """Pictures to be stored beside the report, in their order."""

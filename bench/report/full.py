@@ -11,7 +11,7 @@ from bench.report.figures.contrast import agreement_picture, effects_picture
 from bench.report.figures.speeds import speed_picture
 from bench.report.groups import full_reasons
 from bench.report.published import published_section
-from bench.report.sections.answer import answer_blocks, title
+from bench.report.sections.answer import answer_blocks, heading
 from bench.report.sections.blame import blame_section
 from bench.report.sections.cells import counts_section, crash_section, lost_sections, open_section
 from bench.report.sections.changes import changes_section
@@ -27,7 +27,7 @@ from bench.report.sections.rounding import rounding_section
 from bench.report.sections.scaling import scaling_section
 from bench.report.sections.sides import left_out_section, sides_section
 from bench.report.sections.speed import savings_section, speed_section
-from bench.report.text import capital, clipped
+from bench.report.text import capital
 from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 
@@ -62,7 +62,7 @@ def full_report(
         full_reasons(conclusion.judgements),
         evidence_table(conclusion),
     ]
-    return Document(f"{capital(clipped(title(conclusion)))}: {conclusion.answer.value}", blocks)
+    return Document(heading(conclusion), blocks, answer=capital(conclusion.answer.value))
 
 
 def _pictures(conclusion: Conclusion) -> Section | None:

@@ -39,7 +39,8 @@ def markdown(report: Document | Sequence[Block | None], *, figures: bool = True)
 
     Args:
         report: a document, or blocks of one.
-        figures: whether figures are linked; leave them out where they are not stored beside the report.
+        figures: whether figures are linked; leave them out where they are not stored beside the report,
+            with sections that have nothing else.
     """
     blocks = report.blocks if isinstance(report, Document) else report
     parts = _blocks(blocks, level=2, figures=figures)
@@ -83,12 +84,15 @@ def _blocks(blocks: Sequence[Block | None], *, level: int, figures: bool) -> lis
         if not block:
             continue
         if isinstance(block, Section):
-            parts.append(f"{'#' * level} {inline(block.title)}")
-            parts += _blocks(block.blocks, level=level + 1, figures=figures)
+            content = _blocks(block.blocks, level=level + 1, figures=figures)
+            if content or not block.blocks:
+                parts += [f"{'#' * level} {inline(block.title)}", *content]
         elif isinstance(block, Folded):
             content = _blocks(block.blocks, level=level, figures=figures)
             title = _MENTIONS.sub(_NOTHING, html.escape(plain(block.title), quote=False))
-            parts += [f"<details><summary>{title}</summary>", *content, "</details>"]
+            parts += (
+                [f"<details><summary>{title}</summary>", *content, "</details>"] if content else []
+            )
         elif isinstance(block, Figure):
             picture = block.picture
             if figures:

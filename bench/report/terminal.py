@@ -12,6 +12,7 @@ from bench.report.sections.answer import (
     answer_text,
     because_text,
     details,
+    left_out,
     scope,
     title,
 )
@@ -69,6 +70,9 @@ def summary_lines(
     for detail in told if verbose else told[:1]:
         ending += wrapped(detail if verbose else clipped(detail, _MOST_BECAUSE), "")
     ending += wrapped(scope(conclusion), "")
+    ending += wrapped(
+        left_out(conclusion) if verbose else clipped(left_out(conclusion), _MOST_BECAUSE), ""
+    )
     if conclusion.answer is Answer.UNSAFE and (requirements := pin(conclusion)):
         ending.append(f"to stay with OLD, pin {clipped(' '.join(requirements), WIDTH)}")
     ending += [f"report: {report}"] if report is not None else []

@@ -125,10 +125,16 @@ def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
     """A reader is told what was not measured, and not what was."""
     chosen = options(tmp_path, grids=["optimizer", "dropout"], expression="adam", skip={"speed"})
     assert left_out(chosen) == [
-        "--skip speed",
-        "grids but optimizer, dropout",
+        "speed (--skip speed)",
+        "grids other than optimizer, dropout (--grid)",
         "cells that -k 'adam' does not match",
-        "checks of arithmetic, as cells were selected",
+        "arithmetic and contracts, as cells were selected",
+    ]
+    once = options(tmp_path, expression="adam", skip={"checks", "saving"})
+    assert left_out(once) == [
+        "arithmetic and contracts (--skip checks)",
+        "saved models (--skip saving)",
+        "cells that -k 'adam' does not match",
     ]
     assert left_out(options(tmp_path)) == []
 

@@ -33,7 +33,8 @@ _VOID = {"meta", "img"}
 #: All that a report's page is made of.
 _TAGS = frozenset(
     (
-        *("html", "head", "meta", "title", "style", "body", "main", "div", "p", "blockquote", "h2"),
+        *("html", "head", "meta", "title", "style", "body", "main", "div", "p", "blockquote"),
+        *("h1", "h2"),
         *(
             "h3",
             "strong",
@@ -101,7 +102,7 @@ def read(*blocks: Block, title: str = "t", folder: Path | None = None) -> Reader
 
 
 def body(*blocks: Block) -> str:
-    return html(Document("t", blocks)).partition("<main>\n")[2].partition("</main>")[0]
+    return html(Document("t", blocks)).partition("</h1>\n")[2].partition("</main>")[0]
 
 
 def picture(path: str, alternative: str = "what it shows", caption: str = "") -> Picture:
@@ -180,11 +181,12 @@ def test_figures_become_part_of_the_page(tmp_path: Path) -> None:
 
 def test_the_page_needs_nothing_else() -> None:
     """Its policy forbids scripts and resources; it is light, dark and narrow; its title is text."""
-    text = html(Document("a <b> & c", ["x"]))
+    text = html(Document("a <b> & c", ["x"], answer="Safe"))
     assert "default-src 'none'" in text
     assert "prefers-color-scheme: dark" in text
     assert "width=device-width" in text
-    assert "<title>a &lt;b&gt; &amp; c</title>" in text
+    assert "<title>Safe: a &lt;b&gt; &amp; c</title>" in text
+    assert text.count("<h1>") == text.count("<h1>a &lt;b&gt; &amp; c</h1>") == 1
     assert "url(" not in text
     assert "@import" not in text
 
@@ -234,7 +236,7 @@ def test_any_text_makes_a_harmless_page(text: str) -> None:
     assert {name for name, _ in reader.attributes} <= _ATTRIBUTES
     assert all(name != "src" for name, _ in reader.attributes)
     assert all((value or "").startswith("#") for name, value in reader.attributes if name == "href")
-    shown = "".join(read(f"x{text}x").texts)
+    shown = "".join(read(f"x{text}x", title="").texts)
     assert "".join(shown.split()) == "".join(plain(f"x{text}x").split())
 
 

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench.report.document import Block, Bullets, Folded, Quote, Section, Table, Verbatim
+from bench.report.document import Block, Bullets, Figure, Folded, Quote, Section, Table, Verbatim
+from bench.report.figures.picture import Panel, Picture
 from bench.report.markdown import inline, markdown
 from bench.report.markup import code, emphasis, link, plain, printable, strong
 from bench.report.text import clipped
@@ -156,6 +157,14 @@ def test_blocks() -> None:
         ]
     )
     assert text == "## A\n\n- a\n- b\n  - c\n\n### B\n\n1. x\n2. y\n"
+
+
+def test_figures_that_are_not_stored_leave_no_trace() -> None:
+    """Nor does a section, or what is folded, that has nothing else."""
+    figure = Figure(Picture("a.svg", "heading", "what", "", (Panel("", "x", "y"),), columns=1))
+    blocks = [Section("A", [figure, Folded("f", [figure])]), Section("B", ["b", figure])]
+    assert markdown(blocks, figures=False) == "## B\n\nb\n"
+    assert markdown(blocks).startswith("## A\n\n![what](a.svg)")
 
 
 def test_table_keeps_texts() -> None:

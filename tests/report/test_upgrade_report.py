@@ -26,7 +26,7 @@ from bench.results.kind import Crash
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.upgrade import SideFacts
-from bench.verdict.conclusion import Answer, Conclusion
+from bench.verdict.conclusion import Answer, Conclusion, against_baseline
 from bench.verdict.judgement import Comparison, Judgement, Verdict
 from support.upgraded import (
     CELLS,
@@ -112,6 +112,26 @@ def test_the_answer_comes_first(make: Any, expected: str) -> None:
     told = " ".join(summary_lines(found))
     assert plain[0].lower() + plain[1:] in told
     assert json.loads(upgrade_json(found))["answer"] == found.answer.value
+
+
+def test_a_page_says_what_it_is_about() -> None:
+    """Upgrade or run, versions, variables and the day; in the window's title behind the answer."""
+    chosen = {"TF_ENABLE_ONEDNN_OPTS": "0"}
+    sides = {
+        name: SideFacts(label="tensorflow==2.21.0", python="p", lock="", variables=variables)
+        for name, variables in (("old", {}), ("new", chosen))
+    }
+    found = upgraded(sides=sides)
+    found.run.environment.run["started"] = "2026-11-29T08:57:32+00:00"
+    page = html(full_report(found)).replace("&gt;", ">")
+    new = "tensorflow==2.21.0 TF_ENABLE_ONEDNN_OPTS=0"
+    title = f"Upgrade tensorflow==2.21.0 -> {new}, measured 2026-11-29"
+    assert f"<h1>{title}</h1>" in page
+    assert f"<title>Safe: {title}</title>" in page
+    run = against_baseline(found.run, None)
+    version = found.run.environment.software["tensorflow"]
+    about = f"Run {found.run.path.name} of TensorFlow {version}, measured 2026-11-29"
+    assert f"<h1>{about}</h1>" in html(full_report(run))
 
 
 def test_sections_that_have_nothing_to_tell_are_absent() -> None:
@@ -484,7 +504,7 @@ def test_an_outside_text_stays_text() -> None:
     vars(found)["because"] = [evil]
     rendered = html(full_report(found))
     assert rendered.count("<script") == 1  # the page's own
-    assert "<h1" not in rendered
+    assert rendered.count("<h1") == 1
     assert 'href="javascript' not in rendered
     assert "<strong>b</strong>" not in rendered
 
@@ -548,16 +568,19 @@ def test_a_summary_fits_into_a_comment(
 
 def test_safe_is_said_of_what_was_measured() -> None:
     """A narrowed check is not called safe without a word, nor is its new version to be accepted."""
-    whole, part = upgraded(), upgraded(left_out=["grids but clipping"])
+    whole, part = upgraded(), upgraded(left_out=["speed (--skip speed)", "grids but clipping"])
     assert whole.answer is part.answer is Answer.SAFE
     assert markdown(full_report(whole)).startswith("**Safe**:")
+    assert "Left out" not in markdown(full_report(whole))
     assert "Accept: take" in markdown(full_report(whole))
     text = markdown(full_report(part))
-    assert text.startswith("**Safe, as far as measured (left out: grids but clipping)**:")
+    assert text.startswith("**Safe, as far as measured**: ")
+    assert "\n\nLeft out: speed (--skip speed); grids but clipping.\n" in text
     assert "Accept: take" not in text
     assert "`bench upgrade tensorflow-cpu==2.20.0 tensorflow-cpu==2.21.0`" in text
     told = "\n".join(summary_lines(part, reproducers={}, report=None))
-    assert "as far as measured" in told
+    assert "safe, as far as measured: " in told
+    assert "Left out: speed (--skip speed); grids but clipping." in told
 
 
 def test_findings_are_causes() -> None:

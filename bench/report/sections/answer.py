@@ -9,13 +9,15 @@ from bench.report.markup import code, strong
 from bench.report.published import answer as published_answer
 from bench.report.sections.checks import checks_answer
 from bench.report.text import capital, clipped, significant
-from bench.results.timings import SIDES
+from bench.results.timings import SIDES, Side
 from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.judgement import UNDECIDED, Verdict
 
 #: Characters of what an answer rests on: it names every kind of finding, and each slower workload.
 MOST_ANSWER = 2_000
+#: Characters of what was left out: a -k expression may be long.
+MOST_LEFT_OUT = 500
 _MOST_RETRIED = 160
 
 
@@ -26,8 +28,14 @@ def answer_blocks(conclusion: Conclusion) -> list[str]:
         f"{strong(capital(answer_text(conclusion)))}: {because_text(conclusion)}.",
         f"{first} Exit code {conclusion.exit_code}.".lstrip(),
         *others,
-        *filter(None, [scope(conclusion)]),
+        *filter(None, [scope(conclusion), left_out(conclusion)]),
     ]
+
+
+def left_out(conclusion: Conclusion) -> str:
+    """What the user chose not to measure, in one sentence of inline text; empty if nothing."""
+    parts = "; ".join(conclusion.left_out)
+    return f"Left out: {clipped(parts, MOST_LEFT_OUT)}." if parts else ""
 
 
 def scope(conclusion: Conclusion) -> str:
@@ -57,11 +65,8 @@ def scope(conclusion: Conclusion) -> str:
 
 def answer_text(conclusion: Conclusion) -> str:
     """The answer in words; a safe one is about what was measured."""
-    left = conclusion.left_out
-    if conclusion.answer is not Answer.SAFE or not left:
-        return conclusion.answer.value
-    parts = clipped(", ".join(left), 200)
-    return f"{conclusion.answer.value}, as far as measured (left out: {parts})"
+    narrowed = conclusion.answer is Answer.SAFE and conclusion.left_out
+    return f"{conclusion.answer.value}{', as far as measured' if narrowed else ''}"
 
 
 def because_text(conclusion: Conclusion, length: int = MOST_ANSWER) -> str:
@@ -72,8 +77,26 @@ def because_text(conclusion: Conclusion, length: int = MOST_ANSWER) -> str:
 def title(conclusion: Conclusion) -> str:
     """``tensorflow-cpu==2.20.0 -> tensorflow-cpu==2.21.0``; ``run 20261121-quick``."""
     if conclusion.sides:
-        return " -> ".join(conclusion.sides[side].label for side in SIDES)
+        return " -> ".join(asked(conclusion, side) for side in SIDES)
     return f"run {conclusion.run.path.name}"
+
+
+def asked(conclusion: Conclusion, side: Side) -> str:
+    """What the user asked for on a side: requirements and variables."""
+    facts = conclusion.sides[side]
+    set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
+    return clipped(f"{facts.label}{set_}")
+
+
+def heading(conclusion: Conclusion) -> str:
+    """``Upgrade tensorflow==2.20.0 -> tensorflow==2.21.0, measured 2026-11-28``; ``Run 20261121 of
+    TensorFlow 2.21.0, measured 2026-11-21``."""
+    environment = conclusion.run.environment
+    text = f"Upgrade {title(conclusion)}" if conclusion.sides else capital(title(conclusion))
+    if not conclusion.sides and (version := environment.software.get("tensorflow")):
+        text += f" of TensorFlow {version}"
+    started = str(environment.run.get("started", ""))[:10]
+    return clipped(f"{text}, measured {started}" if started else text, MOST_ANSWER)
 
 
 def details(conclusion: Conclusion) -> list[str]:

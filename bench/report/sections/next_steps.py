@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bench.report.document import Bullets, Section
 from bench.report.markup import code
-from bench.report.sections.answer import versions_of
+from bench.report.sections.answer import asked, versions_of
 from bench.report.sections.sides import different, pin
-from bench.report.text import MOST_NAMED, clipped, more, some_of
+from bench.report.text import MOST_NAMED, more, some_of
 from bench.results.environment import requirement
 from bench.results.plan import Item
-from bench.results.timings import SIDES, Side
+from bench.results.timings import SIDES
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
@@ -111,7 +111,7 @@ def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list
             "Measure what was left out before you take NEW into use: the same command without what "
             f"leaves it out, such as {bench_command(f'upgrade {sides}')}."
         ]
-    new = _asked(conclusion, "new")
+    new = asked(conclusion, "new")
     if conclusion.answer is Answer.SAFE:
         return [f"Accept: take {new} into use."]
     if conclusion.answer is Answer.UNDECIDED:
@@ -153,7 +153,7 @@ def _stay(conclusion: Conclusion, when: str) -> str:
         unset = any(old is None for old, _ in changed.values())
         note = " (unset where no value is named)" if unset else ""
         return f"Set: {when}, keep OLD's variables: {code(' '.join(kept))}{note}."
-    return f"Stay: {when}, use {_asked(conclusion, 'old')}."
+    return f"Stay: {when}, use {asked(conclusion, 'old')}."
 
 
 def _why(conclusion: Conclusion) -> str:
@@ -212,9 +212,3 @@ def _upstream(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[s
     if any(judgement.verdict is Verdict.CRASHED for judgement in conclusion.failing):
         lines.append("A crash is worth a report of its own, with the last lines of the process.")
     return lines
-
-
-def _asked(conclusion: Conclusion, side: Side) -> str:
-    facts = conclusion.sides[side]
-    set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
-    return clipped(f"{facts.label}{set_}")
