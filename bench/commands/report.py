@@ -67,7 +67,8 @@ def report(
 
 
 def concluded(folder: Path, baselines: Path) -> Conclusion:
-    """What is concluded of a stored run or upgrade."""
+    """What is concluded of a stored run or upgrade; warns where a run has nothing to be compared with
+    because no folder of baselines is there."""
     from bench.results.upgrade import read_upgrade
     from bench.verdict.conclusion import against_baseline, of_upgrade
     from bench.verdict.judging import baseline_for
@@ -75,4 +76,10 @@ def concluded(folder: Path, baselines: Path) -> Conclusion:
     if is_upgrade(folder):
         return of_upgrade(read_upgrade(folder))
     run = read_run(folder)
+    if run.plan.items and not baselines.is_dir():
+        print(
+            f"bench: warning: there is no folder {str(baselines)!r}, so no cell is compared: run this "
+            "where it is, or name one with --baselines",
+            file=sys.stderr,
+        )
     return against_baseline(run, baseline_for(baselines, run), speeds=baselines)

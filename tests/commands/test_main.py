@@ -261,7 +261,9 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     write(run)
     assert cli.main(["report", "a"]) == 3
     assert cli.main(["report", "a", "--allow-undecided"]) == 0
-    assert "report: results/a/report.md" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "report: results/a/report.md" in out
+    assert "no folder 'baselines', so no cell is compared" in err and "--baselines" in err
     assert Path("results/a/figures/depth.svg").exists()
     report = Path("results/a/report.md")
     assert report.read_text().startswith("**Undecided**: nothing could be compared.")
@@ -272,6 +274,7 @@ def test_report_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.startswith("**Not safe**: 2 cells regressed.")
     assert cli.main(["report", "a"]) == 0
     assert report.read_text().startswith("**Safe**: 6 cells identical.")
+    assert "no folder" not in capsys.readouterr().err
 
 
 def test_report_names_what_has_no_checksum(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,8 @@ def chain_picture(
         tuple(steps),
         tuple(map(tuple, values)),
         tuple(map(tuple, texts)),
-        "0 identical, 1/3 rounding, 2/3 undecided, 1 changed",
+        "",
+        ((0.0, "identical"), (1 / 3, "rounding"), (2 / 3, "undecided"), (1.0, "changed")),
     )
     lines = sum(max(text.count("\n") + 1 for text in row) for row in texts)
     heading = "What became of the cells at each step"

@@ -8,19 +8,25 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.errors import count
+from bench.report.figures.names import in_lines, shortened
 from bench.report.figures.picture import GREY, VERMILION, Heat, Label, Panel, Picture, Ticks, Trace
+from bench.report.markup import code
+from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import ATTENTION, CHANGED, PASSED, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME, Metric
 
 #: Metrics on diagonals.
 _SHOWN = ("test_accuracy", "signal_ratio_start")
-#: Cells that are named on a diagonal: those furthest from it.
+#: Cells that are numbered on a diagonal, and named below it: those furthest from it.
 MOST_NAMED_POINTS = 4
-#: Rows of the heat map.
-MOST_ROWS_SHOWN = 20
+#: Rows of the heat map, and characters of a line of their names.
+MOST_ROWS_SHOWN, _NAME_WIDTH = 20, 56
+#: Inches that a character and a line of a row's name take, and a metric's column.
+_CHARACTER, _LINE, _COLUMN = 0.066, 0.14, 1.1
 #: A change of so many times the smallest one that matters has the full tint.
 _FULL = 10.0
+_EFFECTS = "A change of a ratio is a factor; pp: percentage points. Pale is large."
 #: Ticks of an axis.
 _TICKS = 6
 #: Kinds of cells: name, colour and marker.
@@ -37,15 +43,18 @@ def agreement_picture(conclusion: Conclusion) -> Picture | None:
     is identical, or nothing can be compared."""
     if all(j.verdict is Verdict.IDENTICAL for j in conclusion.judgements):
         return None
-    panels = [panel for name in _SHOWN if (panel := _diagonal(conclusion, BY_NAME[name]))]
+    numbers: dict[Item, int] = {}
+    panels = [panel for name in _SHOWN if (panel := _diagonal(conclusion, BY_NAME[name], numbers))]
     if not panels:
         return None
+    far = "; ".join(f"{number}: {code(item.name)}" for item, number in numbers.items())
     cells = count(len(conclusion.judgements), "cell")
     return Picture(
         path="figures/agreement.svg",
         heading="The same on both sides lies on the line",
         alternative=f"Accuracy and signal ratio of {cells}, this run against {_before(conclusion)}",
-        caption="Means over the seeds that both sides have. Cells furthest from the line are named.",
+        caption="Means over the seeds that both sides have."
+        + (f" Furthest from the line: {far}." if far else ""),
         panels=tuple(panels),
         columns=len(panels),
         size=(4.8, 4.2),
@@ -61,24 +70,34 @@ def effects_picture(conclusion: Conclusion) -> Picture | None:
     names = [name for name in BY_NAME if any(_effect(j, name) is not None for j in rows)]
     if not rows or not names:
         return None
+    cells, common = shortened([j.item for j in rows])
+    labels = [in_lines(f"{cells[j.item]}: {j.verdict.value}", _NAME_WIDTH) for j in rows]
+    lines = [label.split("\n") for label in labels]
     heat = Heat(
         "",
         "",
-        tuple(f"{j.item.name}: {j.verdict.value}" for j in rows),
+        tuple(labels),
         tuple("\n".join(textwrap.wrap(BY_NAME[name].title, 16)) for name in names),
         tuple(tuple(_tint(_effect(j, name)) for name in names) for j in rows),
         tuple(tuple(_text(j, name) for name in names) for j in rows),
-        f"change over the smallest that matters, {_FULL:.0f} or more is full",
+        "change / smallest that matters",
+        ((0.0, "0"), (0.5, f"{_FULL / 2:.0f}"), (1.0, f"≥ {_FULL:.0f}")),
     )
+    told = [f"Each row of {code(grid)} has {code(text)}." for grid, text in common.items()]
     heading = "Changes, cell by metric"
     return Picture(
         path="figures/effects.svg",
         heading=heading,
         alternative=f"{heading}: {count(len(rows), 'cell')}, {count(len(names), 'metric')}",
-        caption="A change of a ratio is a factor; pp: percentage points. Pale is large.",
+        caption=" ".join([_EFFECTS, *told]),
         panels=(heat,),
         columns=1,
-        size=(4.5 + 1.1 * len(names), 1.2 + 0.28 * len(rows)),
+        size=(
+            1.8
+            + _CHARACTER * max(len(line) for each in lines for line in each)
+            + _COLUMN * len(names),
+            1.2 + (0.14 + _LINE * max(map(len, lines))) * len(rows),
+        ),
     )
 
 
@@ -86,7 +105,8 @@ def _before(conclusion: Conclusion) -> str:
     return "OLD" if conclusion.old is not None else "the baseline"
 
 
-def _diagonal(conclusion: Conclusion, metric: Metric) -> Panel | None:
+def _diagonal(conclusion: Conclusion, metric: Metric, numbers: dict[Item, int]) -> Panel | None:
+    """One metric; cells that are far from the line get the next number, or the one that they have."""
     points = {
         j.item: (j, pair) for j in conclusion.judgements if (pair := _pair(conclusion, j, metric))
     }
@@ -101,7 +121,7 @@ def _diagonal(conclusion: Conclusion, metric: Metric) -> Panel | None:
             traces.append(Trace(name, shown, colour, line=False, marker=marker, size=3.4))
     apart = sorted(points.values(), key=lambda point: -_distance(metric, point[1]))
     labels = [
-        Label(*pair, judgement.item.id)
+        Label(*pair, str(numbers.setdefault(judgement.item, len(numbers) + 1)))
         for judgement, pair in apart[:MOST_NAMED_POINTS]
         if _distance(metric, pair) > metric.minimum_effect
     ]

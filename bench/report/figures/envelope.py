@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import count
+from bench.report.figures.names import in_lines
 from bench.report.figures.picture import (
     BLACK,
     GREY,
@@ -28,8 +29,8 @@ from bench.verdict.judgement import ATTENTION, EnvelopeTest, Judgement
 
 #: Panels in the figure: two rows of three.
 MOST_STRIPS = 6
-
-
+#: Characters of a line above a panel.
+_TITLE_WIDTH = 48
 #: Colours of seeds, without the black of the envelope and the vermilion of the mark.
 _SEEDS = (0, 2, 3, 4, 5)
 #: Steps that are named on the axis, where a trajectory is that long.
@@ -72,7 +73,7 @@ def envelope_picture(conclusion: Conclusion) -> Picture | None:
         seeds = traced_seeds(run, baseline, judgement.item)
         if seeds and judgement.envelope is not None:
             apart = Differences.of(judgement.item.cell, seeds)
-            title = f"{name}: {judgement.verdict.value}"
+            title = in_lines(f"{name}: {judgement.verdict.value}", _TITLE_WIDTH)
             panels.append(strip(title, judgement.envelope, apart))
     if not panels:
         return None

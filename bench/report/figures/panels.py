@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from bench.report.figures.picture import (
     VERMILION,
     Band,
     Heat,
+    Label,
     Panel,
     Region,
     Trace,
@@ -55,8 +57,12 @@ _ALL, _INNER, _RMS = "#b9d7ea", "#3f8fc4", COLOURS[VERMILION]
 _MOST_TICKS = 5
 #: Share of a panel's height that the name of a region takes.
 _NAME_HEIGHT = 0.09
-#: Characters of a panel's title in a line, and of a tick's text that is not written aslant.
-_TITLE_WIDTH, _LONG = 48, 10
+#: Characters of a line of a panel's title.
+_TITLE_WIDTH = 48
+#: Inches that a character of a tick takes; one that has no room for its text is written aslant.
+_TICK_CHARACTER = 0.058
+#: Inches that a bar of tints is wide, and characters that stand along an inch of it.
+_BAR_INCHES, _BAR_CHARACTERS = 0.13, 14
 #: Luminance (sRGB) above which black is read better than white: equal contrast with both.
 _PALE = 0.179
 
@@ -121,22 +127,13 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
             axes.vlines([mark.x], [mark.low], [mark.high], color="black", lw=1.2, zorder=6)
         values = [mark.low, mark.high] if mark.value is None else [mark.value]
         axes.plot([mark.x] * len(values), values, zorder=7, **_PUBLISHED)
-    for place, label in enumerate(panel.labels):  # below each other, where points are close
-        axes.annotate(
-            label.text,
-            (label.x, label.y),
-            xytext=(0.03, 0.97 - 0.06 * place),
-            textcoords="axes fraction",
-            fontsize=6,
-            va="top",
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": COLOURS[GREY]},
-        )
     axes.margins(x=0.03)
     if panel.limits is not None:
         axes.set_ylim(*panel.limits)
     if panel.x_limits is not None:
         axes.set_xlim(*panel.x_limits)
     _set_ticks(axes, panel)
+    _draw_labels(axes, panel.labels)
     for region in panel.regions:
         _draw_region(axes, region)
     _write(axes, panel)
@@ -146,7 +143,8 @@ def _write(axes: Axes, panel: Panel) -> None:
     """Labels, title, note and legend."""
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    title = "\n".join(textwrap.wrap(panel.title, _TITLE_WIDTH))
+    lines = (textwrap.wrap(line, _TITLE_WIDTH) for line in panel.title.splitlines())
+    title = "\n".join(itertools.chain.from_iterable(lines))
     above = any(upright.text for upright in panel.uprights)
     axes.set_title(title, pad=15 if panel.note or above else 4)
     if panel.note:
@@ -255,6 +253,23 @@ def _draw_region(axes: Axes, region: Region) -> None:
         )
 
 
+def _draw_labels(axes: Axes, labels: Sequence[Label]) -> None:
+    """Beside their points, towards the middle, one further away than the other."""
+    for place, label in enumerate(labels):
+        at = axes.transAxes.inverted().transform(axes.transData.transform((label.x, label.y)))
+        away = 14 + 10 * place
+        axes.annotate(
+            label.text,
+            (label.x, label.y),
+            xytext=(away if at[0] < 0.5 else -away, 0),
+            textcoords="offset points",
+            fontsize=8,
+            ha="center",
+            va="center",
+            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": COLOURS[GREY]},
+        )
+
+
 def _first_step(panel: Panel) -> float:
     return min((spread.x for spread in panel.spreads if spread.x > 0), default=1.0)
 
@@ -279,7 +294,11 @@ def _set_ticks(axes: Axes, panel: Panel) -> None:
         _name(axes.set_yticks, _log_ticks(*axes.get_ylim()))
     if panel.x_ticks is not None:
         _name(axes.set_xticks, panel.x_ticks)
-        if any(len(text) > _LONG for _, text in panel.x_ticks):
+        longest = max(
+            (len(line) for _, text in panel.x_ticks for line in text.split("\n")), default=0
+        )
+        room = axes.get_window_extent().width / axes.figure.dpi / max(len(panel.x_ticks), 1)
+        if longest * _TICK_CHARACTER > room:
             axes.tick_params("x", rotation=60)
             for label in axes.get_xticklabels():
                 label.set_horizontalalignment("right")
@@ -343,8 +362,10 @@ def draw_heat(axes: Axes, heat: Heat) -> None:
     axes.tick_params(labelsize=8, length=0)
     axes.set_xlabel(heat.x_label)
     axes.set_title(heat.title)
-    bar = axes.figure.colorbar(image, ax=axes)
-    bar.set_label(heat.bar)
+    height = axes.get_window_extent().height / axes.figure.dpi
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=max(6.0, height / _BAR_INCHES))
+    bar.set_ticks([place for place, _ in heat.ticks], labels=[text for _, text in heat.ticks])
+    bar.set_label("\n".join(textwrap.wrap(heat.bar, max(12, int(height * _BAR_CHARACTERS)))))
 
 
 def legible(red: float, green: float, blue: float) -> str:

@@ -93,7 +93,7 @@ class Upright:
 
 @dataclass(frozen=True)
 class Label:
-    """A name beside a point."""
+    """A few letters beside a point."""
 
     x: float
     y: float
@@ -149,7 +149,7 @@ class Panel:
     x_scale: Scale = "linear"
     x_limits: tuple[float, float] | None = None
     x_ticks: Ticks | None = None
-    """None: whole numbers; those whose text is long are written aslant."""
+    """None: whole numbers; those whose text has no room beside its neighbours' are written aslant."""
     legend: bool = False
     """Its traces have a legend within the panel, since colours mean something else in the next one."""
 
@@ -167,6 +167,7 @@ class Heat:
     texts: tuple[tuple[str, ...], ...]
     bar: str
     """What the tints mean."""
+    ticks: Ticks = ((0.0, "0"), (0.5, "0.5"), (1.0, "1"))
 
 
 @dataclass(frozen=True)
