@@ -252,13 +252,49 @@ def test_only_our_script_may_run() -> None:
 CHROMIUM = shutil.which("chromium")
 
 
+def dom(tmp_path: Path, page: str, *words: str, script: str = "") -> str:
+    """The page as a browser makes it; a script is run by lifting the page's policy."""
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy".*?>', page)
+    assert policy is not None
+    driven = page.replace(policy[0], "").replace("</html>", f"<script>{script}</script></html>")
+    path = tmp_path / "page.html"
+    path.write_text(driven if script else page)
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    always = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", profile]
+    command = [str(CHROMIUM), *always, *words, path.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.parametrize(("scheme", "dark"), [(0, True), (1, False)])
+def test_a_phone_shows_figures_in_their_size_on_a_light_card(
+    scheme: int, dark: bool, tmp_path: Path
+) -> None:
+    """The page does not scroll sideways, its wide figures do; they are readable in either scheme."""
+    wide = picture("a.svg")
+    size = 'xmlns="http://www.w3.org/2000/svg" width="900" height="90"'
+    (tmp_path / "a.svg").write_text(f'<svg {size}><text y="50">black</text></svg>')
+    page = html(Document("t" * 80, [Figure(wide), "x" * 200]), folder=tmp_path)
+    script = """onload = () => {
+      const [image, root] = [document.querySelector("img"), document.documentElement];
+      document.title = [image.clientWidth >= 900, root.scrollWidth <= root.clientWidth,
+        getComputedStyle(image).backgroundColor, getComputedStyle(image).borderRadius,
+        matchMedia("(prefers-color-scheme: dark)").matches].join(" ");
+    }"""
+    words = ["--window-size=500,900", f"--blink-settings=preferredColorScheme={scheme}"]
+    found = dom(tmp_path, page, *words, script=script)
+    seen = re.findall("<title>(.*?)</title>", found)
+    assert seen == [f"true true rgb(255, 255, 255) 8px {str(dark).lower()}"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_tables_are_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
     """Numbers as numbers, up and down; rows without the filter's words go; the policy lets it run."""
     rows = [[f"depth:{n}", f"{(7 * n) % 10}.5 ± 1"] for n in range(10)]
     page = html(Document("t", [Table(("cell", "size"), rows, "lr")]))
-    steps = """<script>
+    steps = """
       const heads = document.querySelectorAll("th");
       heads[1].click(); heads[1].click();
       const filter = document.querySelector("input");
@@ -267,18 +303,6 @@ def test_tables_are_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
       document.title = shown.map((row) => row.cells[1].textContent[0]).join("");
       filter.value = "depth:3"; filter.dispatchEvent(new Event("input"));
       document.title += document.querySelectorAll("tbody tr:not([hidden])").length;
-    </script></html>"""
-    policy = re.search(r'<meta http-equiv="Content-Security-Policy".*?>', page)
-    assert policy is not None
-    (tmp_path / "kept.html").write_text(page)
-    (tmp_path / "driven.html").write_text(page.replace(policy[0], "").replace("</html>", steps))
-
-    def dom(name: str) -> str:
-        words = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
-        command = [str(CHROMIUM), *words, f"--user-data-dir={tmp_path / 'profile'}"]
-        address = (tmp_path / name).as_uri()
-        done = subprocess.run([*command, address], capture_output=True, text=True, timeout=60)
-        return done.stdout
-
-    assert "<title>98765432101</title>" in dom("driven.html")
-    assert 'placeholder="filter 10 rows"' in dom("kept.html")
+    """
+    assert "<title>98765432101</title>" in dom(tmp_path, page, script=steps)
+    assert 'placeholder="filter 10 rows"' in dom(tmp_path, page)
