@@ -17,7 +17,7 @@ def runs(*, results: Results = RESULTS) -> int:
     if not folders:
         raise BenchError(
             f"{results}: holds no run and no upgrade",
-            hint="start one: pytest suites --tier quick or bench upgrade OLD NEW",
+            hint="start one: bench run --tier quick or bench upgrade OLD NEW",
         )
     headers = ("name", "kind", "TensorFlow + Keras", "answer of its report")
     widths = [None, None, None, ANSWER_WIDTH]

@@ -39,7 +39,7 @@ def check_blocks(conclusion: Conclusion, check: Check) -> list[Block]:
                 if result is not None and (text := result.known or result.absent)
             ]
         ),
-        f"Again: {code(f'pytest suites -k {check.id!r}')}.",
+        f"Again: {code(f'bench run -k {check.id!r}')}.",
     ]
     return [Section(check.id, blocks)]
 

@@ -20,7 +20,7 @@ Kind = Literal["run", "upgrade"]
 
 #: The file that makes a folder one of this kind, and what starts one.
 _KINDS: dict[Kind, tuple[str, str]] = {
-    "run": (PLAN, "pytest suites --tier quick"),
+    "run": (PLAN, "bench run --tier quick"),
     "upgrade": (UPGRADE, "bench upgrade OLD NEW"),
 }
 

@@ -234,8 +234,8 @@ def test_latest_of_runs_and_upgrades(capsys: pytest.CaptureFixture[str]) -> None
 def test_latest_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing at all is trouble, not success."""
     for command, message in (
-        (["report", "latest"], "results: holds no run and no upgrade\n  -> start one: pytest "),
-        (["compare", "latest", "a"], "results: holds no run\n  -> start one: pytest suites"),
+        (["report", "latest"], "results: holds no run and no upgrade\n  -> start one: bench run"),
+        (["compare", "latest", "a"], "results: holds no run\n  -> start one: bench run"),
         (["reproduce", "latest", "a"], "results: holds no upgrade\n  -> start one: bench upgrade"),
     ):
         assert cli.main(command) == 2

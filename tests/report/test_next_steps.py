@@ -46,7 +46,7 @@ def test_commands_for_both(verdict: str, words: str) -> None:
 def test_undecided_and_unmeasured() -> None:
     """More seeds, or the rest of the replicas."""
     text = steps(Verdict.INCONCLUSIVE)
-    assert "`pytest suites --tier quick --benchmark-skip --decide`" in text
+    assert "`bench run --tier quick --decide`" in text
     assert "`python -m tox run -e quick -- --decide`" in text
     assert "--resume" in steps(Verdict.MISSING)
     assert "--resume" in steps(Verdict.CRASHED)

@@ -70,7 +70,8 @@ def checks_answer(conclusion: Conclusion) -> str:
     else:
         held = len(planned) - absent - known
         text = f"{held} of {checks} against independent truth {verb(held, 'holds', 'hold')}"
-    details = [f"{count(sum(result.compared for result in results), 'tensor')} compared"]
+    tensors = sum(result.compared for result in results)
+    details = [f"{tensors:,} {verb(tensors, 'tensor', 'tensors')} compared"]
     if known:
         fails = verb(known, "fails", "fail")
         details.append(

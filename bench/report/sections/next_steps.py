@@ -61,7 +61,7 @@ def _of_run(conclusion: Conclusion) -> list[str]:
         line = (
             "Inconclusive: the reason says what would decide. Where that is more seeds, "
             f"{code('--decide')} gives them to these cells alone, on the run's side: "
-            f"{code(f'pytest suites --tier {tier} --benchmark-skip --decide')} (with tox: "
+            f"{code(f'bench run --tier {tier} --decide')} (with tox: "
             f"{code(f'python -m tox run -e {tier} -- --decide')})."
         )
         software, device = run.environment.software, run.environment.numerics.device
