@@ -21,6 +21,8 @@ PAGES = [README, REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").g
 _OF_PYTEST = {"-k", "-m", "--help", "--collect-only", "-q", "-n", "--dist"} | {
     f"--benchmark-{word}" for word in ("skip", "autosave", "compare")
 }
+#: What starts a command without a clone, and the requirement that it names.
+_FROM = re.compile(r'^(?:uvx --from|pipx run --spec) "([^"]+)" ')
 #: What stands for words of a user's.
 _PLACES = {"...", "[the same options]"}
 
@@ -34,8 +36,9 @@ def commands() -> Iterator[tuple[str, str]]:
         spans = re.findall(r"`([^`\n]+)`", text)
         for line in [*lines, *spans]:
             for part in line.split(" && "):
-                if start.match(part):
-                    yield page.name, part.split("  #")[0].strip()
+                command = _FROM.sub("", part)
+                if start.match(command):
+                    yield page.name, command.split("  #")[0].strip()
 
 
 COMMANDS = sorted(set(commands()))
@@ -104,6 +107,22 @@ def test_a_command_of_a_page_is_one(page: str, command: str) -> None:
     elif not words[1].startswith(("mutation", "lint", "types", "docs", "coverage", "report")):
         check_pytest(rest)
     return None
+
+
+def test_what_needs_no_clone_is_this_package() -> None:
+    """Its name and extra, in an address or in the name of a wheel; it needs what it says."""
+    lines = (REPOSITORY / "docs/first-run.md").read_text("utf-8").splitlines()
+    named = [found[1] for line in lines if (found := _FROM.match(line))]
+    project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+    extras = project.partition("[project.optional-dependencies]\n")[2].partition("\n\n")[0]
+    assert len(named) >= 2
+    for text in named:
+        found = re.match(
+            r"(?:\./)?([\w-]+?)(?:-\d.*\.whl)?(?:\[(\w+)\])?(?: @ git\+https://|$)", text
+        )
+        assert found is not None, text
+        assert f'name = "{found[1].replace("_", "-")}"\n' in project
+        assert found[2] is None or f"{found[2]} = [" in extras
 
 
 def test_readme_is_two_screens() -> None:
