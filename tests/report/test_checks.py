@@ -165,6 +165,8 @@ def test_a_known_fault_is_told_and_not_counted_as_holding() -> None:
     found = between(run_of([sound, well("sgd")]), run)
     assert "812 times the bound (known: rounds to odd)" in markdown([checks_section(found)])
     assert "1 hold on both" in markdown([checks_section(found)])
+    both = between(run, run)
+    assert markdown([checks_section(both)]).count("(known: rounds to odd)") == 1
     assert found.exit_code == 1
 
 

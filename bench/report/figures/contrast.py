@@ -48,11 +48,11 @@ def agreement_picture(conclusion: Conclusion) -> Picture | None:
     if not panels:
         return None
     far = "; ".join(f"{number}: {code(item.name)}" for item, number in numbers.items())
-    cells = count(len(conclusion.judgements), "cell")
+    cells, after = count(len(conclusion.judgements), "cell"), _after(conclusion)
     return Picture(
         path="figures/agreement.svg",
         heading="The same on both sides lies on the line",
-        alternative=f"Accuracy and signal ratio of {cells}, this run against {_before(conclusion)}",
+        alternative=f"Accuracy and signal ratio of {cells}, {after} against {_before(conclusion)}",
         caption="Means over the seeds that both sides have."
         + (f" Furthest from the line: {far}." if far else ""),
         panels=tuple(panels),
@@ -105,6 +105,10 @@ def _before(conclusion: Conclusion) -> str:
     return "OLD" if conclusion.old is not None else "the baseline"
 
 
+def _after(conclusion: Conclusion) -> str:
+    return "NEW" if conclusion.old is not None else "this run"
+
+
 def _diagonal(conclusion: Conclusion, metric: Metric, numbers: dict[Item, int]) -> Panel | None:
     """One metric; cells that are far from the line get the next number, or the one that they have."""
     points = {
@@ -128,7 +132,7 @@ def _diagonal(conclusion: Conclusion, metric: Metric, numbers: dict[Item, int]) 
     return Panel(
         metric.title,
         _before(conclusion),
-        "NEW" if conclusion.old is not None else "this run",
+        _after(conclusion),
         tuple(traces),
         scale=metric.scale,
         x_scale=metric.scale,

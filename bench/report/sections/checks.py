@@ -109,7 +109,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
             Table(_HEADERS, rows, "lrrrrrrrl"),
             "These do not apply:" if absent else None,
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
-            *_known_faults(run),
+            *_known_faults(conclusion),
         ]
     return Section("Checks against independent truth", blocks)
 
@@ -136,12 +136,13 @@ def document_line(contrast: DocumentContrast) -> str:
     return f"{since}: {code(thing)} ({code(contrast.check.id)}): OLD: {old.truth} NEW: {new.truth}"
 
 
-def _known_faults(run: StoredRun) -> list[Block | None]:
-    """What this version is known to get wrong, which fails no run."""
+def _known_faults(conclusion: Conclusion) -> list[Block | None]:
+    """What this version is known to get wrong, which fails no run, if it is not told by side."""
+    told = {contrast.check for contrast in conclusion.checks}
     known = [
         f"{code(result.check.id)}: {_state(result)}"
-        for result in run.results
-        if result.known and result.wrong
+        for result in conclusion.run.results
+        if result.known and result.wrong and result.check not in told
     ]
     title = f"{strong('Known faults, for which no run fails')} ({count(len(known), 'check')}):"
     return [title, Bullets(known)] if known else []

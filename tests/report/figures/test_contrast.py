@@ -19,7 +19,7 @@ from bench.report.markup import plain
 from bench.results.plan import Item
 from bench.verdict.judgement import Verdict
 from support.stories import identical, mixed, new, parted, rejudged
-from support.upgraded import timed, upgraded
+from support.upgraded import other_bits, side, timed, upgraded
 
 
 def test_identical_runs_need_no_picture() -> None:
@@ -115,6 +115,15 @@ def test_long_names_leave_the_table_its_place(cells: int) -> None:
     svg = draw(picture).decode()
     assert width(svg, "axes_1") > 0.9 * 72 * len(heat.columns)
     assert ">≥ 10</text>" in svg
+
+
+def test_both_sides_are_named_as_in_the_report() -> None:
+    """The baseline and the run, or OLD and NEW."""
+    alone = agreement_picture(mixed())
+    assert alone is not None and alone.alternative.endswith("this run against the baseline")
+    found = upgraded(new=side("new", other_bits))
+    sides = agreement_picture(found)
+    assert sides is not None and sides.alternative.endswith("NEW against OLD")
 
 
 def test_one_other_cell_is_enough() -> None:
