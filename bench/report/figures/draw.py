@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.report.figures.names import in_lines
 from bench.report.figures.picture import Heat, Picture
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ FORMATS = ("svg", "png")
 
 #: Inches that the heading and a legend of one row take.
 _HEAD = 0.6
+#: Inches that a character of the heading takes.
+_CHARACTER = 0.086
 #: No date and no version: they would differ between two equal figures.
 _METADATA: Mapping[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": None},
@@ -90,13 +94,16 @@ def _figure(picture: Picture) -> Figure:
 
 
 def _head(figure: Figure, heading: str, entries: Mapping[str, Artist]) -> None:
-    """The heading and, below it, the legend in as many columns as fit."""
+    """The heading in lines that fit and, below it, the legend in as many columns as fit."""
+    width = int(figure.get_figwidth() / _CHARACTER)
+    pieces = "\n".join(in_lines(line, width) for line in heading.split("\n")).split("\n")
+    title = "\n".join("\n".join(textwrap.wrap(piece, width)) for piece in pieces)
     for columns in range(max(len(entries), 1), 0, -1):
         legend = figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside upper left",
-            title=heading,
+            title=title,
             title_fontsize=11,
             alignment="left",
             ncols=columns,

@@ -13,7 +13,7 @@ from bench.report.figures import contrast
 from bench.report.figures.contrast import agreement_picture, effects_picture
 from bench.report.figures.draw import draw
 from bench.report.figures.names import in_lines, shortened
-from bench.report.figures.picture import Heat, Panel
+from bench.report.figures.picture import Heat, Panel, Picture
 from bench.report.figures.speeds import speed_picture
 from bench.report.markup import plain
 from bench.results.plan import Item
@@ -94,6 +94,22 @@ def width(svg: str, group: str) -> float:
     path = svg.partition(f'<g id="{group}">')[2].partition('<path d="')[2].partition('"')[0]
     xs = [float(x) for x in re.findall(r"[ML] (\S+) \S+", path)]
     return max(xs) - min(xs)
+
+
+def test_a_heading_is_as_wide_as_its_picture() -> None:
+    """A cell's name in lines that break before an axis, a sentence in lines of words."""
+    name = (
+        "sequence/depth:1-arch:simple_rnn-width:16-act:tanh-init:glorot_uniform-norm:none-clip:none"
+    )
+    told = (
+        "No step change of test accuracy in 3 measurements of any seed, as far as they were stored"
+    )
+    panel = Panel("", "x", "y")
+    svg = draw(Picture("a.svg", f"{name}\n{told}", "", "", (panel,), 1, size=(5.0, 3.0))).decode()
+    heading = [line for line in re.findall(">([^<>]+)</t", svg) if line[0].isalpha() and line[1:]]
+    assert "".join(line for line in heading if ":" in line) == name
+    assert " ".join(line for line in heading if ":" not in line) == told
+    assert max(map(len, heading)) <= 58
 
 
 @pytest.mark.parametrize("cells", [1, 4, 20])
