@@ -92,7 +92,7 @@ def test_a_mended_contract_is_a_change_and_mended_arithmetic_is_none(
     found = between(old, new)
     assert found.answer is answer
     if answer is Answer.UNSAFE:
-        assert found.because == ["1 contract kept now and broken before: behaviour changes"]
+        assert found.because == ["1 contract broken in OLD and kept in NEW: behaviour changes"]
         text = "\n".join(summary_lines(found, verbose=True))
         assert "BEHAVIOUR CHANGES callbacks:x: in OLD fit 1, epochs: got 2, expected 5" in text
     assert between(new, old).answer is Answer.UNSAFE

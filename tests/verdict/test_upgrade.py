@@ -402,7 +402,7 @@ def test_what_is_documented_no_more_is_told() -> None:
     """Of the thing nothing is there on the new side: not safe. On both sides, or gained: silent."""
     other = Check(family="loops", subject="predict-order")
     found = upgraded(held_to("old", ALONE, other), held_to("new", other, ALONE))
-    assert found.because == ["1 contract of what is not there any more"]
+    assert found.because == ["1 contract of a part that NEW lacks"]
     assert "not there any more: `keras.Model.train_on_batch`" in markdown(full_report(found))
     for before in (ALONE, other):
         rest = other if before is ALONE else ALONE

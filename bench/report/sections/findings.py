@@ -221,8 +221,8 @@ def _checks(conclusion: Conclusion) -> Iterator[Finding]:
     for cause in causes(kept):
         yield _check(
             cause,
-            "kept now and broken before",
-            "Whoever lived with the fault gets other results",
+            "broken in OLD and kept in NEW",
+            "Code that relies on the fault gets other results",
             before="OLD: ",
         )
 
