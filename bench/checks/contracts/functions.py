@@ -157,7 +157,7 @@ for _name, _of in FUNCTIONS.items():
     _named(_name, *_of)
 
 
-def _hard_sigmoid(width: float) -> tuple[Function, Function]:
+def hard_sigmoid(width: float) -> tuple[Function, Function]:
     """1/2 at 0, 0 and 1 beyond ``width``, straight between."""
     rate = 0.5 / width
     return (
@@ -176,7 +176,7 @@ for _major, _width in ((3, 3.0), (2, 2.5)):
         counterpart=f"hard_sigmoid:keras{5 - _major}",
     )
     def _(lab: Lab, width: float = _width) -> Iterator[Deviation]:
-        formula, slope = _hard_sigmoid(width)
+        formula, slope = hard_sigmoid(width)
         yield from _compared(lab, "hard_sigmoid", _function("hard_sigmoid"), formula, slope)
 
 
@@ -196,7 +196,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     )
 
 
-def _relu(top: float, slope: float, threshold: float) -> tuple[Function, Function]:
+def relu(top: float, slope: float, threshold: float) -> tuple[Function, Function]:
     """ReLU with its options, and its slope."""
     return (
         lambda x: _between(x, threshold, top, (x - threshold) * slope, x, top),
@@ -219,10 +219,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
         high = top if np.isfinite(top) else None
         layer = made("ReLU", max_value=high, negative_slope=slope, threshold=threshold)
         what = f"max_value {high}, negative_slope {slope}, threshold {threshold}"
-        yield from _compared(lab, what, layer, *_relu(top, slope, threshold))
+        yield from _compared(lab, what, layer, *relu(top, slope, threshold))
 
 
-def _elu(alpha: float) -> tuple[Function, Function]:
+def elu(alpha: float) -> tuple[Function, Function]:
     """ELU, and its slope as TensorFlow takes it: from the output, to which alpha is added."""
 
     def below(x: Any) -> Any:
@@ -245,9 +245,9 @@ def _(lab: Lab) -> Iterator[Deviation]:
     option = "negative_slope" if KERAS_MAJOR == 3 else "alpha"
     for slope, given in ((0.3, {}), (0.125, {option: 0.125})):
         layer = made("LeakyReLU", **given)
-        yield from _compared(lab, f"LeakyReLU, {slope}", layer, *_relu(np.inf, slope, 0.0))
+        yield from _compared(lab, f"LeakyReLU, {slope}", layer, *relu(np.inf, slope, 0.0))
     for alpha, given in ((1.0, {}), (0.5, {"alpha": 0.5})):
-        yield from _compared(lab, f"ELU, {alpha}", made("ELU", **given), *_elu(alpha))
+        yield from _compared(lab, f"ELU, {alpha}", made("ELU", **given), *elu(alpha))
 
 
 @contract(

@@ -107,7 +107,7 @@ _moved(
 )
 
 
-def _along(size: int, into: int) -> Array:
+def along(size: int, into: int) -> Array:
     """Weights (into, size) of linear interpolation between the centres of pixels, ends repeated."""
     at = np.clip((np.arange(into) + 0.5) * size / into - 0.5, 0, size - 1)
     low = np.floor(at).astype(int)
@@ -128,7 +128,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     x = drawn("images", 2, 4, 6, 3)
     for height, width in ((8, 12), (6, 9), (2, 3)):
-        rows, columns = _along(4, height), _along(6, width)
+        rows, columns = along(4, height), along(6, width)
         got = lab.seen(made("Resizing", height, width)(tf.constant(x)))
         truth = np.einsum("hi,wj,nijc->nhwc", rows, columns, x)
         # Three interpolations, each of weights with an error of a unit and of two products.
