@@ -16,7 +16,8 @@ from bench.cells.recurrent import CLASSES, steps
 from bench.nets.builder import Builder, Rule
 from bench.nets.keras_version import keras_generation
 from bench.results.flow import Products, finite_list
-from bench.theory.oracle.recurrent import Through, Weights, forward
+from bench.theory.oracle.recurrent import Through, forward
+from bench.theory.oracle.recurrent_steps import Weights
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.formats import FLOAT32, FLOAT64, Format
 

@@ -14,7 +14,7 @@ from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.oracle import traced
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
-from bench.theory.oracle.formulas import CELLS, attention, gru_reset_before, unrolled
+from bench.theory.oracle.formulas import CELLS, Cell, attention, gru_reset_before, unrolled
 from bench.theory.oracle.tape import Traced, joined
 from bench.theory.rounding.deviation import deviation, exact
 
@@ -92,7 +92,7 @@ class _Kind:
 
     name: str
     """Of its class in ``keras.layers``."""
-    cell: Any
+    cell: Cell
     """The formula of a step."""
     label: str
     """Its name in subjects."""

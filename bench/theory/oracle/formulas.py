@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.theory.oracle import recurrent_steps
+from bench.theory.oracle.recurrent_steps import Step, Weights, split
 from bench.theory.oracle.tape import Traced, joined, stacked, where
 from bench.theory.rounding.arrays import decide
 
 Array = npt.NDArray[Any]
+Cell = Callable[[Traced, Sequence[Any], Sequence[Traced]], Sequence[Traced]]
 
 
 def einsum(equation: str, a: Traced, b: Traced) -> Traced:
@@ -122,32 +125,27 @@ def pooled(x: Traced, tables: Sequence[Array], *, largest: bool) -> Traced:
 # --- Recurrent layers
 
 
-def simple_rnn(x: Traced, states: Sequence[Any], weights: Sequence[Traced]) -> list[Traced]:
-    """tanh(x W + h U + b)"""
-    kernel, recurrent, bias = weights
-    return [(x @ kernel + states[0] @ recurrent + bias).tanh()]
+def _by_tape(step: Step) -> Cell:
+    """A step with tanh, the sigmoid and their slopes as the tape has them."""
+
+    def cell(x: Traced, states: Sequence[Any], weights: Sequence[Traced]) -> Sequence[Traced]:
+        after, _ = step(x, tuple(states), Weights(*weights), Traced.tanh, Traced.sigmoid)
+        return after
+
+    return cell
 
 
-def lstm(x: Traced, states: Sequence[Any], weights: Sequence[Traced]) -> list[Traced]:
-    """Hochreiter and Schmidhuber 1997 with a forget gate; gates in the order i, f, c, o."""
-    kernel, recurrent, bias = weights
-    hidden, carry = states
-    i, f, c, o = split(x @ kernel + hidden @ recurrent + bias, 4)
-    carry = f.sigmoid() * carry + i.sigmoid() * c.tanh()
-    return [o.sigmoid() * carry.tanh(), carry]
+#: ``cell(x, states, weights)`` -> the states after a step, by the names of Keras' layers.
+CELLS = {
+    "SimpleRNN": _by_tape(recurrent_steps.simple_rnn),
+    "LSTM": _by_tape(recurrent_steps.lstm),
+    "GRU": _by_tape(recurrent_steps.gru),
+}
 
 
-def gru(x: Traced, states: Sequence[Any], weights: Sequence[Traced]) -> list[Traced]:
-    """Cho et al. 2014 with the reset after the product, as cuDNN; gates in the order z, r, h."""
-    kernel, recurrent, bias = weights
-    z, r, h = split(x @ kernel + bias[0], 3)
-    from_z, from_r, from_h = split(states[0] @ recurrent + bias[1], 3)
-    update, reset = (z + from_z).sigmoid(), (r + from_r).sigmoid()
-    candidate = (h + reset * from_h).tanh()
-    return [update * states[0] + (1.0 - update) * candidate]
-
-
-def gru_reset_before(x: Traced, states: Sequence[Any], weights: Sequence[Traced]) -> list[Traced]:
+def gru_reset_before(
+    x: Traced, states: Sequence[Any], weights: Sequence[Traced]
+) -> Sequence[Traced]:
     """Cho et al. 2014: the state is reset before the product."""
     kernel, recurrent, bias = weights
     units = recurrent.shape[0]
@@ -158,11 +156,8 @@ def gru_reset_before(x: Traced, states: Sequence[Any], weights: Sequence[Traced]
     return [update * states[0] + (1.0 - update) * candidate]
 
 
-CELLS = {"SimpleRNN": simple_rnn, "LSTM": lstm, "GRU": gru}
-
-
 def unrolled(
-    cell: Any,
+    cell: Cell,
     x: Traced,
     weights: Sequence[Traced],
     *,
@@ -177,7 +172,7 @@ def unrolled(
     batch, time, _ = x.shape
     units = weights[1].shape[0]
     if states is None:
-        states = [Traced(np.zeros((batch, units), _dtype(x)))] * (2 if cell is lstm else 1)
+        states = [Traced(np.zeros((batch, units), _dtype(x)))] * (2 if cell is CELLS["LSTM"] else 1)
     outputs: list[Any] = []
     for step in reversed(range(time)) if backwards else range(time):
         new = cell(x[:, step], states, weights)
@@ -187,12 +182,6 @@ def unrolled(
         states = new
         outputs.append(states[0])
     return stacked(outputs, 1), list(states)
-
-
-def split(x: Traced, parts: int) -> list[Traced]:
-    """The last axis in equal parts."""
-    size = x.shape[-1] // parts
-    return [x[..., part * size : (part + 1) * size] for part in range(parts)]
 
 
 # --- Attention

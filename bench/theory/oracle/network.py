@@ -17,6 +17,7 @@ from bench.cells.cell import Cell
 from bench.theory.oracle import attention, convolutional, layers, operations, recurrent_network
 from bench.theory.oracle.losses import LOSS
 from bench.theory.oracle.operations import Operation
+from bench.theory.oracle.recurrent import KINDS as RECURRENT
 
 Arrays = Mapping[str, Any]
 
@@ -330,14 +331,14 @@ def _stacked_shapes(cell: Cell) -> list[tuple[int, ...]]:
 #: Architecture -> its operations in order, up to what the output layer takes.
 HIDDEN: Mapping[str, Callable[[Cell], list[Operation]]] = {
     **dict.fromkeys(("mlp", "residual", "cnn"), _stacked),
-    **dict.fromkeys(recurrent_network.GATES, recurrent_network.wired),
+    **dict.fromkeys(RECURRENT, recurrent_network.wired),
     "transformer": attention.hidden,
     **dict.fromkeys(CONVOLUTIONAL, convolutional.hidden),
 }
 #: Architecture -> shapes of all parameters in order, the output layer's included.
 SHAPES: Mapping[str, Callable[[Cell], list[tuple[int, ...]]]] = {
     **dict.fromkeys(("mlp", "residual", "cnn"), _stacked_shapes),
-    **dict.fromkeys(recurrent_network.GATES, recurrent_network.shapes),
+    **dict.fromkeys(RECURRENT, recurrent_network.shapes),
     "transformer": attention.shapes,
     **dict.fromkeys(CONVOLUTIONAL, convolutional.shapes),
 }

@@ -1,12 +1,8 @@
 """Recurrent layers, forward and backward through time, as formulas.
 
-The order of gates and the place of biases are Keras': SimpleRNN (Elman 1990), LSTM (Hochreiter and
-Schmidhuber 1997; gates input, forget, cell, output), GRU with the reset after the product (Cho et al.
-2014; gates update, reset, candidate; two biases, one for each kernel).
-
-A state is a tuple of arrays (batch, units): the output h, and of LSTM the cell state c. Gradients go
-back from state to state by the transposed Jacobian J_t of one step (Pascanu et al. 2013, eq. 5), and
-errors do so, too: what is rounded at step s arrives at step t as J_t .. J_(s-1) times that. A bound
+A layer takes a step of :mod:`bench.theory.oracle.recurrent_steps` after the other. Gradients go back
+from state to state by the transposed Jacobian J_t of one step (Pascanu et al. 2013, eq. 5), and errors
+do so, too: what is rounded at step s arrives at step t as J_t .. J_(s-1) times that. A bound
 that went through all steps entry by entry would take the product of the Jacobians' absolute values,
 which grows by the root of the units with each step, and would bound nothing after ten. So here, for
 :class:`bench.theory.rounding.arrays.Bounded` arrays, each step's own rounding is bounded, and goes
@@ -23,30 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.theory.activations import ACTIVATION
+from bench.theory.oracle import recurrent_steps
 from bench.theory.oracle.choices import either
 from bench.theory.oracle.operations import activation_gradient
+from bench.theory.oracle.recurrent_steps import Kept, State, Step, Weights, split
 from bench.theory.rounding.arrays import Bounded, decide
 
-State = tuple[Any, ...]
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Kernel (inputs, gates times units), recurrent kernel (units, gates times units), and bias, (gates
-    times units,), of a GRU two of them."""
-
-    kernel: Any
-    recurrent: Any
-    bias: Any
-
-    @property
-    def units(self) -> int:
-        return int(self.recurrent.shape[0])
-
-
-#: What a step leaves for the way back, and gives: pre-activations and gates as its kind needs them.
-Kept = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -55,37 +34,17 @@ class Kind:
 
     Args:
         states: arrays in a state.
-        step: ``step(x, state, weights, activation)`` -> the next state, and what backward needs.
+        gates: columns of kernels for each unit.
+        step: of :mod:`bench.theory.oracle.recurrent_steps`.
         back: ``back(kept, state, next, gradient, weights, activation)``, of the gradient with respect
             to the next state -> that with respect to the state, and those with respect to what the
             kernel and what the recurrent kernel gave.
     """
 
     states: int
-    step: Callable[[Any, State, Weights, str], tuple[State, Kept]]
+    gates: int
+    step: Step
     back: Callable[[Kept, State, State, State, Weights, str], tuple[State, Any, Any]]
-
-
-def _sum(*terms: Any) -> Any:
-    """Three terms, added up in whichever order rounds worse."""
-    first, second, third = terms
-    return either((first + second) + third, (first + third) + second)
-
-
-def _sigmoid(x: Any) -> Any:
-    return ACTIVATION["sigmoid"].value(x)
-
-
-def split(array: Any, parts: int) -> list[Any]:
-    """Equal parts along the last axis."""
-    units = array.shape[-1] // parts
-    return [array[..., part * units : (part + 1) * units] for part in range(parts)]
-
-
-def _simple(x: Any, state: State, weights: Weights, activation: str) -> tuple[State, Kept]:
-    """h' = phi(x W + b + h U)."""
-    z = _sum(x @ weights.kernel, weights.bias, state[0] @ weights.recurrent)
-    return (ACTIVATION[activation].value(z),), (z,)
 
 
 def _simple_back(
@@ -93,18 +52,6 @@ def _simple_back(
 ) -> tuple[State, Any, Any]:
     dz = activation_gradient(activation, kept[0], after[0], gradient[0])
     return (dz @ weights.recurrent.T,), dz, dz
-
-
-def _lstm(x: Any, state: State, weights: Weights, activation: str) -> tuple[State, Kept]:
-    """i, f, o = sigmoid and g = phi of their parts of x W + h U + b; c' = f c + i g; h' = o phi(c')."""
-    z = _sum(x @ weights.kernel, state[0] @ weights.recurrent, weights.bias)
-    zi, zf, zg, zo = split(z, 4)
-    i, f, o = _sigmoid(zi), _sigmoid(zf), _sigmoid(zo)
-    phi = ACTIVATION[activation].value
-    g = phi(zg)
-    c = f * state[1] + i * g
-    p = phi(c)
-    return (o * p, c), (i, f, zg, g, o, p)
 
 
 def _lstm_back(
@@ -126,18 +73,6 @@ def _lstm_back(
     return (dz @ weights.recurrent.T, dc * f), dz, dz
 
 
-def _gru(x: Any, state: State, weights: Weights, activation: str) -> tuple[State, Kept]:
-    """z, r = sigmoid of their parts of x W + b0 + h U + b1; n = phi(its part of x W + b0, plus r times
-    that of h U + b1); h' = z h + (1 - z) n."""
-    (h,) = state
-    xz, xr, xn = split(x @ weights.kernel + weights.bias[0], 3)
-    hz, hr, hn = split(h @ weights.recurrent + weights.bias[1], 3)
-    z, r = _sigmoid(xz + hz), _sigmoid(xr + hr)
-    candidate = xn + r * hn
-    n = ACTIVATION[activation].value(candidate)
-    return (z * h + (1.0 - z) * n,), (z, r, hn, candidate, n)
-
-
 def _gru_back(
     kept: Kept, state: State, _: State, gradient: State, weights: Weights, activation: str
 ) -> tuple[State, Any, Any]:
@@ -151,12 +86,10 @@ def _gru_back(
 
 
 KINDS = {
-    "simple_rnn": Kind(1, _simple, _simple_back),
-    "lstm": Kind(2, _lstm, _lstm_back),
-    "gru": Kind(1, _gru, _gru_back),
+    "simple_rnn": Kind(1, 1, recurrent_steps.simple_rnn, _simple_back),
+    "lstm": Kind(2, 4, recurrent_steps.lstm, _lstm_back),
+    "gru": Kind(1, 3, recurrent_steps.gru, _gru_back),
 }
-#: Columns of kernels for each unit.
-GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 
 
 def forward(
@@ -177,11 +110,12 @@ def forward(
         step left for the way back.
     """
     kind = KINDS[name]
+    phi, sigmoid = ACTIVATION[activation].value, ACTIVATION["sigmoid"].value
     zeros = np.zeros((x.shape[0], weights.units))
     states: list[State] = [(zeros,) * kind.states]
     outputs, kept = [], []
     for step in range(x.shape[1]):
-        after, left = kind.step(x[:, step], states[-1], weights, activation)
+        after, left = kind.step(x[:, step], states[-1], weights, phi, sigmoid)
         outputs.append(after[0])
         kept.append(left)
         states.append(after if known is None else (known[:, step], *after[1:]))

@@ -11,10 +11,8 @@ from bench.cells.cell import Cell
 from bench.cells.recurrent import directions
 from bench.theory.oracle import operations
 from bench.theory.oracle.operations import Operation
-from bench.theory.oracle.recurrent import Array, Weights, backward, forward, split
-
-#: Columns of kernels for each unit.
-GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+from bench.theory.oracle.recurrent import KINDS, Array, backward, forward
+from bench.theory.oracle.recurrent_steps import Weights, split
 
 
 def layer(
@@ -23,7 +21,7 @@ def layer(
     """A recurrent layer that gives its outputs at all steps.
 
     Args:
-        name: of :data:`recurrent.KINDS`.
+        name: of :data:`KINDS`.
         activation: of :data:`bench.theory.activations.ACTIVATION`.
         output: name of the outputs, (batch, steps, units of all directions).
         inputs: name of the inputs, (batch, steps, ..).
@@ -119,7 +117,7 @@ def wired(cell: Cell) -> list[Operation]:
 def shapes(cell: Cell) -> list[tuple[int, ...]]:
     """Shapes of all parameters of a recurrent network, in order."""
     found: list[tuple[int, ...]] = []
-    columns, count = GATES[cell.architecture] * cell.width, directions(cell)
+    columns, count = KINDS[cell.architecture].gates * cell.width, directions(cell)
     inputs, outputs = cell.pixels, count * cell.width
     for _ in range(cell.depth):
         bias = (2, columns) if cell.architecture == "gru" else (columns,)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
+from bench.theory.activations import ACTIVATION
 from bench.theory.oracle.network import LOGITS, Oracle
-from bench.theory.oracle.recurrent import KINDS, Through, Weights, forward
+from bench.theory.oracle.recurrent import KINDS, Through, forward
+from bench.theory.oracle.recurrent_steps import Weights
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.formats import FLOAT32
 
@@ -66,7 +68,8 @@ def test_jacobian_of_a_step(kind: str) -> None:
     for entry in range(entries):
         state = [part.astype(complex) for part in states[2]]
         state[entry // 3][:, entry % 3] += STEP * 1j
-        after, _ = KINDS[kind].step(x[:, 2], tuple(state), weights, "tanh")
+        sigmoid = ACTIVATION["sigmoid"].value
+        after, _ = KINDS[kind].step(x[:, 2], tuple(state), weights, np.tanh, sigmoid)
         derivative = np.concatenate(after, axis=-1).imag / STEP
         np.testing.assert_allclose(through.jacobian(2)[:, entry], derivative, rtol=1e-12)
 

@@ -35,7 +35,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Traced], list[tuple[int, ...]]]] = {
         [(2, 3, 2, 2), (2, 1, 2, 2)],
     ),
     "lstm": (
-        lambda x, k, r, b: formulas.unrolled(formulas.lstm, x, [k, r, b], mask=MASK)[0],
+        lambda x, k, r, b: formulas.unrolled(formulas.CELLS["LSTM"], x, [k, r, b], mask=MASK)[0],
         [(2, 3, 2), (2, 8), (2, 8), (8,)],
     ),
     "normalized": (
@@ -129,7 +129,7 @@ def test_masked_steps_repeat() -> None:
     """With W = U = 0 every step that counts gives tanh(b); a first step that is masked gives 0."""
     weights = [Traced(np.zeros((1, 1))), Traced(np.zeros((1, 1))), Traced(np.ones(1))]
     outputs, _ = formulas.unrolled(
-        *(formulas.simple_rnn, Traced(np.zeros((1, 3, 1))), weights),
+        *(formulas.CELLS["SimpleRNN"], Traced(np.zeros((1, 3, 1))), weights),
         mask=np.array([[False, True, False]]),
     )
     np.testing.assert_allclose(outputs.array.ravel(), [0.0, np.tanh(1.0), np.tanh(1.0)])
