@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.mnist import Mnist
-from bench.theory.rounding.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32, Format
+from bench.theory.rounding.formats import FLOAT32, OF_PRECISION, TF32, Format
 
 if TYPE_CHECKING:
     from bench.nets.images import Images
-
-_FORMATS: Mapping[str, Format] = {
-    "float32": FLOAT32,
-    "float64": FLOAT64,
-    "mixed_bfloat16": BFLOAT16,
-    "mixed_float16": FLOAT16,
-}
-
 
 #: A type's name: NumPy takes longer to spell one out than to hash an array.
 _name = functools.cache(str)
@@ -56,7 +47,7 @@ class Lab:
 
     def form(self, precision: str) -> Format:
         """The format in which a precision's hidden layers compute."""
-        form = _FORMATS[precision]
+        form = OF_PRECISION[precision]
         return TF32 if form is FLOAT32 and self._tf32 else form
 
     def seen(self, array: Any) -> npt.NDArray[Any]:

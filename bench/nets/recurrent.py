@@ -19,7 +19,7 @@ from bench.results.flow import Products, finite_list
 from bench.theory.oracle.recurrent import Through, forward
 from bench.theory.oracle.recurrent_steps import Weights
 from bench.theory.rounding.arrays import Bounded
-from bench.theory.rounding.formats import FLOAT32, FLOAT64, Format
+from bench.theory.rounding.formats import OF_PRECISION, Format
 
 keras = tf.keras
 
@@ -143,7 +143,7 @@ class OverTime:
         """
         if cell.precision.startswith("mixed") or steps(cell) > MOST_STEPS:
             return None
-        form = FLOAT64 if cell.precision == "float64" else FLOAT32
+        form = OF_PRECISION[cell.precision]
         seen = [gradient[:EXAMPLES] for gradient in self.gradients[-1]]
         sums = [
             _by_products(cell, walk, form, gradient)

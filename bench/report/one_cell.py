@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Sequence
-
-import numpy as np
 
 from bench.cells import recurrent
 from bench.cells.cell import Cell
-from bench.errors import count
+from bench.report import measured_over_time
 from bench.report.document import Block, Bullets, Section, Table
 from bench.report.markup import code, strong
 from bench.report.rows import Rows
 from bench.report.sections.metrics import comparisons_table
 from bench.report.text import NOTHING, clipped, points, significant
-from bench.results.record import Record
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.envelope import describe
@@ -53,7 +48,7 @@ def cell_blocks(conclusion: Conclusion, judgement: Judgement) -> list[Block]:
         f"Signal ratio, first over last {_places(item.cell)}, median of the seeds: "
         f"{significant(row.signal_ratio)}; kernel gradient ratio: "
         f"{significant(row.kernel_ratio)}.",
-        *_over_time(conclusion.run.of(item.cell)),
+        *measured_over_time.blocks(item.cell, conclusion.run.of(item.cell)),
         comparisons_table(conclusion, [judgement]),
         Bullets(claims),
         Bullets(steps),
@@ -77,35 +72,3 @@ def _trainings(side: str, run: StoredRun, judgement: Judgement) -> list[list[str
 
 def _places(cell: Cell) -> str:
     return "step in time" if cell.architecture in recurrent.ARCHITECTURES else "layer"
-
-
-#: Steps that the table of gradients over time shows, both ends among them.
-_MOST_STEPS = 10
-
-
-def _over_time(records: Sequence[Record]) -> list[Block]:
-    """Gradients of a recurrent network's last layer, step by step; nothing of other networks."""
-    before, after = (
-        [flow.over_time[-1] for flow in flows if flow and isinstance(flow.over_time, list)]
-        for flows in ([r.start for r in records], [r.end for r in records])
-    )
-    if not before:
-        return []
-    steps = len(before[0])
-    rows = [
-        [str(step + 1), *(significant(_geometric(seen, step)) for seen in (before, after))]
-        for step in sorted({round(at) for at in np.linspace(0, steps - 1, min(steps, _MOST_STEPS))})
-    ]
-    return [
-        "Mean square of the gradient with respect to the last layer's state after each step that it "
-        f"takes, geometric mean of {count(len(before), 'seed')}; –: 0 or not finite under some seed.",
-        Table(("step", "before training", "after"), rows, "rrr"),
-    ]
-
-
-def _geometric(seen: Sequence[Sequence[float | None]], step: int) -> float | None:
-    """Geometric mean over seeds; None where one is 0 or not finite, or there is none."""
-    values = [value for each in seen if (value := each[step])]
-    if not seen or len(values) < len(seen):
-        return None
-    return math.exp(math.fsum(map(math.log, values)) / len(values))

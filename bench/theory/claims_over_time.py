@@ -15,7 +15,7 @@ from bench.mnist import MNIST_FINGERPRINT
 from bench.results.flow import Products
 from bench.results.record import Record
 from bench.theory.claim import Claim, Finding
-from bench.theory.rounding.formats import FLOAT32, FLOAT64
+from bench.theory.rounding.formats import FLOAT64, OF_PRECISION
 from bench.theory.signal import over_time
 from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance, shared_sigmas
 
@@ -79,6 +79,15 @@ def _norms_of(
     )
 
 
+def _flushed(cell: Cell, largest: float) -> float:
+    """Bound on what a step back adds to the root mean square where its numbers are flushed to 0.
+
+    Below the format's smallest number s are then the slope's product, which the kernel of this largest
+    singular value multiplies, and n products and n sums of each entry, of the batch's mean loss.
+    """
+    return cell.batch * OF_PRECISION[cell.precision].smallest * (largest + 2 * cell.width)
+
+
 def _below_largest_singular_value(cell: Cell, records: Sequence[Record]) -> Finding | None:
     """Whether no step back multiplies the mean square by more than the squared largest singular value.
 
@@ -86,45 +95,51 @@ def _below_largest_singular_value(cell: Cell, records: Sequence[Record]) -> Find
     norm, as n u |x| |y| is the bound of an inner product (Higham 2002, eq. 3.5); the kernel was rounded
     by u of it, and the slope and its product by 2 u more.
     """
-    u = (FLOAT64 if cell.precision == "float64" else FLOAT32).roundoff
+    u = OF_PRECISION[cell.precision].roundoff
     worst, told = -math.inf, ""
     for record in records:
         if record.start is None or not isinstance(record.start.over_time, list):
             continue
         largest, frobenius = _norms(cell, record.seed)
-        most = ((largest + (cell.width + 1) * u * frobenius) * (1 + 2 * u)) ** 2
+        most = (largest + (cell.width + 1) * u * frobenius) * (1 + 2 * u)
+        flushed = _flushed(cell, most)
         signal = record.start.over_time[-1]
         for step in range(len(signal) - 1):
             before, after = signal[step], signal[step + 1]
             if before is None or after is None:
                 return False, f"at step {step + 1} or the next the gradient is not finite"
-            over = before - most * after
-            growth = before / after if after else 0.0
-            if growth / most > worst or over > 0:
-                worst = growth / most if over <= 0 else math.inf
+            over = before > (most * math.sqrt(after) + flushed) ** 2
+            growth = before / after if after > flushed**2 else math.inf if over else 0.0
+            if growth / most**2 > worst:
+                worst = growth / most**2
                 told = (
                     f"from step {step + 2} to {step + 1} the mean square is multiplied by "
-                    f"{growth:.7g}, at most {most:.7g}"
+                    f"{growth:.7g}, at most {most**2:.7g}"
                 )
-            if over > 0:
+            if over:
                 return False, told
     return (True, told) if told else None
 
 
 def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
     """Whether gradients change from step to step as mean-field theory says; tolerances are those of
-    :mod:`bench.theory.signal.predicted`, for steps in the place of layers."""
+    :mod:`bench.theory.signal.predicted`, for steps in the place of layers. Nothing is said of gradients
+    so small that flushing to 0 adds more than rounding does."""
     prediction = over_time.predict(cell)
-    signals = [
-        record.start.over_time[0]
+    signals = {
+        record.seed: record.start.over_time[0]
         for record in records
         if record.start is not None
         and isinstance(record.start.over_time, list)
         and record.data == MNIST_FINGERPRINT
-    ]
+    }
     if prediction is None or not signals:
         return None
-    logs, seeds = over_time.measured(signals), len(signals)
+    logs, seeds = over_time.measured(list(signals.values())), len(signals)
+    flushed = _flushed(cell, max(_norms(cell, seed)[0] for seed in signals))
+    smallest = 2 * math.log(flushed / OF_PRECISION[cell.precision].roundoff)
+    if logs[-1] + prediction.log_ratio.min() < smallest:
+        return None
     ratio, expected = logs[0] - logs[-1], float(prediction.log_ratio[0])
     allowed = log_tolerance(
         SIGMAS, prediction.log_std[0], prediction.log_error[0], prediction.worst, seeds

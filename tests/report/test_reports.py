@@ -29,6 +29,7 @@ from support.builders import (
     DEPTH_AXES,
     diverged,
     environment,
+    flow,
     healthy,
     items,
     plan,
@@ -241,6 +242,26 @@ def test_diverged_is_said_in_the_row() -> None:
     text = markdown(full_report(concluded(run, judged(run, Verdict.NEW, "", "none"))))
     assert "| 94.00; diverged 2/3 at steps 41–57 |" in re.sub(" +", " ", text)
     assert "accuracy over 1 of 3 seeds: only these trained" in text
+
+
+@pytest.mark.parametrize(
+    ("activation", "why"),
+    [
+        ("tanh", "signal ratio 0: rounded to it, since slopes of tanh and of gates are above 0"),
+        ("relu", "signal ratio 0: no ReLU passes a gradient back, or it was rounded to 0"),
+    ],
+)
+def test_a_gradient_over_time_of_zero_is_explained(activation: str, why: str) -> None:
+    """A recurrent network's; a plain one's is not."""
+    for architecture, explained in (("simple_rnn", True), ("mlp", False)):
+        cell = Cell(architecture=architecture, depth=2, activation=activation)
+        start = msgspec.structs.replace(flow(cell), signal=[0.0, 1.0])
+        if explained:
+            start = msgspec.structs.replace(start, over_time=[[0.0, *[1.0] * 27]] * 2)
+        record = msgspec.structs.replace(trained(cell, 0), start=start)
+        run = stored(plan(items("sequence", [cell], DEPTH_AXES), seeds=[0]), [record])
+        text = markdown(full_report(concluded(run, judged(run, Verdict.NEW, "", "none"))))
+        assert (why in text) is explained
 
 
 def test_change_is_over_shared_seeds() -> None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.cells import recurrent
+from bench.cells.cell import Cell
 from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.figures.curves import SHOWN, pictures
 from bench.report.markup import code, emphasis, strong
+from bench.report.measured_over_time import why_zero
 from bench.report.rows import Row, Rows, common_configuration, throughput
 from bench.report.sections.prediction import READING, prediction_section
 from bench.report.text import (
@@ -128,7 +130,7 @@ def _row(
     if verdict is Verdict.ROUNDING and judgement.envelope is not None:
         explained = False  # its numbers stand in the table of envelopes
     reason = judgement.reason if explained else ""
-    marks = notes.mark(reason, *_warnings(measured, judgement.reason))
+    marks = notes.mark(reason, *_warnings(judgement.item.cell, measured, judgement.reason))
     return [
         code(judgement.item.id),
         measured.accuracy_text,
@@ -141,7 +143,7 @@ def _row(
     ]
 
 
-def _warnings(measured: Row, reason: str) -> list[str]:
+def _warnings(cell: Cell, measured: Row, reason: str) -> list[str]:
     """What makes a row's numbers rest on less than they seem to, beyond the verdict's reason."""
     warnings = [
         f"crashed: {message}"
@@ -152,6 +154,8 @@ def _warnings(measured: Row, reason: str) -> list[str]:
         warnings.append(
             f"accuracy over {measured.trained} of {measured.planned} seeds: only these trained"
         )
+    if measured.signal_ratio == 0 and cell.architecture in recurrent.ARCHITECTURES:
+        warnings.append(f"signal ratio {why_zero(cell)}")
     return warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,14 @@ TF32 = Format("float32", 2.0**-24, 2.0**-126, float(np.finfo(np.float32).max), 2
 #: Eigen's and XLA's partial sums may be stored in 16 bits: the larger error is what is allowed.
 BFLOAT16 = Format("bfloat16", 2.0**-8, 2.0**-126, 3.3895313892515355e38, 0.0, 2.0**-8)
 FLOAT16 = Format("float16", 2.0**-11, 2.0**-14, 65504.0, 0.0, 2.0**-11)
+
+#: The format in which hidden layers compute, by a cell's precision.
+OF_PRECISION: Mapping[str, Format] = {
+    "float32": FLOAT32,
+    "float64": FLOAT64,
+    "mixed_bfloat16": BFLOAT16,
+    "mixed_float16": FLOAT16,
+}
 
 #: Largest error of a library's elementary function, in units in the last place: what the OpenCL C
 #: specification (version 3.0, section 7.4, single precision, full profile) grants.
