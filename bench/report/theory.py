@@ -191,8 +191,10 @@ def theory_picture(cell: Cell) -> Picture:
     """The prediction as a figure of one panel, its band that of one seed.
 
     Raises:
-        BenchError: there is none, or nothing to draw: a single hidden layer.
+        BenchError: there is none, or nothing to draw: a single hidden layer or step in time.
     """
+    if cell.architecture in recurrent.ARCHITECTURES:
+        return theory_over_time.picture(cell)
     prediction_of(cell)
     if cell.depth < 2:
         raise BenchError("--plot: one hidden layer is one point", hint="draw --depth 2 or more")

@@ -10,6 +10,8 @@ import pandas as pd
 from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.report.document import Table
+from bench.report.figures.over_time import over_time_picture
+from bench.report.figures.picture import Picture
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
 from bench.report.text import as_json, significant
@@ -23,6 +25,32 @@ _LEGEND = (
 )
 
 
+def prediction_of(cell: Cell) -> OverTime:
+    """The prediction for a recurrent network.
+
+    Raises:
+        BenchError: there is none; says why.
+    """
+    prediction = predict(cell)
+    if prediction is None:
+        raise BenchError(
+            f"{cell.id()}: no prediction: {why_not(cell)}",
+            hint="`bench show CELL` prints what a run measured, step by step",
+        )
+    return prediction
+
+
+def picture(cell: Cell) -> Picture:
+    """The prediction as a figure, its band that of one seed.
+
+    Raises:
+        BenchError: there is none, or nothing to draw: a single step.
+    """
+    if len(prediction_of(cell).log_ratio) < 2:
+        raise BenchError("--plot: one step is one point", hint="draw --pixels 112 or fewer")
+    return over_time_picture(cell, title=_called(cell).replace("-", " "))
+
+
 def text(cell: Cell, *, form: str) -> str:
     """What ``bench theory`` prints for a recurrent network.
 
@@ -33,12 +61,7 @@ def text(cell: Cell, *, form: str) -> str:
     Raises:
         BenchError: there is no prediction for this cell.
     """
-    prediction = predict(cell)
-    if prediction is None:
-        raise BenchError(
-            f"{cell.id()}: no prediction: {why_not(cell)}",
-            hint="`bench show CELL` prints what a run measured, step by step",
-        )
+    prediction = prediction_of(cell)
     steps = [_values(prediction, step) for step in range(len(prediction.log_ratio))]
     if form == "csv":
         return pd.DataFrame(steps).to_csv(index=False, lineterminator="\n")
@@ -56,9 +79,12 @@ def text(cell: Cell, *, form: str) -> str:
         ]
         for values in steps
     ]
-    called = code(cell.id(("arch", "width", "act", "init", "recurrent")))
-    blocks = [strong(f"{headline}, from step {len(steps)} to step 1."), f"{called}."]
+    blocks = [strong(f"{headline}, from step {len(steps)} to step 1."), f"{code(_called(cell))}."]
     return markdown([*blocks, Table(_HEADERS, rows, "rrrr"), _LEGEND])
+
+
+def _called(cell: Cell) -> str:
+    return cell.id(("arch", "width", "act", "init", "recurrent"))
 
 
 def _values(prediction: OverTime, step: int) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from bench.commands.report import concluded
 from bench.report.figures.curves import pictures
 from bench.report.figures.draw import draw
 from bench.report.figures.envelope import envelope_picture
+from bench.report.figures.over_time import over_time_panel
 from bench.report.figures.picture import Band, Level, Panel, Picture, Trace
 from bench.results.files import write_atomically
-from bench.results.run import StoredRun, read_run
+from bench.results.run import read_run
 from bench.statistics.levels import ALPHA, TESTS
 from bench.theory.oracle.network import Oracle
 from bench.theory.signal import over_time
@@ -142,36 +143,17 @@ def _last_block(cell: Cell, data: mnist.Mnist, seed: int) -> tuple[float, float]
     return float(np.mean(np.square(at))), float(np.mean(np.square(tensors["logits"])))
 
 
-def over_time_panel(run: StoredRun) -> Panel:
-    """Gradient after each step over that after the last: theory's one seed, and a run's mean."""
-    traces, bands = [], []
-    predicted = [item.cell for item in run.plan.grids()["sequence"] if over_time.predict(item.cell)]
-    for colour, cell in enumerate(predicted):
-        seen = [r.start.over_time[0] for r in run.of(cell) if r.start is not None]
-        logs, theory = over_time.measured(seen), over_time.predict(cell)
-        reach = theory.log_std / math.sqrt(len(seen)) + theory.log_error
-        ranges = zip(theory.log_ratio - reach, theory.log_ratio + reach, strict=True)
-        name = f"{cell.width} units, {cell.recurrent}"
-        edges = [(step + 1.0, *map(math.exp, pair)) for step, pair in enumerate(ranges)]
-        bands.append(Band(f"{name}: theory", tuple(edges), colour))
-        means = [(n + 1.0, math.exp(log - logs[-1])) for n, log in enumerate(logs)]
-        traces.append(
-            Trace(f"{name}: {len(seen)} seeds", tuple(means), colour, marker="o", size=4.0)
-        )
-    return Panel(
-        "",
-        "step in time",
-        "gradient, after step t / after the last",
-        tuple(traces),
-        bands=tuple(bands),
-        scale="log",
-        legend=True,
-    )
-
-
 def _draw_runs(run: str, other: str) -> None:
-    _write("over-time", _PLAIN, [over_time_panel(read_run(Path(run)))])
-    curves = pictures(read_run(Path(run)))["depth"]
+    read = read_run(Path(run))
+    predicted = [
+        item.cell for item in read.plan.grids()["sequence"] if over_time.predict(item.cell)
+    ]
+    signals = {
+        cell: [r.start.over_time[0] for r in read.of(cell) if r.start is not None]
+        for cell in predicted
+    }
+    _write("over-time", _PLAIN, [over_time_panel(signals)])
+    curves = pictures(read)["depth"]
     panels = [p for p in curves.panels if isinstance(p, Panel) and p.title in SHOWN]
     _write("gradients", curves, panels)
     envelopes = envelope_picture(concluded(Path(other), FOLDER.parents[1] / "baselines"))

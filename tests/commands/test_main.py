@@ -446,6 +446,10 @@ def test_theory_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["theory", "--plot", name]) == 0
         assert Path(name).read_bytes().startswith(start)
     assert capsys.readouterr().out.count("**Critical") == 2
+    wide = "arch:simple_rnn-depth:1-width:400-pixels:112-recurrent:normal_0.05"
+    assert cli.main(["theory", wide, "--plot", "c.svg"]) == 0
+    assert b"step in time" in Path("c.svg").read_bytes()
+    assert "multiplied by 0.0156, from step 7 to step 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

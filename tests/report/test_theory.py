@@ -6,12 +6,15 @@ import csv
 import io
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cells.cell import ACTIVATIONS, FIXED_INITIALIZERS, Cell
+from bench.cells.numbers import with_number
 from bench.errors import BenchError
+from bench.report.figures.picture import Panel
 from bench.report.theory import headline, theory_picture, theory_text
 from bench.theory.signal.meanfield import predict
 from support.golden import check_golden
@@ -157,6 +160,32 @@ def test_over_time() -> None:
     assert json.loads(theory_text(wide, form="json"))["signal_ratio"] == pytest.approx(
         2**-6, rel=1e-3
     )
-    with pytest.raises(BenchError, match="one simple recurrent layer") as raised:
-        theory_text(Cell(architecture="lstm", depth=1, width=16, activation="tanh"))
-    assert "bench show" in str(raised.value.hint)
+    for asked in (theory_text, theory_picture):
+        with pytest.raises(BenchError, match="one simple recurrent layer") as raised:
+            asked(Cell(architecture="lstm", depth=1, width=16, activation="tanh"))
+        assert "bench show" in str(raised.value.hint)
+
+
+def test_picture_over_time() -> None:
+    """ReLU with s_w^2 = 1: 2^-6 of the last step at the first, which is halved with each step back; a
+    band of one seed about it, and no width at the last step, which all are relative to."""
+    wide = Cell(architecture="simple_rnn", depth=1, width=400, pixels=112, recurrent="normal_0.05")
+    (panel,) = theory_picture(wide).panels
+    assert isinstance(panel, Panel)
+    (trace,), (band,) = panel.traces, panel.bands
+    assert [step for step, _ in trace.points] == list(range(1, 8))
+    assert [value for _, value in trace.points] == pytest.approx(
+        [2.0 ** (step - 7) for step in range(1, 8)], rel=1e-3
+    )
+    assert all(
+        low < value < high
+        for (_, low, high), (_, value) in zip(band.ranges[:-1], trace.points[:-1], strict=True)
+    )
+    assert band.ranges[-1] == (7, 1.0, 1.0)
+    assert panel.scale == "log"
+    tiny = msgspec.structs.replace(wide, recurrent=with_number("normal", 1e-30))
+    (panel,) = theory_picture(tiny).panels
+    assert isinstance(panel, Panel)
+    assert panel.traces[0].points[0] == (1, None)  # 2^-6 x 1e-345: a logarithmic axis has no 0
+    with pytest.raises(BenchError, match="one step is one point"):
+        theory_picture(msgspec.structs.replace(wide, pixels=784))

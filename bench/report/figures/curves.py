@@ -19,7 +19,9 @@ from bench.cells.grids import GRIDS
 from bench.cells.numbers import split_number
 from bench.errors import count
 from bench.report.figures.picture import (
+    HUGE,
     MOST_COLOURS,
+    TINY,
     Band,
     Panel,
     Picture,
@@ -50,8 +52,6 @@ MOST_PANELS = 24
 MOST_CURVES = 36
 #: Decades that a panel shows at least, around 1.
 _LEAST = (-1.0, 1.0)
-#: Values beyond are not drawn: a logarithmic axis has no place for 0 and infinity.
-_TINY, _HUGE = 1e-300, 1e300
 _TINTS = {
     "vanishing": ("#e8effa", "#2b5797"),
     "critical": ("#eef6ea", "#3d7a2a"),
@@ -348,15 +348,15 @@ def _drawn(curve: Curve, look: _Look, *, shift: float) -> tuple[list[Trace], lis
     """What can be drawn of a curve: a logarithmic axis has no place for 0 and infinity."""
     colour, shade = look.colour, look.shade
     lines: Points = tuple(
-        (layer + shift, line.mean if _TINY < line.mean < _HUGE else None)
+        (layer + shift, line.mean if TINY < line.mean < HUGE else None)
         for layer, line in enumerate(curve.predicted, start=1)
     )
     band: Ranges = tuple(
-        (layer + shift, max(line.low, _TINY), min(line.high, _HUGE))
+        (layer + shift, max(line.low, TINY), min(line.high, HUGE))
         for layer, line in enumerate(curve.predicted, start=1)
-        if _TINY < line.mean < _HUGE
+        if TINY < line.mean < HUGE
     )
-    tolerated = all(line.high < math.inf for line in curve.predicted if _TINY < line.mean < _HUGE)
+    tolerated = all(line.high < math.inf for line in curve.predicted if TINY < line.mean < HUGE)
     measured = [(n + shift, p) for n, p in enumerate(curve.measured, start=1) if p is not None]
     traces, bands = [], []
     if lines:
@@ -383,7 +383,7 @@ def _decades(curves: Sequence[Curve]) -> tuple[float, float]:
     values = [line.mean for curve in curves for line in curve.predicted]
     for curve in curves:
         values += [edge for p in curve.measured if p is not None for edge in (p.low, p.high)]
-    logs = [math.log10(value) for value in values if _TINY < value < _HUGE]
+    logs = [math.log10(value) for value in values if TINY < value < HUGE]
     low, high = min([*logs, _LEAST[0]]), max([*logs, _LEAST[1]])
     margin = 0.04 * (high - low)
     return low - margin, high + margin

@@ -14,6 +14,8 @@ Ticks = tuple[tuple[float, str], ...]
 #: ``symmetric``: linear between -threshold and threshold, logarithmic beyond.
 Scale = Literal["linear", "log", "symmetric"]
 
+#: Values beyond are not drawn: a logarithmic axis has no place for 0 and infinity.
+TINY, HUGE = 1e-300, 1e300
 #: Colours of one picture that can be told apart, black and grey included.
 MOST_COLOURS = 8
 VERMILION, BLACK, GREY = 1, 6, 7

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy import special
 
 from bench.cells import recurrent
 from bench.cells.cell import Cell
@@ -118,8 +119,8 @@ def _predict(activation: str, width: int, gain: float, inputs: float, rows: int)
         kept = np.divide(fourth, second**2, out=np.ones_like(second), where=second > 0) - 1
     back = np.array(chi)[1:]  # what leads from a step to the one before
     direct, through = (_largest(part) for part in (of_slopes[1:], of_q[1:]))
-    reached = np.cumprod(back[::-1], axis=0)[::-1]  # of images, S_t / S_T
-    log_ratio = np.append(np.log(reached.mean(axis=1)), 0.0)
+    reached = np.cumsum(np.log(back)[::-1], axis=0)[::-1]  # of images, ln(S_t / S_T)
+    log_ratio = np.append(special.logsumexp(reached, axis=1, b=1 / len(sizes)), 0.0)
     taken = (2 * steps - np.arange(1, steps)) / width
     step_std = np.sqrt(direct + through**2)
     return OverTime(
