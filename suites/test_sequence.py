@@ -1,13 +1,13 @@
 """Do recurrent networks train the same, and how far do gradients reach back in time?"""
 
 from bench.cells import sequence_grids
-from bench.theory import claims, claims_over_time
+from bench.theory import claims, recurrent_claims
 from bench.theory.claim import ClaimResult
 from bench.verdict.judgement import Judgement
 
 GRID = sequence_grids.SEQUENCE
 CLAIMS = (
-    *claims_over_time.CLAIMS_OVER_TIME,
+    *recurrent_claims.RECURRENT_CLAIMS,
     claims.CLIPPING_BOUNDS,
     claims.CLIPPING_PASSES,
 )

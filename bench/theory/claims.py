@@ -16,8 +16,8 @@ from bench.mnist import MNIST_FINGERPRINT
 from bench.results.flow import Flow
 from bench.results.record import Record
 from bench.theory.claim import Claim, ClaimResult, Finding
-from bench.theory.claims_over_time import CLAIMS_OVER_TIME
 from bench.theory.oracle.network import SHAPES
+from bench.theory.recurrent_claims import RECURRENT_CLAIMS
 from bench.theory.rounding.formats import FLOAT32
 from bench.theory.signal.predicted import SIGMAS, prediction_row, silent
 from bench.theory.transformer_claims import TRANSFORMER_CLAIMS
@@ -330,6 +330,6 @@ CLAIMS = (
     SKIPS_REACH_50,
     CLIPPING_BOUNDS,
     CLIPPING_PASSES,
-    *CLAIMS_OVER_TIME,
+    *RECURRENT_CLAIMS,
     *TRANSFORMER_CLAIMS,
 )

@@ -35,7 +35,7 @@ from bench.theory.claims import (
     finite_width_spread,
     weight_gain,
 )
-from bench.theory.claims_over_time import CLAIMS_OVER_TIME
+from bench.theory.recurrent_claims import RECURRENT_CLAIMS
 from bench.theory.signal.meanfield import predict
 from bench.theory.signal.predicted import SIGMAS, PredictedRatio, prediction_row, silent
 from bench.theory.transformer_claims import TRANSFORMER_CLAIMS
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 SEEDS = (0, 1, 2)
 #: Others have tests of their own.
-OF_LAYERS = [claim for claim in CLAIMS if claim not in (*CLAIMS_OVER_TIME, *TRANSFORMER_CLAIMS)]
+OF_LAYERS = [claim for claim in CLAIMS if claim not in (*RECURRENT_CLAIMS, *TRANSFORMER_CLAIMS)]
 U = 2.0**-24
 
 

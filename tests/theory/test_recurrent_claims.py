@@ -12,7 +12,7 @@ from bench.cells.cell import Cell
 from bench.mnist import MNIST_FINGERPRINT
 from bench.results.flow import Products
 from bench.results.record import Record
-from bench.theory.claims_over_time import (
+from bench.theory.recurrent_claims import (
     JACOBIAN_PRODUCTS,
     MEAN_FIELD_OVER_TIME,
     SINGULAR_VALUE_BOUNDS,

@@ -1,4 +1,4 @@
-"""Claims about gradients that go back through the steps of a recurrent network."""
+"""Claims about recurrent networks: gradients that go back through their steps."""
 
 from __future__ import annotations
 
@@ -188,4 +188,4 @@ MEAN_FIELD_OVER_TIME = Claim(
     lambda cell: not over_time.why_not(cell),
     _as_predicted,
 )
-CLAIMS_OVER_TIME = (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS, MEAN_FIELD_OVER_TIME)
+RECURRENT_CLAIMS = (JACOBIAN_PRODUCTS, SINGULAR_VALUE_BOUNDS, MEAN_FIELD_OVER_TIME)
