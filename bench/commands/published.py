@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.commands.options import Places, Resume, RunName, Tier
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.verdict.conclusion import Conclusion
 
 
 def published(
@@ -27,10 +31,6 @@ def published(
     from bench.execution.cluster import Placement
     from bench.jobs.run import Options, Session, resolve_device, run_folder
     from bench.published.experiments import trials
-    from bench.report.files import write_reports
-    from bench.report.github import append_step_summary
-    from bench.report.short import short_report
-    from bench.report.terminal import summary_lines
     from bench.results.writer import new_run_name
 
     if tier not in TIERS:
@@ -59,8 +59,17 @@ def published(
     except KeyboardInterrupt:
         print(f"to go on: the same command with --run {options.run.name} --resume")
         raise
-    found, total_sec = session.conclusion, session.total_sec
-    assert found is not None
+    assert session.conclusion is not None
+    return _tell(session.conclusion, session.total_sec)
+
+
+def _tell(found: Conclusion, total_sec: float | None) -> int:
+    """Writes the reports, prints the findings and gives the exit code."""
+    from bench.report.files import write_reports
+    from bench.report.github import append_step_summary
+    from bench.report.short import short_report
+    from bench.report.terminal import summary_lines
+
     path = write_reports(found, total_sec=total_sec)
     warning = append_step_summary(short_report(found, total_sec=total_sec))
     lines = summary_lines(found, total_sec=total_sec, report=path)

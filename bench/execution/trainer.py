@@ -53,11 +53,14 @@ class Handler:
 
 @dataclass
 class Trainers:
-    """Both trainers of a process: of this package's networks, and of the user's model."""
+    """Both trainers of a process, of this package's networks and of the user's model, and what else is
+    asked of it."""
 
     networks: Trainer
     folder: str
     """Of the user's model."""
+    tf32: bool = False
+    """Whether float32 matrix products round their factors to TF32."""
     _own: OwnTrainer | None = None
     _calibration: Calibration | None = None
     _sequences: Sequences | None = None
@@ -96,6 +99,56 @@ class Trainers:
             return self._sequences.burst(steps)
         return self.of(cell).burst(cell, work=work, steps=steps)
 
+    def pace(self, asked: Pace) -> object:
+        """How fast a workload runs, and what it takes of memory."""
+        from bench.nets.device import gpu_peak
+
+        device = self.networks.device
+        _ = self.networks.images  # of all workloads, and no part of any
+        return measure_pace(
+            asked,
+            functools.partial(self.burst, *asked.workload),
+            device=device,
+            gpu_peak=gpu_peak if device == "gpu" else None,
+        )
+
+    def perform(self, trial: Trial) -> object:
+        """A trial of a published experiment."""
+        from bench.nets.programs import perform
+
+        networks = self.networks
+        return perform(trial, networks.data, networks.device, networks.environment)
+
+    def describe(self, asked: protocol.Describe) -> object:
+        """The user's model, built anew."""
+        from bench.nets.own.describe import describe
+
+        given = Path(asked.arrays) if asked.arrays else None
+        folder, path = Path(self.folder), Path(asked.path)
+        sizes = {"batch": asked.batch, "steps": asked.steps}
+        data = self.networks.data
+        return describe(folder, path, asked.function, given, data, seeds=asked.seeds, **sizes)
+
+    def save(self, asked: protocol.Save) -> object:
+        """A model in every format, the user's or one of this package's."""
+        if asked.cell is not None:
+            from bench.nets.own import saving
+
+            return saving.save(Path(asked.folder), self.own, asked.cell)
+        from bench.nets.saving import save
+
+        return save(Path(asked.folder), asked.model, self.networks.data, self.networks.device)
+
+    def load(self, asked: protocol.Load) -> object:
+        """What a model that was saved gives."""
+        if asked.own:
+            from bench.nets.own import saving
+
+            return saving.load(Path(asked.folder), self.own, asked.model, asked.format)
+        from bench.nets.saving import load
+
+        return load(Path(asked.folder), asked.model, asked.format, tf32=self.tf32)
+
     def forget(self) -> None:
         """Drops what is compiled."""
         self.networks.forget()
@@ -104,70 +157,23 @@ class Trainers:
             self._own.forget()
 
 
-def handlers(trainers: Trainers, *, tf32: bool) -> Mapping[type[Request[Any]], Handler]:
+def handlers(trainers: Trainers) -> Mapping[type[Request[Any]], Handler]:
     """Handlers by type of request."""
-    trainer = trainers.networks
-
-    def perform(trial: Trial) -> object:
-        from bench.nets.programs import perform
-
-        return perform(trial, trainer.data, trainer.device, trainer.environment)
-
-    def describe(asked: protocol.Describe) -> object:
-        from bench.nets.own.describe import describe
-
-        given = Path(asked.arrays) if asked.arrays else None
-        folder, path = Path(trainers.folder), Path(asked.path)
-        sizes = {"batch": asked.batch, "steps": asked.steps}
-        return describe(
-            folder, path, asked.function, given, trainer.data, seeds=asked.seeds, **sizes
-        )
-
-    def save(asked: protocol.Save) -> object:
-        if asked.cell is not None:
-            from bench.nets.own import saving
-
-            return saving.save(Path(asked.folder), trainers.own, asked.cell)
-        from bench.nets.saving import save
-
-        return save(Path(asked.folder), asked.model, trainer.data, trainer.device)
-
-    def load(asked: protocol.Load) -> object:
-        if asked.own:
-            from bench.nets.own import saving
-
-            return saving.load(Path(asked.folder), trainers.own, asked.model, asked.format)
-        from bench.nets.saving import load
-
-        return load(Path(asked.folder), asked.model, asked.format, tf32=tf32)
-
-    def burst(asked: protocol.Burst) -> float:
-        return trainers.burst(asked.cell, asked.work, asked.steps)
-
-    def pace(asked: Pace) -> object:
-        from bench.nets.device import gpu_peak
-
-        device = trainer.device
-        _ = trainer.images  # of all workloads, and no part of any
-        return measure_pace(
-            asked,
-            functools.partial(trainers.burst, *asked.workload),
-            device=device,
-            gpu_peak=gpu_peak if device == "gpu" else None,
-        )
-
-    examiner = Examiner(trainer.data, trainer.device, tf32=tf32)
+    networks = trainers.networks
+    examiner = Examiner(networks.data, networks.device, tf32=trainers.tf32)
     return {
         Replica: Handler(lambda t: trainers.of(t.cell).train(t.cell, t.seed), keeps_graph=True),
         Copy: Handler(lambda copy: trainers.of(copy.cell).copy(copy), keeps_graph=True),
-        protocol.Burst: Handler(burst, keeps_graph=True),
+        protocol.Burst: Handler(
+            lambda asked: trainers.burst(asked.cell, asked.work, asked.steps), keeps_graph=True
+        ),
         protocol.Calibrate: Handler(lambda _: trainers.calibration.once(), keeps_graph=True),
-        Pace: Handler(pace),
+        Pace: Handler(trainers.pace),
         Check: Handler(examiner.examine),
-        Trial: Handler(perform),
-        protocol.Describe: Handler(describe),
-        protocol.Save: Handler(save),
-        protocol.Load: Handler(load),
+        Trial: Handler(trainers.perform),
+        protocol.Describe: Handler(trainers.describe),
+        protocol.Save: Handler(trainers.save),
+        protocol.Load: Handler(trainers.load),
     }
 
 
@@ -184,7 +190,7 @@ def main() -> None:
         return
     gc.freeze()  # modules stay: tracing a graph collects garbage often, and need not look there
     replies.write(protocol.line(ready))
-    _serve(Trainers(trainer, settings.own), requests, replies, tf32=ready.numerics.tf32)
+    _serve(Trainers(trainer, settings.own, ready.numerics.tf32), requests, replies)
 
 
 def _read(requests: queue.Queue[Request[Any]]) -> None:
@@ -213,10 +219,8 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
     return trainer, ready
 
 
-def _serve(
-    trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[bytes], *, tf32: bool
-) -> None:
-    by_type = handlers(trainers, tf32=tf32)
+def _serve(trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[bytes]) -> None:
+    by_type = handlers(trainers)
     while True:
         request = requests.get()
         handler = by_type[type(request)]

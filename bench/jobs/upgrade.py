@@ -325,33 +325,28 @@ def train_pair(
     """
     begin = time.monotonic()
     description = {"name": data.name, "fingerprint": data.fingerprint, "source": data.source}
+    placements = {
+        side: msgspec.structs.replace(
+            placement, python=str(built[side].python), variables=built[side].variables
+        )
+        for side in SIDES
+    }
     with contextlib.ExitStack() as stack:
-        writers = {
-            side: stack.enter_context(
-                RunWriter(folders[side], plan, resume=(folders[side] / PLAN).exists())
-            )
-            for side in SIDES
-        }
-        progress = {
-            side: stack.enter_context(
-                Progress(
-                    plan,
-                    writers[side].outcomes,
-                    stream=stream,
-                    live=False,
-                    name=names[side],
-                )
-            )
-            for side in SIDES
-        }
+
+        def writer(side: Side) -> RunWriter:
+            again = (folders[side] / PLAN).exists()
+            return stack.enter_context(RunWriter(folders[side], plan, resume=again))
+
+        def shown(side: Side) -> Progress:
+            outcomes = writers[side].outcomes
+            progress = Progress(plan, outcomes, stream=stream, live=False, name=names[side])
+            return stack.enter_context(progress)
+
+        writers = {side: writer(side) for side in SIDES}
+        progress = {side: shown(side) for side in SIDES}
         pair = Pair(
             writers,
-            {
-                side: msgspec.structs.replace(
-                    placement, python=str(built[side].python), variables=built[side].variables
-                )
-                for side in SIDES
-            },
+            placements,
             data=description,
             cache_dir=mnist.cache_directory(),
             progress=progress,

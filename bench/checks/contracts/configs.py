@@ -109,12 +109,24 @@ def _(lab: Lab) -> Iterator[Deviation]:
 # --- Layers
 
 
-def _layers() -> dict[str, tuple[Callable[[], Any], tuple[int, ...]]]:
+_Layers = dict[str, tuple[Callable[[], Any], tuple[int, ...]]]
+
+
+def _layers() -> _Layers:
     """A layer with arguments that are not the default, and the shape of an input."""
     from bench.nets.api import keras
 
     layers = keras.layers
-    l2 = keras.regularizers.L2(0.25)
+    return {
+        **_with_kernels(keras),
+        **_normalizations(layers),
+        **_recurrent(layers),
+        **_without_weights(layers),
+    }
+
+
+def _with_kernels(keras: Any) -> _Layers:
+    layers, l2 = keras.layers, keras.regularizers.L2(0.25)
     return {
         "Dense": (
             lambda: layers.Dense(
@@ -146,6 +158,11 @@ def _layers() -> dict[str, tuple[Callable[[], Any], tuple[int, ...]]]:
             lambda: layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
             (1, 3, 3, 2),
         ),
+    }
+
+
+def _normalizations(layers: Any) -> _Layers:
+    return {
         "BatchNormalization": (
             lambda: layers.BatchNormalization(axis=1, momentum=0.5, epsilon=0.25, center=False),
             (3, 2, 4),
@@ -159,6 +176,11 @@ def _layers() -> dict[str, tuple[Callable[[], Any], tuple[int, ...]]]:
             (3, 5, 4),
         ),
         "UnitNormalization": (lambda: layers.UnitNormalization(axis=1), (3, 2, 4)),
+    }
+
+
+def _recurrent(layers: Any) -> _Layers:
+    return {
         "LSTM": (
             lambda: layers.LSTM(
                 *(3, "relu"),
@@ -173,6 +195,11 @@ def _layers() -> dict[str, tuple[Callable[[], Any], tuple[int, ...]]]:
             lambda: layers.Bidirectional(layers.SimpleRNN(3), merge_mode="sum"),
             (2, 4, 3),
         ),
+    }
+
+
+def _without_weights(layers: Any) -> _Layers:
+    return {
         "LeakyReLU": (lambda: layers.LeakyReLU(0.75), (3, 4)),
         "ELU": (lambda: layers.ELU(0.25), (3, 4)),
         "Softmax": (lambda: layers.Softmax(axis=1), (3, 4, 2)),

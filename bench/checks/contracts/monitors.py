@@ -77,17 +77,11 @@ def _told(quantity: str, numbers: Sequence[float], callback: Any) -> tuple[Any, 
     return model, rates
 
 
-def _auto(quantity: str, sign: float) -> None:
-    numbers = tuple(sign * value for value in NUMBERS)
-    truth = "With mode='auto' an accuracy is to rise, a loss or an error is to fall."
-    tier = "standard" if quantity == "mean_squared_error" else "quick"
+_Numbers = Sequence[float]
 
-    @contract(
-        f"early_stopping-auto:{quantity}",
-        thing="keras.callbacks.EarlyStopping",
-        truth=truth,
-        tier=tier,
-    )
+
+def _early_stopping(quantity: str, numbers: _Numbers, **about: Any) -> None:
+    @contract(f"early_stopping-auto:{quantity}", thing="keras.callbacks.EarlyStopping", **about)
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras
 
@@ -99,11 +93,10 @@ def _auto(quantity: str, sign: float) -> None:
         yield exact("epochs", lab.seen(len(rates)), np.array(expected))
         yield exact("bias", lab.seen(model.get_weights()[1]), np.full(linear.OUTPUTS, best))
 
+
+def _reduce_lr_on_plateau(quantity: str, numbers: _Numbers, **about: Any) -> None:
     @contract(
-        f"reduce_lr_on_plateau-auto:{quantity}",
-        thing="keras.callbacks.ReduceLROnPlateau",
-        truth=truth,
-        tier=tier,
+        f"reduce_lr_on_plateau-auto:{quantity}", thing="keras.callbacks.ReduceLROnPlateau", **about
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras
@@ -113,12 +106,9 @@ def _auto(quantity: str, sign: float) -> None:
         expected = plateaus(NUMBERS, factor=0.5, patience=2, cooldown=0, min_lr=0.0)
         yield exact("rates", lab.seen(np.array(rates)), np.array(expected))
 
-    @contract(
-        f"model_checkpoint-auto:{quantity}",
-        thing="keras.callbacks.ModelCheckpoint",
-        truth=truth,
-        tier=tier,
-    )
+
+def _model_checkpoint(quantity: str, numbers: _Numbers, **about: Any) -> None:
+    @contract(f"model_checkpoint-auto:{quantity}", thing="keras.callbacks.ModelCheckpoint", **about)
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras
 
@@ -135,7 +125,13 @@ def _auto(quantity: str, sign: float) -> None:
 
 
 for _quantity, _sign in QUANTITIES.items():
-    _auto(_quantity, _sign)
+    for _inferring in (_early_stopping, _reduce_lr_on_plateau, _model_checkpoint):
+        _inferring(
+            _quantity,
+            [_sign * value for value in NUMBERS],
+            truth="With mode='auto' an accuracy is to rise, a loss or an error is to fall.",
+            tier="standard" if _quantity == "mean_squared_error" else "quick",
+        )
 
 
 @contract(

@@ -19,7 +19,14 @@ from bench.mnist import Mnist
 from bench.nets.own import data, source, view, weights
 from bench.results.checksum import checksum
 from bench.results.files import pretty, write_atomically
-from bench.results.own_model import ARRAYS, DESCRIPTION, Described, Description, weights_file
+from bench.results.own_model import (
+    ARRAYS,
+    DESCRIPTION,
+    DefaultLoss,
+    Described,
+    Description,
+    weights_file,
+)
 
 keras = tf.keras
 Array = npt.NDArray[Any]
@@ -81,34 +88,18 @@ def _described(
     name = "" if given is None else str(given)
     rows = min(steps * batch + data.MOST_EVALUATED, len(mnist.train_labels))
     found = data.arrays(model, user, name, mnist, rows)
-    count = len(next(iter(found.inputs.values())))
-    examples = count - max(1, min(data.MOST_EVALUATED, count // 5))
-    if examples < 1:
-        raise source.UnusableError(f"{name}: {count} rows are too few: one is evaluated")
-    loss = getattr(model, "loss", None)
-    feed = data.Feed(found.inputs, found.targets, found.named, isinstance(loss, Mapping), examples)
-    few = slice(0, min(_FEW, examples))
-    made = view.predicted(model, feed.x(few))
-    losses = {}
-    if not source.is_compiled(model):
-        if not found.targets:
-            raise source.UnusableError(
-                f"{path}: {function}: a model without targets compiles itself"
-            )
-        losses = data.default_losses(made, {n: a[few] for n, a in found.targets.items()})
-        source.compile_with(model, losses)
+    feed = _feed(model, found, name)
+    few = slice(0, min(_FEW, feed.examples))
+    losses = _compiled(model, feed, few, called=f"{path}: {function}")
     tensors = view.look(model, weights.named(model), feed.x(few), feed.y(few))
     for seed in seeds:
         if seed != seeds[0]:
             model = source.build(path, function, seed)
             view.predicted(model, feed.x(few))
         weights.keep(weights_file(folder, seed), weights.values(model))
-    roles = {f"x {n}": a for n, a in found.inputs.items()}
-    roles |= {f"y {n}": a for n, a in found.targets.items()}
-    weights.keep(folder / ARRAYS, roles)
     file = checksum(path.read_bytes())
     start = digest(list(_read(weights_file(folder, seeds[0])).values()))
-    parts = [file, function, digest(list(roles.values())), start]
+    parts = [file, function, _keep_arrays(folder, found), start]
     shapes = [value.shape for value in weights.values(model).values()]
     return Description(
         model=OwnModel(
@@ -123,16 +114,56 @@ def _described(
         file=file,
         given=digest(list(user.values())) if user else "",
         data=found.source,
-        inputs={n: f"{a.dtype.name} {a.shape}" for n, a in found.inputs.items()},
-        outputs={n: f"{a.dtype.name} {a.shape}" for n, a in found.targets.items()},
+        inputs=_types(found.inputs),
+        outputs=_types(found.targets),
         named=found.named,
         named_targets=feed.named_targets,
-        examples=examples,
-        evaluated=count - examples,
+        examples=feed.examples,
+        evaluated=_rows(found) - feed.examples,
         parameters=sum(map(math.prod, shapes)),
         losses=losses,
         seeds=list(seeds),
     )
+
+
+def _keep_arrays(folder: Path, found: data.Arrays) -> str:
+    """Digest of all arrays, which are written into the folder."""
+    roles = {f"x {n}": a for n, a in found.inputs.items()}
+    roles |= {f"y {n}": a for n, a in found.targets.items()}
+    weights.keep(folder / ARRAYS, roles)
+    return digest(list(roles.values()))
+
+
+def _feed(model: Any, found: data.Arrays, name: str) -> data.Feed:
+    """All rows, the last of which are evaluated: a fifth, and no more than
+    :data:`bench.nets.own.data.MOST_EVALUATED`."""
+    rows = _rows(found)
+    examples = rows - max(1, min(data.MOST_EVALUATED, rows // 5))
+    if examples < 1:
+        raise source.UnusableError(f"{name}: {rows} rows are too few: one is evaluated")
+    named_targets = isinstance(getattr(model, "loss", None), Mapping)
+    return data.Feed(found.inputs, found.targets, found.named, named_targets, examples)
+
+
+def _rows(found: data.Arrays) -> int:
+    return len(next(iter(found.inputs.values())))
+
+
+def _types(arrays: Mapping[str, Array]) -> dict[str, str]:
+    """Type and shape of each array, as a description tells them."""
+    return {name: f"{array.dtype.name} {array.shape}" for name, array in arrays.items()}
+
+
+def _compiled(model: Any, feed: data.Feed, few: slice, *, called: str) -> dict[str, DefaultLoss]:
+    """Losses of a model that did not compile itself, by which it is compiled; else none."""
+    outputs = view.predicted(model, feed.x(few))
+    if source.is_compiled(model):
+        return {}
+    if not feed.targets:
+        raise source.UnusableError(f"{called}: a model without targets compiles itself")
+    losses = data.default_losses(outputs, {n: a[few] for n, a in feed.targets.items()})
+    source.compile_with(model, losses)
+    return losses
 
 
 def _longest(

@@ -10,6 +10,7 @@ import functools
 import textwrap
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
@@ -48,34 +49,8 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
             :func:`bench.report.reproducer.script.watched`.
     """
     epochs = EPOCHS if cell.engine == "fit_epochs" else 1
-    factor, cnn = rounding_factor(cell), cell.architecture == "cnn"
-    images, transformer = (
-        cnn or cell.architecture in CONVOLUTIONAL,
-        cell.architecture == "transformer",
-    )
-    sequence = cell.architecture in recurrent.ARCHITECTURES
-    mixed, variables = cell.precision.startswith("mixed"), "float32"
-    if cell.precision == "float64":
-        variables = cell.precision
-    places, hidden_places = _PLACES[cell.precision]
-    shape = "28, 28, 1" if images else "784"
-    edges = "(np.arange(28) % 4 > 0)[:, None]" if images else "(np.arange(784) % 4 > 0)"
-    if sequence:
-        shape = f"{recurrent.steps(cell)}, {cell.pixels}"
-        edges += f".reshape({shape})"
-    uniform = f"random.uniform(size=(STEPS, BATCH, {shape}))"
-    pixels = f"np.clip(4 * (INK[LABELS.numpy()] - {uniform}), 0, 1)"
+    factor = rounding_factor(cell)
     optimizer, arguments = optimizer_arguments(cell)
-    start = ['kernel_initializer="zeros"'] if cell.initializer == "zeros" else []
-    common = ""
-    if cell.bias:
-        start.append(f"bias_initializer=tf.keras.initializers.Constant({cell.bias!r})")
-    if cell.bias:
-        common, start = _packed("START = dict(", start, ")"), ["**START"]
-    options = "".join(f", {option}" for option in start)
-    float32 = ', dtype="float32"' if mixed else ""
-    logits = f"layers.Dense(10{options}{float32})(signal)"
-    block = hidden_layers(cell, _activation(cell), options)
     text = template("script.py.jinja").render(
         cell=cell,
         seed=seed,
@@ -84,41 +59,93 @@ def body(cell: Cell, *, seed: int, steps: int, names: Mapping[int, str]) -> list
         factor=factor,
         terms=round(6 * factor**2),
         watched=_packed("WATCHED = {", [f'{at}: "{name}"' for at, name in names.items()], "}"),
-        cnn=cnn,
-        images=images,
-        positions=POSITIONS if transformer else "",
-        block=block,
-        layer=recurrent.CLASSES[cell.architecture] if sequence else "",
         fit=cell.engine in FITTED,
         epochs=epochs,
         short=-60_000 % cell.batch,
-        mixed=mixed,
-        zeros=cell.initializer == "zeros",
-        variables=variables,
-        shape=shape,
-        edges=edges,
-        pixels=pixels,
-        images_fit=len(f'IMAGES = tf.constant({pixels}, "{variables}")') <= COLUMNS,
-        start=common,
-        options=options,
-        float32=float32,
-        hidden=_hidden(cell),
-        kernels='"kernel" in weight.name' if sequence or block else "len(weight.shape) > 1",
-        again=_drawn(cell, cell.recurrent) if sequence else [],
-        logits=logits,
-        logits_fit=len(f"    model = tf.keras.Model(inputs, {logits})") <= COLUMNS,
-        drawn=[] if cell.initializer == "zeros" else _drawn(cell, cell.initializer),
-        coarser=f" * 2.0**{places - hidden_places}" if places > hidden_places else "",
         optimizer=_packed(
             f"optimizer = tf.keras.optimizers.{optimizer}(",
             [f"{name}={value!r}" for name, value in arguments.items()],
             ")",
         ),
         moving=", *model.non_trainable_weights" if cell.normalization == "batch" else "",
-        places=places,
-        hidden_places=hidden_places,
+        **_formats(cell),
+        **_images(cell),
+        **_model(cell),
     )
     return text.splitlines()
+
+
+def _formats(cell: Cell) -> dict[str, Any]:
+    """Types of variables and layers, and their binary places."""
+    places, hidden_places = _PLACES[cell.precision]
+    return {
+        "mixed": _mixed(cell),
+        "variables": _variables(cell),
+        "float32": _float32(cell),
+        "places": places,
+        "hidden_places": hidden_places,
+        "coarser": f" * 2.0**{places - hidden_places}" if places > hidden_places else "",
+    }
+
+
+def _mixed(cell: Cell) -> bool:
+    return cell.precision.startswith("mixed")
+
+
+def _variables(cell: Cell) -> str:
+    return "float64" if cell.precision == "float64" else "float32"
+
+
+def _float32(cell: Cell) -> str:
+    """What keeps a layer out of mixed precision."""
+    return ', dtype="float32"' if _mixed(cell) else ""
+
+
+def _images(cell: Cell) -> dict[str, Any]:
+    """Made-up digits in the shape that the network reads."""
+    images = cell.architecture in ("cnn", *CONVOLUTIONAL)
+    shape = "28, 28, 1" if images else "784"
+    edges = "(np.arange(28) % 4 > 0)[:, None]" if images else "(np.arange(784) % 4 > 0)"
+    if cell.architecture in recurrent.ARCHITECTURES:
+        shape = f"{recurrent.steps(cell)}, {cell.pixels}"
+        edges += f".reshape({shape})"
+    uniform = f"random.uniform(size=(STEPS, BATCH, {shape}))"
+    pixels = f"np.clip(4 * (INK[LABELS.numpy()] - {uniform}), 0, 1)"
+    return {
+        "images": images,
+        "shape": shape,
+        "edges": edges,
+        "pixels": pixels,
+        "images_fit": len(f'IMAGES = tf.constant({pixels}, "{_variables(cell)}")') <= COLUMNS,
+    }
+
+
+def _model(cell: Cell) -> dict[str, Any]:
+    """Layers, and what their kernels start from."""
+    zeros, sequence = cell.initializer == "zeros", cell.architecture in recurrent.ARCHITECTURES
+    start = ['kernel_initializer="zeros"'] if zeros else []
+    common = ""
+    if cell.bias:
+        start.append(f"bias_initializer=tf.keras.initializers.Constant({cell.bias!r})")
+        common, start = _packed("START = dict(", start, ")"), ["**START"]
+    options = "".join(f", {option}" for option in start)
+    logits = f"layers.Dense(10{options}{_float32(cell)})(signal)"
+    block = hidden_layers(cell, _activation(cell), options)
+    return {
+        "cnn": cell.architecture == "cnn",
+        "positions": POSITIONS if cell.architecture == "transformer" else "",
+        "block": block,
+        "layer": recurrent.CLASSES[cell.architecture] if sequence else "",
+        "start": common,
+        "options": options,
+        "hidden": _hidden(cell),
+        "logits": logits,
+        "logits_fit": len(f"    model = tf.keras.Model(inputs, {logits})") <= COLUMNS,
+        "zeros": zeros,
+        "kernels": '"kernel" in weight.name' if sequence or block else "len(weight.shape) > 1",
+        "drawn": [] if zeros else _drawn(cell, cell.initializer),
+        "again": _drawn(cell, cell.recurrent) if sequence else [],
+    }
 
 
 @functools.cache

@@ -39,10 +39,7 @@ def next_steps(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Secti
 
 
 def _of_run(conclusion: Conclusion) -> list[str]:
-    run, baseline = conclusion.run, conclusion.baseline
     counted = counts(conclusion.judgements)
-    named = shlex.quote(run.path.name if run.path.parent == _RESULTS else str(run.path))
-    accept_all = bench_command(f"baseline accept {named} --reason TEXT")
     lines = []
     if Verdict.CRASHED in counted or Verdict.MISSING in counted:
         lines.append(
@@ -50,47 +47,65 @@ def _of_run(conclusion: Conclusion) -> list[str]:
             f"the same command with {code('--resume')}."
         )
     if Verdict.CHANGED in counted or Verdict.REGRESSED in counted:
-        these = _only(conclusion, Verdict.CHANGED, Verdict.REGRESSED)
-        accept = bench_command(f"baseline accept {named} {these} --reason TEXT")
+        accept = _accept(conclusion, Verdict.CHANGED, Verdict.REGRESSED)
         lines.append(
             "Changed or regressed: look for the cause where the difference begins. If the new results "
             f"are right, accept these cells: {accept}."
         )
     if Verdict.INCONCLUSIVE in counted:
-        tier = run.plan.tier
-        line = (
-            "Inconclusive: the reason says what would decide. Where that is more seeds, "
-            f"{code('--decide')} gives them to these cells alone, on the run's side: "
-            f"{code(f'bench run --tier {tier} --decide')} (with tox: "
-            f"{code(f'python -m tox run -e {tier} -- --decide')})."
-        )
-        software, device = run.environment.software, run.environment.numerics.device
-        old, new = (requirement(each, device) for each in (versions_of(baseline), software))
-        if old and old != new:  # what trains the baseline's version and the run's on this machine
-            these = _only(conclusion, Verdict.INCONCLUSIVE)
-            both = bench_command(f'upgrade "{old}" "{new}" {these} --seeds 24')
-            line += f" On both sides, and with the same kernels: {both}."
-        lines.append(line)
+        lines.append(_decide(conclusion))
     if any(one.open for one in conclusion.paces):
-        decide = bench_command(f"speed check {named} --decide")
+        decide = bench_command(f"speed check {_named(conclusion)} --decide")
         lines.append(
             f"Beyond this machine's limits: {decide} compares the stored version with this one side by "
             "side, on this machine."
         )
-    class_ = run.environment.environment_class
+    class_ = conclusion.run.environment.environment_class
+    baseline = conclusion.baseline
     if conclusion.judgements and (baseline is None or baseline.environment_class != class_):
         undecided = (
             ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
         )
         lines.append(
             f"No baseline is stored for {code(class_)}{undecided}. Once the results of a run with "
-            f"{code('--all-seeds')} are reviewed: {accept_all}."
+            f"{code('--all-seeds')} are reviewed: {_accept(conclusion)}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
-        these = _only(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
-        accept = bench_command(f"baseline accept {named} {these} --reason TEXT")
+        accept = _accept(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
         lines.append(f"New or not comparable: once these cells are reviewed, {accept}.")
     return lines
+
+
+def _named(conclusion: Conclusion) -> str:
+    """A run as commands find it."""
+    path = conclusion.run.path
+    return shlex.quote(path.name if path.parent == _RESULTS else str(path))
+
+
+def _accept(conclusion: Conclusion, *verdicts: Verdict) -> str:
+    """The command that accepts the cells of these verdicts; of none, all."""
+    these = f"{_only(conclusion, *verdicts)} " if verdicts else ""
+    return bench_command(f"baseline accept {_named(conclusion)} {these}--reason TEXT")
+
+
+def _decide(conclusion: Conclusion) -> str:
+    """How undecided cells are decided."""
+    run = conclusion.run
+    tier = run.plan.tier
+    line = (
+        "Inconclusive: the reason says what would decide. Where that is more seeds, "
+        f"{code('--decide')} gives them to these cells alone, on the run's side: "
+        f"{code(f'bench run --tier {tier} --decide')} (with tox: "
+        f"{code(f'python -m tox run -e {tier} -- --decide')})."
+    )
+    software, device = run.environment.software, run.environment.numerics.device
+    versions = (versions_of(conclusion.baseline), software)
+    old, new = (requirement(each, device) for each in versions)
+    if old and old != new:  # what trains the baseline's version and the run's on this machine
+        these = _only(conclusion, Verdict.INCONCLUSIVE)
+        both = bench_command(f'upgrade "{old}" "{new}" {these} --seeds 24')
+        line += f" On both sides, and with the same kernels: {both}."
+    return line
 
 
 def _only(conclusion: Conclusion, *verdicts: Verdict) -> str:

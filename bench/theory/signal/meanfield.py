@@ -23,7 +23,7 @@ from bench.cells.cell import Cell
 from bench.theory.oracle.layers import EPSILON
 from bench.theory.signal.images import MNIST_SQUARED_NORMS
 from bench.theory.signal.moments import Array, moments, second_moment, slope_moment, to_last
-from bench.theory.signal.normalized import UNITS, batch_flow, batch_norm_ratio
+from bench.theory.signal.normalized import UNITS, BatchFlow, batch_flow, batch_norm_ratio
 from bench.theory.signal.spread import spread
 from bench.theory.signal.wide import INPUTS, Layer, Net, backward, forward, output_errors
 
@@ -246,37 +246,52 @@ def _scale(net: Net, layers: Sequence[Layer], signal: Array) -> Array:
     return np.array([every.min() / math.sqrt(net.width), every.max() * math.sqrt(net.width)])
 
 
-def _behind_batch_norm(cell: Cell, net: Net) -> dict[str, Array]:
-    """Gradient flow of plain layers by the batch's Gram matrix, of skips at the symmetric fixed point.
+def _nothing(depth: int) -> dict[str, Array]:
+    """Gradient flow through weights that are all 0."""
+    zeros, undefined = np.zeros(depth), np.full(depth, math.nan)
+    return {
+        **dict.fromkeys(_ARRAYS, zeros),
+        **dict.fromkeys(("signal", "kernel_gradient"), undefined),
+        **dict.fromkeys(("chi", "step_bias", "step_std", "step_error"), zeros[1:]),
+        "scale": np.zeros(2),
+    }
 
-    Behind skips the l-th stream's variance over the batch is that of the first plus (l - 1) alpha^2 of
-    one branch, so chi = 1 + alpha^2 (chi of a plain layer) / (1 + (l - 1) alpha^2).
+
+def _symmetric(cell: Cell, gain: float, branch: float) -> BatchFlow:
+    """Signals behind skips at the symmetric fixed point.
+
+    The l-th stream's variance over the batch is that of the first plus (l - 1) alpha^2 of one branch,
+    so chi = 1 + alpha^2 (chi of a plain layer) / (1 + (l - 1) alpha^2).
     """
+    depth, m = cell.depth, moments(cell.activation, 1.0)
+    plain = batch_norm_ratio(cell.activation, cell.batch)
+    unit = m.second - m.mean**2
+    streams = unit * (1 + branch**2 * np.arange(depth))
+    q = np.append(1.0, gain * streams[:-1] / (gain * streams[:-1] + EPSILON))
+    chi = 1 + branch**2 * plain * unit / streams[:-1] * q[1:]
+    if depth > 1:
+        chi[0] /= branch**2
+    return BatchFlow(
+        pre_activation=q,
+        activation=np.full(depth, m.second),
+        signal=np.append(np.cumprod(chi[::-1])[::-1], 1.0),
+        spread=np.zeros(depth - 1),
+        noise=np.zeros(depth),
+    )
+
+
+def _behind_batch_norm(cell: Cell, net: Net) -> dict[str, Array]:
+    """Gradient flow of plain layers by the batch's Gram matrix, of skips at the symmetric fixed
+    point."""
     depth, gain = cell.depth, net.gain
     if gain == 0.0:
-        zeros, undefined = np.zeros(depth), np.full(depth, math.nan)
-        return {
-            **dict.fromkeys(_ARRAYS, zeros),
-            **dict.fromkeys(("signal", "kernel_gradient"), undefined),
-            **dict.fromkeys(("chi", "step_bias", "step_std", "step_error"), zeros[1:]),
-            "scale": np.zeros(2),
-        }
-    if net.branch is None:
-        batch = batch_flow(cell.activation, depth, cell.batch, net.first, gain)
-        q, activation, signal = batch.pre_activation, batch.activation, batch.signal
-        per_step, noise = batch.spread, batch.noise
-    else:
-        m = moments(cell.activation, 1.0)
-        plain = batch_norm_ratio(cell.activation, cell.batch)
-        unit = m.second - m.mean**2
-        streams = unit * (1 + net.branch**2 * np.arange(depth))
-        q = np.append(1.0, gain * streams[:-1] / (gain * streams[:-1] + EPSILON))
-        activation = np.full(depth, m.second)
-        chi = 1 + net.branch**2 * plain * unit / streams[:-1] * q[1:]
-        if depth > 1:
-            chi[0] /= net.branch**2
-        signal = np.append(np.cumprod(chi[::-1])[::-1], 1.0)
-        per_step, noise = np.zeros(depth - 1), np.zeros(depth)
+        return _nothing(depth)
+    batch = (
+        batch_flow(cell.activation, depth, cell.batch, net.first, gain)
+        if net.branch is None
+        else _symmetric(cell, gain, net.branch)
+    )
+    signal, activation, per_step = batch.signal, batch.activation, batch.spread
     v = to_last(per_step) / cell.width
     # Of n units a Gram matrix has 1/n more inverse effective dimension than of many (Marchenko and
     # Pastur 1967). That of the signals raises E[1/s^2] by 2/n; both raise the parts along the mean and
@@ -290,14 +305,14 @@ def _behind_batch_norm(cell: Cell, net: Net) -> dict[str, Array]:
         chi = signal[:-1] / signal[1:]
     steps = per_step / cell.width
     return {
-        "pre_activation": q,
+        "pre_activation": batch.pre_activation,
         "activation": activation,
         "signal": signal,
         "kernel_gradient": kernel / kernel[-1],
         "chi": chi,
         "log_bias": -0.5 * v,
         "log_std": np.sqrt(v),
-        "log_error": left_out + 4 * noise,
+        "log_error": left_out + 4 * batch.noise,
         "step_bias": -0.5 * steps,
         "step_std": np.sqrt(steps),
         "step_error": 4 / cell.width + 4 * np.sqrt(per_step / UNITS),

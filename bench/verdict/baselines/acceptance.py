@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -147,13 +147,7 @@ def accept(
     taken = {item: cell for item, cell in cells if cell.samples}
     if not taken:
         raise BenchError(f"{run.path}: no replica of these cells can be stored", hint="run anew")
-    grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
-    history = {grid: list(cells) for grid, cells in kept.history.items()} if kept else {}
-    superseded = [item for item in taken if item.id in grids.get(item.grid, {})]
-    for item in superseded:
-        history.setdefault(item.grid, []).append(_without_traces(grids[item.grid][item.id]))
-    for item, cell in taken.items():
-        grids.setdefault(item.grid, {})[item.id] = cell
+    grids, history, superseded = _replaced(kept, taken)
     accepted = Acceptance(
         run=run.path.name,
         date=(date or datetime.date.today()).isoformat(),
@@ -162,7 +156,7 @@ def accept(
         cells=len(taken),
         commit=str(environment.run.get("commit", "")),
         measured=str(environment.run.get("started", "")),
-        superseded=len(superseded),
+        superseded=superseded,
         **{name: environment.software.get(name, "") for name in _VERSIONS},
     )
     merged = Baseline(
@@ -176,6 +170,26 @@ def accept(
     )
     write_baseline(root, merged)
     return merged
+
+
+_Cells = dict[str, dict[str, BaselineCell]]
+_History = dict[str, list[BaselineCell]]
+
+
+def _replaced(
+    kept: Baseline | None, taken: Mapping[Item, BaselineCell]
+) -> tuple[_Cells, _History, int]:
+    """Cells and history by grid, once cells are taken, and how many of these replace another."""
+    grids = {grid: dict(cells) for grid, cells in kept.grids.items()} if kept else {}
+    history = {grid: list(cells) for grid, cells in kept.history.items()} if kept else {}
+    superseded = 0
+    for item, cell in taken.items():
+        cells = grids.setdefault(item.grid, {})
+        if item.id in cells:
+            superseded += 1
+            history.setdefault(item.grid, []).append(_without_traces(cells[item.id]))
+        cells[item.id] = cell
+    return grids, history, superseded
 
 
 def check(root: Path, items: Iterable[Item] | None = None) -> list[str]:
