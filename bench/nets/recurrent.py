@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,13 +136,13 @@ class OverTime:
     last: Sequence[Walk]
 
     def products(self, cell: Cell) -> Products | None:
-        """The last layer's gradients by products of Jacobians; None where these would take too long, or
-        rounding to 16 bits is not followed.
+        """The last layer's gradients by products of Jacobians, at the last :data:`MOST_STEPS` steps;
+        None where rounding to 16 bits is not followed.
 
         Of the last layer only the last state enters the loss, so that all that arrives at an earlier
         one has gone through the Jacobians between the two.
         """
-        if cell.precision.startswith("mixed") or steps(cell) > MOST_STEPS:
+        if cell.precision.startswith("mixed"):
             return None
         form = OF_PRECISION[cell.precision]
         seen = [gradient[:EXAMPLES] for gradient in self.gradients[-1]]
@@ -152,21 +153,23 @@ class OverTime:
         product, error = np.mean(sums, axis=0)
         measured = np.mean([np.square(gradient).mean(axis=(0, 2)) for gradient in seen], axis=0)
         return Products(
-            measured=finite_list(measured),
+            measured=finite_list(measured[-MOST_STEPS:]),
             product=finite_list(product),
             error=finite_list(error),
         )
 
 
 #: Examples, and most steps, of products of Jacobians: their number grows as the square of the steps.
+#: A reading of 112 steps, seven pixels each, is followed to its first.
 EXAMPLES, MOST_STEPS = 4, 112
 
 
 def _by_products(
     cell: Cell, walk: Walk, form: Format, gradient: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Mean squares over examples and entries after each step, and bounds on the distance of measured
-    ones: if entries p are off by at most e, their mean square is by at most mean(2 |p| e + e^2)."""
+    """Mean squares over examples and entries after each of the last steps, and bounds on the distance
+    of measured ones: if entries p are off by at most e, their mean square is by at most
+    mean(2 |p| e + e^2)."""
     bounded = [
         Bounded(np.asarray(array, np.float64), 0.0, form)
         for array in (
@@ -183,7 +186,7 @@ def _by_products(
     upstream[:, -1] = gradient[:, -1, : weights.units]
     through = Through(cell.architecture, cell.activation, weights, states, kept)
     found = []
-    for arrived in through.arriving(Bounded(upstream, 0.0, form)):
+    for arrived in itertools.islice(through.arriving(Bounded(upstream, 0.0, form)), MOST_STEPS):
         value = np.concatenate([part.value for part in arrived], axis=-1)
         error = np.concatenate(
             [np.broadcast_to(part.error, part.shape) for part in arrived], axis=-1
@@ -262,8 +265,8 @@ def _unrolled(cell: Any, inputs: Any, tape: Any) -> tuple[Any, list[Any]]:
     low = cell.compute_dtype  # a state's, which mixed precision casts inputs to
     states = [tf.zeros([inputs.shape[0], size], low) for size in sizes]
     outputs, probes = [], []
-    for step in range(inputs.shape[1]):
-        _, states = cell(inputs[:, step], list(states))
+    for read in tf.unstack(inputs, axis=1):  # whose gradient is one tensor, not one for each step
+        _, states = cell(read, list(states))
         probes.append(tf.zeros([inputs.shape[0], sum(sizes)], low))
         tape.watch(probes[-1])
         added = tf.split(probes[-1], sizes, axis=-1)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from bench.cells import recurrent
+from bench.cells.cell import Cell
 from bench.measure.tensors import BATCH_LOGITS
 from bench.nets.images import Images, scaled
 from bench.nets.network import Network, dense, listed
@@ -18,6 +20,9 @@ Arrays = Sequence[npt.NDArray[Any]]
 
 #: Test images per forward pass: large enough to be fast, small enough for 50 layers of activations.
 CHUNK = 1000
+#: States of a recurrent layer, over all steps and images of a pass: what 112 steps of 100 units have,
+#: 45 MB in float32. TensorFlow holds about ten such arrays at a time.
+MOST_STATES = CHUNK * 112 * 100
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,16 @@ class BatchView:
         )
 
 
+def images_at_once(cell: Cell, count: int) -> int:
+    """How many of ``count`` images a pass takes: a divisor of it, and so few of a long reading that
+    they fit into the memory of a worker."""
+    most = min(CHUNK, count)
+    if cell.architecture in recurrent.ARCHITECTURES:
+        states = recurrent.steps(cell) * recurrent.directions(cell) * cell.width
+        most = max(min(most, MOST_STATES // states), 1)
+    return next(size for size in range(most, 0, -1) if count % size == 0)
+
+
 class TestView:
     """Forward pass over the test set in inference mode."""
 
@@ -122,7 +137,7 @@ class TestView:
         depth = network.cell.depth
         units = [output.shape[-1] for output in network.view.outputs[depth:-1]]
         count = int(images.test_labels.shape[0])
-        chunk = next(size for size in range(min(CHUNK, count), 0, -1) if count % size == 0)
+        chunk = images_at_once(network.cell, count)
         self._count = count
 
         @tf.function(input_signature=[tf.TensorSpec([], tf.float64)])

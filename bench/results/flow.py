@@ -22,8 +22,8 @@ from bench.results.bounds import Finite, NotNegative, Share
 class Products(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Gradients over time of the last recurrent layer, measured and by products of Jacobians.
 
-    Lists have an entry per step, in the order in which the layer takes them: mean squares, as in
-    :attr:`Flow.over_time`, over a batch's first examples."""
+    Lists have an entry per step, in the order in which the layer takes them; of many steps the last
+    ones alone. Mean squares, as in :attr:`Flow.over_time`, over a batch's first examples."""
 
     measured: list[NotNegative | None]
     product: list[NotNegative | None]
@@ -81,10 +81,12 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return  # it has neither
         count = recurrent.steps(cell) if cell.architecture in recurrent.ARCHITECTURES else 0
         over_time = self.over_time if isinstance(self.over_time, list) else []
-        lists = [*over_time]
+        fits = len(over_time) in (0, cell.depth) and all(len(each) == count for each in over_time)
         if isinstance(self.products, Products):
-            lists += [self.products.measured, self.products.product, self.products.error]
-        if len(over_time) not in (0, cell.depth) or any(len(each) != count for each in lists):
+            lists = (self.products.measured, self.products.product, self.products.error)
+            followed = len(self.products.product)
+            fits &= 0 < followed <= count and all(len(each) == followed for each in lists)
+        if not fits:
             raise ValueError(
                 f"a flow over time is not that of {cell.depth} layers of {count} steps"
             )

@@ -39,7 +39,8 @@ def _by_products(cell: Cell, records: Sequence[Record]) -> Finding | None:
         (step, *numbers)
         for products in found
         for step, numbers in enumerate(
-            zip(products.measured, products.product, products.error, strict=True), start=1
+            zip(products.measured, products.product, products.error, strict=True),
+            start=recurrent.steps(cell) - len(products.measured) + 1,
         )
     ]
     if not triples:
@@ -166,9 +167,9 @@ def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
 
 JACOBIAN_PRODUCTS = Claim(
     "jacobian-products",
-    "What goes back from the last step of the last recurrent layer to an earlier one is multiplied by "
-    "the Jacobians of the steps between (Pascanu et al. 2013, eq. 5), within what rounding makes of "
-    "it; with ReLU and the identity, exactly.",
+    "What goes back from the last step of the last recurrent layer to one of up to 111 before it is "
+    "multiplied by the Jacobians of the steps between (Pascanu et al. 2013, eq. 5), within what "
+    "rounding makes of it; with ReLU and the identity, exactly.",
     lambda cell: cell.architecture in recurrent.ARCHITECTURES,
     _by_products,
 )

@@ -88,6 +88,10 @@ def test_a_gradient_of_zero_far_back_in_time_was_flushed(images: Images, data: A
         squares, truths = (np.square(array).mean(axis=(0, 2)) for array in (seen, truth))
         np.testing.assert_allclose(squares[large], truths[large], rtol=1e-3)
         assert (squares[small] == 0).all() == (precision == "float32")
+        products = viewed.time_view(inputs, images.train_labels[: network.batch]).products(network)
+        assert products is not None
+        assert len(products.product) == 112
+        np.testing.assert_allclose(products.measured, products.product, rtol=1e-5)
 
 
 def _by_oracle(network: Cell, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

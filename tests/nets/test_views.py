@@ -12,7 +12,7 @@ from bench.measure.flow import flow
 from bench.nets import optimizers, views
 from bench.nets.images import Images, pixel_scale
 from bench.nets.network import Network, build
-from bench.nets.views import BatchView, TestView
+from bench.nets.views import BatchView, TestView, images_at_once
 
 pytestmark = pytest.mark.filterwarnings(
     "error",
@@ -86,6 +86,25 @@ def test_gradients_and_signals_are_finite_differences(
         slope = len(BATCH) * (above - loss()) / (2 * h)
         reference.shifts = {}
         assert float(np.sum(signal * way)) == pytest.approx(slope, rel=1e-7, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("axes", "images"),
+    [
+        (
+            {"pixels": 28, "width": 100},
+            1000,
+        ),  # 28 x 100 states of each: 1000 are a quarter of what fits
+        ({"pixels": 7, "width": 100}, 1000),  # 112 x 100: just so many fit
+        ({"pixels": 1, "width": 100}, 125),  # 784 x 100: 142 fit, of which 125 divides 10,000
+        ({"pixels": 1, "width": 50, "direction": "bidirectional"}, 125),
+        ({"pixels": 1, "width": 100_000}, 1),
+    ],
+)
+def test_a_pass_takes_as_many_images_as_fit(axes: dict[str, Any], images: int) -> None:
+    """Of networks that are not recurrent always a thousand."""
+    assert images_at_once(Cell(architecture="gru", activation="tanh", **axes), 10_000) == images
+    assert images_at_once(Cell(architecture="cnn", filters=100), 10_000) == 1000
 
 
 def test_signals_of_an_example_do_not_depend_on_its_batch(images: Images) -> None:

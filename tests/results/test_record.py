@@ -289,16 +289,19 @@ def test_half_a_number_is_refused_when_it_is_read(tmp_path: Path, part: str) -> 
     "over_time", [[[1.0] * 4], [[1.0] * 3] * 2, [[1.0] * 4] * 3, [[1.0] * 4, [1.0] * 5]]
 )
 def test_a_flow_over_time_is_of_all_layers_and_steps(over_time: list[list[float]]) -> None:
-    """Of two layers of 4 steps; likewise its products."""
+    """Of two layers of 4 steps; its products are of the last ones."""
     cell = Cell(architecture="gru", depth=2, pixels=196)
     whole = flow(cell)
     with pytest.raises(ValueError, match="not that of 2 layers of 4 steps"):
         msgspec.structs.replace(whole, over_time=over_time).check(cell)
-    for lengths in ((4, 4, 3), (4, 5, 4), (0, 4, 4)):
-        names = ("measured", "product", "error")
+    names = ("measured", "product", "error")
+    for lengths in ((4, 4, 3), (4, 5, 4), (0, 4, 4), (0, 0, 0), (5, 5, 5)):
         lists = {name: [1.0] * n for name, n in zip(names, lengths, strict=True)}
         with pytest.raises(ValueError, match="not that of 2 layers of 4 steps"):
             msgspec.structs.replace(whole, products=Products(**lists)).check(cell)
     msgspec.structs.replace(whole, over_time=[[1.0] * 4] * 2).check(cell)
+    for last in (4, 1):  # of many steps
+        products = Products(**{name: [1.0] * last for name in names})
+        msgspec.structs.replace(whole, products=products).check(cell)
     with pytest.raises(ValueError, match="not that of 3 layers of 0 steps"):
         msgspec.structs.replace(flow(Cell()), over_time=[[1.0]] * 3).check(Cell())
