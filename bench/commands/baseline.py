@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import BASELINES, Baselines, Cells, EnvironmentClass, Folders, Run
 from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
-from bench.jobs.shipped import is_shipped
+from bench.jobs.shipped import refuse_shipped
 
 if TYPE_CHECKING:
     from bench.results.plan import Item
@@ -39,11 +39,7 @@ def accept(
     from bench.report.baselines import preview_text
     from bench.verdict.baselines import acceptance
 
-    if is_shipped(folders.baselines):
-        raise BenchError(
-            f"{folders.baselines}: part of the installed package",
-            hint="name a folder of yours: --baselines baselines",
-        )
+    refuse_shipped(folders.baselines)
     stored, baseline, items, changes = _offer(run, folders, cells)
     gained = acceptance.gains(baseline, stored, items)
     seeds = acceptance.other_seeds(baseline, stored, items)

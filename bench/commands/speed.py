@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.options import AllowUndecided, DataDir, EnvironmentClass, Folders, Plot
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_UNDECIDED, BenchError, allowed
-from bench.jobs.shipped import is_shipped
+from bench.jobs.shipped import refuse_shipped
 
 if TYPE_CHECKING:
     from bench.verdict.baselines.speeds import StoredPaces
@@ -34,11 +34,7 @@ def accept(
 
     from bench.verdict.baselines.speeds import accept as store
 
-    if is_shipped(folders.baselines):
-        raise BenchError(
-            f"{folders.baselines}: part of the installed package",
-            hint="name a folder of yours: --baselines baselines",
-        )
+    refuse_shipped(folders.baselines)
     offered = msgspec.structs.replace(_offered(run, folders), reason=reason, new_level=new_level)
     path = store(folders.baselines, offered)
     print(f"Stored {len(offered.paces)} paces in {path}: review the diff and commit it.")

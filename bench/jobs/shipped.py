@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bench
+from bench.errors import BenchError
 
 #: In a wheel only; a checkout has ``suites/`` and ``baselines/`` beside the package.
 _SHIPPED = Path(bench.__file__).parent / "shipped"
@@ -20,9 +21,13 @@ def baselines() -> Path:
     return _here("baselines")
 
 
-def is_shipped(folder: Path) -> bool:
-    """Tells whether a folder belongs to the installed package, where nothing is to be written."""
-    return folder.is_relative_to(_SHIPPED)
+def refuse_shipped(baselines: Path) -> None:
+    """Raises BenchError if a folder is the installed package's, where nothing is to be written."""
+    if baselines.is_relative_to(_SHIPPED):
+        raise BenchError(
+            f"{baselines}: part of the installed package",
+            hint="name a folder of yours: --baselines baselines",
+        )
 
 
 def _here(name: str) -> Path:

@@ -85,33 +85,6 @@ def find_steps(
     return _search(draws, len(points), alpha)
 
 
-def find_steps_of_singles(
-    values: Sequence[float], *, floor: float, alpha: float = ALPHA
-) -> list[Step] | None:
-    """The steps of a series with one draw a point, in order of place.
-
-    The variance is half the mean square of successive differences (von Neumann et al. 1941, Ann. Math.
-    Stat. 12, 153), into which a step enters once; it has 2 (n - 1)^2 / (3 n - 4) equivalent degrees of
-    freedom.
-
-    Args:
-        values: in the order of time.
-        floor: smallest variance that is believed.
-        alpha: chance of any step in a series that has none, if values are independent and normal.
-
-    Returns:
-        None if there are fewer than four values.
-    """
-    size = len(values)
-    if size < 4:
-        return None
-    variance = float(np.mean(np.diff(values) ** 2)) / 2
-    freedom = 2 * (size - 1) ** 2 // (3 * size - 4)
-    points = [{0: (str(place), value)} for place, value in enumerate(values)]
-    draws = _Draws(points, variance=max(variance, floor), freedom=freedom)
-    return _search(draws, size, alpha)
-
-
 def _search(draws: _Draws, size: int, alpha: float) -> list[Step]:
     """Binary segmentation of ``size`` points."""
     p_values: dict[int, float] = {}

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.checks.contracts import formulas
 from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layered import furnished
 from bench.checks.contracts.linear import drawn
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
@@ -218,7 +219,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
     for name, (made, shape) in _layers().items():
         layer = made()
         x = drawn(f"input {name}", *shape)
-        first, other = layer(x), _again(layer)
+        first, _ = furnished(layer, f"config {name}", [x])
+        other = _again(layer)
         other(x)
         other.set_weights(layer.get_weights())
         yield exact(name, lab.seen(other(x)), np.asarray(first))
