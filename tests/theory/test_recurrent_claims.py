@@ -61,6 +61,16 @@ def test_products_within_their_error(off: float, error: float, *, holds: bool) -
     assert holds or found.evidence.startswith("mean square of step 2: 2, by products 2")
 
 
+def test_products_may_be_those_of_the_last_steps_alone() -> None:
+    """Of the last two of four: the steps are named as the layer counts them."""
+    products = Products(measured=[3.0, 4.0], product=[3.5, 4.0], error=[0.1, 0.1])
+    start = msgspec.structs.replace(flow(CELL), over_time=[[1.0] * 4], products=products)
+    found = JACOBIAN_PRODUCTS.of(CELL, [msgspec.structs.replace(trained(CELL, 0), start=start)])
+    assert found is not None
+    assert not found.holds
+    assert found.evidence.startswith("mean square of step 3: 3, by products 3.5")
+
+
 def test_identity_is_exact_whatever_the_error_says() -> None:
     """Only the mean over 4 examples of 5 units is rounded, in float64."""
     for off, holds in ((2.0**-50, True), (2.0**-46, False)):
