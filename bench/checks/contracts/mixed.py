@@ -26,10 +26,10 @@ def _type(value: Any) -> str:
     return str(getattr(value.dtype, "name", value.dtype))
 
 
-def _is(what: str, got: str, wanted: str) -> Deviation:
-    return exact(
-        f"{what}: {got}, not {wanted}" if got != wanted else what, float(got == wanted), np.ones(())
-    )
+def _is(lab: Lab, what: str, got: str, wanted: str) -> Deviation:
+    right = got == wanted
+    name = what if right else f"{what}: {got}, not {wanted}"
+    return exact(name, lab.seen(np.array(right)), np.ones((), bool))
 
 
 @contract(
@@ -55,12 +55,11 @@ def _(lab: Lab) -> Iterator[Deviation]:
         ):
             layer = made(name, *arguments, dtype=policy)
             got = layer(given)
-            lab.seen(tf.cast(got, tf.float32))
-            yield _is(f"{policy}, {name}, result", _type(got), half)
+            yield _is(lab, f"{policy}, {name}, result", _type(got), half)
             for variable in layer.weights:
-                yield _is(f"{policy}, {name}, variable", _type(variable), "float32")
+                yield _is(lab, f"{policy}, {name}, variable", _type(variable), "float32")
     got = made("Dense", 3, dtype="float32")(tf.cast(x, tf.float16))
-    yield _is("float32, of float16", _type(got), "float32")
+    yield _is(lab, "float32, of float16", _type(got), "float32")
 
 
 @contract(
@@ -76,12 +75,11 @@ def _(lab: Lab) -> Iterator[Deviation]:
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         half = made("Dense", 3)
-        yield _is("made before", _type(before(x)), "float32")
+        yield _is(lab, "made before", _type(before(x)), "float32")
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    yield _is("made meanwhile", _type(half(x)), "bfloat16")
-    yield _is("made after", _type(made("Dense", 3)(x)), "float32")
-    lab.seen(tf.cast(half(x), tf.float32))
+    yield _is(lab, "made meanwhile", _type(half(x)), "bfloat16")
+    yield _is(lab, "made after", _type(made("Dense", 3)(x)), "float32")
 
 
 def _in_range(name: str, axes: tuple[int, ...], **options: Any) -> None:
