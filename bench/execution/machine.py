@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +100,24 @@ def isa() -> str:
     return f"{name}_max_{cap.lower()}" if cap else name
 
 
-def describe() -> dict[str, str]:
-    """Facts that speed depends on."""
+def limits() -> dict[str, str]:
+    """What this process may use of the machine."""
+    return {
+        "cores": _probe(lambda: str(cores())),
+        "memory": _probe(lambda: f"{memory_bytes() / 2**30:.1f} GiB"),
+    }
+
+
+def describe(limits: Mapping[str, str]) -> dict[str, str]:
+    """Facts that speed depends on.
+
+    Args:
+        limits: what :func:`limits` says in this process, or in the one that started it.
+    """
     devices = gpus()
     return {
         "cpu": _probe(_cpu_model),
-        "cores": _probe(lambda: str(cores())),
-        "memory": _probe(lambda: f"{memory_bytes() / 2**30:.1f} GiB"),
+        **limits,
         "system": platform.platform(),
         "gpu": ", ".join(gpu.name for gpu in devices) or "none",
         "driver": devices[0].driver if devices else "none",

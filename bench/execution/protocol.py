@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Fingerprint of images that are in the machine's cache."""
     cache_dir: str
     """Folder of the images' cache; empty: the user's on that machine."""
+    limits: Mapping[str, str] = {}
+    """What the process may use (:func:`bench.execution.machine.limits`); its supervisor says so, since
+    it takes Dask to find out, whose import takes longer than all other imports but TensorFlow's."""
     threads: int = 1
     gpu_memory_mib: int | None = None
     histograms: bool = False

@@ -25,7 +25,7 @@ import psutil
 
 import bench
 from bench.errors import BenchError
-from bench.execution import protocol
+from bench.execution import machine, protocol
 from bench.mnist import CACHE_DIR_VARIABLE, cache_directory
 from bench.results.kind import Crash, Request, noted
 
@@ -68,7 +68,7 @@ class Supervisor:
         memory_limit_bytes: int = 0,
         name: str = "worker",
     ) -> None:
-        self._settings = settings
+        self._settings = msgspec.structs.replace(settings, limits=machine.limits())
         self._environment = dict(environment or {})
         self._python = python or sys.executable
         self._memory_limit = memory_limit_bytes

@@ -214,7 +214,7 @@ def _set_up(settings: protocol.Settings) -> tuple[Trainer, protocol.Ready]:
         data, settings.device, numerics.environment_class, histograms=settings.histograms
     )
     ready = protocol.Ready(
-        numerics=numerics, software=device.software(), machine=machine.describe()
+        numerics=numerics, software=device.software(), machine=machine.describe(settings.limits)
     )
     return trainer, ready
 

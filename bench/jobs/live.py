@@ -231,7 +231,7 @@ def here(offered: StoredPaces) -> None:
     Raises:
         BenchError: this is not the machine of these paces.
     """
-    ours, theirs = facts(machine.describe()), facts(offered.machine)
+    ours, theirs = facts(machine.describe(machine.limits())), facts(offered.machine)
     other = [name for name, value in ours.items() if theirs[name] != value]
     if other:
         raise BenchError(

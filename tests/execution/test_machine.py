@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,19 @@ def test_a_folder_without_a_checkout_says_why(tmp_path: Path) -> None:
 
 def test_what_speed_depends_on_is_known_here() -> None:
     """No probe fails on Linux."""
-    described = machine.describe()
+    described = machine.describe(machine.limits())
     assert int(described["cores"]) >= 1
     assert described["memory"].endswith("GiB")
     assert not any(value.startswith("unknown") for value in described.values())
+
+
+def test_a_training_process_imports_no_dask() -> None:
+    """Its supervisor, who has it, says what it finds out: every start takes half as long."""
+    code = (
+        "import sys; from bench.execution import machine, trainer; machine.describe({}); "
+        "assert {'dask', 'distributed'}.isdisjoint(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_code_alone_makes_a_checkout_dirty(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.errors import BenchError
-from bench.execution import protocol
+from bench.execution import machine, protocol
 from bench.execution.protocol import Burst
 from bench.execution.supervisor import CrashError, Supervisor
 from bench.results.copy_result import Copy, CopyResult
@@ -44,6 +44,11 @@ def supervisor(
     made = make(image_cache, faulty_variables, memory_limit_bytes=400 * 2**20)
     yield made
     made.close()
+
+
+def test_a_process_says_what_it_may_use(supervisor: Supervisor) -> None:
+    """As its supervisor, which it is a child of."""
+    assert supervisor.start().machine == machine.describe(machine.limits())
 
 
 def train(supervisor: Supervisor, width: int, timeout_sec: float = TIMEOUT_SEC) -> Record:

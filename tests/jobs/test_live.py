@@ -107,4 +107,4 @@ def test_a_crash_is_kept(tmp_path: Path) -> None:
 def test_another_machine_does_not_decide() -> None:
     with pytest.raises(BenchError, match="this machine has another"):
         here(stored(0, [result()]))
-    here(msgspec.structs.replace(stored(0, [result()]), machine=machine.describe()))
+    here(msgspec.structs.replace(stored(0, [result()]), machine=machine.describe(machine.limits())))
