@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 from collections.abc import Callable, Iterator
@@ -41,10 +42,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if deselected and collection_path in TENSORFLOW_ROOMS else None
 
 
+@functools.cache
+def _imports_tensorflow(path: Path) -> bool:
+    return any(room in path.parents for room in TENSORFLOW_ROOMS)
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that train are slow, here or in processes of their own, which need images."""
-    in_process = any(room in item.path.parents for room in TENSORFLOW_ROOMS)
-    if in_process or "image_cache" in getattr(item, "fixturenames", ()):
+    if _imports_tensorflow(item.path) or "image_cache" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.slow)
 
 

@@ -231,12 +231,13 @@ class Cell(
 
     def id(self, axes: Iterable[str] = ()) -> str:
         """The readable id: the pairs of ``axes`` and of all that is not the default, in axis order."""
-        shown = frozenset(axes)
-        return "-".join(
-            f"{axis}:{self.value(axis)}"
-            for axis, attribute in _ATTRIBUTES.items()
-            if axis in shown or self.raw(axis) != _DEFAULTS[attribute]
-        )
+        shown, pairs = frozenset(axes), []
+        for axis, attribute in _ATTRIBUTES.items():  # thousands of cells are named in a session
+            value = getattr(self, attribute)
+            default = value is _ELSEWHERE or value == _DEFAULTS[attribute]
+            if axis in shown or not default:
+                pairs.append(f"{axis}:{self.value(axis)}")
+        return "-".join(pairs)
 
     def graph(self) -> Cell:
         """The cell that stands for all cells with the same compiled graph as this one.

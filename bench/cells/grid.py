@@ -32,6 +32,18 @@ TIERS: Mapping[str, Tier] = {
 }
 
 
+def tiers_within(tier: str) -> list[str]:
+    """A tier's name, after those of the tiers below it.
+
+    Raises:
+        BenchError: no such tier.
+    """
+    names = list(TIERS)
+    if tier not in names:
+        raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(names)}")
+    return names[: names.index(tier) + 1]
+
+
 @dataclass(frozen=True)
 class Grid:
     """A question, asked of many cells.
@@ -56,11 +68,8 @@ class Grid:
         Raises:
             BenchError: no such tier.
         """
-        if tier not in TIERS:
-            raise BenchError(f"no tier {tier!r}", hint=f"one of {', '.join(TIERS)}")
-        names = list(TIERS)
-        upto = names[: names.index(tier) + 1]
-        cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in upto)
+        within = tiers_within(tier)
+        cells = itertools.chain.from_iterable(self.added.get(name, ()) for name in within)
         return {cell.id(self.axes): cell for cell in cells}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from bench.cells.cell import AXES, Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
-from bench.cells.grid import Grid
+from bench.cells.grid import Grid, tiers_within
 from bench.errors import BenchError
 
 
@@ -35,16 +35,21 @@ class Selection:
         self._tier = tier
         self._wanted = [dict([parse_axis(text, known)]) for text in axes]
         self._ids = frozenset(ids)
+        tiers_within(tier)
+        if self._ids:
+            self._check_ids(known)
+
+    def _check_ids(self, known: Mapping[str, Grid]) -> None:
         names = {
             name
             for grid in known.values()
-            for id_ in grid.cells(tier)
+            for id_ in grid.cells(self._tier)
             for name in (id_, f"{grid.name}/{id_}")
         }
         for name in sorted(self._ids - names):
             raise BenchError(
-                f"--cell {name}: no such cell at tier {tier}",
-                hint=f"{_did_you_mean(name, names)}`bench grids --tier {tier}` lists all",
+                f"--cell {name}: no such cell at tier {self._tier}",
+                hint=f"{_did_you_mean(name, names)}`bench grids --tier {self._tier}` lists all",
             )
 
     def of(self, grid: Grid) -> dict[str, Cell]:
@@ -114,7 +119,12 @@ def parse_axis(text: str, grids: Mapping[str, Grid] = UPGRADE_GRIDS) -> tuple[st
     axis, _, tail = text.partition("=")
     if axis not in AXES:
         raise BenchError(f"--axis {text}: no axis {axis!r}", hint=f"one of {', '.join(AXES)}")
-    known = {cell.value(axis) for grid in grids.values() for cell in grid.cells("full").values()}
+    known = {
+        cell.value(axis)
+        for grid in grids.values()
+        for cells in grid.added.values()
+        for cell in cells
+    }
     by_number = {_as_number(value): value for value in known}
     values = []
     for value in filter(None, (part.strip() for part in tail.split(","))):
