@@ -72,9 +72,9 @@ def test_tiers_grow_and_name_cells() -> None:
         Cell(depth=2, width=24, normalization="layer", activation="tanh"),
         Cell(depth=3, width=24, architecture="residual", branch="scaled"),
         Cell(depth=0),
-        Cell(architecture="cnn", batch=2, normalization="batch"),
+        Cell(architecture="cnn", batch=2, filters=4, normalization="batch"),
         *family.recurrent(),
-        Cell(architecture="cnn", batch=2, pooling="average"),
+        Cell(architecture="cnn", batch=2, filters=4, pooling="average"),
         family.transformer(depth=2, width=8, heads=4, mask="causal"),
         family.transformer(depth=1, width=8, placement="post"),
         family.conv(batch=2, normalization="group", activation="prelu", pooling="strided"),
@@ -254,7 +254,7 @@ COMPLETE = [
     Cell(depth=2, width=6, activation="tanh", normalization="batch", batch=20),
     Cell(depth=3, width=6, architecture="residual", branch="scaled", activation="gelu", batch=20),
     Cell(depth=1, width=6, activation="elu", normalization="layer", loss="mse", batch=20),
-    Cell(architecture="cnn", batch=2),
+    Cell(architecture="cnn", batch=2, filters=4),
 ]
 
 
@@ -317,12 +317,12 @@ def test_a_gpu_may_choose_among_equal_entries_of_a_window(
 ) -> None:
     """A pooling gradient moved to the last of several zeros is out on a CPU, and within bounds on a
     GPU; moved to an entry that is not the largest it is out there, too."""
-    cell = Cell(architecture="cnn", batch=2)
+    cell = Cell(architecture="cnn", batch=2, filters=4)
     _, inside, pixels, labels, cpu = seen(cell, lab, monkeypatch)
     gpu = Lab(cpu.data, "gpu")
     name = "layer 2, activation"
     gradient, values = inside.gradients[name], inside.tensors[name]
-    windows = [array.reshape(2, 7, 2, 7, 2, 64) for array in (gradient, values)]
+    windows = [array.reshape(2, 7, 2, 7, 2, 8) for array in (gradient, values)]
     tied = np.all(windows[1] == 0, axis=(2, 4)) & (windows[0][:, :, 0, :, 0] != 0)
     single = np.sum(windows[1] == windows[1].max(axis=(2, 4), keepdims=True), axis=(2, 4)) == 1
     for place, device, expected in ((tied, cpu, True), (tied, gpu, False), (single, gpu, True)):

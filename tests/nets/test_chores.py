@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,10 @@ def test_a_leak_of_a_mebibyte_per_model_is_found(
     assert found.growth_bytes - before > 5 * found.growth_slack
 
 
-def test_a_kernel_for_each_sequence_is_found() -> None:
+def test_a_kernel_for_each_sequence_is_found(preloaded_python: str) -> None:
     """In a process of its own: TensorFlow's allocator keeps large buffers that were freed, and what is
     taken from these is no peak."""
-    program = [sys.executable, kernels_of_sequences.__file__]
+    program = [preloaded_python, kernels_of_sequences.__file__]
     tests = str(Path(kernels_of_sequences.__file__).parents[1])
     path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
     output = subprocess.check_output(program, env={**os.environ, "PYTHONPATH": path}, text=True)
