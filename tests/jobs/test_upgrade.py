@@ -473,7 +473,7 @@ def test_the_same_environment_on_both_sides_is_safe_and_resumes(
 
 
 #: Trained by SGD, and by an optimizer of its own.
-TOUCHED = "depth/depth:1-arch:mlp-act:relu-init:he_normal-norm:none"
+TOUCHED = "optimizer/depth:3-clip:none-opt:sgd-steps:200-decay:0.0"
 UNTOUCHED = "optimizer/depth:1-clip:none-opt:ftrl-steps:200-decay:0.0"
 #: SGD's rate is a tenth of a percent off.
 PLANTED = """
