@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 import bench
 from bench.checks.catalogue import module_of
@@ -43,7 +44,9 @@ class Place:
         self.log.touch()
         self.uv = folder / "uv"
         self.uv.write_text(
-            f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake" / "noting_uv.py"}" "$@"\n'
+            '#!/bin/sh\necho "$*" >> "$FAKE_LOG"\n'
+            f'[ -n "$FAKE_MEETING$FAKE_STUCK" ] || exec "{find_uv_bin()}" "$@"\n'
+            f'exec "{sys.executable}" "{HERE / "fake" / "halting_uv.py"}" "$@"\n'
         )
         self.uv.chmod(0o755)
 

@@ -1,4 +1,4 @@
-"""uv, with each call noted in $FAKE_LOG.
+"""uv that halts in an installation.
 
 Where $FAKE_STUCK names a file, an installation makes that file halfway and then waits to be killed.
 Where $FAKE_MEETING names a folder, an installation waits there for a second one.
@@ -17,8 +17,6 @@ from uv import find_uv_bin
 
 def main() -> None:
     command = [find_uv_bin(), *sys.argv[1:]]
-    with open(os.environ["FAKE_LOG"], "a") as log:
-        log.write(" ".join(sys.argv[1:]) + "\n")
     if sys.argv[1:3] == ["pip", "install"]:
         if "FAKE_MEETING" in os.environ:
             meet(Path(os.environ["FAKE_MEETING"]))
