@@ -6,8 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from bench.errors import count
-from bench.report.comparison import warning_quotes
-from bench.report.document import Block, Bullets, Section, Table
+from bench.report.document import Block, Bullets, Section, Table, warning_quotes
 from bench.report.markdown import markdown
 from bench.report.markup import code
 from bench.report.rows import spread

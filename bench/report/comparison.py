@@ -10,7 +10,7 @@ import pandas as pd
 from bench.errors import count
 from bench.frames.frame import of_cells, records
 from bench.frames.pivot import pivot
-from bench.report.document import Block, Quote, Table
+from bench.report.document import Block, Table, warning_quotes
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
 from bench.report.rows import Row, Rows
@@ -165,11 +165,6 @@ def _markdown(found: Conclusion, warnings: Sequence[str], *, everything: bool) -
         sides_section(found, brief=True),
     ]
     return markdown(blocks)
-
-
-def warning_quotes(warnings: Sequence[str], word: str = "Warning") -> list[Block]:
-    """Warnings, or notes, each set apart."""
-    return [Quote(f"{strong(word)}: {clipped(warning)}") for warning in warnings]
 
 
 def _speeds(

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from bench.report.figures.picture import Picture
-from bench.report.text import MOST_ROWS, more
+from bench.report.markup import strong
+from bench.report.text import MOST_ROWS, clipped, more
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,8 @@ def limited_list(lines: Sequence[str], noun: str, *, brief: bool = True) -> list
     return (
         [*blocks, Folded(more(len(rest), noun), [Bullets(rest)])] if rest and not brief else blocks
     )
+
+
+def warning_quotes(warnings: Sequence[str], word: str = "Warning") -> list[Block]:
+    """Warnings, or notes, each set apart."""
+    return [Quote(f"{strong(word)}: {clipped(warning)}") for warning in warnings]

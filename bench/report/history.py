@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from bench.errors import count
 from bench.frames.frame import records
 from bench.frames.history import of_history
-from bench.report.comparison import warning_quotes
-from bench.report.document import Section, Table
+from bench.report.document import Section, Table, warning_quotes
 from bench.report.figures.series import Dot, Series
 from bench.report.markdown import markdown
 from bench.report.markup import code, strong
