@@ -20,14 +20,7 @@ import pytest
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    [
-        "bench.plugin.fixtures",
-        "distributed",
-        "hypothesis",
-        "matplotlib.figure",
-        "pandas",
-        "scipy.stats",
-    ]
+    ["bench.plugin.fixtures", "distributed", "matplotlib.figure", "pandas", "scipy.stats"]
 )
 
 

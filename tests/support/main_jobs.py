@@ -53,6 +53,8 @@ class Job:
         named = [one for one in arguments if one.startswith("suites/")]
         return [
             *("-p", "no:cacheprovider", "--benchmark-skip"),
+            # Hypothesis is these tests' own, and its plugin imports it at the end of a session.
+            *("-p", "no:hypothesispytest"),
             *(str(REPOSITORY / one) for one in named or ["suites"]),
             *("--results", "results", "--baselines", "baselines"),
             *self.options,
