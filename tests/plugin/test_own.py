@@ -44,7 +44,7 @@ def test_a_model_is_compared_with_an_earlier_run(real: Job) -> None:
     assert weights[0].read_bytes() == weights[1].read_bytes()
     output = real.run(
         SUITE,
-        *(*model("functional"), "-k", "fit", "--run", "changed", *against),
+        *(*model("functional"), "--run", "changed", *against),
         expect=EXIT_REGRESSED,
         OWN_FAULT="scale",
     )
