@@ -71,28 +71,31 @@ def compared(
         counted: 1 where outputs are documented, 0 where not; shaped for broadcasting.
         call: further arguments of the layer.
     """
-    _, weights = furnished(layer, role, inputs, **call)
+    first, weights = furnished(layer, role, inputs, **call)
+    upstream = drawn(f"{role} upstream", *np.shape(_output(first)))
     sources = [traced(lab, x) for x in inputs], [traced(lab, weight) for weight in weights]
     truth = formula(*sources)
     if counted is not None:
-        truth = truth * counted
-    upstream = drawn(f"{role} upstream", *truth.shape)
-    if counted is not None:
-        upstream = upstream * counted
+        truth, upstream = truth * counted, upstream * counted
     returned, to_inputs, to_weights = passed(layer, inputs, upstream, **call)
-    output = returned[0] if isinstance(returned, (list, tuple)) else returned
+    output = _output(returned)
     seen = lab.seen(output)
     yield deviation(f"outputs{what}", seen if counted is None else seen * counted, truth.array)
-    floats = [
-        source
-        for source, x in zip(sources[0], inputs, strict=True)
-        if np.issubdtype(x.dtype, np.floating)
-    ]
+    at = [n for n, x in enumerate(inputs) if np.issubdtype(x.dtype, np.floating)]
+    floats, arrays = [sources[0][n] for n in at], [*(inputs[n] for n in at), *weights]
     truths = gradients(truth, traced(lab, upstream).array, [*floats, *sources[1]])
-    names = [f"input {number}" for number in range(len(floats))]
+    names = [f"input {number}" for number in range(len(at))]
     names += [f"weight {number}" for number in range(len(weights))]
-    for name, got, wanted in zip(names, [*to_inputs, *to_weights], truths, strict=True):
-        yield deviation(f"gradient of {name}{what}", lab.seen(_filled(got, wanted.shape)), wanted)
+    found = [
+        _filled(got, x.shape) for got, x in zip([*to_inputs, *to_weights], arrays, strict=True)
+    ]
+    for name, got, wanted in zip(names, found, truths, strict=True):
+        yield deviation(f"gradient of {name}{what}", lab.seen(got), wanted)
+
+
+def _output(returned: Any) -> Any:
+    """The first of what a layer returns."""
+    return returned[0] if isinstance(returned, (list, tuple)) else returned
 
 
 def _filled(gradient: Any, shape: tuple[int, ...]) -> Array:

@@ -235,6 +235,8 @@ for _subject in (
 def _sets(
     subject: str, name: str, formula: Callable[[Any, Any], Numbers], **options: float
 ) -> None:
+    kind = Kind(name, formula, formulas.binary, formulas.probabilities, options=options)
+
     @contract(
         f"formula-{subject}",
         thing=f"keras.losses.{name}",
@@ -243,7 +245,6 @@ def _sets(
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import tf
 
-        kind = Kind(name, formula, formulas.binary, formulas.probabilities, options=options)
         y, p = kind.drawn(3, 2, 4)
         flat = formula(y.reshape(-1), Bounded(p.reshape(-1)))
         yield deviation("all", lab.seen(kind.made()(tf.constant(y), tf.constant(p))), flat)
@@ -258,6 +259,14 @@ _UNEQUAL = functools.partial(formulas.tversky, alpha=0.25, beta=0.75)
 _sets("tversky-alpha:0.25", "Tversky", _UNEQUAL, alpha=0.25, beta=0.75)
 
 
+_GENERALIZED = Kind(
+    "CategoricalGeneralizedCrossEntropy",
+    formulas.generalized(0.5),
+    formulas.classes,
+    formulas.distribution,
+)
+
+
 @contract(
     "formula-categorical_generalized_cross_entropy",
     thing="keras.losses.CategoricalGeneralizedCrossEntropy",
@@ -266,16 +275,13 @@ _sets("tversky-alpha:0.25", "Tversky", _UNEQUAL, alpha=0.25, beta=0.75)
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
-    kind = Kind(
-        "CategoricalGeneralizedCrossEntropy",
-        formulas.generalized(0.5),
-        formulas.classes,
-        formulas.distribution,
-    )
-    y, p = kind.drawn(5, 3)
+    y, p = _GENERALIZED.drawn(5, 3)
     for q in (0.5, 0.25):
-        got = lab.seen(kind.made(q=q)(tf.constant(y), tf.constant(p)))
+        got = lab.seen(_GENERALIZED.made(q=q)(tf.constant(y), tf.constant(p)))
         yield deviation(f"q = {q}", got, formulas.generalized(q)(y, Bounded(p)))
+
+
+_CIRCLE = Kind("Circle", formulas.circle(80.0, 0.4))
 
 
 @contract(
@@ -286,16 +292,18 @@ def _(lab: Lab) -> Iterator[Deviation]:
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
-    kind = Kind("Circle", formulas.circle(80.0, 0.4))
     embeddings = formulas.real("circle", 6, 4).astype(np.float64)
     embeddings /= np.linalg.norm(embeddings, axis=-1, keepdims=True)
     p, y = embeddings.astype(np.float32), np.arange(6) % 3
     for gamma, margin in ((80.0, 0.4), (2.0, 0.25)):
-        loss = kind.made(gamma=gamma, margin=margin)
+        loss = _CIRCLE.made(gamma=gamma, margin=margin)
         truth = formulas.circle(gamma, margin)(y, Bounded(p))
         # A sample without loss is masked out; all others count as they are.
         got = lab.seen(loss(tf.constant(y), tf.constant(p)))
         yield deviation(f"gamma {gamma:g}", got, truth)
+
+
+_CTC = Kind("CTC", formulas.ctc)
 
 
 @contract(
@@ -306,9 +314,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
-    kind = Kind("CTC", formulas.ctc)
     y = np.array([[1, 2], [1, 1], [2, 0]], np.int32)
     p = formulas.real("ctc", 3, 4, 3)
     yield deviation(
-        "loss", lab.seen(kind.made()(tf.constant(y), tf.constant(p))), formulas.ctc(y, Bounded(p))
+        "loss", lab.seen(_CTC.made()(tf.constant(y), tf.constant(p))), formulas.ctc(y, Bounded(p))
     )
