@@ -11,7 +11,7 @@ from bench.commands.options import RESULTS, Results
 from bench.errors import EXIT_OK, EXIT_UNDECIDED, BenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from bench.results.timings import Side
     from bench.results.upgrade import Measured, SideFacts
@@ -28,18 +28,19 @@ def reproduce(
     trust: bool = False,
     results: Results = RESULTS,
 ) -> int:
-    """Writes the script of one cell of an upgrade, runs it on both sides and says what it shows.
+    """Writes the script of one cell of an upgrade, or of a contract that one side breaks, runs it on
+    both sides and says what it shows.
 
     Args:
         run: what bench upgrade wrote: a folder, a name below --results, or 'latest'
-        cell: GRID/ID, its id, or a part of it
+        cell: GRID/ID, its id, or a part of it; or the id of a contract
         output: write the script here
         old_python: run it by this interpreter, not by the one that the folder names for the old side
         new_python: the same of the new side
         trust: start the programs that a folder names which was not made here by you
     """
     from bench.cells.selection import find_cell
-    from bench.jobs.reproducers import script_path, write_reproducer
+    from bench.jobs.reproducers import contracts, script_path, write_broken, write_reproducer
     from bench.results.find import find_folder
     from bench.results.upgrade import read_upgrade
     from bench.verdict.conclusion import of_upgrade
@@ -49,11 +50,15 @@ def reproduce(
     sides = started(measured, {"old": old_python, "new": new_python}, trust=trust)
     found = dataclasses.replace(of_upgrade(measured), sides=sides)
     judgements = {f"{one.item.grid}/{one.item.id}": one for one in found.judgements}
-    name = find_cell(
-        cell, {name: one.item.cell for name, one in judgements.items()}, where=f"in {folder}"
-    )
-    path = output or script_path(found, judgements[name])
-    shown = write_reproducer(found, judgements[name], path)
+    broken = {one.check.id: one for one in contracts(found)}
+    known: dict[str, Hashable] = {name: one.item.cell for name, one in judgements.items()}
+    known |= {name: one.check for name, one in broken.items()}
+    name = find_cell(cell, known, where=f"in {folder}")
+    path = output or script_path(found, judgements.get(name) or broken[name])
+    if name in broken:
+        shown = write_broken(found, broken[name], path)
+    else:
+        shown = write_reproducer(found, judgements[name], path)
     print(f"{path}\n{shown.reason}")
     return EXIT_OK if shown.shown else EXIT_UNDECIDED
 

@@ -24,7 +24,7 @@ from bench.jobs.asking import Asking
 from bench.jobs.blame import Investigation
 from bench.jobs.findings import Finding, known_reports
 from bench.jobs.probing import Processes
-from bench.jobs.reproducers import slug, write_reproducer
+from bench.jobs.reproducers import slug, write_contract, write_reproducer
 from bench.jobs.upgrade import facts
 from bench.report.issue import issue
 from bench.results.blame import Blame, write_blame
@@ -128,8 +128,8 @@ def bisect_findings(
         before, after = investigation.neighbours
         known = known_reports(finding, [before.lock, after.lock])
         blame = msgspec.structs.replace(blame, known=known)
-        if blame.found and finding.item is not None and not blame.rounding:
-            script = _script(finding, prober, before, after, options.folder, say)
+        if blame.found and not blame.rounding:
+            script = _script(finding, prober, before, after, options, say)
             blame = msgspec.structs.replace(blame, script=script)
         if (blame.found or blame.causes) and not (blame.mended or blame.rounding):
             path = options.folder / "issues" / f"{slug(finding.name)}.md"
@@ -145,20 +145,28 @@ def _script(
     prober: Processes,
     before: Built,
     after: Built,
-    folder: Path,
+    options: Options,
     say: Callable[[str], None],
 ) -> str:
-    """A script that shows a cell's change between two environments; empty if none does."""
-    found = prober.conclusions.get(after.key)
-    if found is None:
-        return ""
-    found = dataclasses.replace(
-        found, sides={"old": facts(before, before.variables), "new": facts(after, after.variables)}
-    )
-    (judgement,) = [one for one in found.judgements if one.item == finding.item]
-    path = folder / "reproducers" / f"{slug(finding.name)}-releases.py"
+    """A script that shows a cell's change, or a contract broken, between two environments; empty if
+    none does."""
+    path = options.folder / "reproducers" / f"{slug(finding.name)}-releases.py"
+    found, result = prober.conclusions.get(after.key), prober.results.get((after.key, finding.name))
+    sides: dict[Side, SideFacts] = {
+        "old": facts(before, before.variables),
+        "new": facts(after, after.variables),
+    }
     try:
-        shown = write_reproducer(found, judgement, path)
+        if found is not None and finding.item is not None:
+            found = dataclasses.replace(found, sides=sides)
+            (judgement,) = [one for one in found.judgements if one.item == finding.item]
+            shown = write_reproducer(found, judgement, path)
+        elif result is not None and result.check.is_contract and result.wrong:
+            kept, broken = sides.values()
+            device = options.placement.device
+            shown = write_contract(result, path, kept=kept, broken=broken, device=device)
+        else:
+            return ""
     except BenchError as error:
         say(f"no script for {finding.name}: {error}")
         return ""

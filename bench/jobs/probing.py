@@ -22,7 +22,7 @@ from bench.execution.supervisor import Supervisor
 from bench.jobs.asking import State, one_line
 from bench.jobs.findings import Finding
 from bench.jobs.upgrade import train_pair
-from bench.results.check import Check, CheckResult
+from bench.results.check import CheckResult
 from bench.results.files import make_folder
 from bench.results.plan import Plan
 from bench.results.run import read_run
@@ -67,6 +67,8 @@ class Processes:
         self._reference_software: Mapping[str, str] = {}
         #: Of this machine, once a process has told it.
         self.machine: dict[str, str] = {}
+        #: What came of checks last, by environment and finding.
+        self.results: dict[tuple[str, str], CheckResult] = {}
         #: The last comparison of cells of each environment with OLD.
         self.conclusions: dict[str, Conclusion] = {}
 
@@ -94,11 +96,12 @@ class Processes:
         with self._process(built) as (process, ready):
             self.machine = ready.machine
             timeout_sec = self._placement.cell_timeout_sec
-            states = {
-                finding: _of_check(process, finding.check, timeout_sec)
-                for finding in self._checks
-                if finding.check is not None
-            }
+            states: dict[Finding, State] = {}
+            for finding in self._checks:
+                assert finding.check is not None
+                result: CheckResult = process.do(finding.check, timeout_sec=timeout_sec)  # type: ignore[assignment]
+                self.results[built.key, finding.name] = result
+                states[finding] = _of_check(result)
             for finding in self._saved:
                 assert finding.saved is not None
                 states[finding] = self._read_back(process, ready.software, *finding.saved)
@@ -196,8 +199,7 @@ class Processes:
         return {finding: _of_cell(found, finding) for finding in self._cells}
 
 
-def _of_check(process: Supervisor, check: Check, timeout_sec: float) -> State:
-    result: CheckResult = process.do(check, timeout_sec=timeout_sec)  # type: ignore[assignment]
+def _of_check(result: CheckResult) -> State:
     if result.absent:
         return State("", f"nothing to check: {result.absent}")
     if result.crash is not None:

@@ -48,6 +48,8 @@ SEEDS = 3
 #: tensors lie within.
 _STEPS = 20
 _OUTPUT_CHARACTERS = 2000
+_LINE_CHARACTERS = 300
+_TRACEBACK = "Traceback (most recent call last)"
 _SEED = re.compile(r"^SEED, (.*) = (\d+), ", re.MULTILINE)
 
 
@@ -161,9 +163,9 @@ def _read(path: Path) -> str:
         raise BenchError(f"{path} cannot be read: {error}", hint="write the script anew") from None
 
 
-def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
-    """Runs a script in a folder of its own: Python looks for modules beside it first."""
-    failure = ""
+def _done(text: str, environment: Installed, timeout_sec: float) -> tuple[Any, str]:
+    """Runs a script in a folder of its own - Python looks for modules beside it first - and how it
+    ended, if not well."""
     with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
         script = Path(folder, "script.py")
         script.write_text(text, encoding="utf-8")
@@ -176,16 +178,20 @@ def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
                 cwd=folder,
                 timeout=timeout_sec,
             )
-            failure = _ending(done.returncode)
+            return done, _ending(done.returncode)
         except subprocess.TimeoutExpired as expired:
-            done, failure = expired, f"it had not ended after {timeout_sec:.0f} s"
+            return expired, f"it had not ended after {timeout_sec:.0f} s"
         except OSError as error:
             raise BenchError(
                 f"{environment.python} does not start: {error}",
                 hint="see whether the environment is still where it was",
             ) from None
-    output, noise = ((part or b"").decode(errors="replace") for part in (done.stdout, done.stderr))
-    noise = noise.strip()[-_OUTPUT_CHARACTERS:]
+
+
+def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
+    """Runs a script that prints a line a step."""
+    done, failure = _done(text, environment, timeout_sec)
+    output, noise = _told(done)
     lines = [_parsed(line) for line in output.splitlines()]
     version = next((line["tensorflow"] for line in lines if "tensorflow" in line), "")
     if not version:
@@ -206,6 +212,46 @@ def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
         numbers=np.array([[line["numbers"][name] for name in names] for line in steps]),
         rounding=np.array([[line["rounding"][name] for name in names] for line in steps]),
     )
+
+
+def _told(done: Any) -> tuple[str, str]:
+    """What a script printed, and the end of what it printed on standard error."""
+    output, noise = ((part or b"").decode(errors="replace") for part in (done.stdout, done.stderr))
+    return output, noise.strip()[-_OUTPUT_CHARACTERS:]
+
+
+def check_contract(
+    path: Path, *, kept: Installed, broken: Installed, timeout_sec: float
+) -> Reproduction:
+    """Runs the script of a contract where it is kept, and where it is broken.
+
+    It shows that if it ends there with status 0, and here with status 1 by its own doing, having said
+    what it got: an error that nobody expected ends Python with status 1, too.
+
+    Args:
+        path: of a script of :func:`bench.report.reproducer.contracts.script.contract_script`.
+        kept: the environment that keeps the contract.
+        broken: the one that breaks it.
+        timeout_sec: for each run; a run that takes longer has failed.
+
+    Raises:
+        BenchError: the file is no such script, or an interpreter does not start.
+    """
+    text, told = _read(path), []
+    for environment, wanted in ((kept, 0), (broken, 1)):
+        done, failure = _done(text, environment, timeout_sec)
+        output, noise = _told(done)
+        said = (output.strip().splitlines() or [""])[-1][:_LINE_CHARACTERS]
+        raised = _TRACEBACK in noise
+        if getattr(done, "returncode", None) != wanted or raised or not (said or wanted == 0):
+            where = "broken" if wanted else "kept"
+            last = noise.splitlines()[-1:] if raised else [said]
+            why = " ".join([failure or "it ended with status 0:", *last]).strip()
+            return Reproduction(
+                shown=False, reason=f"not shown: where the contract is {where}, {why}", seeds=[]
+            )
+        told.append(said or "no error")
+    return Reproduction(shown=True, reason=f"kept: {told[0]}; broken: {told[1]}", seeds=[])
 
 
 #: Those that the environment names itself win.

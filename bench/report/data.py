@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from bench.report.full import NO_SCRIPTS
+from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.report.sections.sides import different, locked, pin
 from bench.report.text import as_json
 from bench.results.plan import Item
@@ -27,7 +27,7 @@ def upgrade_json(
     conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+    reproducers: Scripts = NO_SCRIPTS,
 ) -> str:
     """JSON that ends in one newline. Numbers are raw: shares, ratios, seconds. An infinite number is
     null, and so is what does not exist: a distance of null beside a named tensor is infinite.

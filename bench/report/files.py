@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from bench.report.data import upgrade_json
 from bench.report.document import Document
 from bench.report.figures.draw import draw
-from bench.report.full import NO_SCRIPTS, full_report
+from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
+from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.results.files import write_atomically, write_below
-from bench.results.plan import Item
 from bench.results.run import REPORT
 from bench.verdict.conclusion import Conclusion
 
@@ -26,7 +25,7 @@ def write_reports(
     conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+    reproducers: Scripts = NO_SCRIPTS,
 ) -> Path:
     """Writes all reports into the conclusion's folder. Arguments are
     :func:`bench.report.full.full_report`'s; returns and raises as :func:`write_document` does."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from bench.published.rows import rows as published_rows
 from bench.report.document import Document, Figure, Folded, Section
@@ -11,6 +10,7 @@ from bench.report.figures.contrast import agreement_picture, effects_picture
 from bench.report.figures.speeds import speed_picture
 from bench.report.groups import full_reasons
 from bench.report.published import published_section
+from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.report.sections.answer import answer_blocks, heading
 from bench.report.sections.blame import blame_section
 from bench.report.sections.cells import counts_section, crash_section, lost_sections, open_section
@@ -28,11 +28,9 @@ from bench.report.sections.scaling import scaling_section
 from bench.report.sections.sides import left_out_section, sides_section
 from bench.report.sections.speed import savings_section, speed_section
 from bench.report.text import capital
-from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 
 #: No cell has a script that shows its change.
-NO_SCRIPTS: Mapping[Item, str] = MappingProxyType({})
 #: Characters of a paragraph that stands open before the details of its section.
 _MOST_LEAD = 400
 
@@ -41,7 +39,7 @@ def full_report(
     conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+    reproducers: Scripts = NO_SCRIPTS,
 ) -> Document:
     """Everything: the answer, what speaks for and against it, what to do and counts; then, folded,
     every cell and every number.
@@ -82,7 +80,7 @@ def folded(section: Section) -> Section:
 
 
 def _details(
-    conclusion: Conclusion, total_sec: float | None, reproducers: Mapping[Item, str]
+    conclusion: Conclusion, total_sec: float | None, reproducers: Scripts
 ) -> Iterator[Section]:
     """Sections that have something to tell, the most important first."""
     run = conclusion.run

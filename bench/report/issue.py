@@ -69,7 +69,11 @@ def _pairs(blame: Blame) -> list[str]:
 
 def _reproduce(blame: Blame, check: Check | None) -> list[Block | None]:
     if blame.script:
-        return [f"Run {code(blame.script)}, attached, with both versions."]
+        contract = check is not None and check.is_contract
+        ends = ": it ends with status 0 where the contract is kept, with 1 where it is broken"
+        return [
+            f"Run {code(blame.script)}, attached, with both versions{ends if contract else ''}."
+        ]
     if check is None:
         return [code(f"bench bisect {blame.finding}")]
     suite = "test_contracts.py" if check.is_contract else "test_checks.py"
@@ -78,7 +82,10 @@ def _reproduce(blame: Blame, check: Check | None) -> list[Block | None]:
         for found in (lock_versions(lock) for lock in blame.locks)
     ]
     lines = [f"python -m pip install {each}" for each in versions[-1:]]
-    return [Verbatim("\n".join([*lines, f"python -m pytest suites/{suite} -k '{check.id}'"]))]
+    return [
+        "No script that stands alone shows it; this needs a checkout of bench.",
+        Verbatim("\n".join([*lines, f"python -m pytest suites/{suite} -k '{check.id}'"])),
+    ]
 
 
 def _versions(blame: Blame) -> dict[str, list[str]]:

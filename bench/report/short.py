@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from bench.report.document import Block, Section
-from bench.report.full import NO_SCRIPTS
 from bench.report.markdown import markdown
 from bench.report.markup import code
+from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.report.sections.answer import answer_blocks
 from bench.report.sections.blame import blame_lines
 from bench.report.sections.cells import counts_table
 from bench.report.sections.findings import MOST_FINDINGS, findings_section
 from bench.report.sections.next_steps import next_steps
 from bench.report.text import clipped, duration
-from bench.results.plan import Item
 from bench.results.run import REPORT
 from bench.verdict.conclusion import Conclusion
 
@@ -28,7 +27,7 @@ def short_report(
     conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+    reproducers: Scripts = NO_SCRIPTS,
 ) -> str:
     """Markdown of at most :data:`MOST_LINES` lines: the answer, findings, what to do, counts. Where
     that is too long, counts are left out, then findings. Arguments are
@@ -42,7 +41,7 @@ def short_report(
     )
 
 
-def _forms(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Iterator[list[Block | None]]:
+def _forms(conclusion: Conclusion, reproducers: Scripts) -> Iterator[list[Block | None]]:
     """The report, the longest form first; the last one fits whatever happened."""
     answer, steps = answer_blocks(conclusion), next_steps(conclusion, reproducers)
     counted, why = counts_table(conclusion), blame_lines(conclusion.blames)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from bench.report.full import NO_SCRIPTS
 from bench.report.groups import by_reason
+from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.report.sections.answer import (
     MOST_ANSWER,
     answer_text,
@@ -32,7 +31,6 @@ from bench.report.text import (
     more,
     wrapped,
 )
-from bench.results.plan import Item
 from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
@@ -49,7 +47,7 @@ def summary_lines(
     conclusion: Conclusion,
     *,
     total_sec: float | None = None,
-    reproducers: Mapping[Item, str] = NO_SCRIPTS,
+    reproducers: Scripts = NO_SCRIPTS,
     report: Path | None = None,
     verbose: bool = False,
 ) -> list[str]:
@@ -88,7 +86,7 @@ def summary_lines(
     return [*lines, *([""] if lines else []), *ending]
 
 
-def _findings(conclusion: Conclusion, reproducers: Mapping[Item, str], room: int) -> list[str]:
+def _findings(conclusion: Conclusion, reproducers: Scripts, room: int) -> list[str]:
     """As many findings as there is room for, two lines or so each; the others are counted."""
     found = findings(conclusion, reproducers)
     lines: list[str] = []
@@ -102,7 +100,7 @@ def _findings(conclusion: Conclusion, reproducers: Mapping[Item, str], room: int
     return lines
 
 
-def _everything(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+def _everything(conclusion: Conclusion, reproducers: Scripts) -> list[str]:
     """Counts of verdicts, then the first findings of each kind with their reasons in full."""
     counted = counts(conclusion.judgements)
     width = max((len(verdict.value) for verdict in counted), default=0)

@@ -19,10 +19,11 @@ from bench.jobs import bisecting
 from bench.jobs.asking import State
 from bench.jobs.bisecting import Options, bisect_findings, side_again
 from bench.jobs.findings import Finding, of_check, of_item, of_saved
+from bench.jobs.reproduce import Reproduction
 from bench.report.markdown import markdown
 from bench.report.sections.blame import blame_section
 from bench.results.blame import read_blames
-from bench.results.check import Check
+from bench.results.check import Check, CheckResult, Deviation
 from bench.results.plan import Item
 from bench.results.upgrade import SideFacts
 
@@ -44,9 +45,15 @@ class Paper:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.machine = {"cpu": "one"}
         self.conclusions: dict[str, Any] = {}
+        self.results: dict[tuple[str, str], CheckResult] = {}
 
     def states(self, environment: Built, turn: int) -> dict[Finding, State]:
         keras = KERAS.index(lock_versions(environment.lock)["keras"])
+        assert CHECK.check is not None
+        out = Deviation(tensor="call 1, loss", excess=9.0, evidence="what it shows")
+        self.results[environment.key, CHECK.name] = CheckResult(
+            check=CHECK.check, compared=1, deviations=[out] if keras <= 2 else ()
+        )
         return {
             CHECK: State("right" if keras > 2 else "wrong", "what it shows"),
             CELL: State("rounding" if keras > 0 else "identical", "how it is trained"),
@@ -60,7 +67,8 @@ class Paper:
         return built(wanted.get("keras", KERAS[0]))
 
     def chain(self, package: str, old: str, new: str) -> Chain:
-        return Chain(package=package, releases=KERAS)
+        back = KERAS.index(old) > KERAS.index(new)
+        return Chain(package=package, releases=KERAS[::-1] if back else KERAS)
 
     def changelog(self, environment: Built, package: str) -> str:
         return ""
@@ -92,6 +100,34 @@ def test_blames_and_issues_are_written(tmp_path: Path, paper: None) -> None:
     assert [path.name for path in (tmp_path / "u" / "issues").iterdir()] == ["saved-mlp-keras.md"]
     assert "keras: 3.13.2 against 3.14.0" in Path(broken.issue).read_text()
     assert any("keras 3.14.0: changed" in line for line in said)
+
+
+def test_the_script_of_a_broken_contract_is_run_on_both_releases(
+    tmp_path: Path, paper: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 3.15.0 back to 3.13.2 the contract breaks; what does not show it is not kept."""
+    shown, told = [True], []
+
+    def write(result: CheckResult, path: Path, **sides: Any) -> Reproduction:
+        told.append((result, [lock_versions(sides[s].lock)["keras"] for s in ("kept", "broken")]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("script")
+        return Reproduction(shown=shown[0], reason="as asked", seeds=[])
+
+    monkeypatch.setattr(bisecting, "write_contract", write)
+    options = Options(folder=tmp_path / "u", cache=tmp_path, placement=Placement())
+    pair: Any = {"old": built(KERAS[-1]), "new": built(KERAS[0])}
+    (found,) = bisect_findings([CHECK], pair, {}, options, say=lambda _: None)
+    ((result, keras),) = told
+    assert result.deviations[0].tensor == "call 1, loss"
+    assert keras == ["3.15.0", "3.14.1"]
+    assert Path(found.script).read_text() == "script"
+    assert found.script in Path(found.issue).read_text()
+    shown[0] = False
+    (found,) = bisect_findings([CHECK], pair, {}, options, say=lambda _: None)
+    assert found.script == ""
+    assert "pytest" in Path(found.issue).read_text()
+    assert not list((tmp_path / "u" / "reproducers").iterdir())
 
 
 def test_rounding_is_bisected_and_reported_to_nobody(tmp_path: Path, paper: None) -> None:

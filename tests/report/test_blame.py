@@ -120,10 +120,17 @@ def test_an_issue_has_all_that_developers_ask_for() -> None:
         "keras: 3.14.1 against 3.15.0",
         "cpu: a processor",
         "python -m pip install tensorflow-cpu==2.16.2 keras==3.15.0 numpy==1.26.4",
+        "No script that stands alone shows it; this needs a checkout of bench.",
         "python -m pytest suites/test_contracts.py -k 'loops:train_on_batch-returns:loss'",
         "`tensorflow-cpu==2.16.2 keras==3.14.1` avoids it",
     ):
         assert part in text
+
+
+def test_an_issue_of_a_contract_tells_how_its_script_ends() -> None:
+    text = issue(msgspec.structs.replace(BLAME, script="u/x.py"), BLAMED)
+    assert "Run `u/x.py`, attached, with both versions: it ends with status 0 where" in text
+    assert "pytest" not in text
 
 
 @pytest.mark.parametrize(

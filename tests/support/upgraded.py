@@ -103,10 +103,9 @@ def measured(old: StoredRun | None = None, new: StoredRun | None = None, **parts
         for name, version in VERSIONS.items()
     }
     return Measured(
-        path=Path("results/u"),
         old=old or side("old"),
         new=new or side("new"),
-        **{"sides": sides, **parts},
+        **{"path": Path("results/u"), "sides": sides, **parts},
     )
 
 

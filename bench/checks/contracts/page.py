@@ -19,6 +19,12 @@ baseline: float64 NumPy within the bound of rounding, or an exact relation. `tox
 quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that is broken on one side alone,
 or that the documentation of the other side words otherwise, makes the upgrade unsafe.
 
+A contract that one side alone breaks has, where it can be cut out of bench's source, a script of at
+most 60 lines of TensorFlow and NumPy, which ends with status 0 where the contract is kept and with 1
+where it is broken: `bench upgrade` writes the first, `bench bisect` and `bench reproduce UPGRADE
+CONTRACT` any. It computes the number that was out and holds it against the truth that bench found, as
+a literal; it is kept only if it was run on both sides and shows it. Others have their line of pytest.
+
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """
 

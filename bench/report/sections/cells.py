@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bench.errors import count
 from bench.report.document import Block, Folded, Section, Table, Verbatim, limited_list
 from bench.report.groups import reason_lines, reasons_table
 from bench.report.markup import strong
+from bench.report.reproducer import Scripts
 from bench.report.sections.changes import scripts
 from bench.report.text import NOTHING, grouped, some_of, span
 from bench.results.kind import Crash
@@ -21,7 +22,7 @@ from bench.verdict.ladder import counts
 MOST_OUTPUTS = 3
 
 
-def crash_section(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Section | None:
+def crash_section(conclusion: Conclusion, reproducers: Scripts) -> Section | None:
     """Cells that crash, new crashes first; those that crash no more; None if nothing does."""
     crashed = [j for j in conclusion.judgements if j.verdict is Verdict.CRASHED]
     newly = [j for j in crashed if not conclusion.known_crash(j)]

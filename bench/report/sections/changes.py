@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bench.errors import count
 from bench.report.document import Block, Section, limited_table
 from bench.report.markup import code, strong
+from bench.report.reproducer import Scripts
 from bench.report.sections.rounding import begins_in, parting
 from bench.report.text import MOST_REASON, brief, capital, clipped
-from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import CHANGED, PASSED, Judgement
 from bench.verdict.ladder import counts
@@ -22,7 +22,7 @@ from bench.verdict.patterns import Pairs, Pattern
 MOST_ORIGINS = 3
 
 
-def changes_section(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Section | None:
+def changes_section(conclusion: Conclusion, reproducers: Scripts) -> Section | None:
     """Cells that train to something else, in groups; None if there is none."""
     groups = conclusion.groups
     if not groups:
@@ -103,7 +103,7 @@ def metric_title(name: str) -> str:
     return BY_NAME[name].title if name in BY_NAME else name
 
 
-def scripts(judgements: Sequence[Judgement], reproducers: Mapping[Item, str]) -> list[str]:
+def scripts(judgements: Sequence[Judgement], reproducers: Scripts) -> list[str]:
     """A sentence for each of the first scripts that show what became of these cells."""
     items = [judgement.item for judgement in judgements if judgement.item in reproducers]
     return [

@@ -12,6 +12,7 @@ from bench.report.causes import Cause, causes, numbers
 from bench.report.document import Block, Bullets, Folded, Section
 from bench.report.groups import by_reason
 from bench.report.markup import code, strong, upstream
+from bench.report.reproducer import Scripts
 from bench.report.sections.blame import since
 from bench.report.sections.cells import open_cells
 from bench.report.sections.changes import metric_title, pattern_text
@@ -19,7 +20,6 @@ from bench.report.sections.rounding import origin, parting
 from bench.report.sections.speed import format_title
 from bench.report.text import brief, capital, clipped, grouped, more, some_of, verb
 from bench.results.check import CheckResult
-from bench.results.plan import Item
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import CHANGED, Judgement, Verdict
@@ -59,9 +59,7 @@ class Finding:
         return " ".join(text if text.endswith("…") else f"{text}." for text in texts)
 
 
-def findings(
-    conclusion: Conclusion, reproducers: Mapping[Item, str] | None = None
-) -> list[Finding]:
+def findings(conclusion: Conclusion, reproducers: Scripts | None = None) -> list[Finding]:
     """What speaks against what is judged, then what is open; since when, where that was looked into."""
     found = _found(conclusion, reproducers or {})
     pairs = {blame.finding: since(blame) for blame in conclusion.blames}
@@ -77,7 +75,7 @@ def _dated(finding: Finding, pairs: Mapping[str, str]) -> Finding:
     return dataclasses.replace(finding, advice=f"{capital(begins)}. {finding.advice}".rstrip(". "))
 
 
-def _found(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[Finding]:
+def _found(conclusion: Conclusion, reproducers: Scripts) -> list[Finding]:
     return [
         *_crashes(conclusion),
         *_claims(conclusion),
@@ -95,7 +93,7 @@ def _found(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[Find
 
 
 def findings_section(
-    conclusion: Conclusion, reproducers: Mapping[Item, str], *, most: int | None = None
+    conclusion: Conclusion, reproducers: Scripts, *, most: int | None = None
 ) -> Section | None:
     """The findings, two lines each; None if there is none. Beyond the first ten they are folded away,
     as are faults that do not count; with ``most``, counted beyond that many."""
@@ -152,7 +150,7 @@ def _claims(conclusion: Conclusion) -> Iterator[Finding]:
         )
 
 
-def _group(group: Group, reproducers: Mapping[Item, str]) -> Finding:
+def _group(group: Group, reproducers: Scripts) -> Finding:
     judgements = group.judgements
     worse = sum(j.verdict is Verdict.REGRESSED for j in judgements)
     how = "trained worse" if worse == len(judgements) else "trained differently"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 from bench.report.document import Bullets, Section
 from bench.report.markup import code
+from bench.report.reproducer import Scripts
 from bench.report.sections.answer import asked, versions_of
 from bench.report.sections.sides import different, pin
 from bench.report.text import MOST_NAMED, more, some_of
@@ -30,7 +30,7 @@ def bench_command(words: str) -> str:
     return f"{code(f'bench {words}')} (with tox: {code(f'python -m tox run -e bench -- {words}')})"
 
 
-def next_steps(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> Section | None:
+def next_steps(conclusion: Conclusion, reproducers: Scripts) -> Section | None:
     """What a reader should do: of an upgrade pin, report, accept or measure more; of a run something
     for each kind of verdict that asks for it. None if nothing does."""
     upgrade = bool(conclusion.sides)
@@ -119,7 +119,7 @@ def _only(conclusion: Conclusion, *verdicts: Verdict) -> str:
     return f"-k {shlex.quote(names)}"
 
 
-def _of_upgrade(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+def _of_upgrade(conclusion: Conclusion, reproducers: Scripts) -> list[str]:
     if conclusion.answer is Answer.SAFE and conclusion.left_out:
         sides = " ".join(shlex.quote(conclusion.sides[side].label) for side in SIDES)
         return [
@@ -200,13 +200,14 @@ def _first(conclusion: Conclusion) -> str:
     return next(iter([*cells, *checks]), "FINDING")
 
 
-def _upstream(conclusion: Conclusion, reproducers: Mapping[Item, str]) -> list[str]:
+def _upstream(conclusion: Conclusion, reproducers: Scripts) -> list[str]:
     """Reports to TensorFlow's developers: with scripts where there are some."""
     failing = {judgement.item for judgement in conclusion.failing}
+    broken = {c.check for c in conclusion.checks if c.wrong is Wrong.NEW}
     scripts = [
-        f"{code(path)} for {code(item.name)}"
-        for item, path in reproducers.items()
-        if item in failing
+        f"{code(path)} for {code(shown.name if isinstance(shown, Item) else shown.id)}"
+        for shown, path in reproducers.items()
+        if shown in failing or shown in broken
     ]
     checks = [c.check.id for c in conclusion.checks if c.wrong is Wrong.NEW]
     lines = []
