@@ -33,6 +33,7 @@ from bench.results.kind import Crash, Request, noted
 START_TIMEOUT_SEC = 300.0
 _OUTPUT_BYTES = 4000
 _POLL_SEC = 0.5
+_CLOSED = Crash(reason="exit", message="ended with its worker")
 #: Name of a training process' folder, and of the file in it that its supervisor holds locked.
 _PREFIX, _HELD = "bench-training-", "held"
 
@@ -210,7 +211,10 @@ class Supervisor:
             selector.register(process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
                 if selector.select(timeout=_POLL_SEC):
-                    chunk = os.read(process.stdout.fileno(), 1 << 20)
+                    try:
+                        chunk = os.read(process.stdout.fileno(), 1 << 20)
+                    except (OSError, ValueError):  # closed between the two
+                        chunk = b""
                     if not chunk:
                         raise CrashError(self._death(process))
                     self._unread += chunk
@@ -219,7 +223,7 @@ class Supervisor:
                     raise CrashError(self._crash("timeout", f"no answer for {timeout_sec:.0f} s"))
                 elif self._process is not process:
                     # closed meanwhile, which epoll does not tell where a child of it holds the pipe
-                    raise CrashError(Crash(reason="exit", message="ended with its worker"))
+                    raise CrashError(_CLOSED)
                 else:
                     self._check_memory(process)
         answer, _, self._unread = self._unread.partition(b"\n")
@@ -242,6 +246,8 @@ class Supervisor:
 
     def _death(self, process: subprocess.Popen[bytes]) -> Crash:
         code = process.wait()
+        if self._process is not process:  # closed meanwhile, and with it what it printed
+            return _CLOSED
         if code >= 0:
             return self._crash("exit", f"exited with status {code}")
         try:
