@@ -101,7 +101,8 @@ def _sharpness(judgement: Judgement) -> int:
 
 
 def strip(title: str, test: EnvelopeTest, apart: Differences) -> Panel:
-    """A cell: how far seeds and copies part, and the envelope, against the step, both logarithmic."""
+    """A cell: how far seeds and copies part, and the envelope, against the step, counted from where
+    each seed's bits part; both axes are logarithmic."""
     low, high = _limits(apart)
     steps = apart.envelope.size
     copies = [np.clip(end(apart.copies, axis=0), low, high) for end in (np.min, np.max)]
@@ -114,17 +115,15 @@ def strip(title: str, test: EnvelopeTest, apart: Differences) -> Panel:
     traces.append(Trace("envelope", _points(apart.envelope), BLACK, width=1.3))
     uprights = []
     if test.sharp_steps < test.steps:
-        uprights.append(Upright("blunt from here", test.sharp_steps + 1))
+        blunt = test.sharp_steps - test.equal_until + 1
+        uprights.append(Upright("blunt from here", blunt))
     if test.first_step is not None:
-        beyond = apart.seeds[:, test.first_step]
-        beyond = beyond[np.isfinite(beyond) & (beyond > apart.envelope[test.first_step])]
-        dot = float(beyond.min()) if beyond.size else None
-        place = test.first_step + 1
-        uprights.append(Upright("first step outside", place, VERMILION, dashes=0, dot=dot))
+        dot, place = _first_outside(test.first_step, apart)
+        uprights.append(Upright("first step outside", place + 1, VERMILION, dashes=0, dot=dot))
     places = np.arange(steps) + 1.0  # a logarithmic axis has no place for step 0
     return Panel(
         title,
-        "step",
+        "step" if not test.equal_until else f"step since bits part, at step {test.equal_until}",
         "|difference of the loss|",
         tuple(traces),
         scale="log",
@@ -137,6 +136,17 @@ def strip(title: str, test: EnvelopeTest, apart: Differences) -> Panel:
         x_limits=(0.9, steps * 1.1),
         x_ticks=tuple((step + 1.0, str(step)) for step in _STEPS if step < steps),
     )
+
+
+def _first_outside(step: int, apart: Differences) -> tuple[float | None, int]:
+    """The smallest difference that is outside at a step, and its place; None if none is finite."""
+    places = [step - since for since in apart.parted]
+    beyond = [
+        (float(row[place]), place)
+        for row, place in zip(apart.seeds, places, strict=True)
+        if 0 <= place < row.size and apart.envelope[place] < row[place] < np.inf
+    ]
+    return min(beyond, default=(None, max(places)))
 
 
 def _limits(apart: Differences) -> tuple[float, float]:

@@ -39,13 +39,23 @@ def picture_of(story: Conclusion) -> Picture:
 
 
 def given_strip(
-    *, seeds: list[list[float]], copies: list[list[float]], first_step: int | None = None
+    *,
+    seeds: list[list[float]],
+    copies: list[list[float]],
+    first_step: int | None = None,
+    since: int = 0,
 ) -> Picture:
-    """One panel of given differences."""
+    """One panel of given differences, from a step on before which bits are equal."""
     apart: Any = SimpleNamespace(
-        seeds=np.array(seeds), copies=np.array(copies), envelope=np.full(len(seeds[0]), 1e-3)
+        parted=[since] * len(seeds),
+        seeds=np.array(seeds),
+        copies=np.array(copies),
+        envelope=np.full(len(seeds[0]), 1e-3),
     )
-    test = envelope_test(first_step=first_step, steps=len(seeds[0]), sharp_steps=len(seeds[0]))
+    steps = since + len(seeds[0])
+    test = envelope_test(
+        first_step=first_step, steps=steps, sharp_steps=steps - 1, equal_until=since
+    )
     panel = strip("a title", test, apart)
     return Picture("figures/rounding.svg", "heading", "", "", (panel,), columns=1)
 
@@ -159,6 +169,16 @@ def test_first_step_outside_is_marked() -> None:
     assert marks([strays], None) == (0, 0)
     assert marks([strays], 3) == marks([strays, still], 3) == (2, 2)  # with the legend's
     assert marks([far], 3) == (2, 0)
+
+
+def test_what_parts_late_is_counted_from_there() -> None:
+    """Bits are equal for 150 steps, and the second step after that is outside."""
+    seeds, copies = [[1e-6, 1e-2, 1e-2, 1e-2]], [[1e-6] * 4]
+    (panel,) = given_strip(seeds=seeds, copies=copies, first_step=151, since=150).panels
+    assert isinstance(panel, Panel)
+    assert panel.x_label == "step since bits part, at step 150"
+    marks = {upright.name: (upright.x, upright.dot) for upright in panel.uprights}
+    assert marks == {"blunt from here": (4, None), "first step outside": (2, 1e-2)}
 
 
 def test_equal_data_equal_bytes() -> None:
