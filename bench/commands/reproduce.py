@@ -53,7 +53,7 @@ def reproduce(
     broken = {one.check.id: one for one in contracts(found)}
     known: dict[str, Hashable] = {name: one.item.cell for name, one in judgements.items()}
     known |= {name: one.check for name, one in broken.items()}
-    name = find_cell(cell, known, where=f"in {folder}")
+    name = find_cell(cell, known, where=f"in {folder}", noun="subject")
     path = output or script_path(found, judgements.get(name) or broken[name])
     if name in broken:
         shown = write_broken(found, broken[name], path)

@@ -49,7 +49,9 @@ SEEDS = 3
 _STEPS = 20
 _OUTPUT_CHARACTERS = 2000
 _LINE_CHARACTERS = 300
-_TRACEBACK = "Traceback (most recent call last)"
+_TRACEBACK = b"Traceback (most recent call last)"
+#: What a contract's script prints of a number, and of an error.
+_COMPARED = re.compile(r"(^|: )got .*, expected ")
 _SEED = re.compile(r"^SEED, (.*) = (\d+), ", re.MULTILINE)
 
 
@@ -241,8 +243,9 @@ def check_contract(
     for environment, wanted in ((kept, 0), (broken, 1)):
         done, failure = _done(text, environment, timeout_sec)
         output, noise = _told(done)
-        said = (output.strip().splitlines() or [""])[-1][:_LINE_CHARACTERS]
-        raised = _TRACEBACK in noise
+        lines = [line for line in output.splitlines() if _COMPARED.search(line)]
+        said = (lines or [""])[-1][:_LINE_CHARACTERS]
+        raised = _TRACEBACK in (done.stderr or b"")
         if getattr(done, "returncode", None) != wanted or raised or not (said or wanted == 0):
             where = "broken" if wanted else "kept"
             last = noise.splitlines()[-1:] if raised else [said]

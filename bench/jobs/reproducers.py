@@ -61,7 +61,8 @@ def contracts(found: Conclusion) -> list[CheckContrast]:
     return [
         contrast
         for contrast in found.checks
-        if contrast.check.is_contract and contrast.wrong is not Wrong.BOTH and contrast.old
+        if contrast.check.is_contract and contrast.wrong is not Wrong.BOTH
+        if contrast.old is not None and not contrast.old.absent
     ]
 
 
@@ -86,10 +87,14 @@ def write_reproducers(found: Conclusion, say: Callable[[str], None]) -> Scripts:
         path = script_path(found, chosen)
         if _shown(chosen.item.name, path, lambda: write_reproducer(found, chosen, path), say):  # noqa: B023
             scripts[chosen.item] = str(path)
-    for contrast in [each for each in contracts(found) if each.wrong is Wrong.NEW][:MOST]:
+    broken = 0
+    for contrast in contracts(found):
+        if contrast.wrong is not Wrong.NEW or broken == MOST:
+            continue
         path = script_path(found, contrast)
         if _shown(contrast.check.id, path, lambda: write_broken(found, contrast, path), say):  # noqa: B023
             scripts[contrast.check] = str(path)
+            broken += 1
     return scripts
 
 

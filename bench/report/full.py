@@ -30,7 +30,6 @@ from bench.report.sections.speed import savings_section, speed_section
 from bench.report.text import capital
 from bench.verdict.conclusion import Conclusion
 
-#: No cell has a script that shows its change.
 #: Characters of a paragraph that stands open before the details of its section.
 _MOST_LEAD = 400
 

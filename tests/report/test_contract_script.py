@@ -91,9 +91,10 @@ def test_what_a_run_says_is_no_code() -> None:
 @pytest.mark.parametrize(
     "evidence",
     [
-        "got 1, expected __import__('os') within 0",
-        "got 1, expected 1 within 0 at [exit()]",
-        "got 1, expected 1e5n within 0",
+        "got 1, expected __import__('os') within 1",
+        "got 1, expected exactly __import__('os')",
+        "got 1, expected 1 within 1 at [exit()]",
+        "got 1, expected exactly 1e5n",
         "shape (), expected (().__class__,)",
         "not ended after 120 s",
     ],

@@ -254,7 +254,7 @@ def test_checks_and_claims_by_side() -> None:
         side("new", checks={CHECK: checked(out=True, digest="b")}),
     )
     told = markdown(full_report(both))
-    assert "**Wrong on both sides, so nothing changed** (1 check):" in told
+    assert "**Wrong on both sides** (1 check):" in told
     assert "`: both: step 1, cube" in told
     assert "1 ran on both sides: 0 hold on both, 0 gave the same bits" in told
     assert "2 ran on both sides: 0 hold on both, 2 gave the same bits" in text
@@ -266,7 +266,7 @@ def test_claims_are_stated() -> None:
     item = Item(grid="initialization", id=dead.id(), cell=dead)
     found = upgraded(side("old", chosen=[item]), side("new", chosen=[item]))
     text = markdown(full_report(found))
-    assert "**Wrong on both sides, so nothing changed** (1 cell):" in text
+    assert "**Wrong on both sides** (1 cell):" in text
     assert "- `zero-initialization-is-dead`: All-zero weights" in text
 
 

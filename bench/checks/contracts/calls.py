@@ -51,7 +51,7 @@ def _around(*layers: Any) -> Any:
 
 
 def _truth(told: list[Any]) -> Any:
-    """The last call's ``training`` as a number; None counts as false."""
+    """The last call's ``training`` as a number, -1 without a call; None counts as false."""
     return np.array(float(bool(told[-1]) if told else -1.0))
 
 
@@ -125,7 +125,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     inputs = keras.Input((FEATURES,))
     model = keras.Model(inputs, base(inputs, training=False))
     truth = (Bounded(x) - mean) / np.sqrt(Bounded(variance) + 0.25)
-    # x * inv + (beta - mean * inv), as Keras computes it, rounds products that the difference hides.
+    # Keras computes x s + (beta - m s): two products, a sum and s are each rounded.
     size = (np.abs(x) + np.abs(mean)) / np.sqrt(variance + 0.25)
     room = Bounded(truth.value, truth.error + 4 * 2.0**-24 * size)
     yield deviation("training=True", lab.seen(model(x, training=True)), room)

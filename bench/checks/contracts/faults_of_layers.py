@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.checks.contracts.known_fault import KnownFault
+from bench.checks.contracts.fault import KnownFault
 
 FAULTS = (
     KnownFault(

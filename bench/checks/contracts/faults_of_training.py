@@ -1,8 +1,8 @@
-"""Known faults of loops, callbacks, files and optimizers; all are in the module ``known_faults``."""
+"""Known faults of models and their training, files and seeds; all are in ``known_faults``."""
 
 from __future__ import annotations
 
-from bench.checks.contracts.known_fault import KnownFault
+from bench.checks.contracts.fault import KnownFault
 
 #: Of optimizers that square gradients or take their size, which sums of gradients do not need.
 _SQUARING = ("adam", "adamw", "adamax", "nadam", "rmsprop", "adagrad", "adadelta", "ftrl", "lamb")

@@ -79,7 +79,7 @@ def _gelu_inner(x: Any) -> Any:
     return (x + x * x * x * 0.044715) * _ROOT
 
 
-def _gelu_slope(x: Any) -> Any:
+def gelu_slope(x: Any) -> Any:
     t = np.tanh(_gelu_inner(x))
     return (t + 1.0) * 0.5 + x * 0.5 * (1.0 - np.square(t)) * (x * x * (3 * 0.044715) + 1.0) * _ROOT
 
@@ -180,19 +180,24 @@ for _major, _width in ((3, 3.0), (2, 2.5)):
         yield from _compared(lab, "hard_sigmoid", _function("hard_sigmoid"), formula, slope)
 
 
+def gelu(x: Any) -> Any:
+    """The approximation (Hendrycks and Gimpel 2016, section 2)."""
+    return x * 0.5 * (np.tanh(_gelu_inner(x)) + 1.0)
+
+
 @contract(
     "gelu-approximate",
     thing="keras.activations.gelu",
     truth="x (1 + tanh(sqrt(2 / pi) (x + .044715 x^3))) / 2, where an approximation is asked for.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
-    gelu = _function("gelu")
+    function = _function("gelu")
     yield from _compared(
         lab,
         "gelu",
-        lambda x: gelu(x, approximate=True),
-        lambda x: x * 0.5 * (np.tanh(_gelu_inner(x)) + 1.0),
-        _gelu_slope,
+        lambda x: function(x, approximate=True),
+        gelu,
+        gelu_slope,
     )
 
 

@@ -21,14 +21,17 @@ or that the documentation of the other side words otherwise, makes the upgrade u
 
 A contract that one side alone breaks has, where it can be cut out of bench's source, a script of at
 most 60 lines of TensorFlow and NumPy, which ends with status 0 where the contract is kept and with 1
-where it is broken: `bench upgrade` writes the first, `bench bisect` and `bench reproduce UPGRADE
-CONTRACT` any. It computes the number that was out and holds it against the truth that bench found, as
-a literal; it is kept only if it was run on both sides and shows it. Others have their line of pytest.
+where it is broken: `bench upgrade` writes three of what NEW breaks, `bench bisect` that of a finding
+which NEW breaks, `bench reproduce UPGRADE CONTRACT` any. It computes the number that was out and holds
+it against the truth that bench found, as a literal; it is kept only if it was run on both sides and
+shows it. Others have their line of pytest.
 
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """
 
 
+#: Inside a table a bare one ends a column.
+_PIPE = "\\|"
 _COLUMNS = ("| contract | of | what holds | broken by |", "|:--|:--|:--|:--|")
 
 
@@ -50,7 +53,8 @@ def _row(family: str, contract: Contract) -> str:
     only = "" if len(contract.keras) > 1 else f" (Keras {contract.keras[0]})"
     if contract.counterpart:
         only = f"{only[:-1]}; else `{contract.counterpart}`)"
-    return f"| `{contract.subject}` | `{contract.thing}`{only} | {contract.truth} | {broken} |"
+    truth = contract.truth.replace("|", _PIPE)
+    return f"| `{contract.subject}` | `{contract.thing}`{only} | {truth} | {broken} |"
 
 
 if __name__ == "__main__":

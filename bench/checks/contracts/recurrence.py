@@ -174,7 +174,7 @@ def _dropped(*, recurrent: bool) -> None:
         option,
         thing="keras.layers.SimpleRNN",
         truth="In training each unit is dropped with the given rate, or else divided by the rate of"
-        " those kept; every step of a sample drops the same.",
+        " those kept; every step of a sample drops the same (Gal and Ghahramani 2016).",
     )
     def _(lab: Lab) -> Iterator[Deviation]:
         from bench.nets.api import keras, tf

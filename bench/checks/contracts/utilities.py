@@ -135,8 +135,11 @@ def _(lab: Lab) -> Iterator[Deviation]:
         yield exact(f"{kind}, right", lab.seen(parts[1][0]), x[7:])
         yield exact(f"{kind}, targets", lab.seen(parts[1][1]), y[7:])
         shuffled = keras.utils.split_dataset(data, left_size=6, right_size=4, shuffle=True, seed=1)
-        numbers = [float(batch[1]) for part in shuffled for batch in _collected(part)]
-        yield exact(f"{kind}, shuffled", np.sort(lab.seen(np.array(numbers))), y)
+        left, right = (np.array([float(b[1]) for b in _collected(part)]) for part in shuffled)
+        numbers = lab.seen(np.concatenate([left, right]))
+        yield exact(f"{kind}, sizes", np.array([left.size, right.size]), np.array([6, 4]))
+        yield exact(f"{kind}, shuffled", np.sort(numbers), y)
+        yield exact(f"{kind}, in order", np.array((numbers == y).all()), np.zeros((), bool))
 
 
 @contract(

@@ -30,7 +30,7 @@ T = TypeVar("T", CheckContrast, ClaimContrast)
 
 _WRONG = {
     Wrong.NEW: "Wrong in NEW alone",
-    Wrong.BOTH: "Wrong on both sides, so nothing changed",
+    Wrong.BOTH: "Wrong on both sides",
     Wrong.OLD: "Wrong in OLD, right in NEW",
 }
 _HEADERS = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from bench.checks.catalogue import checks
-from bench.checks.contracts.known_fault import TRIED
+from bench.checks.contracts.fault import TRIED
 from bench.checks.contracts.known_faults import KNOWN_FAULTS, known
 from bench.report.text import grouped
 from bench.results.check import CONTRACTS, CheckResult

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.checks.contracts.known_fault import TRIED
+from bench.checks.contracts.fault import TRIED
 from bench.results.check import Check, CheckResult
 from bench.results.run import StoredRun
 from support.builders import environment, replaced

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from bench.checks.catalogue import catalogue_of, checks, module_of
 from bench.checks.contracts.callbacks import RATE, SCRIPT, plateaus, stops
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.known_fault import TRIED, KnownFault
+from bench.checks.contracts.fault import TRIED, KnownFault
 from bench.checks.contracts.known_faults import KNOWN_FAULTS, known
 from bench.checks.contracts.linear import RATE as STEP
 from bench.checks.contracts.linear import Replay, batches, data, drawn, mean

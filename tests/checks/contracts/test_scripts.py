@@ -11,6 +11,7 @@ KEPT = [
     Check(family="losses", subject="formula-huber"),
     Check(family="layers", subject="dense-rank:2"),
     Check(family="preprocessing", subject="rescaling"),
+    Check(family="shapes", subject="center_crop"),  # exactly
 ]
 
 

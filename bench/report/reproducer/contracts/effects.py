@@ -26,6 +26,10 @@ from bench.report.reproducer.contracts.syntax import (
 CHECK, REPORT = "check", "report"
 #: Stands for a change of what is not known.
 ANYTHING = "*"
+#: Modules of Python, and functions of NumPy, that are called for what they do.
+_ACTING = frozenset(
+    ("time", "gc", "subprocess", "save", "savez", "copyto", "put", "putmask", "place")
+)
 #: Built-in functions that change nothing.
 _PURE = frozenset(
     [
@@ -197,8 +201,8 @@ class Effects:
     def _changed_by(self, call: ast.Call) -> set[str]:
         function, base = call.func, root(call.func)
         unit = self._units.get(base)
-        if unit is not None and unit.line:  # of Python or NumPy
-            return set()
+        if unit is not None and unit.line and base != "np":  # of Python
+            return {ANYTHING} if base in _ACTING else set()
         if isinstance(function, ast.Name):
             if base in _PURE:
                 return set()
@@ -215,7 +219,8 @@ class Effects:
         elif isinstance(function, ast.Attribute):
             method = function.attr
             if base == "np":
-                return {ANYTHING} if "np.random" in ast.unparse(function) else set()
+                acts = method in _ACTING or "np.random" in ast.unparse(function)
+                return {ANYTHING} if acts else set()
             if base == "tf" and isinstance(function.value, ast.Name) and method in _TENSORS:
                 return set()
             if method in self._methods and base not in GIVEN:

@@ -54,7 +54,8 @@ _BOUND = {
 }
 _NUMBER = r"[-+0-9.einfa]{1,40}"
 _FOUND = re.compile(
-    rf"got {_NUMBER}, expected ({_NUMBER}) within ({_NUMBER})(?: at \[([0-9, ]{{1,80}})\])?"
+    rf"got {_NUMBER}, expected (?:exactly ({_NUMBER})|({_NUMBER}) within ({_NUMBER}))"
+    r"(?: at \[([0-9, ]{1,80})\])?"
 )
 _SHAPED = re.compile(r"shape \([0-9, ]*\), expected (\([0-9, ]{0,80}\))")
 #: Half a unit in the last of the nine digits that evidence has of a truth.
@@ -81,7 +82,7 @@ def contract_script(
     """
     contract = catalogue.contract_of(check)
     if contract is None:
-        raise BenchError(f"{check.id}: is no contract", hint="run its pytest line")
+        raise BenchError(f"{check.id}: is no contract", hint="`bench grids` lists what there is")
     try:
         truth, end = _compared(deviation)
         sources = Sources(check.seed, _STAND_INS, _BOUND, _Rewriting(device).visit)
@@ -95,7 +96,7 @@ def contract_script(
     except WritingError as error:
         raise BenchError(
             f"{check.id}: no script can show it: {error}",
-            hint=f"pytest suites/test_contracts.py -k '{check.id}' shows it, with bench installed",
+            hint=f"`bench run -k '{check.id}'` shows it",
         ) from None
     return text
 
@@ -113,9 +114,9 @@ def _compared(deviation: Deviation) -> tuple[list[str], list[str]]:
     named = f"OUT, TENSOR = [], {name}"
     end = ["raise SystemExit(1 if OUT else 2)"]
     if found := _FOUND.fullmatch(evidence):
-        value, limit = _number(found[1]), _number(found[2])
+        value, limit = _number(found[1] or found[2]), _number(found[3] or "0")
         limit += _HALF_DIGIT * abs(value) if math.isfinite(value) else 0.0
-        at = tuple(int(each) for each in re.findall(r"\d+", found[3] or ""))
+        at = _integers(found[4] or "")
         return [
             f"{named}",
             f"AT, EXPECTED, BOUND = {at!r}, {_written(value)}, {_written(limit)}",
@@ -130,7 +131,7 @@ def _compared(deviation: Deviation) -> tuple[list[str], list[str]]:
     if found := _SHAPED.fullmatch(evidence):
         return [
             named,
-            f"SHAPE = {ast.literal_eval(found[1])!r}",
+            f"SHAPE = {_integers(found[1])!r}",
             "def check(tensor, got):",
             "    if tensor == TENSOR:",
             '        print(f"{tensor}: got shape {np.shape(got)}, expected {SHAPE}")',
@@ -139,6 +140,10 @@ def _compared(deviation: Deviation) -> tuple[list[str], list[str]]:
             "        OUT.append(got)",
         ], end
     raise WritingError("what it expects is no number")
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in re.findall(r"\d+", text))
 
 
 def _number(text: str) -> float:
