@@ -25,9 +25,11 @@ def issue(blame: Blame, check: Check | None) -> str:
         check: if it is a check.
     """
     title = f"{blame.finding}: {since(blame) or 'changed'}"
-    known = "; ".join(upstream(clipped(text)) for text in blame.known)
+    reported = "; ".join(upstream(clipped(text)) for text in blame.known if "#" in text)
+    listed = "; ".join(clipped(text) for text in blame.known if "#" not in text)
     blocks: list[Block | None] = [
-        f"Known already, so look there first: {known}." if known else None,
+        f"Known already, so look there first: {reported}." if reported else None,
+        f"Seen before, by bench: {listed}." if listed else None,
         *_contract(check),
         f"Expected (as before): {clipped(blame.old, 700)}",
         f"Got: {clipped(blame.new, 700)}",

@@ -127,6 +127,15 @@ def test_an_issue_has_all_that_developers_ask_for() -> None:
         assert part in text
 
 
+def test_an_issue_sends_to_what_is_reported_alone() -> None:
+    """A fault that nobody has reported is said to be seen before."""
+    unreported = msgspec.structs.replace(BLAME, known=["raises; no report of it is known"])
+    assert "look there first" in issue(BLAME, BLAMED)
+    text = issue(unreported, BLAMED)
+    assert "Seen before, by bench: raises; no report of it is known." in text
+    assert "look there first" not in text
+
+
 def test_an_issue_of_a_contract_tells_how_its_script_ends() -> None:
     text = issue(msgspec.structs.replace(BLAME, script="u/x.py"), BLAMED)
     assert "Run `u/x.py`, attached, with both versions: it ends with status 0 where" in text
