@@ -293,7 +293,11 @@ class Pruner:
                         return set()
                     seen += 1
                     names = read(other)
-                    untaken -= {n for n, one in enumerate(target.elts) if stored(one) & names}
+                    untaken -= {  # what is taken apart has to be something
+                        n
+                        for n, one in enumerate(target.elts)
+                        if not isinstance(one, ast.Name) or stored(one) & names
+                    }
         return untaken if seen == calls else set()
 
 
