@@ -142,6 +142,10 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str = ""
 
 
+#: Made once, in one thread: two threads that make msgspec look at one type at a time can crash Python.
+_DECODERS = {request: msgspec.json.Decoder(answer) for request, answer in ANSWERS.items()}
+
+
 class Answer(msgspec.Struct, frozen=True, tag=True):
     """The answer to a request."""
 
@@ -152,7 +156,7 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
         return cls(msgspec.Raw(msgspec.json.encode(answer)))
 
     def to(self, request: Request[A]) -> A:
-        answer: A = msgspec.json.decode(self.content, type=ANSWERS[type(request)])
+        answer: A = _DECODERS[type(request)].decode(self.content)
         return answer
 
 
