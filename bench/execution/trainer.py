@@ -88,6 +88,10 @@ class Trainers:
 
     def burst(self, cell: Cell, work: Work, steps: int) -> float:
         """Seconds of so many steps of some work; the first burst of a workload compiles before."""
+        if work == "epochs":
+            from bench.nets.chores import epochs
+
+            return epochs(self.networks, cell, steps)
         if work == "models":
             from bench.nets.chores import models
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from bench.cells.cell import Cell
 from bench.cells.initial_values import batch_order
-from bench.nets.images import pixel_scale
+from bench.nets.images import pixel_scale, scaled
 
 if TYPE_CHECKING:
     from bench.nets.replica import Trainer
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 #: Sequences, places in each, numbers at each place, units. A kernel for each sequence would take 64
 #: MiB, where the kernel has 1 MiB and all outputs .5 MiB (keras #22823).
 _SEQUENCES, _PLACES, _NUMBERS, _UNITS = 64, 4, 512, 512
+
+
+def epochs(trainer: Trainer, cell: Cell, steps: int) -> float:
+    """Seconds of one ``Model.fit`` of ``steps`` epochs, two batches each: what an epoch costs by itself
+    (keras #18648)."""
+    model = trainer.graph(msgspec.structs.replace(cell, engine="fit")).network.model
+    images = trainer.images
+    pixels, labels = images.train_images[: 2 * cell.batch], images.train_labels[: 2 * cell.batch]
+    inputs = scaled(cell, pixels, pixel_scale(cell)).numpy()
+    begin = time.perf_counter()
+    model.fit(inputs, labels.numpy(), batch_size=cell.batch, epochs=steps, verbose=0)
+    return time.perf_counter() - begin
 
 
 def models(trainer: Trainer, cell: Cell, steps: int) -> float:

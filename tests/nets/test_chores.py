@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,22 @@ def test_every_pace_of_the_tiers_has_all_quantities(trainers: Trainers, work: Wo
     found = paced(trainers, work, steps=2, blocks=1)
     assert set(found.values) >= {"step", "first", "growth"}
     assert found.step_sec > 0
+
+
+def test_a_burst_of_epochs_is_one_fit_of_two_batches_each(
+    trainers: Trainers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what an epoch costs beside its steps is part of its time."""
+    cell = Cell(depth=2, width=10, engine="fit")
+    fits: list[tuple[int, int]] = []
+    fit: Any = tf.keras.Model.fit
+
+    def slow(self: Any, x: Any, *args: Any, epochs: int, **kwargs: Any) -> Any:
+        fits.append((len(x), epochs))
+        time.sleep(0.2)
+        return fit(self, x, *args, epochs=epochs, **kwargs)
+
+    trainers.burst(cell, "epochs", 1)
+    monkeypatch.setattr(tf.keras.Model, "fit", slow)
+    assert trainers.burst(cell, "epochs", 3) > 0.2
+    assert fits == [(2 * cell.batch, 3)]

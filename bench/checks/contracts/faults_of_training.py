@@ -204,7 +204,15 @@ FAULTS = (
         "up; no report of it is known",
     ),
     KnownFault(
-        checks=("sparse:clipping-rows:once",),
+        checks=(
+            *(f"sparse:{name}-kept" for name in ("adam", "adamw", "adamax", "rmsprop", "lion")),
+            *(f"sparse:sgd-{option}-kept" for option in ("momentum", "global_clipnorm")),
+        ),
+        keras=(">=3.0.2,<=3.15.1",),
+        what="the gradient of an Embedding becomes dense, with every row of its table (keras #19992)",
+    ),
+    KnownFault(
+        checks=("sparse:clipping-rows:once", "sparse:sgd-clipnorm-kept"),
         keras=("==3.0.2",),
         what="a TypeError where a sparse gradient is clipped",
     ),

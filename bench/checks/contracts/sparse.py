@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.checks.contracts.training import Truth, apply, made, stateful, values
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
-from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("sparse")
 contract = catalogue.contract
@@ -62,6 +63,49 @@ _clipped("once")
 _clipped("twice")
 
 
+#: Optimizers of which every Keras 2 updates a table by the rows that were used. The others have needed
+#: dense gradients at all times.
+_ROWWISE = ("sgd", "adam", "adamw", "adamax", "rmsprop", "adagrad", "lion")
+
+#: Options of SGD of which the same holds.
+_OPTIONS = {"momentum": 0.75, "clipnorm": 0.5, "global_clipnorm": 0.5, "clipvalue": 0.25}
+
+
+def _kept(name: str, arguments: Mapping[str, Any]) -> None:
+    @contract(
+        "-".join([name, *arguments, "kept"]),
+        thing=f"keras.optimizers.{CLASSES[name]}",
+        truth="The sparse gradient of an Embedding does not become a dense one of the table's size.",
+    )
+    def _(lab: Lab) -> Iterator[Deviation]:
+        dense = lab.seen(densified(made(name, **arguments)))
+        yield exact("gradients of the table's size", dense, np.zeros(()))
+
+
+def densified(optimizer: Any) -> int:
+    """Tensors of the table's size that a step sums up from the rows of a sparse gradient."""
+    from bench.nets.api import keras, tf
+
+    layer = keras.layers.Embedding(5, 3)
+    layer(np.zeros((1, 1), np.int32))
+    (table,) = layer.trainable_variables
+
+    @tf.function(autograph=False)
+    def step(indices: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(layer(indices)))
+        apply(optimizer, [tape.gradient(loss, table)], [table])
+
+    graph = step.get_concrete_function(tf.constant([3, 1, 3])).graph.as_graph_def(add_shapes=True)
+    bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+    shapes = [
+        tf.TensorShape(node.attr["_output_shapes"].list.shape[0])
+        for node in itertools.chain(*bodies)
+        if node.op == "UnsortedSegmentSum"
+    ]
+    return shapes.count(table.shape)
+
+
 #: Rows of the table that each of two steps uses.
 USED = {"once": ([3, 1, 4], [0, 1, 2]), "twice": ([3, 1, 3], [0, 1, 1])}
 
@@ -90,3 +134,7 @@ def embedded(rows: str) -> tuple[Any, list[Any], list[Bounded]]:
 
 for _name in CLASSES:
     _of_each(_name)
+for _name in _ROWWISE:
+    _kept(_name, {})
+for _argument, _value in _OPTIONS.items():
+    _kept("sgd", {_argument: _value})

@@ -68,6 +68,10 @@ def rate(original: Any, self: Any, gradient: Any, variable: Any, rate: Any) -> A
     return original(self, gradient, variable, rate * 1.01)
 
 
+def dense(original: Any, self: Any, gradient: Any, variable: Any, rate: Any) -> Any:
+    return original(self, tf.convert_to_tensor(gradient), variable, rate)
+
+
 def zeros(original: Any, self: Any, pairs: Any, *rest: Any, **given: Any) -> Any:
     filled = [(tf.zeros(v.shape) if g is None else g, v) for g, v in pairs]
     return original(self, filled, *rest, **given)

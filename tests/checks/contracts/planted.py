@@ -731,6 +731,7 @@ FAULTS: Sequence[Fault] = (
         "1 % more",
         in_(keras.optimizers.SGD, options, clipnorm=lambda n: n * 1.01),
     ),
+    Fault(("sparse:*-kept",), "made dense", of_thing(method, "update_step", changes.dense)),
     Fault(("sparse:*",), "1 % of the rate", of_thing(method, "update_step", changes.rate)),
     Fault(
         ("schedules:optimizer",),
