@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from bench import mnist
 from bench.environments.build import hash_of
@@ -24,6 +26,7 @@ from bench.jobs.findings import Finding
 from bench.jobs.upgrade import train_pair
 from bench.results.check import CheckResult
 from bench.results.files import make_folder
+from bench.results.kind import Request
 from bench.results.plan import Plan
 from bench.results.run import read_run
 from bench.results.saved_models import Exchange, Loaded, Written
@@ -31,6 +34,15 @@ from bench.verdict.conclusion import Conclusion, between
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import PASSED, Verdict
 from bench.verdict.saving import Outcome, judge_saving
+
+A = TypeVar("A")
+
+#: A request that takes so many times as long as in the slowest environment before hangs: machines slow
+#: down by a factor of two or three, and the largest step between two releases that was met is 13.
+PATIENCE = 20.0
+
+#: Seconds that any request is given, as importing the rest of Keras takes some.
+LEAST_SEC = 60.0
 
 
 class Processes:
@@ -65,6 +77,8 @@ class Processes:
         self._seeds = list(seeds)
         self._written: dict[tuple[str, str], tuple[Written, Loaded | None]] = {}
         self._reference_software: Mapping[str, str] = {}
+        #: Seconds of the longest answer of any environment, by request.
+        self._took: dict[Request[Any], float] = {}
         #: Of this machine, once a process has told it.
         self.machine: dict[str, str] = {}
         #: What came of checks last, by environment and finding.
@@ -95,11 +109,10 @@ class Processes:
             self._save()
         with self._process(built) as (process, ready):
             self.machine = ready.machine
-            timeout_sec = self._placement.cell_timeout_sec
             states: dict[Finding, State] = {}
             for finding in self._checks:
                 assert finding.check is not None
-                result: CheckResult = process.do(finding.check, timeout_sec=timeout_sec)  # type: ignore[assignment]
+                result: CheckResult = self._ask(process, finding.check)  # type: ignore[assignment]
                 self.results[built.key, finding.name] = result
                 states[finding] = _of_check(result)
             for finding in self._saved:
@@ -131,8 +144,23 @@ class Processes:
         return (self._folder / "models").absolute()
 
     def _load(self, process: Supervisor, model: str, format_: str) -> Loaded:
-        ask = protocol.Load(folder=str(self._models), model=model, format=format_)
-        return process.do(ask, timeout_sec=self._placement.cell_timeout_sec)
+        return self._ask(
+            process, protocol.Load(folder=str(self._models), model=model, format=format_)
+        )
+
+    def _ask(self, process: Supervisor, request: Request[A]) -> A:
+        """The answer. A process that is silent :data:`PATIENCE` times as long as the slowest environment
+        so far has hung, as Keras 3.0 to 3.8 do over some files: the releases that are searched
+        share that fate, and a cell's whole time-out for each would use up the search's limit."""
+        timeout_sec = self._placement.cell_timeout_sec
+        if slowest := self._took.get(request):
+            timeout_sec = min(timeout_sec, max(LEAST_SEC, PATIENCE * slowest))
+        begin = time.monotonic()
+        answer = process.do(request, timeout_sec=timeout_sec)
+        took = time.monotonic() - begin
+        if took < timeout_sec:
+            self._took[request] = max(took, self._took.get(request, 0.0))
+        return answer
 
     def _read_back(
         self, process: Supervisor, software: Mapping[str, str], model: str, format_: str

@@ -179,6 +179,8 @@ def _run(check: object, lab: object) -> object:
     from bench.results.check import Deviation
 
     word, _, fault = check.subject.rpartition(":")
+    if os.environ.get("FAULTY_CHECKS") == "hang":
+        _fault(HANG)
     if word == "fault":
         _fault(int(fault))
     if word == "absent":
