@@ -96,8 +96,6 @@ def in_favour(found: Conclusion) -> list[str]:
     known = [contrast.check for contrast in found.checks if contrast.wrong is Wrong.BOTH]
     same = [s.back for s in found.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
     outcomes = Counter(saving.outcome for saving in found.savings)
-    refused = [s for s in found.savings if s.outcome.lost and not s.back]
-    lost = len(refused) if found.rollback else 0
     agreeing = sum(finding.holds is True for finding in found.findings)
     names = Counter(speed.name for speed in found.speeds.values())
     speeds = ", ".join(f"{number} {name}" for name, number in names.items())
@@ -118,7 +116,6 @@ def in_favour(found: Conclusion) -> list[str]:
         *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
         *_some(outcomes[Outcome.BOTH], "saved model", "wrong before and now"),
         *_some(outcomes[Outcome.ABSENT], "saved model", "in formats that the writer lacks"),
-        *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_paces(found),
         *_some(agreeing, "published finding", "reproduced"),
@@ -126,9 +123,17 @@ def in_favour(found: Conclusion) -> list[str]:
 
 
 def beside(found: Conclusion) -> list[str]:
-    """What whoever goes back to the old side should know, whatever the answer."""
-    refused = sum(saving.refused for saving in found.savings)
-    return _some(refused, "saved model", "of the new side refused by the old one (a rollback)")
+    """What whoever has files of either side should know, whatever the answer."""
+    unpromised = [s.back for s in found.savings if s.outcome is Outcome.UNPROMISED]
+    lost = unpromised.count(False) if found.rollback else 0
+    return [
+        *_some(lost, "saved model", "that the older version cannot read, as nobody promised"),
+        *_some(
+            unpromised.count(True),
+            "saved model",
+            "of the new side refused by the old one (a rollback)",
+        ),
+    ]
 
 
 def unmeasured(run: StoredRun) -> set[Cell]:

@@ -72,11 +72,6 @@ class SavingJudgement(msgspec.Struct, frozen=True, kw_only=True):
     back: bool = False
     """Whether NEW wrote it and OLD reads it."""
 
-    @property
-    def refused(self) -> bool:
-        """Whether a rollback would find a file that it cannot read, and nobody said that it could."""
-        return self.back and self.outcome is Outcome.UNPROMISED
-
 
 def judge_savings(
     exchanges: Sequence[Exchange], *, old: Mapping[str, str], new: Mapping[str, str]

@@ -204,6 +204,14 @@ def test_a_rollback_says_which_files_are_lost() -> None:
     assert "Rollback" not in markdown(full_report(upgraded(exchanges=files)))
 
 
+def test_files_that_a_rollback_loses_stand_in_an_unsafe_answer_too() -> None:
+    files = [exchange("saved_model", error="ValueError: unknown"), exchange("export", excess=2.0)]
+    text = markdown(full_report(upgraded(side("new"), side("old"), exchanges=files)))
+    answer, _, _ = text.partition("## ")
+    assert "**Not safe**" in answer
+    assert "1 saved model that the older version cannot read, as nobody promised" in answer
+
+
 def test_a_rollback_that_reads_everything_says_so() -> None:
     back = upgraded(side("new"), side("old"), exchanges=[exchange("export")])
     assert "It reads every model that OLD saved." in markdown(full_report(back))
