@@ -47,7 +47,7 @@ class Cells:
     """A selection of cells.
 
     Args:
-        expression: whose <grid>/<cell id> matches, by the rules of pytest -k
+        expression: whose name matches, by the rules of pytest -k: <grid>/<cell id>; of upgrade and matrix, checks and contracts, too
         grid: only this grid; may be repeated
     """
 

@@ -121,18 +121,17 @@ def planned(options: Options, model: Grid | None = None) -> Plan:
         for item in every
         if (not options.grids or item.grid in options.grids) and matches(f"{item.grid}/{item.id}")
     ]
-    chosen = bool(options.grids or options.expression)
-    if chosen and not items:
-        raise BenchError(
-            f"no cell of tier {options.tier} is selected",
-            hint="-k is compared with '<grid>/<cell id>', as the report names cells",
-        )
     checks: list[Check] = []
-    if not chosen and model is None and "checks" not in options.skip:
+    if not options.grids and model is None and "checks" not in options.skip:
         families = CONTRACTS if "arithmetic" in options.skip else FAMILIES
-        checks = catalogue.checks(options.tier, families)
+        checks = [c for c in catalogue.checks(options.tier, families) if matches(c.id)]
     if "cells" in options.skip:
         items = []
+    if (options.grids or options.expression) and not (items or checks):
+        raise BenchError(
+            f"no cell, check or contract of tier {options.tier} is selected",
+            hint="-k is compared with '<grid>/<cell id>' and '<family>:<check>', as reports name them",
+        )
     seeds = list(range(options.seeds or TIERS[options.tier].seeds))
     return Plan(
         tier=options.tier,
@@ -151,9 +150,11 @@ def left_out(options: Options) -> list[str]:
     if options.grids:
         parts.append(f"grids other than {', '.join(options.grids)} (--grid)")
     if options.expression:
-        parts.append(f"cells that -k {options.expression!r} does not match")
-    if (options.grids or options.expression) and "checks" not in options.skip:
-        parts.append("arithmetic and contracts, as cells were selected")
+        checked = not options.grids and "checks" not in options.skip
+        what = "cells, checks and contracts" if checked else "cells"
+        parts.append(f"{what} that -k {options.expression!r} does not match")
+    if options.grids and "checks" not in options.skip:
+        parts.append("arithmetic and contracts, as grids were selected")
     if options.model is not None:
         parts.append("all grids, arithmetic and contracts, as a model is compared")
     return parts

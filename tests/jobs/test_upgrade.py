@@ -121,6 +121,17 @@ def test_selecting_cells_leaves_out_the_checks(tmp_path: Path) -> None:
     assert plan.selected
 
 
+def test_an_expression_selects_checks_and_contracts_too(tmp_path: Path) -> None:
+    plan = planned(options(tmp_path, expression="early_stopping or loops:fit-twice"))
+    assert not plan.items
+    names = {check.id for check in plan.checks}
+    assert "loops:fit-twice" in names
+    assert all("early_stopping" in name or name == "loops:fit-twice" for name in names)
+    assert len(names) > 2
+    skipped = options(tmp_path, expression="adam", skip={"cells", "arithmetic"})
+    assert {check.is_contract for check in planned(skipped).checks} == {True}
+
+
 def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
     """A reader is told what was not measured, and not what was."""
     chosen = options(tmp_path, grids=["optimizer", "dropout"], expression="adam", skip={"speed"})
@@ -128,7 +139,7 @@ def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
         "speed (--skip speed)",
         "grids other than optimizer, dropout (--grid)",
         "cells that -k 'adam' does not match",
-        "arithmetic and contracts, as cells were selected",
+        "arithmetic and contracts, as grids were selected",
     ]
     once = options(tmp_path, expression="adam", skip={"checks", "saving"})
     assert left_out(once) == [
@@ -136,6 +147,8 @@ def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
         "saved models (--skip saving)",
         "cells that -k 'adam' does not match",
     ]
+    both = options(tmp_path, expression="adam")
+    assert left_out(both) == ["cells, checks and contracts that -k 'adam' does not match"]
     assert left_out(options(tmp_path)) == []
 
 
@@ -144,7 +157,7 @@ def test_what_is_left_out_is_what_was_not_chosen(tmp_path: Path) -> None:
     [
         ({"tier": "slow"}, "no tier 'slow'"),
         ({"grids": ["width"]}, "no grid 'width'"),
-        ({"expression": "nothing_like_it"}, "no cell of tier quick is selected"),
+        ({"expression": "nothing_like_it"}, "no cell, check or contract of tier quick"),
         ({"seeds": 0}, "--seeds must be above 0"),
         ({"seeds": -1}, "--seeds must be above 0"),
     ],
@@ -159,7 +172,7 @@ def test_a_plan_of_nothing_is_refused(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-k", "nothing_like_it"], "no cell of tier quick is selected"),
+        (["-k", "nothing_like_it"], "no cell, check or contract of tier quick"),
         (["--seeds", "0"], "--seeds must be above 0"),
         (["--workers", "0"], "--workers must be above 0"),
     ],
