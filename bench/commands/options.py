@@ -47,7 +47,8 @@ class Cells:
     """A selection of cells.
 
     Args:
-        expression: whose name matches, by the rules of pytest -k: <grid>/<cell id>; of upgrade and matrix, checks and contracts, too
+        expression: whose <grid>/<cell id> matches, by the rules of pytest -k; an upgrade also
+            selects checks by it
         grid: only this grid; may be repeated
     """
 

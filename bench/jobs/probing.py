@@ -149,9 +149,9 @@ class Processes:
         )
 
     def _ask(self, process: Supervisor, request: Request[A]) -> A:
-        """The answer. A process that is silent :data:`PATIENCE` times as long as the slowest environment
-        so far has hung, as Keras 3.0 to 3.8 do over some files: the releases that are searched
-        share that fate, and a cell's whole time-out for each would use up the search's limit."""
+        """The answer. A process that is silent :data:`PATIENCE` times as long as the slowest one so far
+        has hung, as Keras 3.0 to 3.8 do over some files: the releases that are searched share
+        that fate, and a cell's whole time-out for each would use up the search's limit."""
         timeout_sec = self._placement.cell_timeout_sec
         if slowest := self._took.get(request):
             timeout_sec = min(timeout_sec, max(LEAST_SEC, PATIENCE * slowest))
