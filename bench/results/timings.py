@@ -15,8 +15,8 @@ from bench.results.kind import Crash
 
 Side = Literal["old", "new"]
 Work = Literal["training", "inference", "epochs", "models", "sequences"]
-"""``epochs``: a step is an epoch of two batches, all steps of a burst are one ``Model.fit``. ``models``:
-a step builds a network, trains it once and drops it. ``sequences``: a step is the gradient of a Dense
+"""``epochs``: a step is an epoch of two batches, a burst one ``Model.fit`` of them. ``models``: a step
+builds a network, trains it once and drops it. ``sequences``: a step is the gradient of a Dense
 layer over sequences; of the cell only the engine counts."""
 SIDES: tuple[Side, ...] = get_args(Side)
 
