@@ -38,8 +38,7 @@ _STANDARD = (
 
 #: What is timed at each tier, and for how many seconds at most; see :func:`next_round`. A round of the
 #: quick tier's four workloads takes about 50 s on two cores, one of a single workload 15 s, and there
-#: are four before the first look: the rest is for what that look leaves open, and keeps a whole check
-#: within ten minutes.
+#: are four before the first look: the rest is for what that look leaves open.
 WORKLOADS: Mapping[str, tuple[Sequence[Workload], float]] = {
     "quick": ((*_QUICK, _EPOCHS), 240.0),
     "standard": (_STANDARD, 1800.0),
