@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.cells.cell import Cell
+from bench.execution.patience import Patience
 from bench.execution.protocol import Load, Save
 from bench.execution.supervisor import Supervisor
 from bench.results.saved_models import COMPOSED, MODELS, Exchange, Written
@@ -20,18 +21,18 @@ def exchange(
         old: one side's process.
         new: the other's.
         folder: absolute, empty, seen by both; files stay there.
-        timeout_sec: of each request.
+        timeout_sec: of each request; one that the other side answered sooner hangs sooner.
         own: the user's model; None: all of :data:`bench.results.saved_models.MODELS` and
             :data:`bench.results.saved_models.COMPOSED`.
 
     Raises:
         BenchError: a process could not be started.
     """
-    sides = (old, new)
+    sides, patience = (old, new), Patience(timeout_sec)
     if own is not None:
         save = Save(folder=str(folder), model=own.model, cell=own)
         written = old.do(save, timeout_sec=timeout_sec)
-        return [_carried(*sides, folder, each, timeout_sec, own=True) for each in written]
+        return [_carried(*sides, folder, each, patience, own=True) for each in written]
     found: list[Exchange] = []
     for back, writer in ((False, old), (True, new)):
         place = folder / ("new" if back else "old")
@@ -39,7 +40,7 @@ def exchange(
         for model in (*MODELS, *COMPOSED):
             save = Save(folder=str(place), model=model)
             written = writer.do(save, timeout_sec=timeout_sec)
-            found += [_carried(*sides, place, each, timeout_sec, back=back) for each in written]
+            found += [_carried(*sides, place, each, patience, back=back) for each in written]
     return found
 
 
@@ -48,7 +49,7 @@ def _carried(
     new: Supervisor,
     folder: Path,
     written: Written,
-    timeout_sec: float,
+    patience: Patience,
     *,
     back: bool = False,
     own: bool = False,
@@ -57,5 +58,7 @@ def _carried(
         return Exchange(written=written, back=back)
     model, name = written.model, written.format
     load = Load(folder=str(folder), model=model, format=name, own=own)
-    by_old, by_new = (side.do(load, timeout_sec=timeout_sec) for side in (old, new))
+    writer, reader = (new, old) if back else (old, new)
+    by_writer, by_reader = patience.do(writer, load), patience.do(reader, load)
+    by_old, by_new = (by_reader, by_writer) if back else (by_writer, by_reader)
     return Exchange(written=written, back=back, by_old=by_old, by_new=by_new)

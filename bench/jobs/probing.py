@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from bench import mnist
 from bench.environments.build import hash_of
@@ -20,13 +18,13 @@ from bench.environments.prepare import Built
 from bench.errors import BenchError
 from bench.execution import machine, protocol
 from bench.execution.cluster import Placement
+from bench.execution.patience import Patience
 from bench.execution.supervisor import Supervisor
 from bench.jobs.asking import State, one_line
 from bench.jobs.findings import Finding
 from bench.jobs.upgrade import train_pair
 from bench.results.check import CheckResult
 from bench.results.files import make_folder
-from bench.results.kind import Request
 from bench.results.plan import Plan
 from bench.results.run import read_run
 from bench.results.saved_models import Exchange, Loaded, Written
@@ -34,15 +32,6 @@ from bench.verdict.conclusion import Conclusion, between
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import PASSED, Verdict
 from bench.verdict.saving import Outcome, judge_saving
-
-A = TypeVar("A")
-
-#: A request that takes so many times as long as in the slowest environment before hangs: machines slow
-#: down by a factor of two or three, and the largest step between two releases that was met is 13.
-PATIENCE = 20.0
-
-#: Seconds that any request is given, as importing the rest of Keras takes some.
-LEAST_SEC = 60.0
 
 
 class Processes:
@@ -77,8 +66,7 @@ class Processes:
         self._seeds = list(seeds)
         self._written: dict[tuple[str, str], tuple[Written, Loaded | None]] = {}
         self._reference_software: Mapping[str, str] = {}
-        #: Seconds of the longest answer of any environment, by request.
-        self._took: dict[Request[Any], float] = {}
+        self._patience = Patience(placement.cell_timeout_sec)
         #: Of this machine, once a process has told it.
         self.machine: dict[str, str] = {}
         #: What came of checks last, by environment and finding.
@@ -112,7 +100,7 @@ class Processes:
             states: dict[Finding, State] = {}
             for finding in self._checks:
                 assert finding.check is not None
-                result: CheckResult = self._ask(process, finding.check)  # type: ignore[assignment]
+                result: CheckResult = self._patience.do(process, finding.check)  # type: ignore[assignment]
                 self.results[built.key, finding.name] = result
                 states[finding] = _of_check(result)
             for finding in self._saved:
@@ -144,23 +132,9 @@ class Processes:
         return (self._folder / "models").absolute()
 
     def _load(self, process: Supervisor, model: str, format_: str) -> Loaded:
-        return self._ask(
+        return self._patience.do(
             process, protocol.Load(folder=str(self._models), model=model, format=format_)
         )
-
-    def _ask(self, process: Supervisor, request: Request[A]) -> A:
-        """The answer. A process that is silent :data:`PATIENCE` times as long as the slowest one so far
-        has hung, as Keras 3.0 to 3.8 do over some files: the releases that are searched share
-        that fate, and a cell's whole time-out for each would use up the search's limit."""
-        timeout_sec = self._placement.cell_timeout_sec
-        if slowest := self._took.get(request):
-            timeout_sec = min(timeout_sec, max(LEAST_SEC, PATIENCE * slowest))
-        begin = time.monotonic()
-        answer = process.do(request, timeout_sec=timeout_sec)
-        took = time.monotonic() - begin
-        if took < timeout_sec:
-            self._took[request] = max(took, self._took.get(request, 0.0))
-        return answer
 
     def _read_back(
         self, process: Supervisor, software: Mapping[str, str], model: str, format_: str

@@ -9,8 +9,8 @@ import pytest
 
 from bench import mnist
 from bench.environments.prepare import Built
+from bench.execution import patience
 from bench.execution.cluster import Placement
-from bench.jobs import probing
 from bench.jobs.asking import State
 from bench.jobs.findings import Finding, everything, named, of_check, of_item
 from bench.jobs.probing import Processes
@@ -74,8 +74,8 @@ def test_checks_are_right_wrong_crashed_or_nothing(ask: object) -> None:
 def test_a_release_that_hangs_does_not_take_the_whole_time_out(
     ask: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "LEAST_SEC", 3.0)
-    monkeypatch.setattr(probing, "PATIENCE", 0.0)
+    monkeypatch.setattr(patience, "LEAST_SEC", 3.0)
+    monkeypatch.setattr(patience, "PATIENCE", 0.0)
     fine, hung = ask([HELD], built("one"), built("two", FAULTY_CHECKS="hang"))
     assert fine[HELD].name == "right"
     assert hung[HELD] == State("crashed", hung[HELD].detail)
