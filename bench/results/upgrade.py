@@ -31,6 +31,8 @@ from bench.results.writer import claim
 SCHEMA = 1
 SPEED = "speed.json"
 SAVING = "saving.json"
+#: Files of parts that ``--skip`` leaves out by these names.
+_FILES = {"saving": SAVING, "speed": SPEED}
 
 
 class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +62,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     exchanges: Sequence[Exchange] = ()
     left_out: Sequence[str] = ()
     """Parts that the user left out, as text."""
+    lacking: Sequence[str] = ()
+    """Files of parts that were not left out: not reached, or lost since."""
     ours: bool = False
     """Whether this user measured it on this machine, so that its interpreters may be started."""
     blames: Sequence[Blame] = ()
@@ -157,9 +161,18 @@ def read_upgrade(folder: Path) -> Measured:
         timings=_read_list(folder / SPEED, Timings),
         exchanges=_read_list(folder / SAVING, Exchange),
         left_out=description.left_out,
+        lacking=_lacking(folder, description.left_out),
         ours=description.ours,
         blames=read_blames(folder),
     )
+
+
+def _lacking(folder: Path, left_out: Sequence[str]) -> list[str]:
+    return [
+        name
+        for part, name in _FILES.items()
+        if not (folder / name).exists() and not any(f"(--skip {part})" in text for text in left_out)
+    ]
 
 
 def _near(folder: Path, run: str) -> Path:
@@ -181,7 +194,7 @@ T = TypeVar("T")
 
 
 def _read_list(path: Path, kind: type[T]) -> list[T]:
-    """Contents of a file; nothing if that part was left out or not reached."""
+    """Contents of a file; nothing if it is not there."""
     if not path.exists():
         return []
     contents: list[T] = read_json(path, list[kind])  # type: ignore[valid-type]

@@ -91,6 +91,8 @@ class Conclusion:
     timings: Sequence[Timings] = ()
     left_out: Sequence[str] = ()
     """Parts that the user left out, in words."""
+    lacking: Sequence[str] = ()
+    """Files of parts that should have been measured, and are not there."""
     blames: Sequence[Blame] = ()
     """What findings were blamed on, if somebody asked."""
     measured_here: bool = True
@@ -157,6 +159,7 @@ class Conclusion:
         return (
             any(judgement.verdict is Verdict.MISSING for judgement in self.judgements)
             or any(reasons.unmeasured(run) or any(reasons.not_run(run).values()) for run in runs)
+            or bool(self.lacking)
             or not (self.judgements or self.run.results or self.run.trials or self.run.paces)
         )
 
@@ -264,6 +267,7 @@ def of_upgrade(measured: Measured) -> Conclusion:
         sides=measured.sides,
         timings=measured.timings,
         left_out=measured.left_out,
+        lacking=measured.lacking,
         blames=measured.blames,
         measured_here=measured.ours,
     )

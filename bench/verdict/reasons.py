@@ -81,6 +81,9 @@ def undecided(found: Conclusion) -> list[str]:
     for noun in ("check", "trial", "pace"):
         reasons += _some(sum(not_run(run)[noun] for run in runs), noun, "not run")
     reasons += [
+        f"{name} is missing: that part was not measured, or is lost" for name in found.lacking
+    ]
+    reasons += [
         f"speed of {workload.title}: {speed.reason}"
         for workload, speed in found.speeds.items()
         if speed.verdict == "undecided"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import re
 import sys
@@ -483,6 +484,20 @@ def test_the_same_environment_on_both_sides_is_safe_and_resumes(
         run_upgrade(Options(**{**vars(again), "variables": {"new": {"A": "1"}}}), new)
     found = run_upgrade(again, new)
     assert [side.records for side in found.both] == kept
+
+
+def test_a_part_whose_file_is_lost_is_not_safe(tmp_path: Path, images: Path, faulty: None) -> None:
+    """It was not left out, so the answer cannot be that all is well."""
+    choices = {"grids": ["depth"], "expression": "depth:1-", "skip": {"speed", "saving"}}
+    chosen = options(tmp_path / "u", data_dir=images, **choices)
+    assert run_upgrade(chosen, {"PYTHONPATH": FAULTY_PATH}).answer is Answer.SAFE
+    content = json.loads((chosen.folder / UPGRADE).read_bytes())
+    content["left_out"] = [part for part in content["left_out"] if "saving" not in part]
+    (chosen.folder / UPGRADE).write_text(json.dumps(content))
+    found = of_upgrade(read_upgrade(chosen.folder))
+    assert found.answer is Answer.UNDECIDED
+    assert found.exit_code == EXIT_TROUBLE
+    assert "saving.json is missing: that part was not measured, or is lost" in found.because
 
 
 #: Trained by SGD, and by an optimizer of its own.
