@@ -71,7 +71,14 @@ def select(cells: Mapping[str, Cell], wanted: Mapping[str, Iterable[str]]) -> di
     }
 
 
-def find_cell(text: str, known: Mapping[str, Hashable], *, where: str, noun: str = "cell") -> str:
+def find_cell(
+    text: str,
+    known: Mapping[str, Hashable],
+    *,
+    where: str,
+    noun: str = "cell",
+    hint: str = "reports list them; part of GRID/ID suffices",
+) -> str:
     """The name, GRID/ID, of the cell that a user means by it, by its id, or by a part of it.
 
     Args:
@@ -79,6 +86,7 @@ def find_cell(text: str, known: Mapping[str, Hashable], *, where: str, noun: str
         known: what each name stands for; a text may be part of several names that stand for the same.
         where: where the names come from, as part of a sentence: ``in results/u``.
         noun: what they name.
+        hint: the way out where none is meant.
 
     Raises:
         BenchError: none is meant, and what comes close; or several, which are listed.
@@ -88,7 +96,7 @@ def find_cell(text: str, known: Mapping[str, Hashable], *, where: str, noun: str
     if not names:
         raise BenchError(
             f"no {noun} {text!r} {where}",
-            hint=f"{_did_you_mean(text, known)}reports list them; part of GRID/ID suffices",
+            hint=f"{_did_you_mean(text, known)}{hint}",
         )
     if len({known[name] for name in names}) > 1:
         listed = "".join(f"\n     {name}" for name in names[:_MOST_LISTED])

@@ -45,7 +45,7 @@ def bisect(
     from bench.commands.upgrade import requested, say
     from bench.jobs.bisecting import side_again
     from bench.jobs.findings import everything, found_by, named
-    from bench.report.markdown import markdown
+    from bench.report.markdown import printed
     from bench.report.sections.blame import blame_section
     from bench.results.find import find_folder
     from bench.results.upgrade import read_upgrade
@@ -72,7 +72,7 @@ def bisect(
     blames = investigate(
         chosen, asked, folder, environments, places, over=over, every=every, limit=limit
     )
-    print(f"\n{markdown([blame_section(blames)])}")
+    print(f"\n{printed([blame_section(blames)])}")
     say(f"results: {folder}")
     return EXIT_OK if all(one.found or one.causes for one in blames) else EXIT_UNDECIDED
 

@@ -57,7 +57,7 @@ def report(
     else:
         path = write_reports(found, total_sec=total_sec, reproducers=scripts)
         short = short_report(found, total_sec=total_sec, reproducers=scripts)
-        if alone and (warning := append_step_summary(short)):
+        if warning := append_step_summary(short):
             print(f"bench: warning: {warning}", file=sys.stderr)
     lines = summary_lines(
         found, total_sec=total_sec, reproducers=scripts, report=path, verbose=verbose

@@ -53,6 +53,11 @@ def reproduce(
     broken = {one.check.id: one for one in contracts(found)}
     known: dict[str, Hashable] = {name: one.item.cell for name, one in judgements.items()}
     known |= {name: one.check for name, one in broken.items()}
+    if cell in {check.id for check in found.run.plan.checks} - broken.keys():
+        raise BenchError(
+            f"{cell}: no side breaks it, or both do, so a script would show no difference",
+            hint=f"bench show {cell} {folder}",
+        )
     name = find_cell(cell, known, where=f"in {folder}", noun="subject")
     path = output or script_path(found, judgements.get(name) or broken[name])
     if name in broken:

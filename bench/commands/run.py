@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -18,6 +19,12 @@ def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     """
     import pytest
 
+    elsewhere = ("--scheduler", "--co", "-h", "--help", "--version")
+    if find_spec("tensorflow") is None and not any(text.startswith(elsewhere) for text in options):
+        raise BenchError(
+            "no TensorFlow in this environment",
+            hint="install the extra 'cpu' or 'gpu', or start with tox: python -m tox run -e quick",
+        )
     suites = shipped.suites()
     if not suites.is_dir():
         raise BenchError(

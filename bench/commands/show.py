@@ -24,7 +24,7 @@ def show(
         name: a cell's id, GRID/ID, or a check's, or a part of it that only one has
     """
     from bench.cells.selection import find_cell
-    from bench.report.markdown import markdown
+    from bench.report.markdown import printed
     from bench.report.one_cell import cell_blocks
     from bench.report.one_check import check_blocks
 
@@ -41,14 +41,15 @@ def show(
         raise BenchError(
             f"{found.folder}: it has no cells and no checks", hint="bench runs lists others"
         )
+    hint = "a part of its name suffices; of another run: bench show NAME RUN (bench runs lists them)"
     named = {each: judgement.item.cell for each, judgement in cells.items()}
     if any(name in each for each in named):  # parts of cells' ids are parts of some checks', too
-        chosen = named[find_cell(name, named, where=f"in {found.folder}")]
+        chosen = named[find_cell(name, named, where=f"in {found.folder}", hint=hint)]
         of_it = [each for each in cells.values() if each.item.cell == chosen]  # of several grids
         blocks = [block for each in of_it for block in cell_blocks(found, each)]
     else:
         known = {**named, **checks}
-        id_ = find_cell(name, known, where=f"in {found.folder}", noun="result")
+        id_ = find_cell(name, known, where=f"in {found.folder}", noun="result", hint=hint)
         blocks = check_blocks(found, checks[id_])
-    print(markdown(blocks, figures=False), end="")
+    print(printed(blocks), end="")
     return EXIT_OK

@@ -62,7 +62,7 @@ def check(
     """
     from bench import mnist
     from bench.jobs.live import compare, here
-    from bench.report.markdown import markdown
+    from bench.report.markdown import printed
     from bench.report.sections.paces import pace_line, table
     from bench.results.live import read_live
     from bench.verdict.baselines.speeds import read_speeds
@@ -87,7 +87,7 @@ def check(
             say=lambda text: print(text, flush=True),
         )
         judged = judge(offered.paces, stored, offered.software, live=live)
-    print(markdown([pace_line(judged), table(judged)]), end="")
+    print(printed([pace_line(judged), table(judged)]), end="")
     if any(one.worse for one in judged):
         return EXIT_REGRESSED
     nothing = all(one.conclusion == "new" for one in judged)
@@ -107,7 +107,7 @@ def scale(
     from bench.commands.history import picture_form
     from bench.report.figures.draw import draw
     from bench.report.figures.scaling import scaling_picture
-    from bench.report.markdown import markdown
+    from bench.report.markdown import printed
     from bench.report.sections.scaling import changes_blocks, scaling_blocks
     from bench.results.files import write_atomically
 
@@ -118,7 +118,7 @@ def scale(
         blocks = [*changes_blocks(_scaling(against, folders), found), *blocks]
     if plot is not None:
         write_atomically(plot, draw(scaling_picture(found), form))
-    print(markdown(blocks, figures=False), end="")
+    print(printed(blocks), end="")
     return EXIT_OK
 
 
@@ -175,7 +175,7 @@ def history(
     from bench.commands.history import picture_form
     from bench.report.figures.draw import draw
     from bench.report.figures.series import series_picture
-    from bench.report.markdown import markdown
+    from bench.report.markdown import printed
     from bench.report.paces import history_blocks, history_series
     from bench.results.files import write_atomically
     from bench.results.pace import QUANTITIES
@@ -198,7 +198,7 @@ def history(
                 hint=f"name one: {', '.join(repr(one.pace.workload.title) for one in found[:5])}",
             )
         write_atomically(plot, draw(series_picture(history_series(found[0])), form))
-    print(markdown(history_blocks(found)), end="")
+    print(printed(history_blocks(found)), end="")
     for warning in warnings:
         print(f"bench: warning: {warning}", file=sys.stderr)
     return EXIT_OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import asdict, field, make_dataclass
 from typing import Annotated, Any
 
@@ -76,5 +77,6 @@ def theory(
     text = theory_text(network, form=form, all_layers=all_layers)
     if plot is not None:
         write_atomically(plot, draw(theory_picture(network), picture_form(plot)))
+        print(f"picture: {plot}", file=sys.stderr)
     print(text, end="")
     return EXIT_OK

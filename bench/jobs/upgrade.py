@@ -130,7 +130,8 @@ def planned(options: Options, model: Grid | None = None) -> Plan:
     if (options.grids or options.expression) and not (items or checks):
         raise BenchError(
             f"no cell, check or contract of tier {options.tier} is selected",
-            hint="-k is compared with '<grid>/<cell id>' and '<family>:<check>', as reports name them",
+            hint="-k is compared with '<grid>/<cell id>', which `bench grids GRID` lists, and with "
+            "'<family>:<check>', as docs/contracts.md has them",
         )
     seeds = list(range(options.seeds or TIERS[options.tier].seeds))
     return Plan(

@@ -47,6 +47,11 @@ def markdown(report: Document | Sequence[Block | None], *, figures: bool = True)
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
+def printed(blocks: Sequence[Block | None]) -> str:
+    """Markdown to read in a terminal: without figures, and what keeps GitHub from making links."""
+    return markdown(blocks, figures=False).replace(_NOTHING, "").replace("\\#", "#")
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is and makes no link of; not for the beginning of a block."""
     escaped = _SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))

@@ -15,7 +15,7 @@ from bench.report.text import NOTHING, clipped, points, significant
 from bench.results.run import StoredRun
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.envelope import describe
-from bench.verdict.judgement import MEANING, Judgement
+from bench.verdict.judgement import MEANING, Judgement, Verdict
 
 _HEADERS = ("side", "seed", "outcome", "test accuracy (%)", "test loss", "digest")
 
@@ -34,7 +34,7 @@ def cell_blocks(conclusion: Conclusion, judgement: Judgement) -> list[Block]:
     ]
     name = shlex.quote(item.name)
     steps = [f"its history: {code(f'bench history {name}')}"]
-    if conclusion.sides:
+    if conclusion.sides and judgement.verdict not in (Verdict.IDENTICAL, Verdict.ROUNDING):
         steps.append(
             f"a script that shows it: {code(f'bench reproduce {conclusion.folder} {name}')}"
         )

@@ -39,9 +39,14 @@ def check_blocks(conclusion: Conclusion, check: Check) -> list[Block]:
                 if result is not None and (text := result.known or result.absent)
             ]
         ),
-        f"Again: {code(f'bench run -k {check.id!r}')}.",
+        f"Again: {code(f'bench run -k {check.id!r}')} (with tox: {code(_with_tox(check))}).",
     ]
     return [Section(check.id, blocks)]
+
+
+def _with_tox(check: Check) -> str:
+    environment = "contracts" if check.is_contract else "quick"
+    return f"python -m tox run -e {environment} -- -k {check.id!r}"
 
 
 def _row(side: str, result: CheckResult | None) -> list[str]:

@@ -78,8 +78,8 @@ def undecided(found: Conclusion) -> list[str]:
         cells = sum(judgement.item.cell in gone for judgement in missing)
         reasons += _some(cells, "cell", "not measured on the old side")
     runs = [found.run] if found.old is None else [found.old, found.run]
-    for noun in ("check", "trial", "pace"):
-        reasons += _some(sum(not_run(run)[noun] for run in runs), noun, "not run")
+    for kind, noun in {"check": "check", "trial": "trial", "pace": "workload"}.items():
+        reasons += _some(sum(not_run(run)[kind] for run in runs), noun, "not run")
     reasons += [
         f"{name} is missing: that part was not measured, or is lost" for name in found.lacking
     ]

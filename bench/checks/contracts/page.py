@@ -26,6 +26,9 @@ which NEW breaks, `bench reproduce UPGRADE CONTRACT` any. It computes the number
 it against the truth that bench found, as a literal; it is kept only if it was run on both sides and
 shows it. Others have their line of pytest.
 
+`tox run -e contracts -- -k "callbacks: and early_stopping"` runs those whose names match, with
+`--collect-only -q` it lists them, and `bench show NAME` says what a run measured of one.
+
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """
 
@@ -54,7 +57,7 @@ def _row(family: str, contract: Contract) -> str:
     if contract.counterpart:
         only = f"{only[:-1]}; else `{contract.counterpart}`)"
     truth = contract.truth.replace("|", _PIPE)
-    return f"| `{contract.subject}` | `{contract.thing}`{only} | {truth} | {broken} |"
+    return f"| `{check}` | `{contract.thing}`{only} | {truth} | {broken} |"
 
 
 if __name__ == "__main__":

@@ -60,6 +60,9 @@ def scope(conclusion: Conclusion) -> str:
         return ""
     own = code("--model") if conclusion.sides else code("bench upgrade --model")
     listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    models = sorted({judgement.item.cell.model for judgement in judged} - {""})
+    if models:
+        return f"Covers {listed}: your model {', '.join(map(code, models))}."
     return f"Covers {listed}; not your own model unless {own} names it."
 
 
@@ -84,8 +87,8 @@ def title(conclusion: Conclusion) -> str:
 def asked(conclusion: Conclusion, side: Side) -> str:
     """What the user asked for on a side: requirements and variables."""
     facts = conclusion.sides[side]
-    set_ = "".join(f" {name}={value}" for name, value in sorted(facts.variables.items()))
-    return clipped(f"{facts.label}{set_}")
+    words = [f"{name}={value}" for name, value in sorted(facts.variables.items())]
+    return clipped(" ".join([facts.label, *(w for w in words if w not in facts.label.split())]))
 
 
 def heading(conclusion: Conclusion) -> str:

@@ -18,6 +18,7 @@ from bench.verdict.conclusion import Answer, Conclusion
 from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
 from bench.verdict.ladder import counts
+from bench.verdict.reasons import against
 
 #: A run is found by its name below this folder, by its path elsewhere.
 _RESULTS = Path("results")
@@ -131,6 +132,14 @@ def _of_upgrade(conclusion: Conclusion, reproducers: Scripts) -> list[str]:
         return [f"Accept: take {new} into use."]
     if conclusion.answer is Answer.UNDECIDED:
         return [*_measure_again(conclusion), _stay(conclusion, "until then")]
+    otherwise = [contrast for contrast in conclusion.checks if contrast.counts_against]
+    if len(against(conclusion)) == 1 and otherwise and all(each.mended for each in otherwise):
+        return [
+            "NEW is right where OLD was wrong. Check whether your code relies on what OLD did: if not, "
+            f"take {new} into use.",
+            _stay(conclusion, "if it does"),
+            _why(conclusion),
+        ]
     return [
         _stay(conclusion, "until the cause is known"),
         _why(conclusion),
