@@ -41,7 +41,9 @@ def show(
         raise BenchError(
             f"{found.folder}: it has no cells and no checks", hint="bench runs lists others"
         )
-    hint = "a part of its name suffices; of another run: bench show NAME RUN (bench runs lists them)"
+    hint = (
+        "a part of its name suffices; of another run: bench show NAME RUN (bench runs lists them)"
+    )
     named = {each: judgement.item.cell for each, judgement in cells.items()}
     if any(name in each for each in named):  # parts of cells' ids are parts of some checks', too
         chosen = named[find_cell(name, named, where=f"in {found.folder}", hint=hint)]

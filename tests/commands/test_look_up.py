@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
+from bench.commands import run as run_command
 from bench.commands.main import main
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.jobs import shipped
+from bench.report.markdown import markdown, printed
 from bench.results.check import Check, CheckResult, Deviation
 from support.builders import flow, healthy, items, plan, stored, trained, write
 
@@ -73,7 +75,9 @@ def test_a_cell_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "depth:10-"]) == EXIT_TROUBLE
     assert "'depth:10-' is a part of " in capsys.readouterr().err
     assert main(["show", "depth:99-"]) == EXIT_TROUBLE
-    assert "no result 'depth:99-'" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "no result 'depth:99-'" in refused
+    assert "of another run: bench show NAME RUN" in refused
     for run in ("latest", "here"):
         assert main(["show", run]) == EXIT_TROUBLE
         assert f"-> bench show CELL {run}, or all of it: bench report {run}" in (
@@ -100,6 +104,23 @@ def test_a_check_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`keras.losses.Hinge`: " in text
     assert "| out of bounds |" in text
     assert "- run, rank 3: got 2, expected 1 within 0.1" in text
+    assert "(with tox: `python -m tox run -e contracts -- -k 'losses:formula-hinge'`)" in text
+
+
+def test_what_is_printed_has_no_comments(capsys: pytest.CaptureFixture[str]) -> None:
+    """They part what GitHub would make links of, in files alone."""
+    assert "#1 @all" in printed(["Known: keras #1 @all"])
+    assert "#<!-- -->1" in markdown(["Known: keras #1 @all"])
+
+
+def test_a_run_without_tensorflow_says_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_command, "find_spec", lambda _: None)
+    assert main(["run", "--tier", "quick"]) == EXIT_TROUBLE
+    refused = capsys.readouterr().err
+    assert "no TensorFlow in this environment" in refused
+    assert "python -m tox run -e quick" in refused
 
 
 def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

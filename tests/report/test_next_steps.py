@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.commands import main as cli
+from bench.report.full import full_report
 from bench.report.markdown import inline, markdown
 from bench.report.sections.next_steps import bench_command, next_steps
 from bench.verdict.judgement import Verdict
 from support.builders import healthy
 from support.stories import as_baseline, concluded, judged, new
+from support.upgraded import BLAMED, checked, side, upgraded, worse
 
 
 def steps(verdict: Verdict, path: Path = Path("results/r")) -> str:
@@ -90,3 +92,17 @@ def test_commands_parse() -> None:
     )
     _, bound = cli.parse(words)
     assert (bound.arguments["run"], bound.arguments["reason"]) == ("r", "TEXT")
+
+
+def test_where_new_only_mends_the_advice_is_to_look_at_ones_own_code() -> None:
+    """There is no cause to be found; where something else fails, there is."""
+    wrong, right = checked(out=True, check=BLAMED), checked(check=BLAMED)
+    old, new_ = (
+        side(name, checks={BLAMED: result}) for name, result in (("old", wrong), ("new", right))
+    )
+    text = markdown(full_report(upgraded(old, new_)))
+    assert "NEW is right where OLD was wrong. Check whether your code relies" in text
+    assert "Pin: if it does, keep OLD" in text
+    assert "until the cause is known" not in text
+    changed = side("new", worse, checks={BLAMED: right})
+    assert "until the cause is known" in markdown(full_report(upgraded(old, changed)))

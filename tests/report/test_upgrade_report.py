@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cells.cell import OPTIMIZERS, Cell
+from bench.cells.own_model import OwnModel
 from bench.report.data import upgrade_json
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import inline, markdown
+from bench.report.sections.answer import title as heading_of
 from bench.report.sections.findings import findings, findings_section, old_faults
 from bench.report.short import MOST_CHARACTERS, short_report
 from bench.report.terminal import summary_lines
@@ -627,3 +629,20 @@ def test_every_kind_of_finding() -> None:
         "Speed of 1 workload undecided",
     ]
     assert all(len(finding.size.split()) <= 25 for finding in found)
+
+
+def test_a_setting_that_the_side_names_already_stands_once() -> None:
+    facts = {
+        name: SideFacts(label=label, python=name, lock="", variables={"A": "1"})
+        for name, label in (("old", "tensorflow==2.21.0 A=1"), ("new", "tensorflow==2.21.0"))
+    }
+    assert heading_of(upgraded(sides=facts)) == "tensorflow==2.21.0 A=1 -> tensorflow==2.21.0 A=1"
+
+
+def test_an_answer_about_a_model_covers_that_model() -> None:
+    cell = Cell(engine="fit", own=OwnModel(name="net.build", source="a", longest=9))
+    chosen = [Item(grid="model", id="engine:fit-model:net.build", cell=cell)]
+    old, new = (side(name, chosen=chosen) for name in ("old", "new"))
+    text = markdown(full_report(upgraded(old, new)))
+    assert "Covers 1 cell of 1 grid: your model `net.build`." in text
+    assert "not your own model" not in text
