@@ -10,7 +10,7 @@ from bench.report.text import NOTHING, clipped
 from bench.results.environment import Environment
 from bench.results.files import read_json
 from bench.results.find import is_upgrade
-from bench.results.run import ENVIRONMENT, REPORT, read_run
+from bench.results.run import ENVIRONMENT, PLAN, REPORT, read_run
 from bench.results.upgrade import read_upgrade
 
 #: Characters of an answer, and of a line of it in the table.
@@ -49,6 +49,8 @@ def _answer(folder: Path) -> str:
         with open(folder / REPORT, encoding="utf-8") as file:
             line = file.readline()
     except (OSError, UnicodeDecodeError):
+        if is_upgrade(folder) and not (folder / "old" / PLAN).exists():
+            return "nothing was measured; delete the folder, or repeat the command with --resume"
         return f"no report: bench report {folder.name}"
     try:
         read_upgrade(folder) if is_upgrade(folder) else read_run(folder)

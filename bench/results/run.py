@@ -110,7 +110,7 @@ def read_run(path: Path, like: StoredRun | None = None) -> StoredRun:
     """
     if not path.is_dir():
         raise BenchError(
-            f"{path}: no such run", hint="`ls results` lists runs; name a folder below it"
+            f"{path}: no such run", hint="bench runs lists those of results/; name one, or a folder"
         )
     plan, environment = read_json(path / PLAN, Plan), read_json(path / ENVIRONMENT, Environment)
     outcomes, unchecked = read_checked(path, like.outcomes if like is not None else {})

@@ -41,6 +41,16 @@ def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) 
         "new run 2.21.0 + 3.15.1 no report: bench report new",
         "old run 2.21.0 + 3.15.1 Safe: 6 cells identical",
     ]
+    assert main(["report", "odl"]) == EXIT_TROUBLE
+    assert "did you mean old?" in capsys.readouterr().err
+
+
+def test_an_upgrade_that_never_began_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its model could not be built, say."""
+    Path("results/u").mkdir(parents=True)
+    Path("results/u/upgrade.json").write_text("{}")
+    assert main(["runs"]) == EXIT_OK
+    assert "nothing was measured;" in capsys.readouterr().out
 
 
 def test_an_answer_is_not_that_of_results_that_were_altered_since(

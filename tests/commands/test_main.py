@@ -191,7 +191,7 @@ def test_no_such_run(command: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert out == ""
     assert err == (
         "bench: error: no run 'x': neither a folder nor a name below results/\n"
-        "  -> name a folder, one below --results DIR, or 'latest'\n"
+        "  -> name a folder, one below --results DIR (bench runs lists them), or 'latest'\n"
     )
 
 
