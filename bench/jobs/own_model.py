@@ -182,7 +182,7 @@ def prepared(
     if known is not None:
         return known
     make_folder(folder)
-    say(f"model: {wanted.path.name}:{wanted.function} is built, and its weights are drawn")
+    say(f"model: building {wanted.path.name}:{wanted.function}, to draw its weights")
     with closing(supervisor()) as process:
         request = Describe(
             path=str(wanted.path),

@@ -110,9 +110,8 @@ def _given(model: Any, inputs: Sequence[Slot], given: Mapping[str, Array], sourc
         name = "x" if single else slot.name
         if name not in given:
             wanted = "; ".join(map(str, inputs))
-            raise UnusableError(
-                f"{source}: has no array for the input {slot}; it has {has}; inputs are {wanted}"
-            )
+            one = ": name it x" if len(inputs) == 1 else f"; inputs are {wanted}"
+            raise UnusableError(f"{source}: has no array for the input {slot}; it has {has}{one}")
         if not slot.fits(given[name]):
             raise UnusableError(
                 f"{source}: the array {name!r} has shape {given[name].shape} and does not fit the "
