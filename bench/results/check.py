@@ -35,6 +35,7 @@ CONTRACTS = (
         "calls",
         "callbacks",
         "monitors",
+        "logs",
         "saving",
         "configs",
     ),

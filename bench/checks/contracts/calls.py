@@ -294,3 +294,96 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield from weights_of(lab, model, replay)
     got = model.evaluate(x, y, batch_size=BATCH, verbose=0)
     yield deviation("loss of evaluate", lab.seen(got), wanted())
+
+
+@contract(
+    "trainable-argument",
+    thing="keras.layers.Layer",
+    truth="A layer that is made with trainable=False has no trainable weights, and fit leaves its own"
+    " as they are.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(BATCH)
+    inputs = keras.Input(x.shape[1:])
+    fixed = keras.layers.Dense(3, trainable=False)
+    model = keras.Model(inputs, keras.layers.Dense(y.shape[1])(fixed(inputs)))
+    before = fixed.get_weights()
+    yield exact("trainable weights", np.array(len(model.trainable_weights)), np.array(2))
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    model.fit(x, y, verbose=0)
+    for name, got, kept in zip(("kernel", "bias"), fixed.get_weights(), before, strict=True):
+        yield exact(name, lab.seen(got), kept)
+
+
+@contract(
+    "pop",
+    thing="keras.Sequential.pop",
+    truth="Without its last layer a model returns what went into that; count_params counts the rest.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((FEATURES,)), layers.Dense(2), layers.Dense(4)])
+    x = drawn("inputs", 4, FEATURES)
+    yield exact("parameters", np.array(model.count_params()), np.array(2 * (FEATURES + 1) + 4 * 3))
+    kernel, bias = drawn("kernel", FEATURES, 2), drawn("bias", 2)
+    model.layers[0].set_weights([kernel, bias])
+    model(x)
+    model.pop()
+    yield exact("parameters left", np.array(model.count_params()), np.array(2 * (FEATURES + 1)))
+    yield deviation("outputs", lab.seen(model(x)), Bounded(x) @ kernel + bias)
+
+
+@contract(
+    "losses-alone",
+    thing="keras.Model.compile",
+    truth="A model that is compiled without a loss is trained by what its layers add, without targets.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    class Adding(keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(tf.reduce_sum(inputs))
+            return inputs
+
+    x = drawn("inputs", 6, FEATURES)
+    inputs = keras.Input((FEATURES,))
+    dense = keras.layers.Dense(2, use_bias=False)
+    model = keras.Model(inputs, Adding()(dense(inputs)))
+    kernel = drawn("kernel", FEATURES, 2)
+    dense.set_weights([kernel])
+    model.compile(keras.optimizers.SGD(RATE))
+    got = model.fit(x, batch_size=6, verbose=0).history["loss"][0]
+    yield deviation("loss", lab.seen(got), (Bounded(x) @ kernel).sum())
+    truth = Bounded(kernel) - (Bounded(x).sum(0) * RATE).reshape(-1, 1)
+    yield deviation("kernel", lab.seen(dense.get_weights()[0]), truth)
+
+
+@contract(
+    "steps-own",
+    thing="keras.Model.test_step",
+    truth="A test_step and a predict_step of one's own are what evaluate and predict call.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    class Own(keras.Model):
+        def test_step(self, data: Any) -> dict[str, Any]:
+            x, y = data
+            return {"farthest": tf.reduce_max(tf.abs(self(x, training=False) - y))}
+
+        def predict_step(self, data: Any) -> Any:
+            return self(data[0] if isinstance(data, tuple) else data, training=False) * 2.0
+
+    x, y = drawn("inputs", 6, FEATURES), drawn("targets", 6, FEATURES)
+    inputs = keras.Input((FEATURES,))
+    model = Own(inputs, keras.layers.Activation("linear")(inputs))
+    model.compile("sgd", "mse")
+    got = model.predict(x, batch_size=4, verbose=0)
+    yield exact("predict", lab.seen(got), x * np.float32(2.0))
+    got = model.evaluate(x, y, batch_size=6, return_dict=True, verbose=0)
+    yield exact("evaluate", lab.seen(got.get("farthest", np.nan)), np.abs(x - y).max())

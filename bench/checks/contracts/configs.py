@@ -317,3 +317,24 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     identity = keras.initializers.Identity(0.5)
     yield exact("Identity", lab.seen(_again(identity)((3, 3))), np.asarray(identity((3, 3))))
+
+
+@contract(
+    "regularizer-numbers",
+    thing="keras.regularizers.L1L2",
+    truth="A configuration tells the factors as they were given.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    regularizers = keras.regularizers
+    for each, wanted in (
+        (regularizers.L1(1e-3), {"l1": 1e-3}),
+        (regularizers.L2(1e-3), {"l2": 1e-3}),
+        (regularizers.L1L2(1e-3, 0.1), {"l1": 1e-3, "l2": 0.1}),
+        (regularizers.OrthogonalRegularizer(1e-3), {"factor": 1e-3}),
+    ):
+        told = each.get_config()
+        for name, number in wanted.items():
+            got = lab.seen(np.array(told[name], np.float64))
+            yield exact(f"{type(each).__name__}, {name}", got, np.array(number))

@@ -88,17 +88,17 @@ def _transposed(rank: int, padding: str, stride: int) -> None:
     )
 
 
-def _pool(rank: int, kind: str, padding: str) -> None:
+def _pool(rank: int, kind: str, padding: str, stride: int = 2) -> None:
     sizes = _SIZES[rank]
-    tables = grid(sizes, (3,) * rank, stride=2, padding=padding)
+    tables = grid(sizes, (3,) * rank, stride=stride, padding=padding)
 
     def formula(inputs: Sequence[Traced], _: Sequence[Traced]) -> Traced:
         return formulas.pooled(inputs[0], tables, largest=kind == "Max")
 
     layer_contract(
-        f"{kind.lower()}_pool{rank}d-{padding}",
+        f"{kind.lower()}_pool{rank}d-{padding}{'-strides:default' if stride == 3 else ''}",
         *(f"{kind}Pooling{rank}D", [(2, *sizes, 3)], formula),
-        {"pool_size": 3, "strides": 2, "padding": padding},
+        {"pool_size": 3, "strides": None if stride == 3 else stride, "padding": padding},
     )
 
 
@@ -112,6 +112,8 @@ for _rank in (1, 2, 3):
     for _padding in ("valid", "same"):
         for _kind in ("Max", "Average"):
             _pool(_rank, _kind, _padding)
+for _kind in ("Max", "Average"):
+    _pool(2, _kind, "same", stride=3)
 layer_contract(
     *("global_average_pool2d", "GlobalAveragePooling2D", [(2, 7, 6, 3)]),
     lambda inputs, _: inputs[0].mean((1, 2)),

@@ -30,7 +30,7 @@ from bench.checks.contracts.linear import (
 )
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
-from bench.theory.rounding.deviation import deviation
+from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("execution")
 contract = catalogue.contract
@@ -128,6 +128,124 @@ def _from(kind: str) -> None:
 
 for _kind in ("tf_data", "generator", "py_dataset"):
     _from(_kind)
+
+
+# --- Datasets as they come
+
+
+@contract(
+    "dataset-of_unknown_size",
+    thing="keras.Model.fit",
+    truth="A dataset of which nobody knows the size is read to its end in every epoch and validation.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x, y = data(SAMPLES)
+    parts = batches(len(x), BATCH)
+    kinds = tuple(tf.TensorSpec((None, each.shape[1]), tf.float32) for each in (x, y))
+    dataset = tf.data.Dataset.from_generator(
+        lambda: ((x[part], y[part]) for part in parts), output_signature=kinds
+    )
+    model, replay = built(), Replay()
+    told = model.fit(dataset, epochs=3, validation_data=dataset, verbose=0).history
+    for epoch in range(3):
+        truth = mean(list(replay.epoch(x, y, BATCH)))
+        yield deviation(f"epoch {epoch}, loss", lab.seen(told["loss"][epoch]), truth)
+        truth = over(replay.losses(x, y))
+        yield deviation(f"epoch {epoch}, validation loss", lab.seen(told["val_loss"][epoch]), truth)
+    yield from weights_of(lab, model, replay)
+
+
+@contract(
+    "steps-evaluate-predict",
+    thing="keras.Model.predict",
+    truth="steps is how many batches of a dataset are evaluated or predicted; of pairs, predict takes"
+    " the inputs alone.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x, y = data(SAMPLES)
+    model, replay = built(), Replay()
+    pairs = tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
+    inputs = tf.data.Dataset.from_tensor_slices(x).batch(BATCH)
+    some = slice(2 * BATCH)
+    got = model.evaluate(pairs, steps=2, verbose=0)
+    yield deviation("evaluate", lab.seen(got), over(replay.losses(x[some], y[some])))
+    for what, given in (("pairs", pairs), ("inputs", inputs)):
+        got = model.predict(given, verbose=0)
+        yield deviation(f"predict, {what}", lab.seen(got), replay.predict(x))
+        got = model.predict(given, steps=2, verbose=0)
+        yield deviation(f"predict, {what}, two steps", lab.seen(got), replay.predict(x[some]))
+
+
+@contract(
+    "predict-lengths",
+    thing="keras.Model.predict",
+    truth="Batches whose sequences differ in length are predicted one behind the other.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    inputs = keras.Input((None, 1))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(inputs))
+    lengths = (2, 5, 3)
+    got = model.predict(((np.full((2, n, 1), n, np.float32),) for n in lengths), verbose=0)
+    yield exact("outputs", lab.seen(got)[:, 0], np.repeat(lengths, 2))
+
+
+@contract(
+    "dataset-shuffle",
+    thing="tf.data.Dataset.shuffle",
+    truth="Every pass has every element once, in another order, or in the same one where that is asked"
+    " for; a seed gives the same passes again.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    def passes(**options: Any) -> list[Array]:
+        dataset = tf.data.Dataset.range(40).shuffle(40, **options)
+        return [np.array(list(dataset.as_numpy_iterator())) for _ in range(2)]
+
+    anew = passes(seed=3)
+    for at, order in enumerate(anew):
+        yield exact(f"elements of pass {at}", np.sort(lab.seen(order)), np.arange(40))
+    # Two orders of 40 are the same once in 10^47.
+    yield exact("another order", np.array((anew[0] != anew[1]).any()), np.ones((), bool))
+    for at, (order, again) in enumerate(zip(anew, passes(seed=3), strict=True)):
+        yield exact(f"the same seed, pass {at}", again, order)
+    once = passes(seed=3, reshuffle_each_iteration=False)
+    yield exact("not shuffled anew", lab.seen(once[1]), once[0])
+
+
+@contract(
+    "dataset-operations",
+    thing="tf.data.Dataset",
+    truth="Batches, windows, padding, caches, parallel maps and interleaved parts keep every element"
+    " and its place.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    tuned, count = tf.data.AUTOTUNE, tf.data.Dataset.range(10)
+    windows = count.window(4, shift=3, drop_remainder=True).flat_map(lambda part: part.batch(4))
+    padded = tf.data.Dataset.range(1, 4).map(lambda n: tf.range(n)).padded_batch(3)
+    mixed = tf.data.Dataset.range(3).interleave(
+        lambda n: tf.data.Dataset.from_tensors(n).repeat(2), cycle_length=3
+    )
+    mapped = count.map(lambda n: n * n, num_parallel_calls=tuned).cache().prefetch(tuned)
+    for name, dataset, truth in (
+        ("windows", windows, np.arange(4) + 3 * np.arange(3)[:, None]),
+        ("padded", padded, [[[0, 0, 0], [0, 1, 0], [0, 1, 2]]]),
+        ("interleaved", mixed, [0, 1, 2, 0, 1, 2]),
+        ("mapped", mapped, np.arange(10) ** 2),
+        ("mapped again", mapped, np.arange(10) ** 2),
+        ("whole batches", count.batch(4, drop_remainder=True), np.arange(8).reshape(2, 4)),
+        ("parts", count.skip(2).take(5).shard(2, 1), [3, 5]),
+    ):
+        got = np.array(list(dataset.as_numpy_iterator()))
+        yield exact(name, lab.seen(got), np.array(truth))
 
 
 # --- Several devices

@@ -130,4 +130,60 @@ FAULTS = (
         keras=("==2.12.0",),
         what="with a sampling rate the last window is left out; no report of it is known",
     ),
+    KnownFault(
+        checks=("preprocessing:normalization-axes",),
+        keras=(">=3.9.2,<=3.13.2",),
+        what="a mean for each place of a middle axis raises (mended by keras PR #22068)",
+    ),
+    KnownFault(
+        checks=("preprocessing:discretization-modes",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="one_hot keeps an axis of one (mended by keras PR #19742)",
+    ),
+    KnownFault(
+        checks=("preprocessing:random_crop",),
+        keras=(">=3.6.0,<=3.7.0",),
+        what="at inference a window of the target size is cut out; no report of it is known",
+    ),
+    KnownFault(
+        checks=("preprocessing:random_crop",),
+        keras=(">=3.9.2,<=3.15.1",),
+        what="at inference images stay as large as they are (since keras PR #20650); no report of it is"
+        " known",
+    ),
+    KnownFault(
+        checks=("masks:metrics-mask",),
+        keras=(">=3.0.2,<=3.9.2",),
+        what="masked steps count in metrics (mended by keras PR #21569)",
+    ),
+    KnownFault(
+        checks=("metrics:mean-weights:negative",),
+        keras=(">=3.0.2,<=3.0.3",),
+        what="a negative sum of weights is taken for 0 (mended by keras PR #19162)",
+    ),
+    KnownFault(
+        checks=("metrics:order",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="evaluate sorts metrics by their names (mended by keras PR #19370)",
+    ),
+    KnownFault(
+        checks=("metrics:r2_score-adjusted-outputs",),
+        keras=(">=2.15.0,<=3.15.1",),
+        what="each output of a sample counts as a sample (mended by keras PR #23334)",
+    ),
+    KnownFault(
+        checks=("recurrence:recurrent_dropout-*",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="recurrent_dropout drops nothing (mended by keras PR #19397)",
+    ),
+    KnownFault(
+        checks=("shapes:channels_first",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="UpSampling2D, bilinear, resizes the axis of channels",
+    ),
+    KnownFault(
+        checks=("utilities:normalize-axis:0",),
+        keras=(">=3.0.2,<=3.15.1",),
+        what="lengths of columns divide rows (mended by keras PR #23328)",
+    ),
 )

@@ -92,9 +92,9 @@ FAULTS = (
         what="no loss is told where data end inside the first block of steps",
     ),
     KnownFault(
-        checks=("models:fit-train_step",),
+        checks=("models:fit-train_step", "calls:steps-own"),
         keras=(">=3.0.2,<=3.0.5",),
-        what="what a train_step of one's own returns is not told",
+        what="what a train_step or test_step of one's own returns is not told",
     ),
     KnownFault(
         checks=("models:fit-outputs:list", "models:fit-outputs:dict"),
@@ -253,5 +253,96 @@ FAULTS = (
         keras=(">=3.4.1,<=3.9.2",),
         what="a penalty counts once for each device, and losses that are told are no means (mended in "
         "part by keras PR #20609)",
+    ),
+    KnownFault(
+        checks=("execution:dataset-of_unknown_size", "logs:batches"),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="means over batches, and over weighted samples, do not weigh them by their size",
+    ),
+    KnownFault(
+        checks=("feeding:validation_freq-list",),
+        keras=(">=3.0.2,<=3.6.0",),
+        what="an iterator that is half used serves the next validation, too (keras PR #20396)",
+    ),
+    KnownFault(
+        checks=("execution:predict-lengths",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="batches of a generator must be as long as its first one (mended by keras PR #19318)",
+    ),
+    KnownFault(
+        checks=("feeding:py_dataset-begin",),
+        keras=(">=3.6.0,<=3.15.1",),
+        what="workers load batches before on_epoch_begin is over (mended by keras PR #23284)",
+    ),
+    KnownFault(
+        checks=("configs:regularizer-numbers",),
+        keras=(">=2.12.0,<=3.15.1",),
+        what="factors are rounded to float32 in the configuration (mended in part by keras PR #22629)",
+    ),
+    KnownFault(
+        checks=("logs:csv_logger-validation_freq",),
+        keras=("<=2.12.0",),
+        what="a KeyError where an epoch is not validated",
+    ),
+    KnownFault(
+        checks=("logs:csv_logger-reused",),
+        keras=(">=2.12.0,<=3.9.2",),
+        what="columns of the first fit are kept (mended by keras PR #21332)",
+    ),
+    KnownFault(
+        checks=("logs:tensorboard-batches",),
+        keras=("<=2.15.0",),
+        what="losses of batches are not written; no report of it is known",
+    ),
+    KnownFault(
+        checks=("logs:tensorboard-batches",),
+        keras=(">=3.0.2,<=3.6.0",),
+        what="losses of all batches are written under step 0 (mended by keras PR #20461)",
+    ),
+    KnownFault(
+        checks=("loss_scale:iterations-fit",),
+        keras=(">=3.0.2,<=3.7.0",),
+        what="the iterations of a LossScaleOptimizer stay 0 (mended by keras PR #20901)",
+    ),
+    KnownFault(
+        checks=("mixed:state-assigned",),
+        keras=(">=3.0.2,<=3.12.4",),
+        what="what a layer assigns to its state is rounded to 16 bits (mended by keras PR #21864)",
+    ),
+    KnownFault(
+        checks=("mixed:state-added", "mixed:state-metric"),
+        keras=(">=3.0.2,<=3.15.1",),
+        what="state is rounded to 16 bits before a layer adds to it: a counter stays at 2049; no report"
+        " of it is known",
+    ),
+    KnownFault(
+        checks=("mixed:float64",),
+        keras=("<=2.12.0",),
+        what="layers inside MultiHeadAttention keep float32",
+    ),
+    KnownFault(
+        checks=("models:metric-of-layer",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="metrics of layers are not told",
+    ),
+    KnownFault(
+        checks=("saving:by_name-format:h5",),
+        keras=(">=3.0.2,<=3.7.0",),
+        what="a ValueError at any file of another model (mended by keras PR #20537)",
+    ),
+    KnownFault(
+        checks=("saving:preprocessing-format:keras",),
+        keras=("<=2.15.0",),
+        what="bins that were adapted do not come back, and vocabularies cannot be saved in 2.12",
+    ),
+    KnownFault(
+        checks=("schedules:callable",),
+        keras=(">=2.12.0,<=3.0.5",),
+        what="a callable rate is asked for once, or raises in Keras 3 (mended by keras PR #19484)",
+    ),
+    KnownFault(
+        checks=("calls:trainable-argument",),
+        keras=(">=3.0.2,<=3.0.5",),
+        what="trainable=False is ignored where a layer is made; no report of it is known",
     ),
 )

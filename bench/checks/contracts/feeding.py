@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from bench.checks.contracts import linear
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import Array, Replay, batches, built, data, drawn, weights_of
-from bench.checks.lab import Lab
+from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.deviation import deviation, exact
 
@@ -87,6 +88,37 @@ def _(lab: Lab) -> Iterator[Deviation]:
     # A batch may be asked for before it is known to be needed.
     yield exact("asked for each", np.minimum(counts, 3), np.full(len(parts), 3))
     yield exact("ends of epochs", np.array(len(ends)), np.array(3))
+
+
+@contract(
+    "py_dataset-begin",
+    thing="keras.utils.PyDataset",
+    truth="on_epoch_begin is over before a worker loads the first batch of the epoch.",
+    keras=(3,),
+    tier="standard",  # as above
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    if not hasattr(keras.utils.PyDataset, "on_epoch_begin"):
+        raise AbsentError("this Keras has no on_epoch_begin")
+    x, y = data(BATCH)
+    events: list[float] = []
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> tuple[Array, Array]:
+            events.append(float(index))
+            return x, y
+
+        def on_epoch_begin(self) -> None:
+            time.sleep(0.2)  # as whoever shuffles a long list
+            events.append(-1.0)
+
+    built().fit(Batches(workers=2), shuffle=False, verbose=0)
+    yield exact("first event", lab.seen(np.array(events[0])), np.array(-1.0))
 
 
 #: Prints the numbers of the samples as ``predict`` returns them from a dataset of two processes.
@@ -305,3 +337,61 @@ def _(lab: Lab) -> Iterator[Deviation]:
         truths = linear.over(replay.losses(x, y)), linear.over(replay.errors(x, y))
         for name, found, truth in zip(("loss", "metric"), got, truths, strict=True):
             yield deviation(f"call {call}, {name}", lab.seen(found), truth)
+
+
+@contract(
+    "weights-on_batch",
+    thing="keras.Model.test_on_batch",
+    truth="Class weights of train_on_batch and sample weights of test_on_batch scale the losses.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    classes = np.arange(BATCH) % 2
+    p = np.array([[0.5, 0.25], [0.25, 0.5], [0.125, 0.75], [0.75, 0.125]], np.float32)
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+    model.compile("sgd", "mse")
+    y = np.eye(2, dtype=np.float32)[classes]
+    losses = np.square(p - y).mean(-1)  # exact
+    weights = np.array([0.5, 2.0], np.float32)
+    got = model.train_on_batch(p, y, class_weight=dict(enumerate(weights.tolist())))
+    yield exact("train_on_batch", lab.seen(got), (losses * weights[classes]).mean())
+    model.reset_metrics()
+    by_sample = np.array([1.0, 0.0, 4.0, 0.5], np.float32)
+    got = model.test_on_batch(p, y, sample_weight=by_sample, return_dict=True)
+    yield exact("test_on_batch", lab.seen(got["loss"]), (losses * by_sample).mean())
+
+
+@contract(
+    "validation_freq-list",
+    thing="keras.Model.fit",
+    truth="validation_freq may name the epochs, counted from 1; validation_steps is a number of batches"
+    " of arrays, too; the history names its epochs.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = data(3 * BATCH)
+    model, replay = built(optimizer=keras.optimizers.SGD(0.0)), Replay()
+    validated: list[int] = []
+
+    def look(epoch: int, logs: Any) -> None:
+        validated.extend([epoch] * ("val_loss" in logs))
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=look)
+    history = model.fit(
+        *(x[:BATCH], y[:BATCH]),
+        epochs=4,
+        validation_data=(x, y),
+        validation_batch_size=BATCH,
+        validation_steps=2,
+        validation_freq=[2, 3],
+        verbose=0,
+        callbacks=[watch],
+    )
+    yield exact("epochs validated", lab.seen(np.array(validated)), np.array([1, 2]))
+    truth = linear.over(replay.losses(x[: 2 * BATCH], y[: 2 * BATCH]))
+    for at, got in enumerate(history.history["val_loss"]):
+        yield deviation(f"validation {at}", lab.seen(got), truth)
+    yield exact("history", np.array(history.epoch), np.arange(4))

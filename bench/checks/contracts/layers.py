@@ -291,3 +291,34 @@ def _(lab: Lab) -> Iterator[Deviation]:
             got = layer(given)
         jacobian = tape.batch_jacobian(got, given, experimental_use_pfor=pfor)
         yield deviation(f"pfor {pfor}", lab.seen(jacobian), truth)
+
+
+@contract(
+    "norm-bare",
+    thing="keras.layers.LayerNormalization",
+    truth="With center=False nothing is added to what is normalized, with scale=False it is not"
+    " multiplied, and there are no weights for it.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = drawn("bare", 6, 4)
+    for name, axis, options in (
+        ("BatchNormalization", 0, {}),
+        ("LayerNormalization", 1, {}),
+        ("GroupNormalization", 1, {"groups": 1}),
+    ):
+        call = {"training": True} if axis == 0 else {}
+        mean = Bounded(x).mean(axis, keepdims=True)
+        # Keras computes x s + (0 - m s): products, their difference and s are each rounded.
+        for center, scale in ((False, False), (True, False), (False, True)):
+            layer = made(name, center=center, scale=scale, epsilon=0.25, **options)
+            _, weights = furnished(layer, "bare", [x], **call)
+            what = f"{name}, center {center}, scale {scale}"
+            yield exact(f"{what}, weights", np.array(len(weights)), np.array(center + scale))
+            spread = np.square(Bounded(x) - mean).mean(axis, keepdims=True)
+            factor = 1.0 / np.sqrt(spread + 0.25)
+            if scale:
+                factor = factor * weights[0]
+            truth = Bounded(x) * factor - mean * factor
+            if center:
+                truth = truth + weights[-1]
+            yield deviation(what, lab.seen(layer(x, **call)), truth)

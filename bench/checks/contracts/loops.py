@@ -367,3 +367,24 @@ def _mean_absolute_error() -> Any:
 def _sample_weights(samples: int) -> Array:
     """Powers of two from .25 to 4, and a zero."""
     return np.resize(np.array([0.25, 0.5, 0.0, 1.0, 2.0, 4.0], np.float32), samples)
+
+
+@contract(
+    "fit-class_weight-validation",
+    thing="keras.Model.fit",
+    truth="Class weights count in training alone, not in validation.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    p = np.array([[0.5, 0.25], [0.25, 0.5], [0.125, 0.75], [0.75, 0.125]], np.float32)
+    y = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    given = {"class_weight": {0: 0.5, 1: 2.0}, "validation_data": (p, y), "batch_size": 4}
+    told = model.fit(p, y, verbose=0, **given).history
+    losses = np.square(p - y).mean(-1)  # exact
+    weighted = (losses * np.array([0.5, 2.0, 0.5, 2.0])).mean()
+    yield exact("loss", lab.seen(told["loss"][0]), weighted)
+    yield exact("validation loss", lab.seen(told["val_loss"][0]), losses.mean())

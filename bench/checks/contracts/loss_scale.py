@@ -139,3 +139,27 @@ def _(lab: Lab) -> Iterator[Deviation]:
         else:
             weight -= 0.5 * slope
         yield exact(f"weight after batch {batch}", lab.seen(model.get_weights()[0]), [[weight]])
+
+
+@contract(
+    "iterations-fit",
+    thing="keras.optimizers.Optimizer.iterations",
+    truth="The optimizer of a mixed_float16 model counts its steps, and a schedule is asked for each.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        inputs = keras.Input((1,))
+        model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+        model.compile(keras.optimizers.SGD(schedule), "mae")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    model.set_weights([np.ones((1, 1), np.float32)])
+    # A slope of 1, whose scaled value float16 holds.
+    x = np.ones((3, 1), np.float32)
+    model.fit(x, np.zeros_like(x), batch_size=1, verbose=0)
+    yield exact("iterations", lab.seen(np.asarray(model.optimizer.iterations)), np.array(3))
+    yield exact("weight", lab.seen(model.get_weights()[0]), np.array([[1 - 0.5 - 0.25 - 0.125]]))

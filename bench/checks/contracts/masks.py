@@ -181,3 +181,77 @@ def _(lab: Lab) -> Iterator[Deviation]:
         sums = Bounded(query[row][:, None]) + seen[None]
         scores = (np.tanh(sums) * scale).sum(-1)
         yield deviation(f"row {row}", got[row], formulas.softmax(scores) @ seen)
+
+
+@contract(
+    "metrics-mask",
+    thing="keras.Model.evaluate",
+    truth="Masked steps count neither for the loss nor for a metric, weighted or not.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = drawn("steps", 3, 4, 1), drawn("targets", 3, 4, 1)
+    x[~MASK] = 0.0
+    inputs = keras.Input((4, 1))
+    dense = keras.layers.Dense(1, use_bias=False)
+    model = keras.Model(inputs, dense(keras.layers.Masking()(inputs)))
+    kernel = drawn("kernel", 1, 1)
+    dense.set_weights([kernel])
+    plain, weighted = (keras.metrics.MeanAbsoluteError(name=name) for name in ("a", "b"))
+    model.compile("sgd", "mse", metrics=[plain], weighted_metrics=[weighted])
+    got = model.evaluate(x, y, batch_size=3, return_dict=True, verbose=0)
+    errors = (Bounded(x[MASK]) @ kernel - y[MASK])[:, 0]
+    # The loss is a mean over all steps, times all over those that count: each is rounded.
+    squares = np.square(errors).mean()
+    loss = Bounded(squares.value, squares.error + 4 * np.spacing(np.float32(squares.value)))
+    yield deviation("loss", lab.seen(got["loss"]), loss)
+    for name in "ab":
+        yield deviation(f"metric {name}", lab.seen(got[name]), np.abs(errors).mean())
+
+
+@contract(
+    "attention-passes",
+    thing="keras.layers.MultiHeadAttention",
+    truth="The mask of the queries passes through attention to the layer behind it.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    indices = np.array([[1, 2, 0, 0], [3, 1, 2, 0], [2, 2, 1, 4]], np.int32)
+    inputs = keras.Input((4,), dtype="int32")
+    embedded = keras.layers.Embedding(5, 4, mask_zero=True)(inputs)
+    attended = keras.layers.MultiHeadAttention(1, 4)(embedded, embedded)
+    pooled = keras.layers.GlobalAveragePooling1D()(attended)
+    model = keras.Model(inputs, [attended, pooled])
+    shapes = [weight.shape for weight in model.get_weights()]
+    model.set_weights([drawn(f"weight {at}", *shape) for at, shape in enumerate(shapes)])
+    steps, got = model(indices)
+    for row, kept in enumerate(indices != 0):
+        truth = Bounded(lab.seen(steps)[row][kept]).mean(0)
+        yield deviation(f"row {row}", lab.seen(got)[row], truth)
+
+
+@contract(
+    "attention-dot-options",
+    thing="keras.layers.Attention",
+    truth="With use_scale scores are multiplied by a weight; with score_mode='concat' they are a weight"
+    " times the sum of tanh(query + key).",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    query, value = drawn("query", 2, 3, 2), drawn("value", 2, 4, 2)
+    for what, options in (("scale", {"use_scale": True}), ("concat", {"score_mode": "concat"})):
+        layer = made("Attention", **options)
+        given = [tf.constant(query), tf.constant(value)]
+        layer(given)
+        layer.set_weights([np.float32(0.75)])
+        got = lab.seen(layer(given))
+        for row in range(2):
+            if what == "scale":
+                scores = (Bounded(query[row]) @ value[row].T) * 0.75
+            else:
+                scores = np.tanh(Bounded(query[row][:, None]) + value[row]).sum(-1) * 0.75
+            truth = formulas.softmax(scores) @ value[row]
+            yield deviation(f"{what}, row {row}", got[row], truth)

@@ -24,6 +24,8 @@ SAMPLES = sum(SIZES)
 WEIGHTS = np.resize(formulas.float32([0.25, 2.0, 0.0, 1.0, 4.0, 0.5, 1.0]), SAMPLES)
 #: Whole numbers: what IoU takes in any version.
 _WHOLE = (4 * WEIGHTS).astype(np.int32)
+#: Whether a sample of weight 0 counts as one, no documentation says.
+_POSITIVE = np.where(WEIGHTS > 0.0, WEIGHTS, np.float32(0.5))
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,19 @@ CASES: Mapping[str, Case] = {
         for aggregation in (None, "uniform_average", "variance_weighted_average")
     },
     "r2_score-adjusted": Case(
-        "R2Score", truths.r2("uniform_average", 1), options={"num_regressors": 1}, width=1
+        "R2Score",
+        truths.r2("uniform_average", 1),
+        options={"num_regressors": 1},
+        width=1,
+        weights=_POSITIVE,
+    ),
+    "r2_score-adjusted-outputs": Case(
+        "R2Score", truths.r2("uniform_average", 2), options={"num_regressors": 2}, weights=_POSITIVE
+    ),
+    "f1_score-best": _scored(
+        "F1Score",
+        lambda y, p, w: truths.fbeta(1.0, "macro")(y, 1.0 * (p == p.max(-1, keepdims=True)), w),
+        CLASSES,
+        average="macro",
     ),
 }

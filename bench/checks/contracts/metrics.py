@@ -271,3 +271,34 @@ def _(lab: Lab) -> Iterator[Deviation]:
         metric.update_state(tf.constant(y), tf.constant(given))
         truth = Bounded((y == (p > 0.5)).astype(float)).mean()
         yield deviation(f"predictions that are {what}", lab.seen(metric.result()), truth)
+
+
+@contract(
+    "mean-weights:negative",
+    thing="keras.metrics.Mean",
+    truth="A mean is divided by the sum of weights, also where that is negative.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    metric = keras.metrics.Mean()
+    metric.update_state([1.0, 2.0], sample_weight=[-1.0, -3.0])
+    yield exact("mean", lab.seen(metric.result()), np.array(1.75))
+
+
+@contract(
+    "order",
+    thing="keras.Model.evaluate",
+    truth="The list that evaluate returns is the loss, metrics and weighted metrics, in the order in"
+    " which they were given.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x, y = formulas.real("passed", SAMPLES, 2), formulas.real("wanted", SAMPLES, 2)
+    given = {"metrics": [_squares("z"), _error("a")], "weighted_metrics": [_squares("b")]}
+    got = _passing(2, loss="mse", **given).evaluate(
+        x, y, sample_weight=WEIGHTS, batch_size=SAMPLES, verbose=0
+    )
+    squares, errors = formulas.mse(y, Bounded(x)), formulas.mae(y, Bounded(x))
+    truths = [(squares * WEIGHTS).mean(), squares.mean(), errors.mean(), mean(squares, WEIGHTS)]
+    for at, (one, truth) in enumerate(zip(got, truths, strict=True)):
+        yield deviation(f"number {at}", lab.seen(one), truth)

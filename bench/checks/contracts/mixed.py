@@ -119,3 +119,98 @@ def _in_range(name: str, axes: tuple[int, ...], **options: Any) -> None:
 _in_range("BatchNormalization", (0, 1, 2))
 _in_range("LayerNormalization", (3, 4))
 _in_range("GroupNormalization", (1, 2, 4), groups=2)
+
+
+#: Ten binary places behind the point, and whole numbers up to 2048, are all that float16 holds.
+_FINE, _ODD = 1.0 + 2.0**-20, 4097.0
+
+
+def _keeping() -> Any:
+    """A layer in mixed_float16 whose call assigns to its state, adds 1 to it and updates a metric."""
+    from bench.nets.api import keras, tf
+
+    class Keeping(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            del shape
+            options: Any = {"initializer": "zeros", "trainable": False}
+            self.last = self.add_weight(shape=(), name="last", **options)
+            self.count = self.add_weight(shape=(), name="count", **options)
+            self.mean = keras.metrics.Mean("mean")
+
+        def call(self, inputs: Any) -> Any:
+            self.last.assign(tf.constant(_FINE, tf.float32))
+            self.count.assign_add(tf.constant(1.0, tf.float32))
+            self.mean.update_state(tf.constant(1.0, tf.float32))
+            return inputs
+
+    layer = Keeping(dtype="mixed_float16")
+    layer(drawn("inputs", 2, 2))
+    return layer
+
+
+@contract(
+    "state-assigned",
+    thing="keras.layers.Layer",
+    truth="What a layer assigns to its state keeps the digits of the variable's own type, whatever the"
+    " layer computes in.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    yield exact("assigned", lab.seen(_keeping().last), np.array(_FINE))
+
+
+@contract(
+    "state-added",
+    thing="keras.layers.Layer",
+    truth="What a layer adds to its state, as a counter does, is added in the variable's own type,"
+    " whatever the layer computes in.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    layer = _keeping()
+    layer.count.assign(_ODD)
+    layer(drawn("inputs", 2, 2))
+    yield exact("added to", lab.seen(layer.count), np.array(_ODD + 1.0))
+
+
+@contract(
+    "state-metric",
+    thing="keras.metrics.Mean",
+    truth="A metric that a layer updates sums in its own type, whatever the layer computes in.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    layer = _keeping()
+    layer.mean.reset_state()
+    layer.mean.update_state(_ODD)
+    layer(drawn("inputs", 2, 2))
+    yield exact("mean", lab.seen(layer.mean.result()), np.array((_ODD + 1.0) / 2.0))
+
+
+@contract(
+    "float64",
+    thing="keras.layers.Layer",
+    truth="A layer whose dtype is float64 keeps weights, computes and returns in it.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("inputs", 3, 4).astype(np.float64) + 2.0**-40  # float32 does not see the difference
+    mean, spread = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    normalized = (x - mean) / np.sqrt(spread + 1e-3)
+    for name, options, truth in (
+        ("LayerNormalization", {}, normalized),
+        ("GroupNormalization", {"groups": 1}, normalized),
+        ("BatchNormalization", {}, x / np.sqrt(1.0 + 1e-3)),
+        ("UnitNormalization", {}, x / np.sqrt(np.square(x).sum(-1, keepdims=True))),
+        ("Softmax", {}, np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    ):
+        layer = made(name, dtype="float64", **options)
+        got = layer(tf.constant(x))
+        yield _is(lab, f"{name}, result", _type(got), "float64")
+        # Some ten roundings of numbers not much larger than 1; float32 is off by 2^-25.
+        yield deviation(name, lab.seen(got), Bounded(truth, 2.0**-46))
+    for name, arguments in (("Dense", (3,)), ("LSTM", (3,)), ("MultiHeadAttention", (2, 2))):
+        layer = made(name, *arguments, dtype="float64")
+        series = tf.constant(x[:, None] if name != "Dense" else x)
+        given = (series, series) if name == "MultiHeadAttention" else (series,)
+        yield _is(lab, f"{name}, result", _type(layer(*given)), "float64")
+        for variable in layer.weights:
+            yield _is(lab, f"{name}, variable", _type(variable), "float64")

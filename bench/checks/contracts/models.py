@@ -355,3 +355,32 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield deviation("my_loss", lab.seen(told), replay.loss(x, y).reshape(1))
     replay.step(x, y)
     yield from weights_of(lab, model, replay)
+
+
+@contract(
+    "metric-of-layer",
+    thing="keras.layers.Layer",
+    truth="A metric that a layer updates is told under its name by fit and evaluate, anew each epoch.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    class Watching(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = keras.metrics.Mean("seen")
+
+        def call(self, inputs: Any) -> Any:
+            self.seen.update_state(tf.reduce_sum(tf.abs(inputs)))
+            return inputs
+
+    x, y = data(BATCH)
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, keras.layers.Dense(y.shape[1])(Watching()(inputs)))
+    model.compile(keras.optimizers.SGD(linear.RATE), "mse")
+    told = model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0).history.get("seen", [np.nan] * 2)
+    truth = np.abs(Bounded(x)).sum()
+    for epoch, got in enumerate(told):
+        yield deviation(f"epoch {epoch}", lab.seen(got), truth)
+    got = model.evaluate(x, y, batch_size=BATCH, return_dict=True, verbose=0).get("seen", np.nan)
+    yield deviation("evaluate", lab.seen(got), truth)

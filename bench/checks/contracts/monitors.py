@@ -24,7 +24,7 @@ from bench.checks.contracts.callbacks import (
     weight_of,
 )
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.lab import Lab
+from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
@@ -268,3 +268,35 @@ def _(lab: Lab) -> Iterator[Deviation]:
         rounded = Bounded(np.float64(told[place]), 0.5001e-4)  # it has four decimals
         yield deviation(f"number {at}", number, rounded)
     yield exact("place of the last", np.array(place), np.array(len(told) - 1))
+
+
+@contract(
+    "swap_ema",
+    thing="keras.callbacks.SwapEMAWeights",
+    truth="Moving averages are in the weights' place while an epoch is validated, and training goes on"
+    " from the weights themselves.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    if not hasattr(keras.callbacks, "SwapEMAWeights"):
+        raise AbsentError("this Keras has no SwapEMAWeights")
+    x, y = linear.data(linear.SAMPLES)
+    sgd = keras.optimizers.SGD(linear.RATE, use_ema=True, ema_momentum=0.5)
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
+    model, replay = linear.built(optimizer=sgd), linear.Replay()
+    given: Any = {"batch_size": linear.SAMPLES, "epochs": 3, "verbose": 0, "callbacks": [swap]}
+    told = model.fit(x, y, validation_data=(x, y), **given).history["val_loss"]
+    averages: list[Bounded] = []
+    for epoch, got in enumerate(told):
+        replay.step(x, y)
+        # The first step's weights are the first average.
+        averages = [
+            old * 0.5 + new * 0.5
+            for old, new in zip(averages or replay.weights, replay.weights, strict=True)
+        ]
+        averaged = linear.Replay()
+        averaged.kernel, averaged.bias = averages
+        truth = linear.over(averaged.losses(x, y))
+        yield deviation(f"epoch {epoch}, validation loss", lab.seen(got), truth)

@@ -17,6 +17,7 @@ from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.oracle.formulas import CELLS, unrolled
 from bench.theory.oracle.tape import Traced
+from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("recurrence")
@@ -24,6 +25,9 @@ contract = catalogue.contract
 checks, run = catalogue.checks, catalogue.run
 
 NAMES = tuple(CELLS)
+#: Two ways to compute the same four steps, of numbers within 1, each with a dozen roundings that later
+#: steps carry on.
+_ROUNDINGS = 2 * 4 * 12 * 2.0**-24
 
 
 def _steps(name: str, mask: Array | None = None) -> Any:
@@ -205,3 +209,79 @@ def _dropped(*, recurrent: bool) -> None:
 
 _dropped(recurrent=False)
 _dropped(recurrent=True)
+
+
+for _name in ("LSTM", "GRU"):
+
+    @contract(
+        f"recurrent_dropout-{_name}",
+        thing=f"keras.layers.{_name}",
+        truth="In training recurrent_dropout drops units of the state: outputs are others than at"
+        " inference, in each sample.",
+    )
+    def _(lab: Lab, name: str = _name) -> Iterator[Deviation]:
+        from bench.nets.api import keras, tf
+
+        keras.utils.set_random_seed(1)
+        layer = made(name, _WIDE, recurrent_dropout=0.5)
+        x = np.zeros((8, 2, 2), np.float32)
+        layer(x)
+        states = [tf.ones((8, _WIDE)) for _ in range(2 if name == "LSTM" else 1)]
+        calm, moved = (
+            lab.seen(layer(x, initial_state=states, training=training))
+            for training in (False, True)
+        )
+        # That none of the units is dropped happens once in 2^40 samples.
+        yield exact("samples moved", (calm != moved).any(-1), np.ones(8, bool))
+
+
+@contract(
+    "bidirectional-modes",
+    thing="keras.layers.Bidirectional",
+    truth="Outputs of both directions are multiplied, averaged, or told apart, and so are their last"
+    " states, from which a second call starts.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = sequences()
+    ways = [made("GRU", UNITS, return_sequences=True, go_backwards=back) for back in (False, True)]
+    for way in ways:
+        way(x)
+    weights = [drawn(f"weight {at}", *one.shape) for at, one in enumerate(2 * ways[0].weights)]
+    for at, way in enumerate(ways):
+        way.set_weights(weights[3 * at : 3 * at + 3])
+    forth, back = (lab.seen(way(x)) for way in ways)
+    back = back[:, ::-1]
+    for mode, truth in (("mul", forth * back), ("ave", (forth + back) / np.float32(2.0))):
+        layer = made("Bidirectional", made("GRU", UNITS, return_sequences=True), merge_mode=mode)
+        layer(x)
+        layer.set_weights(weights)
+        yield deviation(mode, lab.seen(layer(x)), Bounded(truth, _ROUNDINGS))
+    inner = made("GRU", UNITS, return_sequences=True, return_state=True)
+    layer = made("Bidirectional", inner, merge_mode=None)
+    layer(x)
+    layer.set_weights(weights)
+    returned = list(layer(x))
+    got = [lab.seen(one) for one in returned]
+    for name, one, truth in zip(
+        ("forwards", "backwards", "state forwards", "state backwards"),
+        got,
+        (forth, back, forth[:, -1], back[:, 0]),
+        strict=True,
+    ):
+        yield deviation(name, one, Bounded(truth, _ROUNDINGS))
+    again = layer(x, initial_state=returned[2:])
+    truth = lab.seen(ways[0](x, initial_state=returned[2]))
+    yield deviation("goes on", lab.seen(again[0]), Bounded(truth, _ROUNDINGS))
+
+
+@contract(
+    "unit_forget_bias",
+    thing="keras.layers.LSTM",
+    truth="Biases begin as 0, that of the forget gate as 1 unless unit_forget_bias is False.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    for forget, options in ((1.0, {}), (0.0, {"unit_forget_bias": False})):
+        layer = made("LSTM", UNITS, **options)
+        layer(sequences())
+        truth = np.repeat([0.0, forget, 0.0, 0.0], UNITS)
+        yield exact(f"forget {forget:.0f}", lab.seen(layer.get_weights()[2]), truth)

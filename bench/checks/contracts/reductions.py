@@ -230,3 +230,34 @@ def _(lab: Lab) -> Iterator[Deviation]:
                     truth = truth * (kept.size / kept.sum()) / float(kept.size)
                 got = lab.seen(loss(tf.constant(y), tf.constant(p)))
                 yield deviation(f"{name}, rank {len(shape)}, {reduction}", got, truth)
+
+
+@contract(
+    "sample_weight-outputs",
+    thing="keras.Model.evaluate",
+    truth="Sample weights in a list or a dict are each those of one output.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x, y = formulas.real("outputs", 4, 2), formulas.real("targets", 4, 2)
+    weights = {"a": np.array([1, 0, 2, 0.5], np.float32), "b": np.array([4, 1, 0, 0], np.float32)}
+    squares = formulas.mse(y, Bounded(x))
+    truth = (squares * weights["a"]).mean() + (squares * weights["b"]).mean()
+    for form in ("dict", "list"):
+
+        def formed(parts: Mapping[str, Any], form: str = form) -> Any:
+            return dict(parts) if form == "dict" else list(parts.values())
+
+        inputs = keras.Input((2,))
+        linear = {n: keras.layers.Activation("linear", name=n)(inputs) for n in weights}
+        model = keras.Model(inputs, formed(linear))
+        model.compile("sgd", formed(dict.fromkeys(weights, "mse")))
+        got = model.evaluate(
+            *(x, formed(dict.fromkeys(weights, y))),
+            sample_weight=formed(weights),
+            batch_size=4,
+            return_dict=True,
+            verbose=0,
+        )
+        yield deviation(form, lab.seen(got["loss"]), truth)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.linear import BATCH, built, data
+from bench.checks.contracts.linear import BATCH, built, data, drawn
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.results.saved_models import COMPOSED, FORMATS
@@ -177,3 +177,122 @@ def _of(*units: int) -> Callable[[], Any]:
 
 _refused("shape", _of(8, 3))
 _refused("layer-more", _of(8, 2, 2))
+
+
+# --- Parts of models
+
+
+def _drawn(*models: Any) -> list[list[Any]]:
+    """Draws the weights of models; those of the last one's layers."""
+    for number, model in enumerate(models):
+        shapes = [weight.shape for weight in model.get_weights()]
+        model.set_weights([drawn(f"{number}, {at}", *shape) for at, shape in enumerate(shapes)])
+    return [layer.get_weights() for layer in models[-1].layers]
+
+
+@contract(
+    "by_name-format:h5",
+    thing="keras.Model.load_weights",
+    truth="With by_name layers get the weights of their namesakes in the HDF5 file of a model, and"
+    " others keep theirs.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    def named(*names: str) -> Any:
+        return keras.Sequential(
+            [keras.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names)]
+        )
+
+    saved, other = named("one", "two"), named("three", "two")
+    kept = _drawn(saved, other)[0]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the format is old
+        path = str(Path(folder) / "model.h5")
+        saved.save(path)
+        other.load_weights(path, by_name=True)
+    for name, at, wanted in (("two", 1, saved.layers[1].get_weights()), ("three", 0, kept)):
+        for part, one, truth in zip(
+            ("kernel", "bias"), other.layers[at].get_weights(), wanted, strict=True
+        ):
+            yield exact(f"{name}, {part}", lab.seen(one), truth)
+
+
+@contract(
+    "skip_mismatch-format:weights",
+    thing="keras.Model.load_weights",
+    truth="With skip_mismatch layers that fit get their weights, and others keep theirs.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    def ending(units: int) -> Any:
+        layers = keras.layers
+        return keras.Sequential([keras.Input((2,)), layers.Dense(3), layers.Dense(units)])
+
+    saved, other = ending(2), ending(4)
+    kept = _drawn(saved, other)[1]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a layer was skipped
+        path = str(Path(folder) / "model.weights.h5")
+        saved.save_weights(path)
+        other.load_weights(path, skip_mismatch=True)
+    for name, at, wanted in (("fits", 0, saved.layers[0].get_weights()), ("does not", 1, kept)):
+        for part, one, truth in zip(
+            ("kernel", "bias"), other.layers[at].get_weights(), wanted, strict=True
+        ):
+            yield exact(f"{name}, {part}", lab.seen(one), truth)
+
+
+@contract(
+    "preprocessing-format:keras",
+    thing="keras.Model.save",
+    truth="What preprocessing layers learnt of data comes back: statistics, bins, vocabularies.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    x = data(BATCH)[0]
+    words = tf.constant([["owl"], ["cat"], ["owl"], ["eel"]])
+    for name, options, type_, given in (
+        ("Normalization", {}, "float32", tf.constant(x)),
+        ("Discretization", {"num_bins": 3}, "float32", tf.constant(x)),
+        ("StringLookup", {}, "string", words),
+        ("TextVectorization", {"output_sequence_length": 3}, "string", words),
+    ):
+        layer = getattr(keras.layers, name)(**options)
+        layer.adapt(given)
+        model = keras.Sequential([keras.Input(given.shape[1:], dtype=type_), layer])
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "model.keras")
+            model.save(path)
+            loaded = keras.models.load_model(path)
+        yield exact(name, lab.seen(loaded(given)), np.asarray(model(given)))
+
+
+@contract(
+    "trainable-format:keras",
+    thing="keras.Model.save",
+    truth="Layers that are not trained and those with a type of their own come back as such.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Dense(2, trainable=False),
+            layers.Dense(2, dtype="mixed_bfloat16"),
+            layers.Dense(2),
+        ]
+    )
+    model.layers[2].trainable = False
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.keras")
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    got = np.array([layer.trainable for layer in loaded.layers])
+    yield exact("trainable", lab.seen(got), np.array([False, True, False]))
+    halves = np.array([layer.compute_dtype == "bfloat16" for layer in loaded.layers])
+    yield exact("bfloat16", halves, np.array([False, True, False]))

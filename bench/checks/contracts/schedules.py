@@ -220,3 +220,23 @@ def _(lab: Lab) -> Iterator[Deviation]:
         yield deviation(f"weights after step {step + 1}", lab.seen(layer.get_weights()[0]), weights)
         taken = lab.seen(optimizer.iterations)
         yield exact(f"iterations after step {step + 1}", taken, np.array(step + 1.0))
+
+
+@contract(
+    "callable",
+    thing="keras.optimizers.SGD",
+    truth="A rate that is a function without arguments is asked for at every step.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import KERAS_MAJOR, keras, tf
+
+    rates = iter((0.5, 0.25, 0.125))
+    held = [0.0]
+    optimizer = keras.optimizers.SGD(lambda: held[0])
+    variable = tf.Variable(1.0) if KERAS_MAJOR == 2 else keras.Variable(1.0)
+    wanted = 1.0
+    for step, rate in enumerate(rates):
+        held[0] = rate
+        optimizer.apply_gradients([(tf.constant(1.0), variable)])
+        wanted -= rate
+        yield exact(f"after step {step}", lab.seen(np.asarray(variable)), np.array(wanted))

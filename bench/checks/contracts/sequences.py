@@ -330,3 +330,45 @@ def _(lab: Lab) -> Iterator[Deviation]:
         row = traced(lab, x.reshape(BATCH, 4, WIDTH))
         truth, _ = attention(row, row, row, [traced(lab, one) for one in weights], None)
         yield deviation(f"axes {axes}", np.reshape(lab.seen(got), truth.shape), truth.array)
+
+
+@contract(
+    "attention-grouped",
+    thing="keras.layers.GroupQueryAttention",
+    truth="Each head of keys and values serves a group of query heads, one behind the other (Ainslie et"
+    " al. 2023); what is masked gets no attention.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = drawn("attention grouped", BATCH, STEPS, WIDTH)
+    past = np.tril(np.ones((BATCH, STEPS, STEPS), bool))
+    for what, mask, call in (("", None, {}), (", causal", past, {"use_causal_mask": True})):
+        layer = made("GroupQueryAttention", SIZE, 4, 2)
+        got, weights = furnished(layer, "grouped", [x, x], **call)
+        for at in (2, 3, 4, 5):  # kernels and biases of keys and values
+            weights[at] = np.repeat(weights[at], 2, axis=-2)
+        row = traced(lab, x)
+        truth, _ = attention(row, row, row, [traced(lab, one) for one in weights], mask)
+        yield deviation(f"outputs{what}", lab.seen(got), truth.array)
+
+
+@contract(
+    "attention-widths",
+    thing="keras.layers.MultiHeadAttention",
+    truth="value_dim, output_shape and use_bias=False are the widths of the values and outputs, and no"
+    " biases.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    inputs = [drawn(f"attention {at}", BATCH, n, WIDTH) for at, n in enumerate((STEPS, SOURCE))]
+    layer = made(
+        "MultiHeadAttention", HEADS, SIZE, value_dim=SIZE - 1, output_shape=5, use_bias=False
+    )
+    got, weights = furnished(layer, "attention widths", inputs)
+    kernels = [*weights[:2], np.zeros((WIDTH, HEADS, SIZE), np.float32)]
+    kernels[2][..., : SIZE - 1] = weights[2]  # a last value of 0 is none
+    ending = np.zeros((HEADS, SIZE, 5), np.float32)
+    ending[:, : SIZE - 1] = weights[3]
+    whole = [one for kernel in kernels for one in (kernel, np.zeros((HEADS, SIZE), np.float32))]
+    query, value = (traced(lab, x) for x in inputs)
+    exactly = [traced(lab, one) for one in (*whole, ending, np.zeros(5, np.float32))]
+    truth, _ = attention(query, value, value, exactly, None)
+    yield deviation("outputs", lab.seen(got), truth.array)

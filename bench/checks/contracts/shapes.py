@@ -153,3 +153,30 @@ def _(lab: Lab) -> Iterator[Deviation]:
     x = drawn("images", 2, 6, 5, 3)
     got = made("CenterCrop", 4, 3)(tf.constant(x))
     yield exact("outputs", lab.seen(got), x[:, 1:5, 1:4])
+
+
+@contract(
+    "channels_first",
+    thing="keras.layers.UpSampling2D",
+    truth="With channels first the same is done to each of them as with channels last.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = drawn("images", 2, 4, 5, 3)
+    for name, arguments, options in (
+        ("UpSampling2D", (2,), {"interpolation": "bilinear"}),
+        ("UpSampling2D", (2,), {}),
+        ("ZeroPadding2D", (1,), {}),
+        ("Cropping2D", (1,), {}),
+        ("GlobalAveragePooling2D", (), {"keepdims": True}),
+        ("GlobalMaxPooling2D", (), {"keepdims": True}),
+    ):
+        first, last = (
+            made(name, *arguments, data_format=f"channels_{where}", **options)
+            for where in ("first", "last")
+        )
+        got = np.moveaxis(lab.seen(first(np.moveaxis(x, -1, 1))), 1, -1)
+        truth = lab.seen(last(x))
+        what = f"{name}{', bilinear' if options.get('interpolation') else ''}"
+        # Means may be summed in another order: 20 numbers, each rounding within their largest.
+        room = 20 * np.spacing(np.abs(x).max()) if "Average" in name or "bilin" in what else 0.0
+        yield deviation(what, got, Bounded(truth, room))

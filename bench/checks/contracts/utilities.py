@@ -77,6 +77,19 @@ def _(lab: Lab) -> Iterator[Deviation]:
         yield exact(f"order {order}, zeros", got[~kept], x[~kept])
 
 
+@contract(
+    "normalize-axis:0",
+    thing="keras.utils.normalize",
+    truth="Along the first axis columns get the length 1.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x = drawn("vectors", 3, 3)
+    truth = Bounded(x) / np.sqrt(np.square(Bounded(x)).sum(0))
+    yield deviation("columns", lab.seen(keras.utils.normalize(x, axis=0)), truth)
+
+
 def _collected(dataset: Any) -> list[list[Array]]:
     """Batches of a data set, each with its parts."""
     return [

@@ -20,7 +20,7 @@ from bench.checks.catalogue import checks, contract_of
 from bench.checks.contracts.known_faults import known
 from bench.checks.examiner import Examiner
 from bench.results.check import CONTRACTS, Check, CheckResult
-from tests.checks.contracts import changes, planted_calls
+from tests.checks.contracts import changes, planted_added, planted_calls
 from tests.checks.contracts.planting import (
     SLIGHTLY,
     Fault,
@@ -48,6 +48,7 @@ _LAYERS, _OPTIMIZER, _NORM = (
 )
 
 FAULTS: Sequence[Fault] = (
+    *planted_added.FAULTS,
     *planted_calls.FAULTS,
     # Loops
     Fault(
@@ -793,11 +794,12 @@ def main() -> None:
             outcomes.append(False)
             continue
         found_ = examined(check, examiner)
+        if found_.absent:
+            print(f"absent {check.id}: {found_.absent}", flush=True)
+            continue
         outcomes.append(caught(found_))
         word = "caught" if outcomes[-1] else "MISSED"
-        print(
-            f"{word} {check.id}: {fault.what}: {found_.absent or found_.reason}"[:240], flush=True
-        )
+        print(f"{word} {check.id}: {fault.what}: {found_.reason}"[:240], flush=True)
     seconds = time.monotonic() - begin
     print(
         f"TensorFlow {tf.__version__}, Keras {keras.__version__}: {sum(outcomes)} of {len(outcomes)} "

@@ -36,6 +36,10 @@ SAMPLE = (
     "schedules:piecewise",
     "growth:train_on_batch",
     "saving:flat-format:weights",
+    "saving:by_name-format:h5",
+    "logs:batches",
+    "masks:metrics-mask",
+    "mixed:state-assigned",
 )
 
 
