@@ -36,7 +36,7 @@ _NODES = (32, 64, 128, 256, 512)
 STRAIGHT = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moments:
     """Moments of z ~ N(m, q) behind an activation; x = (z - m) / sqrt(q)."""
 
