@@ -160,8 +160,10 @@ class Cell(
     only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
-        later = self.direction, self.recurrent, self.pixels, self.convolution
-        later += self.placement, self.heads, self.mask
+        later: tuple[Any, ...] = (
+            *(self.direction, self.recurrent, self.pixels, self.convolution),
+            *(self.placement, self.heads, self.mask),
+        )
         if later == _NOWHERE and self.architecture in _PLAIN and self in _CHECKED:
             return
         value: Any

@@ -169,9 +169,10 @@ class PackedFlow(bytes):
         first, last = numbers[begin], numbers[end - 1]
         return None if math.isnan(first) or math.isnan(last) else _ratio((first, last))
 
-    def _list(self, name: str) -> list[float]:
+    def _list(self, name: str) -> list[Any]:
         numbers, begin, end = self._place(name)
-        return numbers[begin:end].tolist()
+        found: list[Any] = numbers[begin:end].tolist()
+        return found
 
     def _place(self, name: str) -> tuple[memoryview[float], int, int]:
         """All numbers; where those of a list begin and end."""
