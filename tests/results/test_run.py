@@ -618,11 +618,15 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_collector_is_as_it_was_after_reading() -> None:
     """What reads and judges in one go is not looked through; after it, also after an error, all is as
     before."""
-    assert gc.isenabled()
-    with pytest.raises(BenchError), no_collection():
-        assert not gc.isenabled()
+
+    @no_collection()
+    def reads_damaged() -> None:
         with no_collection():
             pass
         assert not gc.isenabled()
         raise BenchError("damaged")
+
+    assert gc.isenabled()
+    with pytest.raises(BenchError, match="damaged"):
+        reads_damaged()
     assert gc.isenabled()
