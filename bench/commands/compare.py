@@ -10,8 +10,10 @@ from cyclopts import Parameter
 from bench.commands.options import RESULTS, AllowUndecided, Format, Results
 from bench.errors import BenchError, allowed
 from bench.results.find import find_run
+from bench.results.tasks import no_collection
 
 
+@no_collection()
 def compare(
     a: str,
     b: str,

@@ -13,11 +13,13 @@ from bench.errors import BenchError, allowed
 from bench.results.files import write_atomically
 from bench.results.find import find_folder, is_upgrade
 from bench.results.run import read_run
+from bench.results.tasks import no_collection
 
 if TYPE_CHECKING:
     from bench.verdict.conclusion import Conclusion
 
 
+@no_collection()
 def report(
     run: Run,
     /,

@@ -137,11 +137,10 @@ class PackedFlow(bytes):
 
     def __getattr__(self, name: str) -> Any:
         if name in _LISTS:
-            place, layers = _LISTS[name], self._layers
-            return _given(memoryview(self).cast("d")[layers * place : layers * (place + 1)])
+            numbers = self._list(name)
+            return numbers if not math.isnan(sum(numbers)) else _given(numbers)
         if name in _SINGLE:
-            number = self._number(len(self) // 8 + _SINGLE[name])
-            return None if math.isnan(number) else number
+            return _given([memoryview(self).cast("d")[_SINGLE[name]]])[0]
         return getattr(self.whole, name)
 
     def __eq__(self, other: object) -> bool:
@@ -159,22 +158,27 @@ class PackedFlow(bytes):
 
     @property
     def dead_share(self) -> float | None:
-        return _mean(self.dead_units)
+        units = self._list("dead_units")
+        total = sum(units)
+        return total / len(units) if units and not math.isnan(total) else _mean(_given(units))
 
     def _ratio(self, name: str) -> float | None:
-        place, layers = _LISTS[name], self._layers
-        if not layers:
+        numbers, begin, end = self._place(name)
+        if begin == end:
             return None
-        first, last = self._number(layers * place), self._number(layers * (place + 1) - 1)
+        first, last = numbers[begin], numbers[end - 1]
         return None if math.isnan(first) or math.isnan(last) else _ratio((first, last))
 
-    def _number(self, place: int) -> float:
-        number: float = _DOUBLE.unpack_from(self, 8 * place)[0]
-        return number
+    def _list(self, name: str) -> list[Any]:
+        numbers, begin, end = self._place(name)
+        found: list[Any] = numbers[begin:end].tolist()
+        return found
 
-    @property
-    def _layers(self) -> int:
-        return (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
+    def _place(self, name: str) -> tuple[memoryview[float], int, int]:
+        """All numbers; where those of a list begin and end."""
+        layers = (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
+        place = layers * _LISTS[name]
+        return memoryview(self).cast("d"), place, place + layers
 
 
 @functools.lru_cache(maxsize=256)
@@ -182,18 +186,14 @@ def _packer(count: int) -> Callable[..., bytes]:
     return struct.Struct(f"{count}d").pack
 
 
-_DOUBLE = struct.Struct("d")
 #: Number of each list among the lists of a flow.
 _LISTS = {name: place for place, name in enumerate(Flow.__struct_fields__[:6])}
 #: Number from the end, which is -1, of each number of a flow.
 _SINGLE = {name: place - 6 for place, name in enumerate(Flow.__struct_fields__[6:12])}
 
 
-def _given(view: memoryview[float]) -> list[float | None]:
-    """Numbers of a view, with None for NaN."""
-    numbers: list[Any] = view.tolist()
-    if not math.isnan(sum(numbers)):
-        return numbers
+def _given(numbers: Iterable[float]) -> list[float | None]:
+    """Numbers with None for NaN."""
     return [None if math.isnan(number) else number for number in numbers]
 
 

@@ -22,6 +22,8 @@ MOST_LINE_BYTES = 1 << 26
 #: Bytes of a file of lines: beyond, its records would not fit into memory either.
 MOST_LINES_BYTES = 1 << 36
 
+#: Bytes that are asked of the system at a time: a record has some 3,000.
+_BUFFER = 1 << 18
 _MOST_MESSAGE = 300
 
 T = TypeVar("T")
@@ -74,7 +76,7 @@ def _opened(path: Path, most: int) -> IO[bytes]:
     if stat.S_ISDIR(os.fstat(number).st_mode):  # of which Python makes no file
         os.close(number)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    file = os.fdopen(number, "rb")
+    file = os.fdopen(number, "rb", _BUFFER)
     status = os.fstat(file.fileno())
     if stat.S_ISREG(status.st_mode) and status.st_size <= most:
         return file

@@ -198,16 +198,18 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
 
     def compact(self) -> None:
         """Shares what other records have too, and packs flows."""
-        change = msgspec.structs.force_setattr
-        change(self, "cell", _CELLS.setdefault(self.cell, self.cell))
+        change, intern = msgspec.structs.force_setattr, sys.intern
+        cell, accuracy, start, end = self.cell, self.test_accuracy, self.start, self.end
+        change(self, "cell", _CELLS.setdefault(cell, cell))
         change(self, "seed", _SEEDS.setdefault(self.seed, self.seed))
-        change(self, "test_accuracy", _SHARES.setdefault(self.test_accuracy, self.test_accuracy))
-        for name in ("data", "environment", "worker"):
-            change(self, name, sys.intern(getattr(self, name)))
-        for name in ("start", "end"):
-            flow = getattr(self, name)
-            if flow is not None and flow.over_time is flow.products:  # it has neither
-                change(self, name, PackedFlow.of(flow))
+        change(self, "test_accuracy", _SHARES.setdefault(accuracy, accuracy))
+        change(self, "data", intern(self.data))
+        change(self, "environment", intern(self.environment))
+        change(self, "worker", intern(self.worker))
+        if start is not None and start.over_time is start.products:  # it has neither
+            change(self, "start", PackedFlow.of(start))
+        if end is not None and end.over_time is end.products:
+            change(self, "end", PackedFlow.of(end))
 
     def share(self, twin: Outcome) -> None:
         for name in _LARGE:

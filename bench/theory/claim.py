@@ -44,9 +44,9 @@ class Claim:
 
     def of(self, cell: Cell, records: Sequence[Record]) -> ClaimResult | None:
         """The claim's result on a cell; None if it does not apply or nothing was measured."""
+        if all(record.outcome == "crashed" for record in records) or not self.applies(cell):
+            return None  # in this order: whether it applies may take a prediction
         measured = [record for record in records if record.outcome != "crashed"]
-        if not measured or not self.applies(cell):  # whether it applies may take a prediction
-            return None
         finding = self.check(cell, measured)
         if finding is None:
             return None

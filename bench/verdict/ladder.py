@@ -22,7 +22,14 @@ from bench.results.run import StoredRun
 from bench.statistics.levels import ALPHA
 from bench.theory.claim import ClaimResult
 from bench.verdict import bits
-from bench.verdict.baselines.samples import Baseline, BaselineCell, Sample, difference, sample
+from bench.verdict.baselines.samples import (
+    Baseline,
+    BaselineCell,
+    Sample,
+    Taken,
+    difference,
+    sample,
+)
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import ATTENTION, Comparison, Judgement, Verdict
 from bench.verdict.weighing import MOST_REASONS, Weighing, another
@@ -239,7 +246,7 @@ def _refuse_contradictions(
         there = stored[record.seed].metrics
         if not record.digest or stored[record.seed].digest != record.digest:
             continue
-        ours = sample(record).metrics
+        ours = Taken(record)
         if any(name in there and there[name] != ours[name] for name in _BOUND):
             raise BenchError(
                 f"{item.grid}/{item.id}, seed {record.seed}: has the digest that it has in "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import gc
 import os
 import re
 import resource
@@ -24,6 +25,7 @@ from bench.results.find import latest
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
 from bench.results.run import ENVIRONMENT, PLAN, read_run
+from bench.results.tasks import no_collection
 from bench.results.writer import RunWriter, claim, new_run_name
 from support.builders import (
     DEEP,
@@ -611,3 +613,20 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_the_collector_is_as_it_was_after_reading() -> None:
+    """What reads and judges in one go is not looked through; after it, also after an error, all is as
+    before."""
+
+    @no_collection()
+    def reads_damaged() -> None:
+        with no_collection():
+            pass
+        assert not gc.isenabled()
+        raise BenchError("damaged")
+
+    assert gc.isenabled()
+    with pytest.raises(BenchError, match="damaged"):
+        reads_damaged()
+    assert gc.isenabled()

@@ -12,7 +12,7 @@ Derivatives need no second slope: d/dln q E[f(z)] = E[f(z) (x^2 - 1)] / 2 (Stein
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,7 +36,7 @@ _NODES = (32, 64, 128, 256, 512)
 STRAIGHT = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moments:
     """Moments of z ~ N(m, q) behind an activation; x = (z - m) / sqrt(q)."""
 
@@ -76,11 +76,15 @@ def moments(activation: str, q: float, mean: float = 0.0) -> Moments:
         >>> round(moments("tanh", 1.0).second, 4)
         0.3943
     """
-    return moments_of(activation, [q], mean)[0]
+    return moments_of(activation, (q,), mean)[0]
 
 
-def moments_of(activation: str, variances: Sequence[float], mean: float = 0.0) -> list[Moments]:
-    """:func:`moments` at several variances at once, which costs hardly more than at one."""
+@lru_cache(maxsize=100_000)
+def moments_of(
+    activation: str, variances: tuple[float, ...], mean: float = 0.0
+) -> tuple[Moments, ...]:
+    """:func:`moments` at several variances at once, which costs hardly more than at one. Kept: networks
+    of several depths begin with the same layers."""
     q = np.asarray(variances, np.float64)
     phi = ACTIVATION[activation]
 
@@ -106,7 +110,7 @@ def moments_of(activation: str, variances: Sequence[float], mean: float = 0.0) -
         growth = np.where(e[1:3] > 0, first / e[1:3], 0.0)
         curvature = np.where(e[1:3] > 0, second / e[1:3] - np.square(growth), 0.0)
     rows = np.concatenate([e[:6], growth, curvature])
-    return [Moments(*column) for column in rows.T.tolist()]
+    return tuple(Moments(*column) for column in rows.T.tolist())
 
 
 def expect(integrands: Callable[[Array], Array], q: Array, mean: float = 0.0) -> Array:
@@ -137,7 +141,7 @@ def expect(integrands: Callable[[Array], Array], q: Array, mean: float = 0.0) ->
     raise ArithmeticError(f"E[f(z)], z ~ N({mean:g}, {q}), does not settle")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def legendre(count: int) -> tuple[Array, Array]:
     """Nodes and weights of Gauss and Legendre's rule on -1..1."""
     nodes, weights = np.polynomial.legendre.leggauss(count)

@@ -109,7 +109,7 @@ def _predict(activation: str, width: int, gain: float, inputs: float, rows: int)
         q = gain * second + drive
         share = np.divide(gain * second, q, out=np.zeros_like(q), where=q > 0)
         varied = share**2 * (growth**2 * varied + kept / width)
-        found = moments_of(activation, q.tolist())
+        found = moments_of(activation, tuple(q.tolist()))
         second, slope, fourth, slope_fourth, growth, slope_growth = (
             np.array([getattr(each, name) for each in found]) for name in _TAKEN
         )

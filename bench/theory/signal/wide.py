@@ -110,7 +110,7 @@ def forward(net: Net, squared_norms: Sequence[float]) -> list[list[Layer]]:
         spread = (INPUTS * net.first if index == 0 else net.gain) * second
         divisor = spread + EPSILON if net.layer_norm else np.ones_like(spread)
         q = spread / divisor
-        layer_moments = moments_of(net.activation, q.tolist(), net.bias)
+        layer_moments = moments_of(net.activation, tuple(q.tolist()), net.bias)
         skip = net.branch is not None and index > 0
         alpha = net.branch if net.branch is not None and skip else 1.0
         means = np.array([m.mean for m in layer_moments])

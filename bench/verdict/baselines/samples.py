@@ -43,7 +43,7 @@ class Taken(Mapping[str, float | None]):
         return len(BY_NAME)
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One seed of one cell. A crash is never stored: it occurs only in a run that stands in for a
     baseline, without a digest and without metrics."""
 
