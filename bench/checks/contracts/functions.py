@@ -114,7 +114,7 @@ FUNCTIONS: dict[str, tuple[str, Function, Function]] = {
     ),
     "celu": (
         "x, or exp(x) - 1 below 0",
-        lambda x: _between(x, 0.0, np.inf, np.exp(np.minimum(x, 0.0)) - 1.0, x, x),
+        lambda x: _between(x, 0.0, np.inf, np.expm1(np.minimum(x, 0.0)), x, x),
         lambda x: _between(x, 0.0, np.inf, np.exp(np.minimum(x, 0.0)), 1.0, 1.0),
     ),
     "squareplus": (
