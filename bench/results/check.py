@@ -57,6 +57,10 @@ CONTRACTS = (
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)
 
+#: End of the reason why a contract does not apply that needs a package which TensorFlow does not bring:
+#: whether it is there is a matter of the environment, and no change of what is documented.
+NOT_INSTALLED = " is not installed"
+
 #: Deviations of one check that are kept; the others are counted.
 MOST_DEVIATIONS = 20
 

@@ -10,7 +10,7 @@ import msgspec
 
 from bench.checks.catalogue import contract_of
 from bench.checks.contracts.contract import Contract
-from bench.results.check import Check, CheckResult
+from bench.results.check import NOT_INSTALLED, Check, CheckResult
 from bench.results.plan import Item
 from bench.results.run import StoredRun
 from bench.theory.claim import ClaimResult
@@ -120,6 +120,8 @@ def contrast_documents(old: StoredRun, new: StoredRun) -> list[DocumentContrast]
     for check, before in old.checks.items():
         contract, after = contract_of(check), new.checks.get(check)
         if contract is None or before.absent or after is None or not after.absent:
+            continue
+        if after.absent.endswith(NOT_INSTALLED):
             continue
         place = new.checks.get(msgspec.structs.replace(check, subject=contract.counterpart))
         held = place is not None and not place.absent

@@ -412,6 +412,16 @@ def test_what_is_documented_no_more_is_told() -> None:
     assert gained.documents[0].check == other  # what only the new side has is no loss
 
 
+def test_a_package_that_one_environment_lacks_is_no_change_of_what_is_documented() -> None:
+    """TensorFlow 2.21 brings TensorBoard no more; its callback is as it was, where that is installed."""
+    other = Check(family="loops", subject="predict-order")
+    missing = CheckResult(check=ALONE, absent="TensorBoard is not installed")
+    old, new = held_to("old", ALONE, other), held_to("new", other, ALONE)
+    found = upgraded(old, replaced(new, checks={**new.checks, ALONE: missing}))
+    assert found.documents == []
+    assert found.answer is Answer.SAFE
+
+
 def test_a_contract_that_a_later_version_of_bench_dropped_is_no_contrast() -> None:
     """Stored results may name contracts that are no more."""
     dropped = Check(family="loops", subject="no-such")

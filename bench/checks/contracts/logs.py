@@ -16,7 +16,7 @@ from bench.checks.contracts.callbacks import SCRIPT, played, scripted
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import Array, Replay, batches, built, data
 from bench.checks.lab import AbsentError, Lab
-from bench.results.check import Deviation
+from bench.results.check import NOT_INSTALLED, Deviation
 from bench.theory.rounding.deviation import deviation, exact
 
 catalogue = Catalogue("logs")
@@ -168,7 +168,7 @@ def _watched(**options: Any) -> tuple[dict[str, list[tuple[int, float]]], Any]:
     from bench.nets.api import keras
 
     if importlib.util.find_spec("tensorboard") is None:
-        raise AbsentError("TensorBoard is not installed")
+        raise AbsentError(f"TensorBoard{NOT_INSTALLED}")
     x, y = data(linear.SAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         board = keras.callbacks.TensorBoard(folder, write_graph=False, **options)
