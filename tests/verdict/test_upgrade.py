@@ -413,7 +413,7 @@ def test_what_is_documented_no_more_is_told() -> None:
 
 
 def test_a_package_that_one_environment_lacks_is_no_change_of_what_is_documented() -> None:
-    """TensorFlow 2.21 brings TensorBoard no more; its callback is as it was, where that is installed."""
+    """TensorFlow 2.21 brings TensorBoard no more; where that is installed, all is as it was."""
     other = Check(family="loops", subject="predict-order")
     missing = CheckResult(check=ALONE, absent="TensorBoard is not installed")
     old, new = held_to("old", ALONE, other), held_to("new", other, ALONE)
