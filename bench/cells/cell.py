@@ -160,11 +160,9 @@ class Cell(
     only ``batch``, ``steps`` and ``engine`` count then."""
 
     def __post_init__(self) -> None:
-        later: tuple[Any, ...] = (
-            *(self.direction, self.recurrent, self.pixels, self.convolution),
-            *(self.placement, self.heads, self.mask),
-        )
-        if later == _NOWHERE and self.architecture in _PLAIN and self in _CHECKED:
+        later = {self.direction, self.recurrent, self.pixels, self.convolution}
+        later |= {self.placement, self.heads, self.mask}
+        if later == {_ELSEWHERE} and self.architecture in _PLAIN and self in _CHECKED:
             return
         value: Any
         for axis, (default, having) in _ONLY.items():
@@ -263,8 +261,6 @@ class Cell(
         return split_number(self.clipping)
 
 
-#: The later axes of a cell that has none of them.
-_NOWHERE = (_ELSEWHERE,) * 7
 _CHECKED: set[Cell] = set()
 #: Axis key in ids and on the command line -> attribute of Cell, in the order of ids.
 _ATTRIBUTES = {

@@ -31,8 +31,6 @@ from bench.results.writer import claim
 SCHEMA = 1
 SPEED = "speed.json"
 SAVING = "saving.json"
-#: Files of parts that ``--skip`` leaves out by these names.
-_FILES = {"saving": SAVING, "speed": SPEED}
 
 
 class SideFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +61,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     left_out: Sequence[str] = ()
     """Parts that the user left out, as text."""
     lacking: Sequence[str] = ()
-    """Files of parts that were not left out: not reached, or lost since."""
+    """Files of parts that were not left out: not reached, lost since, or emptied."""
     ours: bool = False
     """Whether this user measured it on this machine, so that its interpreters may be started."""
     blames: Sequence[Blame] = ()
@@ -153,26 +151,25 @@ def read_upgrade(folder: Path) -> Measured:
     description = read_json(folder / UPGRADE, Description)
     runs = {side: _near(folder, run) for side, run in description.runs.items()}
     old = read_run(runs["old"])
+    timings, exchanges = _read_list(folder / SPEED, Timings), _read_list(folder / SAVING, Exchange)
+    measured = {"saving": (SAVING, exchanges), "speed": (SPEED, timings)}
+    lacking = [
+        name
+        for part, (name, found) in measured.items()
+        if not found and not any(f"(--skip {part})" in text for text in description.left_out)
+    ]
     return Measured(
         path=folder,
         sides=description.sides,
         old=old,
         new=read_run(runs["new"], old),
-        timings=_read_list(folder / SPEED, Timings),
-        exchanges=_read_list(folder / SAVING, Exchange),
+        timings=timings,
+        exchanges=exchanges,
         left_out=description.left_out,
-        lacking=_lacking(folder, description.left_out),
+        lacking=lacking,
         ours=description.ours,
         blames=read_blames(folder),
     )
-
-
-def _lacking(folder: Path, left_out: Sequence[str]) -> list[str]:
-    return [
-        name
-        for part, name in _FILES.items()
-        if not (folder / name).exists() and not any(f"(--skip {part})" in text for text in left_out)
-    ]
 
 
 def _near(folder: Path, run: str) -> Path:
