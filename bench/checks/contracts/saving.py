@@ -211,11 +211,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
         path = str(Path(folder) / "model.h5")
         saved.save(path)
         other.load_weights(path, by_name=True)
-    for name, at, wanted in (("two", 1, saved.layers[1].get_weights()), ("three", 0, kept)):
-        for part, one, truth in zip(
-            ("kernel", "bias"), other.layers[at].get_weights(), wanted, strict=True
-        ):
-            yield exact(f"{name}, {part}", lab.seen(one), truth)
+    yield from _dense(lab, "two", other.layers[1], saved.layers[1].get_weights())
+    yield from _dense(lab, "three", other.layers[0], kept)
 
 
 @contract(
@@ -237,11 +234,13 @@ def _(lab: Lab) -> Iterator[Deviation]:
         path = str(Path(folder) / "model.weights.h5")
         saved.save_weights(path)
         other.load_weights(path, skip_mismatch=True)
-    for name, at, wanted in (("fits", 0, saved.layers[0].get_weights()), ("does not", 1, kept)):
-        for part, one, truth in zip(
-            ("kernel", "bias"), other.layers[at].get_weights(), wanted, strict=True
-        ):
-            yield exact(f"{name}, {part}", lab.seen(one), truth)
+    yield from _dense(lab, "fits", other.layers[0], saved.layers[0].get_weights())
+    yield from _dense(lab, "does not", other.layers[1], kept)
+
+
+def _dense(lab: Lab, name: str, layer: Any, wanted: Any) -> Iterator[Deviation]:
+    for part, one, truth in zip(("kernel", "bias"), layer.get_weights(), wanted, strict=True):
+        yield exact(f"{name}, {part}", lab.seen(one), truth)
 
 
 @contract(
