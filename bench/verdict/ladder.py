@@ -175,7 +175,7 @@ def _below_envelope(
         reason = (
             f"bits differ from {holder.name}: {len(lacking)} of "
             f"{count(len(run.plan.further), 'seed')} more were not measured; continue the run with "
-            "--resume"
+            "--resume, or run anew with --all-seeds"
         )
         return _judgement(item, Verdict.MISSING, reason, "none")
     theirs = [by_seed[record.seed] for record in common] if lacking else stored.samples

@@ -67,9 +67,12 @@ def _of_run(conclusion: Conclusion) -> list[str]:
         undecided = (
             ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
         )
+        named = _named(conclusion)
+        only = " --differing" if baseline is not None else ""
+        accept = bench_command(f"baseline accept {named}{only} --reason TEXT")
         lines.append(
             f"No baseline is stored for {code(class_)}{undecided}. Once the results of a run with "
-            f"{code('--all-seeds')} are reviewed: {_accept(conclusion)}."
+            f"{code('--all-seeds')} are reviewed: {accept}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
         accept = _accept(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
@@ -84,9 +87,9 @@ def _named(conclusion: Conclusion) -> str:
 
 
 def _accept(conclusion: Conclusion, *verdicts: Verdict) -> str:
-    """The command that accepts the cells of these verdicts; of none, all."""
-    these = f"{_only(conclusion, *verdicts)} " if verdicts else ""
-    return bench_command(f"baseline accept {_named(conclusion)} {these}--reason TEXT")
+    """The command that accepts the cells of these verdicts."""
+    these = _only(conclusion, *verdicts)
+    return bench_command(f"baseline accept {_named(conclusion)} {these} --reason TEXT")
 
 
 def _decide(conclusion: Conclusion) -> str:
