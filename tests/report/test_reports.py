@@ -401,9 +401,7 @@ def test_nearest_class_is_named() -> None:
     text = short_report(concluded(run, judgements, as_baseline(healthy())))
     assert "**cpu-avx2-onednn-1thread**" in full(concluded(run, judgements, as_baseline(healthy())))
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
-    assert " --differing --reason TEXT`" in text, (
-        "the other cells are served by the class that is there"
-    )
+    assert " --differing --reason TEXT`" in text, "the class that is there serves the others"
     assert "this machine is of another class, cpu-avx2-onednn-1thread." in text
     assert "No baseline is stored" not in short_report(identical())
 
