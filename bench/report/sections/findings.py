@@ -250,7 +250,7 @@ def _savings(conclusion: Conclusion) -> Iterator[Finding]:
     ).items():
         yield Finding(
             f"Saved models in {title}: {outcome}",
-            ", ".join(clipped(saving.model) for saving in savings),
+            ", ".join(code(saving.name) for saving in savings),
             brief(savings[0].reason),
             "Let no OLD read files of NEW"
             if savings[0].back
