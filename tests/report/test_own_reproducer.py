@@ -51,7 +51,7 @@ def test_a_model_that_is_not_compiled_gets_its_losses() -> None:
 
 
 def test_random_layers_are_refused() -> None:
-    random = msgspec.structs.replace(OWN, random=("forgetful",))
+    random = msgspec.structs.replace(TOLD.model, random=("forgetful",))
     with pytest.raises(BenchError, match="forgetful draw random numbers in the framework"):
         script(model=random)
     assert script(Verdict.CRASHED, model=random)

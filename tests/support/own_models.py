@@ -93,6 +93,21 @@ def coder():
     return model
 
 
+def weightless():
+    """A model that computes, and has nothing to train."""
+    inputs = tf.keras.Input((6,), name="numbers")
+    model = tf.keras.Model(inputs, layers.Activation("softmax", name="kind")(inputs))
+    model.compile("sgd", "mse")
+    return model
+
+
+def strings():
+    """A model that looks words up."""
+    text = tf.keras.Input((1,), dtype="string", name="text")
+    words = layers.StringLookup(vocabulary=["a", "b"])(text)
+    return tf.keras.Model(text, layers.Dense(3)(layers.Flatten()(layers.Embedding(3, 4)(words))))
+
+
 def no_model():
     """Something else."""
     return np.zeros(3)

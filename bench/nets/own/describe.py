@@ -75,10 +75,13 @@ def describe(
 
 
 def _users_frames(error: BaseException) -> str:
-    """The end of a traceback, from where this package called the user's code."""
+    """The end of a traceback, from where this package called the user's code; empty if it never got
+    there."""
     inside = error.__traceback__
-    while inside is not None and inside.tb_next is not None and _is_ours(inside):
+    while inside is not None and _is_ours(inside):
         inside = inside.tb_next
+    if inside is None:
+        return ""
     return "".join(traceback.format_exception(type(error), error, inside, limit=-3))
 
 
@@ -105,6 +108,8 @@ def _described(
     few = slice(0, min(_FEW, feed.examples))
     losses = _compiled(model, feed, few, called=f"{path}: {function}")
     tensors = view.look(model, weights.named(model), feed.x(few), feed.y(few))
+    if not model.weights:
+        raise source.UnusableError(f"{path}: {function}: the model has no weights to train")
     for seed in seeds:
         if seed != seeds[0]:
             model = source.build(path, function, seed)
