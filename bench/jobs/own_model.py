@@ -29,9 +29,6 @@ from bench.results.checksum import checksum
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.own_model import DESCRIPTION, Description
 
-#: Name of the grid that holds the model's cells.
-GRID = "model"
-
 #: Time to import and build a model under all seeds; a large one takes a minute.
 DESCRIBE_SEC = 600.0
 
@@ -238,7 +235,7 @@ def grid_of(told: Description, *, steps: int, batch: int) -> Grid:
         for engine in own_model.ENGINES
     ]
     return Grid(
-        name=GRID,
+        name=own_model.GRID,
         title="Your model",
         question="Does it still train the same?",
         axes=("engine", "model"),
