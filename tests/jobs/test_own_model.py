@@ -199,28 +199,34 @@ def test_dropout_whose_bits_differ_is_compared_as_samples(upgrade: Any) -> None:
 
 def test_findings_of_a_model_are_asked_about_again(upgrade: Any, tmp_path: Path) -> None:
     """By the names that the upgrade has, from the weights and rows that it keeps, in environments
-    between the sides; where the file was edited since, there is nothing to be asked."""
+    between the sides. Files go both ways."""
     _, found = upgrade("functional", "scale", "--skip", "speed", "-k", "fit")
-    findings = found_by(found)
-    assert [finding.name for finding in findings][:2] == [
+    findings = found_by(found)[:2]
+    assert [finding.name for finding in findings] == [
         found.judgements[0].item.name,
-        "saved:own_models.functional-export",
+        "saved:own_models.functional-weights",
     ]
-    assert {one.name for one in of_model(found)} > {one.name for one in findings}
+    known = {finding.name for finding in of_model(found)}
+    assert known > {finding.name for finding in found_by(found)}
+    assert {each.name for each in found.savings if not each.back} < known
     prober = Processes(
         findings,
         environment("", found),
         folder=tmp_path / "asked",
         data=mnist.load(),
         placement=Placement(workers=2),
-        seeds=range(2),
+        seeds=range(2),  # whose weights were drawn
         own=str(tmp_path / "results/u/model"),
     )
     names = [
         {one.name for one in prober.states(environment(fault, found), 0).values()}
         for fault in ("", "scale", "build")
     ]
-    assert names == [{"identical", "read back"}, {"changed", "differs"}, {"crashed", ""}]
+    assert names == [
+        {"identical", "read back"},
+        {"changed", "differs"},
+        {"crashed", "cannot be read"},
+    ]
 
 
 def environment(fault: str, found: Conclusion) -> Built:

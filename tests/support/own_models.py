@@ -101,6 +101,14 @@ def weightless():
     return model
 
 
+def endless():
+    """A model whose loss is no number."""
+    inputs = tf.keras.Input((6,), name="numbers")
+    model = tf.keras.Model(inputs, layers.Rescaling(1e30)(layers.Dense(3, name="kind")(inputs)))
+    model.compile("sgd", "mse")
+    return model
+
+
 def strings():
     """A model that looks words up."""
     text = tf.keras.Input((1,), dtype="string", name="text")

@@ -110,6 +110,10 @@ def _described(
     tensors = view.look(model, weights.named(model), feed.x(few), feed.y(few))
     if not model.weights:
         raise source.UnusableError(f"{path}: {function}: the model has no weights to train")
+    loss = tensors.get("loss", 0.0)
+    if not np.isfinite(loss).all():
+        what = f"the loss is {loss} before the first step: nothing is trained"
+        raise source.UnusableError(f"{path}: {function}: {what}")
     for seed in seeds:
         if seed != seeds[0]:
             model = source.build(path, function, seed)

@@ -139,6 +139,7 @@ def test_default_losses_fit_outputs_and_targets(output: Any, target: Any, loss: 
         ("FAULT", {}, "FAULT is no function"),
         ("no_model", {}, "gives a numpy.ndarray, and no tf.keras.Model"),
         ("weightless", {}, "weightless: the model has no weights to train"),
+        ("endless", {}, "endless: the loss is inf before the first step: nothing is trained"),
         ("strings", {}, "the input 'text' takes strings, and a model is fed numbers"),
         ("subclassed", {}, "does not say what its inputs are: give it arrays with --arrays"),
         (
