@@ -32,6 +32,7 @@ from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
 from bench.jobs.own_model import Asked, grid_of, prepared, still_the_same
 from bench.jobs.progress import Progress
+from bench.jobs.reproduce import SEEDS
 from bench.jobs.sides import supervisor_of
 from bench.jobs.workloads import WORKLOADS, next_round, of_model
 from bench.results import own_model
@@ -231,7 +232,8 @@ class UpgradeRun:
             wanted,
             Path(self._own),
             lambda: self._made("old", fingerprint, threads=1),
-            seeds=range(options.seeds or TIERS[options.tier].seeds),
+            # Scripts that show a change need as many as theirs, and bisecting takes what is there.
+            seeds=range(max(options.seeds or TIERS[options.tier].seeds, SEEDS)),
             say=self._say,
         )
         return grid_of(told, steps=wanted.steps, batch=wanted.batch)

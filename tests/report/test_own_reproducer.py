@@ -16,9 +16,10 @@ from bench.report.reproducer.script import LINES
 from bench.results.plan import Item
 from bench.verdict.judgement import Judgement, Verdict
 from support.described import TOLD
+from support.upgraded import ITEMS, outside
 
 
-def script(verdict: Verdict = Verdict.CHANGED, **changes: Any) -> str:
+def script(verdict: Verdict = Verdict.CHANGED, tensor: str = "", **changes: Any) -> str:
     told = msgspec.structs.replace(TOLD, **changes)
     cell = Cell(own=told.model, engine="fit", batch=4, steps=20)
     judgement = Judgement(
@@ -26,6 +27,7 @@ def script(verdict: Verdict = Verdict.CHANGED, **changes: Any) -> str:
         verdict=verdict,
         reason="losses leave the rounding envelope at step 1, " * 9,
         rung="envelope",
+        envelope=outside(ITEMS[0], tensor).envelope,
     )
     versions = ("2.15.1", "2.16.2")
     return own_script(judgement, told, Path("results/u/model"), steps=9, versions=versions)
@@ -40,6 +42,16 @@ def test_it_is_python_of_at_most_60_lines(changes: Any) -> None:
     assert 'MODEL = "/home/me/net.py"' in text
     assert "SEED, STEPS, BATCH, COPIES = 0, 9, 4, 3" in text
     assert "FACTOR = 10.0" in text  # sqrt(600 / 6)
+
+
+def test_what_is_evaluated_otherwise_is_evaluated_in_the_script() -> None:
+    """Where the change begins there, losses and weights of training show nothing."""
+    text = script(tensor="amount_loss of the held-out rows, inference")
+    ast.parse(text)
+    assert len(text.splitlines()) <= LINES
+    assert "HELD = slice(8, None)" in text
+    assert "model.evaluate(*parts, batch_size=BATCH" in text
+    assert "evaluate" not in script(tensor="hidden, output")
 
 
 def test_a_model_that_is_not_compiled_gets_its_losses() -> None:

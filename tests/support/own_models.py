@@ -18,6 +18,7 @@ if "OWN_WITNESS" in os.environ:
         file.write(f"{os.getpid()}\n")
 
 
+@tf.keras.utils.register_keras_serializable("own_models")
 class Scaled(layers.Layer):
     """Multiplies by a weight; the faulty version by a little more."""
 
