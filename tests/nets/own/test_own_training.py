@@ -173,17 +173,17 @@ def test_what_users_code_raises_is_told(
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("name", "line", "told"),
     [
-        ("raise SystemExit(0)", "build: SystemExit: 0"),
-        ("raise KeyboardInterrupt", "build: KeyboardInterrupt"),
+        ("exiting.py", "raise SystemExit(0)", "build: SystemExit: 0"),
+        ("interrupted.py", "raise KeyboardInterrupt", "build: KeyboardInterrupt"),
     ],
 )
 def test_users_code_that_would_end_the_process_is_told_so(
-    tmp_path: Path, data: Any, line: str, told: str
+    tmp_path: Path, data: Any, name: str, line: str, told: str
 ) -> None:
-    (tmp_path / "ending.py").write_text(f"def build():\n    {line}\n")
-    answer = described(tmp_path, data, "build", path=tmp_path / "ending.py")
+    (tmp_path / name).write_text(f"def build():\n    {line}\n")
+    answer = described(tmp_path, data, "build", path=tmp_path / name)
     assert answer.trouble.endswith(told)
 
 
