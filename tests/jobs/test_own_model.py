@@ -223,7 +223,7 @@ def test_findings_of_a_model_are_asked_about_again(upgrade: Any, tmp_path: Path)
     assert names == [
         {"identical", "read back"},
         {"changed", "differs"},
-        {"crashed", "cannot be read"},
+        {"crashed", "read back"},
     ]
 
 
