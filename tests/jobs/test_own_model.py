@@ -105,6 +105,8 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     words = ["upgrade", "2.20", "2.21", "--model", f"{MODELS}:functional", "--grid", "depth"]
     assert cli.main(words) == EXIT_TROUBLE
     assert "--grid selects grids, and a model is none" in capsys.readouterr().err
+    assert cli.main([*words[:-2], "--skip", "cells"]) == EXIT_TROUBLE
+    assert "--skip cells leaves out the model" in capsys.readouterr().err
 
 
 # --- Whole upgrades, of this interpreter against itself
