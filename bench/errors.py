@@ -72,7 +72,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def raised(error: Exception, *, most: int = 300) -> str:
+def raised(error: BaseException, *, most: int = 300) -> str:
     """Kind of an error, and at most so many characters of its first line."""
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first[:most]}" if first else type(error).__name__

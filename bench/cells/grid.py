@@ -62,6 +62,13 @@ class Grid:
     axes: tuple[str, ...]
     added: Mapping[str, Sequence[Cell]]
 
+    def __post_init__(self) -> None:
+        """Makes sure that cells are there more than once, of an iterator as well."""
+        if not isinstance(self.added, Mapping):
+            raise TypeError("added has cells by tier: {'quick': [...]}")
+        kept = {tier: tuple(cells) for tier, cells in self.added.items()}
+        object.__setattr__(self, "added", kept)
+
     def cells(self, tier: str) -> dict[str, Cell]:
         """The tier's cells by id, in a stable order.
 

@@ -9,6 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+#: Name of the grid that holds its cells.
+GRID = "model"
+
 #: Ways to train it, as users do.
 ENGINES = ("fit", "train_on_batch")
 

@@ -44,7 +44,7 @@ def bisect(
     """
     from bench.commands.upgrade import requested, say
     from bench.jobs.bisecting import side_again
-    from bench.jobs.findings import everything, found_by, named
+    from bench.jobs.findings import everything, found_by, named, of_model
     from bench.report.markdown import printed
     from bench.report.sections.blame import blame_section
     from bench.results.find import find_folder
@@ -66,7 +66,8 @@ def bisect(
                 f"{folder}: was not measured here by you, and names programs and packages",
                 hint="name both sides yourself: bench bisect FINDING OLD NEW",
             )
-        known = [*found_by(of_upgrade(measured)), *everything()]
+        found = of_upgrade(measured)
+        known = [*found_by(found), *of_model(found), *everything()]
         asked = {name: side_again(measured.sides[name]) for name in SIDES}
     chosen = list(dict.fromkeys(named(one, known) for one in finding.split(",")))
     blames = investigate(

@@ -18,28 +18,31 @@ def show(
     *,
     folders: Folders = Folders(),
 ) -> int:
-    """Prints all that is known of one cell, check or contract.
+    """Prints all that is known of one cell, check, contract or saved model.
 
     Args:
-        name: a cell's id, GRID/ID, or a check's, or a part of it that only one has
+        name: as reports have it, or a part of it that only one has
     """
     from bench.cells.selection import find_cell
     from bench.report.markdown import printed
     from bench.report.one_cell import cell_blocks
     from bench.report.one_check import check_blocks
+    from bench.report.one_file import file_blocks
 
     if name == "latest" or (folders.results / name).is_dir():
         raise BenchError(
-            f"{name} is a run or an upgrade, not a cell or a check",
+            f"{name} is a run or an upgrade, not a cell, a check or a saved model",
             hint=f"bench show CELL {name}, or all of it: bench report {name}",
         )
     found = concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
     cells = {judgement.item.name: judgement for judgement in found.judgements}
     runs = [each for each in (found.old, found.run) if each is not None]
     checks = {check.id: check for each in runs for check in each.plan.checks}
-    if not cells and not checks:
+    files = {saving.name: saving for saving in found.savings}
+    if not (cells or checks or files):
         raise BenchError(
-            f"{found.folder}: it has no cells and no checks", hint="bench runs lists others"
+            f"{found.folder}: it has no cells, checks or saved models",
+            hint="bench runs lists others",
         )
     hint = (
         "a part of its name suffices; of another run: bench show NAME RUN (bench runs lists them)"
@@ -50,8 +53,9 @@ def show(
         of_it = [each for each in cells.values() if each.item.cell == chosen]  # of several grids
         blocks = [block for each in of_it for block in cell_blocks(found, each)]
     else:
-        known = {**named, **checks}
+        known = {**checks, **files, **named}
         id_ = find_cell(name, known, where=f"in {found.folder}", noun="result", hint=hint)
-        blocks = check_blocks(found, checks[id_])
+        file = files.get(id_)
+        blocks = check_blocks(found, checks[id_]) if file is None else file_blocks(found, file)
     print(printed(blocks), end="")
     return EXIT_OK

@@ -212,6 +212,11 @@ def job_options(measuring: Measuring, folder: Path, **more: Any) -> Options:
         planned(options)
     elif options.grids:
         raise BenchError("--grid selects grids, and a model is none", hint="leave out one of both")
+    elif "cells" in options.skip:
+        raise BenchError(
+            "--skip cells leaves out the model, which is all that is compared",
+            hint="leave out one of both",
+        )
     return options
 
 

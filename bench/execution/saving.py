@@ -15,7 +15,6 @@ def exchange(
     old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float, own: Cell | None = None
 ) -> list[Exchange]:
     """Every model in every format that it has: first those that OLD saves, then those that NEW does.
-    The user's model goes from OLD to NEW alone.
 
     Args:
         old: one side's process.
@@ -29,18 +28,18 @@ def exchange(
         BenchError: a process could not be started.
     """
     sides, patience = (old, new), Patience(timeout_sec)
-    if own is not None:
-        save = Save(folder=str(folder), model=own.model, cell=own)
-        written = old.do(save, timeout_sec=timeout_sec)
-        return [_carried(*sides, folder, each, patience, own=True) for each in written]
+    models = (*MODELS, *COMPOSED) if own is None else (own.model,)
     found: list[Exchange] = []
     for back, writer in ((False, old), (True, new)):
         place = folder / ("new" if back else "old")
         place.mkdir()
-        for model in (*MODELS, *COMPOSED):
-            save = Save(folder=str(place), model=model)
+        for model in models:
+            save = Save(folder=str(place), model=model, cell=own)
             written = writer.do(save, timeout_sec=timeout_sec)
-            found += [_carried(*sides, place, each, patience, back=back) for each in written]
+            found += [
+                _carried(*sides, place, each, patience, back=back, own=own is not None)
+                for each in written
+            ]
     return found
 
 
@@ -51,8 +50,8 @@ def _carried(
     written: Written,
     patience: Patience,
     *,
-    back: bool = False,
-    own: bool = False,
+    back: bool,
+    own: bool,
 ) -> Exchange:
     if written.absent or written.error:
         return Exchange(written=written, back=back)

@@ -184,9 +184,12 @@ def handlers(trainers: Trainers) -> Mapping[type[Request[Any]], Handler]:
 def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    asked = os.fdopen(os.dup(0), "rb")
+    with open(os.devnull, "rb") as nothing:  # a user's model that asks for input gets none
+        os.dup2(nothing.fileno(), 0)
     requests: queue.Queue[Request[Any]] = queue.Queue()
-    settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=protocol.Settings)
-    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    settings = msgspec.json.decode(asked.readline(), type=protocol.Settings)
+    threading.Thread(target=_read, args=(asked, requests), daemon=True).start()
     try:
         trainer, ready = _set_up(settings)
     except BenchError as error:
@@ -197,8 +200,8 @@ def main() -> None:
     _serve(Trainers(trainer, settings.own, ready.numerics.tf32), requests, replies)
 
 
-def _read(requests: queue.Queue[Request[Any]]) -> None:
-    for line in sys.stdin.buffer:
+def _read(asked: IO[bytes], requests: queue.Queue[Request[Any]]) -> None:
+    for line in asked:
         requests.put(msgspec.json.decode(line, type=protocol.Asked).request)
     os._exit(0)
 
@@ -233,7 +236,7 @@ def _serve(trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[
             if not handler.keeps_graph:
                 trainers.forget()
             reply = protocol.Answer.of(handler.answer(request))
-        except Exception as error:
+        except BaseException as error:  # a user's model may call sys.exit
             traceback.print_exc()
             trainers.forget()
             crash = Crash(
@@ -245,7 +248,7 @@ def _serve(trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[
         replies.write(protocol.line(reply))
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 

@@ -23,12 +23,14 @@ from bench.execution.cluster import Placement
 from bench.jobs.asking import Asking
 from bench.jobs.blame import Investigation
 from bench.jobs.findings import Finding, known_reports
+from bench.jobs.own_model import still_the_same
 from bench.jobs.probing import Processes
 from bench.jobs.reproducers import slug, write_contract, write_reproducer
 from bench.jobs.upgrade import facts
 from bench.report.issue import issue
+from bench.results import own_model
 from bench.results.blame import Blame, write_blame
-from bench.results.files import write_atomically
+from bench.results.files import read_json, write_atomically
 from bench.results.timings import SIDES, Side
 from bench.results.upgrade import SideFacts
 from bench.results.writer import new_run_name
@@ -106,6 +108,7 @@ def bisect_findings(
         BenchError: nothing can be searched; what was found until then is on disk.
     """
     old, new = (built[side] for side in SIDES)
+    own = _own(options.folder) if any(finding.is_own for finding in findings) else None
     folder = options.folder / FOLDER / new_run_name("asked")  # other findings have other plans
     prober = Processes(
         findings,
@@ -113,7 +116,8 @@ def bisect_findings(
         folder=folder,
         data=mnist.load(directory=options.data_dir),
         placement=options.placement,
-        seeds=range(TIERS["quick"].seeds),
+        seeds=range(TIERS["quick"].seeds) if own is None else own.seeds,
+        own="" if own is None else str((options.folder / own_model.FOLDER).absolute()),
     )
     version = probe(options.python or str(old.python)).version
     python = options.python or ".".join(version.split(".")[:2])
@@ -133,11 +137,22 @@ def bisect_findings(
             blame = msgspec.structs.replace(blame, script=script)
         if (blame.found or blame.causes) and not (blame.mended or blame.rounding):
             path = options.folder / "issues" / f"{slug(finding.name)}.md"
-            write_atomically(path, issue(blame, finding.check).encode())
+            write_atomically(path, issue(blame, finding.check, own=finding.is_own).encode())
             blame = msgspec.structs.replace(blame, issue=str(path))
         write_blame(options.folder, blame)
         blames.append(blame)
     return blames
+
+
+def _own(folder: Path) -> own_model.Description:
+    """The user's model of an upgrade.
+
+    Raises:
+        BenchError: there is none, or its file is another one by now.
+    """
+    told = read_json(folder / own_model.FOLDER / own_model.DESCRIPTION, own_model.Description)
+    still_the_same(told)
+    return told
 
 
 def _script(
@@ -160,7 +175,8 @@ def _script(
         if found is not None and finding.item is not None:
             found = dataclasses.replace(found, sides=sides)
             (judgement,) = [one for one in found.judgements if one.item == finding.item]
-            shown = write_reproducer(found, judgement, path)
+            model = options.folder / own_model.FOLDER
+            shown = write_reproducer(found, judgement, path, model=model)
         elif result is not None and result.check.is_contract and result.wrong:
             kept, broken = sides.values()
             device = options.placement.device

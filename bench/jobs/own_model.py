@@ -29,9 +29,6 @@ from bench.results.checksum import checksum
 from bench.results.files import make_folder, pretty, read_json, write_atomically
 from bench.results.own_model import DESCRIPTION, Description
 
-#: Name of the grid that holds the model's cells.
-GRID = "model"
-
 #: Time to import and build a model under all seeds; a large one takes a minute.
 DESCRIBE_SEC = 600.0
 
@@ -211,6 +208,26 @@ def _known(folder: Path, wanted: Asked, seeds: Sequence[int]) -> Description | N
     return told if same and set(seeds) <= set(told.seeds) else None
 
 
+def still_the_same(told: Description) -> None:
+    """Makes sure that the user's file is the one that was described.
+
+    Raises:
+        BenchError: it is another one by now, or gone.
+    """
+    path = Path(told.path)
+    try:
+        same = checksum(path.read_bytes()) == told.file
+    except OSError as error:
+        raise BenchError(
+            f"{path}: cannot be read: {error.strerror}", hint="put the model's file back"
+        ) from error
+    if not same:
+        raise BenchError(
+            f"{path} was edited since the upgrade began: what was measured is of another model",
+            hint="put it back as it was, or upgrade again under another --run",
+        )
+
+
 def grid_of(told: Description, *, steps: int, batch: int) -> Grid:
     """The model as a grid: trained in each of the ways in which users do."""
     cells = [
@@ -218,7 +235,7 @@ def grid_of(told: Description, *, steps: int, batch: int) -> Grid:
         for engine in own_model.ENGINES
     ]
     return Grid(
-        name=GRID,
+        name=own_model.GRID,
         title="Your model",
         question="Does it still train the same?",
         axes=("engine", "model"),

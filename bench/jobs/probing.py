@@ -12,7 +12,10 @@ import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench import mnist
+from bench.cells.cell import Cell
 from bench.environments.build import hash_of
 from bench.environments.prepare import Built
 from bench.errors import BenchError
@@ -44,6 +47,7 @@ class Processes:
         data: the images.
         placement: where cells are trained.
         seeds: first and further ones of cells.
+        own: folder of the user's model; empty without one.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Processes:
         data: mnist.Mnist,
         placement: Placement,
         seeds: Sequence[int],
+        own: str = "",
     ) -> None:
         self._checks = [f for f in findings if f.check is not None]
         self._saved = [f for f in findings if f.saved is not None]
@@ -62,7 +67,7 @@ class Processes:
         self._reference = reference
         self._folder = folder
         self._data = data
-        self._placement = placement
+        self._placement = msgspec.structs.replace(placement, own=own)
         self._seeds = list(seeds)
         self._written: dict[tuple[str, str], tuple[Written, Loaded | None]] = {}
         self._reference_software: Mapping[str, str] = {}
@@ -104,8 +109,7 @@ class Processes:
                 self.results[built.key, finding.name] = result
                 states[finding] = _of_check(result)
             for finding in self._saved:
-                assert finding.saved is not None
-                states[finding] = self._read_back(process, ready.software, *finding.saved)
+                states[finding] = self._read_back(process, ready.software, finding)
             return states
 
     def _save(self) -> None:
@@ -115,35 +119,36 @@ class Processes:
         timeout_sec = self._placement.cell_timeout_sec
         with self._process(self._reference) as (process, ready):
             self._reference_software = ready.software
-            wanted = {finding.saved for finding in self._saved}
-            for model in dict.fromkeys(
-                finding.saved[0] for finding in self._saved if finding.saved
-            ):
-                ask = protocol.Save(folder=str(models), model=model)
+            wanted = {finding.saved: finding.own for finding in self._saved if finding.saved}
+            for model, own in {model: own for (model, _), own in wanted.items()}.items():
+                ask = protocol.Save(folder=str(models), model=model, cell=own)
                 for written in process.do(ask, timeout_sec=timeout_sec):
                     key = (model, written.format)
                     if key in wanted:
                         usable = not (written.absent or written.error)
-                        loaded = self._load(process, *key) if usable else None
+                        loaded = self._load(process, *key, own) if usable else None
                         self._written[key] = written, loaded
 
     @property
     def _models(self) -> Path:
         return (self._folder / "models").absolute()
 
-    def _load(self, process: Supervisor, model: str, format_: str) -> Loaded:
-        return self._patience.do(
-            process, protocol.Load(folder=str(self._models), model=model, format=format_)
-        )
+    def _load(self, process: Supervisor, model: str, format_: str, own: Cell | None) -> Loaded:
+        folder = str(self._models)
+        ask = protocol.Load(folder=folder, model=model, format=format_, own=own is not None)
+        return self._patience.do(process, ask)
 
     def _read_back(
-        self, process: Supervisor, software: Mapping[str, str], model: str, format_: str
+        self, process: Supervisor, software: Mapping[str, str], finding: Finding
     ) -> State:
-        written, by_old = self._written[model, format_]
+        assert finding.saved is not None
+        written, by_old = self._written[finding.saved]
         if by_old is None:
             return State("", written.absent or written.error)
         exchange = Exchange(
-            written=written, by_old=by_old, by_new=self._load(process, model, format_)
+            written=written,
+            by_old=by_old,
+            by_new=self._load(process, *finding.saved, finding.own),
         )
         judged = judge_saving(exchange, old=self._reference_software, new=software)
         names = {
@@ -162,6 +167,7 @@ class Processes:
             device=self._placement.device,
             data=self._data.fingerprint,
             cache_dir=str(mnist.cache_directory()),
+            own=self._placement.own,
         )
         visible = {"CUDA_VISIBLE_DEVICES": gpus[0].uuid if gpus else "-1"}
         process = Supervisor(

@@ -107,10 +107,11 @@ class ReleaseSearch:
         )
 
     def _probe(self, position: int) -> Seen:
-        turns = self._asked.setdefault(position, [])
+        turns = self._asked.get(position, [])
         built = self._environment(position)
-        turns.append(self._asking.state(self._trial.finding, built, len(turns)))
-        seen = self._trial.seen(turns[-1])
+        state = self._asking.state(self._trial.finding, built, len(turns))
+        self._asked[position] = [*turns, state]  # not before: time may be up
+        seen = self._trial.seen(state)
         release = f"{self._name} {self._chain.releases[position]}"
         self._asking.say(f"{self._trial.finding.name}: {release}: {seen.value}")
         return seen

@@ -198,7 +198,7 @@ def _run(text: str, environment: Installed, timeout_sec: float) -> _Run:
     version = next((line["tensorflow"] for line in lines if "tensorflow" in line), "")
     if not version:
         raise BenchError(
-            f"{environment.python}: the script ended before TensorFlow was imported: "
+            f"{environment.python}: the script did not come so far as to import TensorFlow: "
             f"{failure or 'it printed nothing'}\n{noise}".rstrip(),
             hint="`python -c 'import tensorflow'` in the same environment should work",
         )

@@ -120,8 +120,16 @@ def _plainest(judgement: Judgement) -> tuple[float, int, int]:
     return first, cell.depth, cell.steps
 
 
-def write_reproducer(found: Conclusion, judgement: Judgement, path: Path) -> Reproduction:
+def write_reproducer(
+    found: Conclusion, judgement: Judgement, path: Path, *, model: Path | None = None
+) -> Reproduction:
     """Writes the script of one cell, and runs it on both sides, on the device where it was trained.
+
+    Args:
+        found: what the cell was found in.
+        judgement: on the cell.
+        path: where the script is written.
+        model: folder of the user's model; None: of the upgrade's.
 
     Raises:
         BenchError: no script can show what was found, or a side's interpreter is gone.
@@ -130,7 +138,7 @@ def write_reproducer(found: Conclusion, judgement: Judgement, path: Path) -> Rep
     one, other = (run.environment.software["tensorflow"] for run in found.both)
     steps, versions = steps_to_show(judgement), (one, other)
     if judgement.item.cell.model:
-        place = found.folder / FOLDER
+        place = model or found.folder / FOLDER
         told = read_json(place / DESCRIPTION, Description)
         text = own_script(judgement, told, place, steps=steps, versions=versions)
     else:

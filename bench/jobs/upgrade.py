@@ -30,14 +30,15 @@ from bench.execution.interleave import measure
 from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
-from bench.jobs.own_model import Asked, grid_of, prepared
+from bench.jobs.own_model import Asked, grid_of, prepared, still_the_same
 from bench.jobs.progress import Progress
+from bench.jobs.reproduce import SEEDS
 from bench.jobs.sides import supervisor_of
 from bench.jobs.workloads import WORKLOADS, next_round, of_model
+from bench.results import own_model
 from bench.results.bounds import MOST_SEEDS
 from bench.results.check import CONTRACTS, FAMILIES, Check
 from bench.results.files import write_atomically
-from bench.results.own_model import FOLDER
 from bench.results.plan import Item, Plan
 from bench.results.run import PLAN
 from bench.results.timings import SIDES, Side, Timings, Workload
@@ -175,6 +176,7 @@ class UpgradeRun:
         self._built = built
         self._stream = stream
         self._say = lambda text: print(text, file=stream, flush=True)
+        self._told: own_model.Description | None = None
         self._runs = {side: options.runs.get(side, options.folder / side) for side in SIDES}
         self.description = Description(
             tier=options.tier,
@@ -209,12 +211,16 @@ class UpgradeRun:
                 self._exchange(data.fingerprint, own)
             if "speed" not in options.skip:
                 self._time(data.fingerprint, own)
+            if self._told is not None:
+                still_the_same(self._told)
         return read_upgrade(options.folder)
 
     @property
     def _own(self) -> str:
         """Folder of the user's model; empty without one."""
-        return str((self._options.folder / FOLDER).absolute()) if self._options.model else ""
+        return (
+            str((self._options.folder / own_model.FOLDER).absolute()) if self._options.model else ""
+        )
 
     def _model(self, fingerprint: str) -> Grid | None:
         """The user's model as OLD builds it."""
@@ -222,11 +228,12 @@ class UpgradeRun:
         if options.model is None:
             return None
         wanted = options.model
-        told = prepared(
+        self._told = told = prepared(
             wanted,
             Path(self._own),
             lambda: self._made("old", fingerprint, threads=1),
-            seeds=range(options.seeds or TIERS[options.tier].seeds),
+            # Scripts that show a change need as many as theirs, and bisecting takes what is there.
+            seeds=range(max(options.seeds or TIERS[options.tier].seeds, SEEDS)),
             say=self._say,
         )
         return grid_of(told, steps=wanted.steps, batch=wanted.batch)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+import msgspec
+
 from bench.report.reproducer import NO_SCRIPTS, Scripts
 from bench.report.sections.sides import different, locked, pin
 from bench.report.text import as_json
@@ -55,7 +57,9 @@ def upgrade_json(
         ],
         "checks": _checks(conclusion),
         "speed": _speeds(conclusion),
-        "savings": list(conclusion.savings),
+        "savings": [
+            {"name": each.name, **msgspec.structs.asdict(each)} for each in conclusion.savings
+        ],
         "rollback": conclusion.rollback,
         "blames": list(conclusion.blames),
         "sides": {side: _side(conclusion, side) for side in SIDES},

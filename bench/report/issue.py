@@ -15,7 +15,7 @@ from bench.results.check import Check
 _SHOWN = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "numpy")
 
 
-def issue(blame: Blame, check: Check | None) -> str:
+def issue(blame: Blame, check: Check | None, *, own: bool = False) -> str:
     """Markdown to paste: what is expected and what comes, versions, how to see it.
 
     What is known already is linked, to be looked at before anything is reported anew.
@@ -23,6 +23,7 @@ def issue(blame: Blame, check: Check | None) -> str:
     Args:
         blame: what is known of the finding.
         check: if it is a check.
+        own: whether it is about the user's model.
     """
     title = f"{blame.finding}: {since(blame) or 'changed'}"
     reported = "; ".join(upstream(clipped(text)) for text in blame.known if "#" in text)
@@ -34,7 +35,7 @@ def issue(blame: Blame, check: Check | None) -> str:
         f"Expected (as before): {clipped(blame.old, 700)}",
         f"Got: {clipped(blame.new, 700)}",
         Section("Since when", [Bullets(_pairs(blame))]),
-        Section("To see it", _reproduce(blame, check)),
+        Section("To see it", _reproduce(blame, check, own=own)),
         Section(
             "Versions",
             [
@@ -69,7 +70,12 @@ def _pairs(blame: Blame) -> list[str]:
     return [*lines, *causes, *([f"changelog: {code(blame.changelog)}"] if blame.changelog else [])]
 
 
-def _reproduce(blame: Blame, check: Check | None) -> list[Block | None]:
+def _reproduce(blame: Blame, check: Check | None, *, own: bool) -> list[Block | None]:
+    if blame.script and own:
+        return [
+            f"Run {code(blame.script)} with both versions; attached, with the model's file and the "
+            "folder of arrays that its first lines name."
+        ]
     if blame.script:
         contract = check is not None and check.is_contract
         ends = ": it ends with status 0 where the contract is kept, with 1 where it is broken"
@@ -77,7 +83,7 @@ def _reproduce(blame: Blame, check: Check | None) -> list[Block | None]:
             f"Run {code(blame.script)}, attached, with both versions{ends if contract else ''}."
         ]
     if check is None:
-        return [code(f"bench bisect {blame.finding}")]
+        return [code(f"bench bisect {blame.finding}{' --of UPGRADE' * own}")]
     suite = "test_contracts.py" if check.is_contract else "test_checks.py"
     versions = [
         " ".join(f"{name}=={found[name]}" for name in _SHOWN if name in found)

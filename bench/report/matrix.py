@@ -263,8 +263,7 @@ def _savings(step: Conclusion) -> list[str]:
     fine = [s for s in step.savings if s.outcome in (Outcome.SAME, Outcome.ROUNDING)]
     lines = [
         clipped(
-            f"Saved model {s.model}, {format_title(s)}{', of NEW in OLD' if s.back else ''}: "
-            f"{s.outcome.value}: {s.reason}.",
+            f"{s.name}, {format_title(s)}: {s.outcome.value}: {s.reason}.",
             400,
         )
         for s in step.savings

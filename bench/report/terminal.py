@@ -150,8 +150,7 @@ def _kinds(conclusion: Conclusion) -> list[tuple[str, list[str]]]:
         (
             "file",
             [
-                f"SAVED MODEL {s.model}, {s.format}{', of NEW in OLD' if s.back else ''}: "
-                f"{s.outcome.value}: {s.reason}"
+                f"SAVED MODEL {s.name}: {s.outcome.value}: {s.reason}"
                 for s in conclusion.savings
                 if s.outcome.fails
             ],

@@ -19,6 +19,8 @@ from bench.results.bounds import Count, Finite, Name, NotNegative, Seed, Text
 DESCRIPTION = "model.json"
 ARRAYS = "arrays.npz"
 FOLDER = "model"
+#: End of the names of what ``predict`` and ``evaluate`` give of rows that are not trained on.
+HELD_OUT = "of the held-out rows, inference"
 
 
 def weights_file(folder: Path, seed: int) -> Path:

@@ -62,6 +62,21 @@ def formats(model: str) -> tuple[str, ...]:
     return COMPOSED.get(model, tuple(FORMATS))
 
 
+def saved_name(model: str, format_: str, *, back: bool = False) -> str:
+    """The name of a model in one format, the same in reports and in every command.
+
+    Args:
+        model: one of :data:`MODELS` or :data:`COMPOSED`, or the user's.
+        format_: one of :data:`FORMATS`.
+        back: whether NEW wrote it, not OLD.
+
+    Example:
+        >>> saved_name("mlp", "weights"), saved_name("mlp", "weights", back=True)
+        ('saved:mlp-weights', 'saved-by-new:mlp-weights')
+    """
+    return f"saved{'-by-new' * back}:{model}-{format_}"
+
+
 class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Result of saving a model in one format."""
 

@@ -42,7 +42,7 @@ def against(found: Conclusion) -> list[str]:
         *_some(gone, "contract", "of a part that NEW lacks"),
         *([f"a claim newly violated by {_count(len(claims), 'cell')}"] if claims else []),
         *_some(len(broken) - misread, "saved model", "not read back as saved"),
-        *_some(misread, "saved model", "of the new side misread by the old one"),
+        *_some(misread, "saved model", "of the new side not read as saved by the old one"),
         *(
             f"{workload.title}: crashed while timed"
             for workload, sides in found.stopped.items()

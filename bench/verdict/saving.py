@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from packaging.version import InvalidVersion, Version
 
-from bench.results.saved_models import FORMATS, Exchange, Loaded
+from bench.results.saved_models import FORMATS, Exchange, Loaded, saved_name
 
 
 class Outcome(str, enum.Enum):
@@ -71,6 +71,11 @@ class SavingJudgement(msgspec.Struct, frozen=True, kw_only=True):
     """One line."""
     back: bool = False
     """Whether NEW wrote it and OLD reads it."""
+
+    @property
+    def name(self) -> str:
+        """As reports and commands have it."""
+        return saved_name(self.model, self.format, back=self.back)
 
 
 def judge_savings(

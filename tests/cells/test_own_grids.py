@@ -68,6 +68,13 @@ TWICE = DECLARED.format("a", "{'quick': [Cell()]}")
         ("GRID = " + DECLARED.format("a", "{'fast': [Cell()]}"), "a: no tier 'fast'"),
         ("GRID = " + DECLARED.format("a", "{'quick': []}"), "a: the grid has no cell"),
         ("GRID = " + DECLARED.format("a", "{'quick': [Cell(depth=-1)]}"), "depth:-1 is below 0"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("GRID = " + DECLARED.format("a", "[Cell()]"), "TypeError: added has cells by tier"),
+        ("GRID = " + DECLARED.format("a", "{'quick': ['b']}"), "a: str in the place of a cell"),
+        ("GRID = " + DECLARED.format("a/b", "{'quick': [Cell()]}"), "'a/b' is no name"),
+        ("GRID = " + DECLARED.format(3, "{'quick': [Cell()]}"), "3 is no name"),
+        ("GRID = " + DECLARED.format("model", "{'quick': [Cell()]}"), "another grid 'model'"),
+        ("GRID = " + TWICE.replace("'depth'", "'depht'"), "a: no axis 'depht'"),
     ],
 )
 def test_what_cannot_be_used_is_told(tmp_path: Path, text: str, told: str) -> None:
@@ -77,6 +84,16 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, text: str, told: str) -> No
         own_grids([path])
     assert told in trouble.value.message
     assert "mine.py" in trouble.value.message
+
+
+def test_cells_of_an_iterator_are_there_again(tmp_path: Path) -> None:
+    """An upgrade asks twice: before environments are built, and when it trains. What the file prints is
+    no result."""
+    path = tmp_path / "mine.py"
+    cells = "{'quick': (Cell(depth=n) for n in (2, 4))}"
+    path.write_text(f"{HEADER}print('hello')\nGRID = {DECLARED.format('a', cells)}")
+    (grid,) = own_grids([path]).values()
+    assert list(grid.cells("quick")) == list(grid.cells("quick")) == ["depth:2", "depth:4"]
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ import pytest
 
 from bench.cells.cell import Cell
 from bench.commands import run as run_command
+from bench.commands import show
 from bench.commands.main import main
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.jobs import shipped
+from bench.jobs.findings import found_by
+from bench.report.full import full_report
 from bench.report.markdown import markdown, printed
 from bench.results.check import Check, CheckResult, Deviation
 from support.builders import flow, healthy, items, plan, stored, trained, write
+from support.upgraded import exchange, upgraded
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +119,25 @@ def test_a_check_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| out of bounds |" in text
     assert "- run, rank 3: got 2, expected 1 within 0.1" in text
     assert "(with tox: `python -m tox run -e contracts -- -k 'losses:formula-hinge'`)" in text
+
+
+def test_a_saved_model_is_shown_by_the_name_that_bisect_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And that the report of the upgrade has."""
+    lost = exchange("keras", error="ValueError: no")
+    found = upgraded(exchanges=[lost, exchange("h5"), exchange("keras", back=True)])
+    monkeypatch.setattr(show, "find_folder", lambda *_: found.folder)
+    monkeypatch.setattr(show, "concluded", lambda *_: found)
+    (finding,) = found_by(found)
+    assert main(["show", finding.name]) == EXIT_OK
+    text = capsys.readouterr().out
+    assert "**broken**: mlp as model, .keras, which OLD wrote, in NEW." in text
+    assert "ValueError: no" in text
+    assert f"`bench bisect saved:mlp-keras --of {found.folder}`" in text
+    assert f"`{finding.name}`" in markdown(full_report(found))
+    assert main(["show", "saved-by-new:mlp-keras"]) == EXIT_OK
+    assert "which NEW wrote, in OLD" in capsys.readouterr().out
 
 
 def test_what_is_printed_has_no_comments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bench.environments.prepare import Built
 from bench.environments.releases import Chain
 from bench.environments.requirements import Side, lock_of, lock_versions
 from bench.errors import BenchError
+from bench.jobs import asking as asking_module
 from bench.jobs.asking import Asking, State
 from bench.jobs.blame import Investigation
 from bench.jobs.findings import Finding
@@ -406,3 +408,15 @@ def test_findings_share_environments() -> None:
 def test_the_time_limit_ends_it_with_what_is_known() -> None:
     found = World(keras_at_least("3.5.0")).blame(ends_sec=0.0)
     assert (found.outcome, found.reason) == ("time", "the rest is open; a higher --limit goes on")
+
+
+@pytest.mark.parametrize("asked", range(4, 11))
+def test_the_time_may_be_up_before_any_answer(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while releases are probed: those that were are told."""
+    world = World(keras_at_least("3.5.0"))
+    clock = SimpleNamespace(monotonic=lambda: float(len(world.asked)))
+    monkeypatch.setattr(asking_module, "time", clock)
+    found = world.blame(ends_sec=asked - 0.5)
+    assert "the rest is open" in found.reason
+    assert len(world.asked) == asked
+    assert all(release.detail for release in found.releases)

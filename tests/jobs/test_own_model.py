@@ -9,16 +9,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from bench import mnist
 from bench.commands import main as cli
+from bench.environments.prepare import Built
 from bench.errors import EXIT_OK, EXIT_REGRESSED, EXIT_TROUBLE, BenchError
+from bench.execution.cluster import Placement
 from bench.jobs import reproducers
-from bench.jobs.own_model import asked
+from bench.jobs.findings import found_by, of_model
+from bench.jobs.own_model import asked, still_the_same
+from bench.jobs.probing import Processes
+from bench.results.checksum import checksum
 from bench.results.upgrade import read_upgrade
 from bench.verdict.conclusion import Conclusion, of_upgrade
 from bench.verdict.judgement import Verdict
+from support.described import TOLD
 
 MODELS = Path(__file__).parents[1] / "support" / "own_models.py"
 
@@ -97,6 +105,8 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     words = ["upgrade", "2.20", "2.21", "--model", f"{MODELS}:functional", "--grid", "depth"]
     assert cli.main(words) == EXIT_TROUBLE
     assert "--grid selects grids, and a model is none" in capsys.readouterr().err
+    assert cli.main([*words[:-2], "--skip", "cells"]) == EXIT_TROUBLE
+    assert "--skip cells leaves out the model" in capsys.readouterr().err
 
 
 # --- Whole upgrades, of this interpreter against itself
@@ -187,6 +197,60 @@ def test_dropout_whose_bits_differ_is_compared_as_samples(upgrade: Any) -> None:
     (judgement,) = found.judgements
     assert judgement.envelope is None
     assert "no envelope: forgetful draw from TensorFlow's own random stream" in judgement.reason
+
+
+def test_findings_of_a_model_are_asked_about_again(upgrade: Any, tmp_path: Path) -> None:
+    """By the names that the upgrade has, from the weights and rows that it keeps, in environments
+    between the sides. Files go both ways."""
+    _, found = upgrade("functional", "scale", "--skip", "speed", "-k", "fit")
+    wanted = [found.judgements[0].item.name, "saved:own_models.functional-keras"]
+    findings = [finding for finding in found_by(found) if finding.name in wanted]
+    assert [finding.name for finding in findings] == wanted
+    known = {finding.name for finding in of_model(found)}
+    assert known > {finding.name for finding in found_by(found)}
+    assert {each.name for each in found.savings if not each.back} < known
+    prober = Processes(
+        findings,
+        environment("", found),
+        folder=tmp_path / "asked",
+        data=mnist.load(),
+        placement=Placement(workers=2),
+        seeds=range(2),  # whose weights were drawn
+        own=str(tmp_path / "results/u/model"),
+    )
+    names = [
+        {one.name for one in prober.states(environment(fault, found), 0).values()}
+        for fault in ("", "scale", "build")
+    ]
+    assert names == [
+        {"identical", "read back"},
+        {"changed", "differs"},
+        {"crashed", "read back"},
+    ]
+
+
+def environment(fault: str, found: Conclusion) -> Built:
+    """A side of an upgrade with this fault."""
+    return Built(
+        python=Path(found.sides["old"].python),
+        lock=f"fault=={fault}",
+        key=fault,
+        variables={"OWN_FAULT": fault},
+        label=fault,
+    )
+
+
+def test_a_file_that_was_edited_since_is_another_model(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("build = 1")
+    told = msgspec.structs.replace(TOLD, path=str(file), file=checksum(file.read_bytes()))
+    still_the_same(told)
+    file.write_text("build = 2")
+    with pytest.raises(BenchError, match=r"net.py was edited since the upgrade began"):
+        still_the_same(told)
+    file.unlink()
+    with pytest.raises(BenchError, match=r"net.py: cannot be read: No such file"):
+        still_the_same(told)
 
 
 def test_a_model_that_cannot_be_fed_is_trouble(

@@ -399,7 +399,7 @@ def test_trouble_is_no_finding(tmp_path: Path) -> None:
     """No TensorFlow, no interpreter, no script: these say nothing about a version."""
     path = tmp_path / "fake.py"
     path.write_text("import no_tensorflow\nSEED, STEPS = 0, 3\n")
-    with pytest.raises(BenchError, match="ended before TensorFlow was imported"):
+    with pytest.raises(BenchError, match="did not come so far as to import TensorFlow"):
         check(path, old=Here(), new=Here(), timeout_sec=60)
     with pytest.raises(BenchError, match="does not start"):
         check(path, old=Here(python=str(tmp_path / "python")), new=Here(), timeout_sec=60)

@@ -198,7 +198,7 @@ def test_a_rollback_says_which_files_are_lost() -> None:
     assert "## Rollback" in text
     assert "TensorFlow 2.20.0 in the place of 2.21.0" in text
     assert "It does not take back 1 file that OLD saved" in text
-    assert "- mlp, SavedModel by tf.saved_model.save: cannot load" in text
+    assert "- `saved:mlp-saved_model`, SavedModel by tf.saved_model.save: cannot load" in text
     assert "1 saved model that the older version cannot read, as nobody promised" in text
     assert json.loads(upgrade_json(back))["rollback"] is True
     assert "Rollback" not in markdown(full_report(upgraded(exchanges=files)))

@@ -147,8 +147,7 @@ def test_findings_below_the_table() -> None:
     assert f"- Checks of arithmetic newly wrong: `{CHECK.id}`." in text
     assert f"- Checks of arithmetic no longer wrong: `{other.id}`." in text
     assert (
-        "- Saved model mlp, model, .h5: differs: outputs are not the saved model's, by 9 times"
-        in text
+        "- saved:mlp-h5, model, .h5: differs: outputs are not the saved model's, by 9 times" in text
     )
     assert "- 1 saved model read back the same." in text
     assert re.search(r"- Speed, training, MLP of depth 3, fit: slower: time \+8", text)

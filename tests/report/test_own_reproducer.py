@@ -10,37 +10,16 @@ import msgspec
 import pytest
 
 from bench.cells.cell import Cell
-from bench.cells.own_model import OwnModel
 from bench.errors import BenchError
 from bench.report.reproducer.own_model import own_script
 from bench.report.reproducer.script import LINES
-from bench.results.own_model import DefaultLoss, Description
 from bench.results.plan import Item
 from bench.verdict.judgement import Judgement, Verdict
-
-OWN = OwnModel(name="net.build", source="0", longest=600)
-TOLD = Description(
-    model=OWN,
-    path="/home/me/net.py",
-    function="build",
-    file="0",
-    given="",
-    data="noise",
-    inputs={"numbers": "float32 (10, 3)", "words": "int32 (10, 2)"},
-    outputs={"kind": "int32 (10,)", "amount": "float32 (10, 1)"},
-    named=True,
-    examples=8,
-    evaluated=2,
-    parameters=9,
-    losses={
-        "kind": DefaultLoss("SparseCategoricalCrossentropy", from_logits=True),
-        "amount": DefaultLoss("MeanSquaredError"),
-    },
-    seeds=[0, 1, 2],
-)
+from support.described import TOLD
+from support.upgraded import ITEMS, outside
 
 
-def script(verdict: Verdict = Verdict.CHANGED, **changes: Any) -> str:
+def script(verdict: Verdict = Verdict.CHANGED, tensor: str = "", **changes: Any) -> str:
     told = msgspec.structs.replace(TOLD, **changes)
     cell = Cell(own=told.model, engine="fit", batch=4, steps=20)
     judgement = Judgement(
@@ -48,6 +27,7 @@ def script(verdict: Verdict = Verdict.CHANGED, **changes: Any) -> str:
         verdict=verdict,
         reason="losses leave the rounding envelope at step 1, " * 9,
         rung="envelope",
+        envelope=outside(ITEMS[0], tensor).envelope,
     )
     versions = ("2.15.1", "2.16.2")
     return own_script(judgement, told, Path("results/u/model"), steps=9, versions=versions)
@@ -64,6 +44,16 @@ def test_it_is_python_of_at_most_60_lines(changes: Any) -> None:
     assert "FACTOR = 10.0" in text  # sqrt(600 / 6)
 
 
+def test_what_is_evaluated_otherwise_is_evaluated_in_the_script() -> None:
+    """Where the change begins there, losses and weights of training show nothing."""
+    text = script(tensor="amount_loss of the held-out rows, inference")
+    ast.parse(text)
+    assert len(text.splitlines()) <= LINES
+    assert "HELD = slice(8, None)" in text
+    assert "model.evaluate(*parts, batch_size=BATCH" in text
+    assert "evaluate" not in script(tensor="hidden, output")
+
+
 def test_a_model_that_is_not_compiled_gets_its_losses() -> None:
     assert (
         "SparseCategoricalCrossentropy(from_logits=True), tf.keras.losses.MeanSquaredError()"
@@ -73,7 +63,7 @@ def test_a_model_that_is_not_compiled_gets_its_losses() -> None:
 
 
 def test_random_layers_are_refused() -> None:
-    random = msgspec.structs.replace(OWN, random=("forgetful",))
+    random = msgspec.structs.replace(TOLD.model, random=("forgetful",))
     with pytest.raises(BenchError, match="forgetful draw random numbers in the framework"):
         script(model=random)
     assert script(Verdict.CRASHED, model=random)

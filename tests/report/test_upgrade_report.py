@@ -333,7 +333,7 @@ def test_undecided_speed_tells_what_to_do() -> None:
 def test_saved_models() -> None:
     """Each format and model with its outcome, failures first."""
     text = markdown(full_report(everything()))
-    rows = [line for line in text.splitlines() if line.startswith("| mlp")]
+    rows = [line for line in text.splitlines() if line.startswith("| `saved:mlp")]
     assert ["**differs**" in row for row in rows] == [True, False, False]
     assert "**broken**" in rows[1]
     assert "E: &lt;b>\\|" in rows[1]

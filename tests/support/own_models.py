@@ -18,6 +18,7 @@ if "OWN_WITNESS" in os.environ:
         file.write(f"{os.getpid()}\n")
 
 
+@tf.keras.utils.register_keras_serializable("own_models")
 class Scaled(layers.Layer):
     """Multiplies by a weight; the faulty version by a little more."""
 
@@ -91,6 +92,29 @@ def coder():
     model = Coder()
     model.compile(tf.keras.optimizers.SGD(0.1))
     return model
+
+
+def weightless():
+    """A model that computes, and has nothing to train."""
+    inputs = tf.keras.Input((6,), name="numbers")
+    model = tf.keras.Model(inputs, layers.Activation("softmax", name="kind")(inputs))
+    model.compile("sgd", "mse")
+    return model
+
+
+def endless():
+    """A model whose loss is no number."""
+    inputs = tf.keras.Input((6,), name="numbers")
+    model = tf.keras.Model(inputs, layers.Rescaling(1e30)(layers.Dense(3, name="kind")(inputs)))
+    model.compile("sgd", "mse")
+    return model
+
+
+def strings():
+    """A model that looks words up."""
+    text = tf.keras.Input((1,), dtype="string", name="text")
+    words = layers.StringLookup(vocabulary=["a", "b"])(text)
+    return tf.keras.Model(text, layers.Dense(3)(layers.Flatten()(layers.Embedding(3, 4)(words))))
 
 
 def no_model():

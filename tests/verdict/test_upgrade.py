@@ -278,7 +278,7 @@ def test_files_of_new_in_old() -> None:
     """Outputs that differ in servers that stay behind are not safe; a refusal is told beside any
     answer."""
     found = upgraded(exchanges=[exchange(), exchange(excess=9.0, back=True)])
-    assert found.because == ["1 saved model of the new side misread by the old one"]
+    assert found.because == ["1 saved model of the new side not read as saved by the old one"]
     refused = exchange("export", error="ValueError: no", back=True)
     told = "1 saved model of the new side refused by the old one (a rollback)"
     found = upgraded(exchanges=[exchange(), exchange(back=True), refused])

@@ -87,6 +87,12 @@ def arrays(model: Any, given: Mapping[str, Array], source: str, mnist: Mnist, ro
         UnusableError: arrays do not fit, or are needed and not given.
     """
     inputs = slots(model)
+    for slot in inputs:
+        if slot.dtype.kind == "O":
+            raise UnusableError(
+                f"the input {slot.name!r} takes strings, and a model is fed numbers: let it begin "
+                "behind the layer that looks them up"
+            )
     if given:
         return _given(model, inputs, given, source)
     if not inputs:

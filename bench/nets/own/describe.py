@@ -6,12 +6,14 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+import bench
 from bench.cells.own_model import OwnModel, name_of
 from bench.errors import raised
 from bench.measure.trajectory import digest
@@ -64,13 +66,27 @@ def describe(
         description = _described(folder, path, function, given, mnist, seeds, batch, steps)
     except source.UnusableError as error:
         return Described(trouble=str(error))
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too
         return Described(
-            trouble=f"{path}: {function}: {raised(error)}",
-            output=traceback.format_exc(limit=-3),
+            trouble=f"{path}: {function}: {raised(error)}", output=_users_frames(error)
         )
     write_atomically(folder / DESCRIPTION, pretty(description))
     return Described(description=description)
+
+
+def _users_frames(error: BaseException) -> str:
+    """The end of a traceback, from where this package called the user's code; empty if it never got
+    there."""
+    inside = error.__traceback__
+    while inside is not None and _is_ours(inside):
+        inside = inside.tb_next
+    if inside is None:
+        return ""
+    return "".join(traceback.format_exception(type(error), error, inside, limit=-3))
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    return Path(frame.tb_frame.f_code.co_filename).is_relative_to(Path(bench.__file__).parent)
 
 
 def _described(
@@ -92,6 +108,12 @@ def _described(
     few = slice(0, min(_FEW, feed.examples))
     losses = _compiled(model, feed, few, called=f"{path}: {function}")
     tensors = view.look(model, weights.named(model), feed.x(few), feed.y(few))
+    if not model.weights:
+        raise source.UnusableError(f"{path}: {function}: the model has no weights to train")
+    loss = tensors.get("loss", 0.0)
+    if not np.isfinite(loss).all():
+        what = f"the loss is {loss} before the first step: nothing is trained"
+        raise source.UnusableError(f"{path}: {function}: {what}")
     for seed in seeds:
         if seed != seeds[0]:
             model = source.build(path, function, seed)

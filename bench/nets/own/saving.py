@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Sequence
@@ -90,6 +91,8 @@ def load(folder: Path, trainer: OwnTrainer, model: str, name: str) -> Loaded:
         view.predicted(made, inputs)
         return made
 
+    with contextlib.suppress(Exception):  # a file names classes that the user's code registers
+        trainer.start(trainer.description.seeds[0])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -24,7 +24,14 @@ from bench.nets.replica import SIGNIFICANT_BITS, move
 from bench.results.copy_result import Copy, CopyResult
 from bench.results.files import read_json
 from bench.results.flow import finite
-from bench.results.own_model import ARRAYS, DESCRIPTION, Description, OwnMeasured, weights_file
+from bench.results.own_model import (
+    ARRAYS,
+    DESCRIPTION,
+    HELD_OUT,
+    Description,
+    OwnMeasured,
+    weights_file,
+)
 from bench.results.record import Record, Tensors
 
 Array = npt.NDArray[Any]
@@ -290,11 +297,8 @@ class _Seen(_Watch):
             self.evaluated = {name: float(value) for name, value in found.items()}
         return {
             **{n: np.asarray(v.numpy()) for n, v in self._built.named.items()},
-            **{f"{n} of the held-out rows, inference": value for n, value in outputs.items()},
-            **{
-                f"{name} of the held-out rows, inference": np.array([value])
-                for name, value in self.evaluated.items()
-            },
+            **{f"{n} {HELD_OUT}": value for n, value in outputs.items()},
+            **{f"{name} {HELD_OUT}": np.array([value]) for name, value in self.evaluated.items()},
         }
 
 

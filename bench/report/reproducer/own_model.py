@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.report.reproducer.body import COPIES, template
 from bench.report.reproducer.script import LINES, head, refuse
-from bench.results.own_model import DEFAULT_RATE, DefaultLoss, Description
+from bench.results.own_model import DEFAULT_RATE, HELD_OUT, DefaultLoss, Description
 from bench.verdict.departures import rounding_factor
 from bench.verdict.judgement import Judgement, Verdict
 
@@ -49,6 +49,7 @@ def own_script(
         factor=rounding_factor(cell),
         losses=[_loss(loss) for loss in told.losses.values()],
         rate=DEFAULT_RATE,
+        evaluated=bool(told.outputs) and _begins_in_evaluation(judgement),
     )
     # Where lines are short, blank ones go, and then the reason.
     for reasoned, spaced in itertools.product((True, False), (True, False)):
@@ -57,6 +58,12 @@ def own_script(
         if top:
             return "\n".join([*top, *lines, ""])
     raise AssertionError(f"{judgement.item.id}: {len(lines)} lines without a head")
+
+
+def _begins_in_evaluation(judgement: Judgement) -> bool:
+    """Whether training is as before, as far as losses and weights show it."""
+    departure = judgement.envelope.departure if judgement.envelope is not None else None
+    return departure is not None and departure.tensor.endswith(HELD_OUT)
 
 
 def _loss(loss: DefaultLoss) -> str:

@@ -246,11 +246,12 @@ def _evidence(cause: Cause) -> str:
 def _savings(conclusion: Conclusion) -> Iterator[Finding]:
     failing = [saving for saving in conclusion.savings if saving.outcome.fails]
     for (title, outcome), savings in grouped(
-        ((f"{'of NEW in OLD, ' * s.back}{format_title(s)}", s.outcome.value), s) for s in failing
+        ((f"{'of NEW in OLD,' if s.back else 'in'} {format_title(s)}", s.outcome.value), s)
+        for s in failing
     ).items():
         yield Finding(
-            f"Saved models in {title}: {outcome}",
-            ", ".join(clipped(saving.model) for saving in savings),
+            f"Saved models {title}: {outcome}",
+            ", ".join(code(saving.name) for saving in savings),
             brief(savings[0].reason),
             "Let no OLD read files of NEW"
             if savings[0].back

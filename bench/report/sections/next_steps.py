@@ -206,10 +206,11 @@ def _why(conclusion: Conclusion) -> str:
 
 
 def _first(conclusion: Conclusion) -> str:
-    """The first finding by the name that ``bench bisect`` takes, if it is a cell, check or contract."""
+    """The first finding by the name that ``bench bisect`` takes."""
     cells = [judgement.item.name for judgement in conclusion.failing]
     checks = [contrast.check.id for contrast in conclusion.checks if contrast.counts_against]
-    return next(iter([*cells, *checks]), "FINDING")
+    files = [s.name for s in conclusion.savings if s.outcome.fails and not s.back]
+    return next(iter([*cells, *checks, *files]), "FINDING")
 
 
 def _upstream(conclusion: Conclusion, reproducers: Scripts) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.errors import count
 from bench.report.document import Bullets, Section
+from bench.report.markup import code
 from bench.report.sections.speed import format_title
 from bench.report.text import MOST_REASON, clipped
 from bench.verdict.conclusion import Conclusion
@@ -19,7 +20,7 @@ def rollback_section(conclusion: Conclusion) -> Section | None:
     if not lost:
         return Section("Rollback", [f"{text}It reads every model that OLD saved."])
     lines = [
-        f"{saving.model}, {format_title(saving)}: {clipped(saving.reason, MOST_REASON)}"
+        f"{code(saving.name)}, {format_title(saving)}: {clipped(saving.reason, MOST_REASON)}"
         for saving in lost
     ]
     files = count(len(lost), "file")

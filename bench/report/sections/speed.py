@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.errors import count
 from bench.report.document import Block, Bullets, Section, Table, limited_table
-from bench.report.markup import strong
+from bench.report.markup import code, strong
 from bench.report.text import NOTHING, clipped, significant
 from bench.results.saved_models import FORMATS
 from bench.results.timings import Timings, Workload
@@ -74,14 +74,14 @@ def savings_section(conclusion: Conclusion) -> Section | None:
 def _savings_table(savings: Sequence[SavingJudgement]) -> list[Block]:
     rows = [
         [
-            saving.model,
+            code(saving.name),
             format_title(saving),
             strong(saving.outcome.value) if saving.outcome.fails else saving.outcome.value,
             clipped(saving.reason) or NOTHING,
         ]
         for saving in sorted(savings, key=lambda saving: list(Outcome).index(saving.outcome))
     ]
-    headers = ("model", "format", "outcome", "why")
+    headers = ("saved model", "format", "outcome", "why")
     return limited_table(headers, rows, "llll", "file")
 
 

@@ -138,6 +138,9 @@ def test_default_losses_fit_outputs_and_targets(output: Any, target: Any, loss: 
         ("missing", {}, "has no function missing"),
         ("FAULT", {}, "FAULT is no function"),
         ("no_model", {}, "gives a numpy.ndarray, and no tf.keras.Model"),
+        ("weightless", {}, "weightless: the model has no weights to train"),
+        ("endless", {}, "endless: the loss is inf before the first step: nothing is trained"),
+        ("strings", {}, "the input 'text' takes strings, and a model is fed numbers"),
         ("subclassed", {}, "does not say what its inputs are: give it arrays with --arrays"),
         (
             "functional",
@@ -166,6 +169,31 @@ def test_what_users_code_raises_is_told(
     answer = described(tmp_path, data, "build", path=tmp_path / "broken.py")
     assert answer.trouble.endswith("broken.py: build: ZeroDivisionError: division by zero")
     assert "return 1 / 0" in answer.output
+    assert "describe.py" not in answer.output
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "told"),
+    [
+        ("exiting.py", "raise SystemExit(0)", "build: SystemExit: 0"),
+        ("interrupted.py", "raise KeyboardInterrupt", "build: KeyboardInterrupt"),
+    ],
+)
+def test_users_code_that_would_end_the_process_is_told_so(
+    tmp_path: Path, data: Any, name: str, line: str, told: str
+) -> None:
+    (tmp_path / name).write_text(f"def build():\n    {line}\n")
+    answer = described(tmp_path, data, "build", path=tmp_path / name)
+    assert answer.trouble.endswith(told)
+
+
+def test_a_function_that_takes_an_argument_is_told_without_this_packages_code(
+    tmp_path: Path, data: Any
+) -> None:
+    (tmp_path / "sized.py").write_text("def build(size):\n    return size\n")
+    answer = described(tmp_path, data, "build", path=tmp_path / "sized.py")
+    assert "missing 1 required positional argument: 'size'" in answer.trouble
+    assert answer.output == ""
 
 
 # --- Training
