@@ -33,7 +33,8 @@ def accept(
         reason: why these results are right
         reviewer: who says so
         yes: do not ask
-        force: also accept a run of uncommitted code, of other images, or without some replicas
+        force: also accept a run of uncommitted code, of other images, without some replicas, or without
+            seeds that are stored
     """
     from bench.errors import count
     from bench.report.baselines import preview_text

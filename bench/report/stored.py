@@ -50,7 +50,7 @@ def _answer(folder: Path) -> str:
             line = file.readline()
     except (OSError, UnicodeDecodeError):
         if is_upgrade(folder) and not (folder / "old" / PLAN).exists():
-            return "nothing was measured; delete the folder, or repeat the command with --resume"
+            return f"nothing was measured: delete {folder}, or repeat the command with --resume"
         return f"no report: bench report {folder.name}"
     try:
         read_upgrade(folder) if is_upgrade(folder) else read_run(folder)

@@ -46,11 +46,11 @@ def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_an_upgrade_that_never_began_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its model could not be built, say."""
+    """It was killed, say, while its model was built."""
     Path("results/u").mkdir(parents=True)
     Path("results/u/upgrade.json").write_text("{}")
     assert main(["runs"]) == EXIT_OK
-    assert "nothing was measured;" in capsys.readouterr().out
+    assert "nothing was measured: delete results/u, or repeat" in capsys.readouterr().out
 
 
 def test_an_answer_is_not_that_of_results_that_were_altered_since(

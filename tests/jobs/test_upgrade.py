@@ -418,6 +418,24 @@ def test_links_do_not_lead_a_side_elsewhere(tmp_path: Path) -> None:
     assert len(read_upgrade(tmp_path / "m" / "step").new.records) > 0
 
 
+@pytest.mark.parametrize("error", [BenchError("the model cannot be built"), KeyboardInterrupt()])
+def test_a_folder_of_an_upgrade_that_never_began_goes(tmp_path: Path, error: BaseException) -> None:
+    """One that was there before stays, and so does one with a side's plan."""
+    folder = tmp_path / "u"
+    with pytest.raises(type(error)), claimed(folder, description(), resume=False):
+        raise error
+    assert not folder.exists()
+    with pytest.raises(type(error)), claimed(folder, description(), resume=False):
+        write(replaced(side("old"), path=folder / "old"))
+        raise error
+    assert (folder / UPGRADE).exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    with pytest.raises(type(error)), claimed(tmp_path / "mine", description(), resume=False):
+        raise error
+    assert (tmp_path / "mine" / "notes").exists()
+
+
 def test_a_folder_in_use_is_told_before_environments_are_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
