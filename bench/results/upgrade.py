@@ -127,17 +127,7 @@ def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator
     lock: filelock.BaseFileLock = claim(folder, resume=resume)
     try:
         if path.exists():
-            if not resume:
-                raise BenchError(
-                    f"{folder}: already holds an upgrade",
-                    hint="continue it with --resume, or choose another --run NAME",
-                )
-            before = read_json(path, Description)
-            if before.unsealed != description:
-                raise BenchError(
-                    f"{path}: --resume continues an upgrade of the same sides and options only",
-                    hint="repeat what it was started with, or choose another --run NAME",
-                )
+            _refuse_another(folder, description, resume=resume)
         write_atomically(path, pretty(description.sealed))
         yield
     except BaseException:
@@ -146,6 +136,21 @@ def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator
         raise
     finally:
         lock.release()
+
+
+def _refuse_another(folder: Path, description: Description, *, resume: bool) -> None:
+    """Raises BenchError for an upgrade that is not to be resumed, or is another one."""
+    if not resume:
+        raise BenchError(
+            f"{folder}: already holds an upgrade",
+            hint="continue it with --resume, or choose another --run NAME",
+        )
+    before = read_json(folder / UPGRADE, Description)
+    if before.unsealed != description:
+        raise BenchError(
+            f"{folder / UPGRADE}: --resume continues an upgrade of the same sides and options only",
+            hint="repeat what it was started with, or choose another --run NAME",
+        )
 
 
 def read_upgrade(folder: Path) -> Measured:

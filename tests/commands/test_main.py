@@ -668,7 +668,7 @@ def test_accept_notes_mixed_versions_seeds_and_absent_cells(
 
 
 def test_fewer_seeds_are_no_change_and_need_force(capsys: pytest.CaptureFixture[str]) -> None:
-    """What both have is compared alone, and that is said; stored seeds do not go unless that is meant."""
+    """What both have is compared alone, and that is said; stored seeds do not go by mistake."""
     whole = healthy(results("a"))
     write(whole)
     accepted(whole)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -422,18 +423,22 @@ def test_links_do_not_lead_a_side_elsewhere(tmp_path: Path) -> None:
 def test_a_folder_of_an_upgrade_that_never_began_goes(tmp_path: Path, error: BaseException) -> None:
     """One that was there before stays, and so does one with a side's plan."""
     folder = tmp_path / "u"
-    with pytest.raises(type(error)), claimed(folder, description(), resume=False):
-        raise error
-    assert not folder.exists()
-    with pytest.raises(type(error)), claimed(folder, description(), resume=False):
-        write(replaced(side("old"), path=folder / "old"))
-        raise error
-    assert (folder / UPGRADE).exists()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes").touch()
-    with pytest.raises(type(error)), claimed(tmp_path / "mine", description(), resume=False):
-        raise error
-    assert (tmp_path / "mine" / "notes").exists()
+
+    def fail(folder: Path, begin: Callable[[], object]) -> None:
+        with claimed(folder, description(), resume=False):
+            begin()
+            raise error
+
+    fresh, begun, mine = (tmp_path / name for name in ("fresh", "begun", "mine"))
+    mine.mkdir()
+    (mine / "notes").touch()
+    run = replaced(side("old"), path=begun / "old")
+    for folder, begin in ((fresh, dict), (begun, lambda: write(run)), (mine, dict)):
+        with pytest.raises(type(error)):
+            fail(folder, begin)
+    assert not fresh.exists()
+    assert (begun / UPGRADE).exists()
+    assert (mine / "notes").exists()
 
 
 def test_a_folder_in_use_is_told_before_environments_are_built(

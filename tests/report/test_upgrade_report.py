@@ -616,7 +616,7 @@ def test_findings_are_causes() -> None:
 
 
 def test_what_is_publicly_reported_is_linked() -> None:
-    """Whether both sides have the fault, or OLD alone: then code that relied on it gets other results."""
+    """Whether both sides have the fault, or OLD alone."""
     check = Check(family="losses", subject="hinge")
     fault = msgspec.structs.replace(checked(check=check, out=True), known="wrong (keras #22596)")
     address = "https://github.com/keras-team/keras/issues/22596"
@@ -632,7 +632,9 @@ def test_files_that_were_wrong_before_are_explained() -> None:
     unwritten = Exchange(written=refused)
     found = upgraded(exchanges=[exchange(), unwritten])
     text = markdown(full_report(found))
-    assert text.startswith("**Safe**: 12 cells identical; 1 saved model read back the same; 1 saved")
+    assert text.startswith(
+        "**Safe**: 12 cells identical; 1 saved model read back the same; 1 saved"
+    )
     told = text.split("<summary>1 fault of both sides")[1].split("What to do next")[0]
     assert "**Saved models in model, .h5: wrong in both**" in told
     assert "OLD cannot write it: TypeError: no float16" in told

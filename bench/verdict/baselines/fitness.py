@@ -103,8 +103,8 @@ def _refuse_incomplete(run: StoredRun, items: Sequence[Item]) -> None:
 
 
 def _refuse_fewer_seeds(run: StoredRun, baseline: Baseline | None, items: Sequence[Item]) -> None:
-    """Raises BenchError for an item that is stored under seeds which the run has not: they would go, and
-    with them the power of every later comparison."""
+    """Raises BenchError for an item that is stored under seeds which the run has not: they would go,
+    and with them the power of every later comparison."""
     for item in items:
         stored = baseline.find(item) if baseline is not None else None
         lost = (
