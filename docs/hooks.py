@@ -20,6 +20,8 @@ from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grid import TIERS
 from bench.commands.main import app
 from bench.plugin.options import add_options
+from bench.results import own_model
+from bench.results.blame import Blames
 from bench.results.check import CheckResult
 from bench.results.copy_result import CopyResult
 from bench.results.environment import Environment
@@ -27,8 +29,12 @@ from bench.results.live import Live
 from bench.results.pace import PaceResult
 from bench.results.plan import Plan
 from bench.results.record import Record
+from bench.results.saved_models import Exchange
+from bench.results.timings import Timings
 from bench.results.trial import TrialResult
 from bench.results.upgrade import Description
+from bench.verdict.baselines.files import ClassFile, GridFile, Trace
+from bench.verdict.baselines.speeds import StoredPaces
 from bench.verdict.metrics import METRICS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -49,6 +55,14 @@ FORMATS: dict[str, Any] = {
     "paces.jsonl, one a line": PaceResult,
     "live.json": Live,
     "upgrade.json": Description,
+    "speed.json, of an upgrade": list[Timings],
+    "saving.json, of an upgrade": list[Exchange],
+    "blame.json, of an upgrade": Blames,
+    "model/model.json": own_model.Description,
+    "baselines/<class>/class.json": ClassFile,
+    "baselines/<class>/<grid>.json": GridFile,
+    "baselines/<class>/<grid>.traces.jsonl, one a line": Trace,
+    "baselines/speeds/<class>/<machine>.jsonl, one a line": StoredPaces,
 }
 _FORMULA = re.compile(r"\$`([^`\n]+)`\$|^```math\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
@@ -149,7 +163,7 @@ def _metrics() -> Iterator[str]:
 
 
 def _formats() -> Iterator[str]:
-    yield "# File formats\n\nThe JSON schema of each file of `results/<run>/`.\n"
+    yield "# File formats\n\nThe JSON schema of each file of `results/<run>/`, and of baselines.\n"
     for title, kind in FORMATS.items():
         schema = json.dumps(msgspec.json.schema(kind), indent=1)
         yield f"\n## {title}\n\n```json\n{schema}\n```\n"

@@ -68,8 +68,7 @@ def _of_run(conclusion: Conclusion) -> list[str]:
             ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
         )
         lines.append(
-            f"No baseline is stored for {code(class_)}{undecided}. Once the results of a run with "
-            f"{code('--all-seeds')} are reviewed: {_accept(conclusion)}."
+            f"No baseline is stored for {code(class_)}{undecided}. {_first_baseline(conclusion)}."
         )
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
         accept = _accept(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
@@ -87,6 +86,18 @@ def _accept(conclusion: Conclusion, *verdicts: Verdict) -> str:
     """The command that accepts the cells of these verdicts; of none, all."""
     these = f"{_only(conclusion, *verdicts)} " if verdicts else ""
     return bench_command(f"baseline accept {_named(conclusion)} {these}--reason TEXT")
+
+
+def _first_baseline(conclusion: Conclusion) -> str:
+    """How the first baseline of a class comes about: of a run that trained every seed."""
+    plan = conclusion.run.plan
+    if not plan.further:
+        return f"Once these results are reviewed: {_accept(conclusion)}"
+    return (
+        f"For one, train every seed: {code(f'bench run --tier {plan.tier} --all-seeds')} (with tox: "
+        f"{code(f'python -m tox run -e {plan.tier} -- --all-seeds')}). Once its results are reviewed: "
+        f"{bench_command('baseline accept latest --reason TEXT')}"
+    )
 
 
 def _decide(conclusion: Conclusion) -> str:
