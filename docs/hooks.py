@@ -59,10 +59,10 @@ FORMATS: dict[str, Any] = {
     "saving.json, of an upgrade": list[Exchange],
     "blame.json, of an upgrade": Blames,
     "model/model.json": own_model.Description,
-    "baselines/<class>/class.json": ClassFile,
-    "baselines/<class>/<grid>.json": GridFile,
-    "baselines/<class>/<grid>.traces.jsonl, one a line": Trace,
-    "baselines/speeds/<class>/<machine>.jsonl, one a line": StoredPaces,
+    "baselines/CLASS/class.json": ClassFile,
+    "baselines/CLASS/GRID.json": GridFile,
+    "baselines/CLASS/GRID.traces.jsonl, one a line": Trace,
+    "baselines/speeds/CLASS/MACHINE.jsonl, one a line": StoredPaces,
 }
 _FORMULA = re.compile(r"\$`([^`\n]+)`\$|^```math\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
