@@ -110,8 +110,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def _math(match: re.Match[str]) -> str:
+    """MathML; within a span, as Markdown takes a formula that begins a line for a block of its own."""
     inline, block = match.groups()
-    return convert(inline or block.strip(), display="inline" if inline else "block")
+    return f"<span>{convert(inline)}</span>" if inline else convert(block.strip(), display="block")
 
 
 class _Parser:
