@@ -385,11 +385,13 @@ def test_variables_are_what_to_keep() -> None:
 
 def test_only_differences_of_the_sides_are_listed() -> None:
     """Packages that are the same are counted."""
-    text = markdown(full_report(upgraded()))
+    found = upgraded()
+    text = markdown(full_report(found))
     assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
     assert re.search(r"\| `added` +\| – +\| 1 ", text)
     assert "2 packages the same on both sides." in text
-    assert "Other packages differ, too: added 1 (new)." in text
+    for told in (text, short_report(found)):
+        assert "Other packages differ, too: added 1 (new)." in told.split("\n## ")[0]
     assert "| `numpy`" not in text
     assert "\nwrapt==1.0\n" in text  # the lock, folded away
 
@@ -638,6 +640,9 @@ def test_files_that_were_wrong_before_are_explained() -> None:
     told = text.split("<summary>1 fault of both sides")[1].split("What to do next")[0]
     assert "**Saved models in model, .h5: wrong in both**" in told
     assert "OLD cannot write it: TypeError: no float16" in told
+    back = upgraded(exchanges=[msgspec.structs.replace(unwritten, back=True)])
+    told = markdown(full_report(back)).split("<summary>1 fault of both sides")[1]
+    assert "**Saved models in model, .h5, of NEW in OLD: wrong in both**" in told
 
 
 def test_every_kind_of_finding() -> None:

@@ -257,7 +257,7 @@ def _savings(conclusion: Conclusion) -> Iterator[Finding]:
 def _files(savings: Sequence[SavingJudgement], advice: str) -> Iterator[Finding]:
     """Saved models by format and by what became of them."""
     for (title, outcome), found in grouped(
-        ((f"{'of NEW in OLD, ' * s.back}{format_title(s)}", s.outcome.value), s) for s in savings
+        ((f"{format_title(s)}{', of NEW in OLD' * s.back}", s.outcome.value), s) for s in savings
     ).items():
         yield Finding(
             f"Saved models in {title}: {outcome}",
