@@ -52,6 +52,8 @@ class Progress:
         self._stream = stream
         self._live = live
         self._names = plan.names()
+        #: Further seeds and copies of cells whose bits differ come once these are known.
+        self._grows = bool(plan.further or plan.decide)
         #: A cell that stands in two grids is trained once and counts in both, as in reports.
         self._places = Counter(item.cell for item in plan.items)
         self._open: Counter[Cell] = Counter()
@@ -142,7 +144,8 @@ class Progress:
             self._open[task.cell] -= 1
 
     def _remaining(self) -> str:
-        """Time left, from what a worker took for a unit of work, if all that run now share the rest."""
+        """Time left, from what a worker took for a unit of work, if all that run now share the rest;
+        at least, where more may come."""
         if self._done.total() == self._total.total():
             return "0:00"
         if not self._worked:
@@ -151,7 +154,8 @@ class Progress:
         running = self._running.values()
         ends = [max(0.0, one.begin + pace * one.cost - now) for one in running]
         waiting = pace * (self._left - sum(one.cost for one in running))
-        return clock(max([*ends, (sum(ends) + waiting) / max(len(ends), 1)]))
+        left = clock(max([*ends, (sum(ends) + waiting) / max(len(ends), 1)]))
+        return f"at least {left}" if self._grows else left
 
     def _line(self, text: str) -> None:
         text = self._name + text

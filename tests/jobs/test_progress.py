@@ -95,6 +95,19 @@ def test_what_an_earlier_start_did_and_what_was_never_begun_do_not_count_as_work
     assert "crashed: depth/" in stream.getvalue()
 
 
+def test_more_may_come_of_cells_whose_bits_differ(clock: Clock) -> None:
+    """Their further seeds and copies are not known before; at the end nothing remains."""
+    planned = plan(items("depth", [SHORT, LONG], ("steps",)), seeds=[0])
+    planned = msgspec.structs.replace(planned, further=[1, 2])
+    made = Progress(planned, (), stream=io.StringIO(), live=False)
+    made.started("a", Replica(SHORT, 0))
+    clock.now += 4
+    made.finished("a", trained(SHORT, 0))
+    assert remaining(made) == "at least 0:40"
+    made.finished("a", trained(LONG, 0))
+    assert remaining(made) == "0:00"
+
+
 def test_nothing_remains_at_the_end() -> None:
     made, _ = shown(*[Replica(cell, seed) for cell in (SHORT, LONG) for seed in SEEDS])
     assert remaining(made) == "0:00"
