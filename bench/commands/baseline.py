@@ -10,6 +10,9 @@ from bench.errors import EXIT_OK, EXIT_TROUBLE, BenchError
 from bench.jobs.shipped import refuse_shipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from bench.results.plan import Item
     from bench.results.run import StoredRun
     from bench.verdict.baselines.acceptance import Change
@@ -24,6 +27,7 @@ def accept(
     reviewer: str = "",
     yes: bool = False,
     force: bool = False,
+    differing: bool = False,
     folders: Folders = Folders(),
     cells: Cells = Cells(),
 ) -> int:
@@ -35,13 +39,14 @@ def accept(
         yes: do not ask
         force: also accept a run of uncommitted code, of other images, without some replicas, or without
             seeds that are stored
+        differing: only cells with other bits than in the baseline that serves them, and new ones
     """
     from bench.errors import count
     from bench.report.baselines import preview_text
     from bench.verdict.baselines import acceptance
 
     refuse_shipped(folders.baselines)
-    stored, baseline, items, changes = _offer(run, folders, cells)
+    stored, baseline, items, changes = _offer(run, folders, cells, differing=differing)
     gained = acceptance.gains(baseline, stored, items)
     seeds = acceptance.other_seeds(baseline, stored, items)
     notes = acceptance.notes(baseline, stored, items) if changes or gained or seeds else []
@@ -68,12 +73,23 @@ def accept(
     return EXIT_OK
 
 
-def diff(run: Run, /, *, folders: Folders = Folders(), cells: Cells = Cells()) -> int:
-    """Shows what accepting would change, and writes nothing."""
+def diff(
+    run: Run,
+    /,
+    *,
+    differing: bool = False,
+    folders: Folders = Folders(),
+    cells: Cells = Cells(),
+) -> int:
+    """Shows what accepting would change, and writes nothing.
+
+    Args:
+        differing: only cells with other bits than in the baseline that serves them, and new ones
+    """
     from bench.report.baselines import preview_text
     from bench.verdict.baselines import acceptance
 
-    stored, baseline, items, changes = _offer(run, folders, cells)
+    stored, baseline, items, changes = _offer(run, folders, cells, differing=differing)
     notes = acceptance.notes(baseline, stored, items)
     print(preview_text(changes, stored, baseline, notes=notes))
     return EXIT_OK
@@ -145,7 +161,7 @@ def migrate(*, baselines: Baselines = BASELINES) -> int:
 
 
 def _offer(
-    run: str, folders: Folders, cells: Cells
+    run: str, folders: Folders, cells: Cells, *, differing: bool
 ) -> tuple[StoredRun, Baseline | None, list[Item], list[Change]]:
     """A run, the baseline of its class, items of the run that are meant, and what they would change.
 
@@ -174,4 +190,27 @@ def _offer(
             f"-k {cells.expression!r} matches none of {len(stored.plan.items)} cells",
             hint="it is compared with '<grid>/<cell id>', as the report names cells",
         )
+    if differing:
+        items = _differing(stored, folders.baselines, items)
     return stored, baseline, items, preview(baseline, stored, items)
+
+
+def _differing(run: StoredRun, baselines: Path, items: Sequence[Item]) -> list[Item]:
+    """Items that the baselines, of whatever class, lack or hold with other bits.
+
+    Raises:
+        BenchError: there are none.
+    """
+    from bench.verdict import bits
+    from bench.verdict.judging import baseline_for
+
+    baseline = baseline_for(baselines, run)
+    if baseline is None:
+        return list(items)
+    found = [i for i in items if baseline.find(i) is None or bits.differs(run, baseline, i)]
+    if not found:
+        raise BenchError(
+            f"--differing: all {len(items)} cells have the bits of {baseline.name}",
+            hint="there is nothing to accept: that baseline serves this machine as it is",
+        )
+    return found

@@ -8,7 +8,8 @@ large their biases are.
 
 A *round* starts four processes, two of each side, and does one workload after the other on all four.
 That is two *restarts* of the comparison: new against old, twice. The same bursts also compare the two
-processes of one side with each other, where nothing but noise can show.
+processes of one side with each other, where nothing but noise can show. What is not timed, starting and
+compiling, all four do at once.
 """
 
 from __future__ import annotations
@@ -156,9 +157,12 @@ def _round(
             timings.crashes.setdefault(PROCESSES[place][0], error.crash)
             raise
 
-    for place in processes:  # a crash on one side says nothing of the other: try all
-        with contextlib.suppress(CrashError):
+    def compiled(place: int) -> None:
+        with contextlib.suppress(CrashError):  # which says nothing of the other side
             burst(place, 1)
+
+    with concurrent.futures.ThreadPoolExecutor(len(processes)) as pool:
+        list(pool.map(compiled, processes))
     if timings.crashes:
         return
     with contextlib.suppress(CrashError):

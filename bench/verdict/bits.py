@@ -19,13 +19,8 @@ from bench.results.record import Replica
 from bench.results.run import StoredRun
 from bench.statistics.levels import ALPHA, ENVELOPES
 from bench.verdict.baselines.samples import Baseline
-from bench.verdict.departures import summed_otherwise
-from bench.verdict.envelope import (
-    FEWEST,
-    copies_needed,
-    examine,
-    stray_risk,
-)
+from bench.verdict.departures import BLIND, summed_otherwise
+from bench.verdict.envelope import FEWEST, calm, copies_needed, examine, stray_risk
 from bench.verdict.judgement import EnvelopeTest
 from bench.verdict.traces import Seed, Trace, equal_until
 
@@ -73,15 +68,57 @@ def differs(run: StoredRun, baseline: Baseline, item: Item) -> bool:
     )
 
 
-def replicas_wanted(run: StoredRun, baseline: Baseline | None) -> list[Replica]:
-    """The further seeds that the run does not have yet, of cells whose bits differ. Where the first
-    seed trains to the same bits on both sides, so do others: the same operations run on numbers of
-    the same kind."""
-    if baseline is None:
-        return []
-    cells = dict.fromkeys(item.cell for item in run.plan.items if differs(run, baseline, item))
+def first_copies_wanted(run: StoredRun, baseline: Baseline) -> list[Copy]:
+    """The copies of the first seeds that the run does not have yet, of cells whose bits differ and
+    whose further seeds wait for what these say (:func:`settled`)."""
+    wanted: dict[Copy, None] = {}
+    for item in run.plan.items:
+        waits = differs(run, baseline, item) and lacks_seeds(run, item.cell)
+        if waits and not _why_not(run, baseline, item):
+            seeds = _seeds(run, baseline, item)
+            parted = {n: _parted(item.cell, seeds[n]) for n in run.plan.seeds if n in seeds}
+            wanted |= dict.fromkeys(_lacking(run, item.cell, parted, FEWEST))
+    return list(wanted)
+
+
+def replicas_wanted(run: StoredRun, baseline: Baseline) -> list[Replica]:
+    """The further seeds that the run does not have yet, of cells whose bits differ and that the first
+    seeds do not settle. Where a first seed trains to the same bits on both sides, so do others: the
+    same operations run on numbers of the same kind."""
+    cells = dict.fromkeys(
+        item.cell
+        for item in run.plan.items
+        if differs(run, baseline, item)
+        and lacks_seeds(run, item.cell)
+        and not settled(run, baseline, item)
+    )
     wanted = (Replica(cell, seed) for cell in cells for seed in run.plan.further)
     return [replica for replica in wanted if replica not in run.records]
+
+
+def lacks_seeds(run: StoredRun, cell: Cell) -> bool:
+    """Whether further seeds of a cell were planned and not measured."""
+    return any(Replica(cell, seed) not in run.records for seed in run.plan.further)
+
+
+def settled(run: StoredRun, baseline: Baseline, item: Item) -> bool:
+    """Whether the first seeds decide that a cell, whose bits differ, differs by rounding alone.
+
+    They do if nothing leaves the envelope of their copies, and this could not have hidden what
+    matters: tensors decide that are not blind, and at the end neither the two sides nor any copy and
+    its replica differ by more than the smallest change that matters, in any metric. Other seeds add
+    nothing to that: a formula is *changed* only if it shows under every seed. They are for cells whose
+    rounding grows until copies are trainings of their own, of which only distributions tell.
+    """
+    if _why_not(run, baseline, item):
+        return False
+    by_number = _traced(run, baseline, item)
+    seeds = [by_number[number] for number in run.plan.seeds if number in by_number]
+    if len(seeds) < len(run.plan.seeds) or any(seed.count < FEWEST for seed in seeds):
+        return False
+    test = examine(item.cell, seeds)
+    sharp = test.decisive and (test.sensitivity is None or test.sensitivity < BLIND)
+    return test.inside and not test.strays and sharp and calm(seeds)
 
 
 def copies_wanted(run: StoredRun, baseline: Baseline, items: Iterable[Item]) -> list[Copy]:
@@ -142,11 +179,16 @@ def _seeds(run: StoredRun, baseline: Baseline, item: Item) -> dict[int, Seed]:
 def traced_seeds(run: StoredRun, baseline: Baseline, item: Item) -> list[Seed]:
     """Seeds that an envelope can be made of: both sides have a trace, and one of them has copies that
     were moved where the sides part."""
+    return list(_traced(run, baseline, item).values())
+
+
+def _traced(run: StoredRun, baseline: Baseline, item: Item) -> dict[int, Seed]:
+    """The same, by seed."""
     holder = baseline.holder(item)
     seeds = _seeds(run, baseline, item)
     if not seeds or holder is None:
-        return []
-    found = []
+        return {}
+    found = {}
     for number, seed in seeds.items():
         since = _parted(item.cell, seed)
         ours, theirs = (
@@ -157,7 +199,7 @@ def traced_seeds(run: StoredRun, baseline: Baseline, item: Item) -> list[Seed]:
             )
         )
         if ours or theirs:
-            found.append(Seed(seed.run, seed.baseline, ours, theirs))
+            found[number] = Seed(seed.run, seed.baseline, ours, theirs)
     return found
 
 
@@ -222,17 +264,29 @@ def _envelope(run: StoredRun, baseline: Baseline | None, item: Item) -> Envelope
     return "no copies in the run" + (" that were moved where bits part" if copies else "")
 
 
-def straying(tests: Mapping[Item, EnvelopeTest | str]) -> Strays | None:
+def straying(run: StoredRun, tests: Mapping[Item, EnvelopeTest | str]) -> Strays | None:
     """What the strays of a whole run say, if they are too many for luck: seeds jump out of their
     envelopes independently, and an event of probability p is no more frequent than a Poisson
-    variable of mean -ln(1 - p), whose sums are Poisson again; None if it may be."""
+    variable of mean -ln(1 - p), whose sums are Poisson again; None if it may be.
+
+    Cells that their first seeds settled count as if all seeds had been trained: that half of them
+    leave, and the first one too, is no likelier than that half of them leave.
+    """
     by_cell = {item.cell: test for item, test in tests.items() if isinstance(test, EnvelopeTest)}
     found = sum(map(strays, by_cell.values()))
-    risks = np.array([stray_risk(test.copies, test.seeds) for test in by_cell.values()])
+    risks = np.array([stray_risk(*_planned(run, test)) for test in by_cell.values()])
     with np.errstate(divide="ignore"):
         expected = float(-np.log1p(-risks).sum())
     chance = float(special.gammainc(found, expected)) if found else 1.0
     return Strays(found, len(by_cell), expected, chance) if found and chance <= TOGETHER else None
+
+
+def _planned(run: StoredRun, test: EnvelopeTest) -> tuple[int, int]:
+    """Copies and seeds of a cell, as they would have been if the first seeds had not settled it."""
+    if not run.plan.further or test.seeds > len(run.plan.seeds):
+        return test.copies, test.seeds
+    seeds = len(run.plan.seeds) + len(run.plan.further)
+    return max(test.copies, FEWEST * seeds), seeds
 
 
 def strays(test: EnvelopeTest) -> bool:

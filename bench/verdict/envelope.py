@@ -171,7 +171,7 @@ def _metrics(cell: Cell, seeds: Sequence[Seed]) -> tuple[tuple[str, ...], tuple[
     seen, beyond = [], []
     for metric in _AT_END:
         copies = [(c.metrics, replica.metrics) for s in seeds for c, replica in s.moved()]
-        sides = [(seed.run.metrics, seed.baseline.metrics) for seed in seeds]
+        sides = [_sides(seed) for seed in seeds]
         if all(metric.name in side for pair in (*copies, *sides) for side in pair):
             seen.append(metric.name)
             if _beyond(metric, rounding_factor(cell), sides, copies):
@@ -190,8 +190,30 @@ def _beyond(metric: Metric, factor: float, sides: Sequence[_Pair], copies: Seque
     return all(distance > allowed for distance in apart)
 
 
+def calm(seeds: Sequence[Seed]) -> bool:
+    """Whether neither rounding nor anything else changes what matters: at the end no copy differs from
+    its replica, nor one side from the other, by more than the smallest change that matters, in any
+    metric; and all were measured."""
+    pairs = [
+        pair
+        for seed in seeds
+        for pair in (*((c.metrics, r.metrics) for c, r in seed.moved()), _sides(seed))
+    ]
+    return all(
+        metric.name in first
+        and metric.name in second
+        and _metric_apart(metric, first, second) <= metric.minimum_effect
+        for first, second in pairs
+        for metric in _AT_END
+    )
+
+
 _Side = Mapping[str, float | None]
 _Pair = tuple[_Side, _Side]
+
+
+def _sides(seed: Seed) -> _Pair:
+    return seed.run.metrics, seed.baseline.metrics
 
 
 def _metric_apart(metric: Metric, first: _Side, second: _Side) -> float:

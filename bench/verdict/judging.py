@@ -18,7 +18,7 @@ from bench.statistics.sequential import levels, looks
 from bench.theory.claims import check_claims
 from bench.verdict.baselines.folder import read_classes
 from bench.verdict.baselines.samples import Baseline, stand_in
-from bench.verdict.bits import replicas_wanted
+from bench.verdict.bits import first_copies_wanted, replicas_wanted
 from bench.verdict.judgement import Judgement, Verdict
 from bench.verdict.ladder import judge
 from bench.verdict.ladder import still_wanted as wanted_for_bits
@@ -45,9 +45,9 @@ def judge_with_claims(run: StoredRun, baseline: Baseline | None) -> list[Judgeme
 
 
 def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[Replica]:
-    """What a run whose plan is done needs for its verdicts: the further seeds of cells whose bits
-    differ, the copies for envelopes, then the replicas of the next look at undecided cells; nothing
-    if all is there."""
+    """What a run whose plan is done needs for its verdicts: what its bits are to be judged by
+    (:func:`bench.verdict.ladder.still_wanted`), then the replicas of the next look at undecided cells;
+    nothing if all is there."""
     wanted = wanted_for_bits(run, baseline)
     if wanted or not run.plan.decide:
         return wanted
@@ -55,8 +55,12 @@ def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list
 
 
 def still_wanted_of_both(old: StoredRun, new: StoredRun) -> tuple[Sequence[Task], Sequence[Task]]:
-    """What each side of an upgrade still has to train: the further seeds of cells whose bits differ,
-    then NEW the copies that its rounding envelopes need."""
+    """What each side of an upgrade still has to train: NEW the copies of the first seed of cells whose
+    bits differ, both the further seeds of those that are not settled by them, then NEW the copies that
+    its rounding envelopes need."""
+    first = first_copies_wanted(new, stand_in(old))
+    if first:
+        return [], first
     replicas = replicas_wanted(old, stand_in(new)), replicas_wanted(new, stand_in(old))
     return replicas if any(replicas) else ([], wanted_for_bits(new, stand_in(old)))
 

@@ -56,7 +56,7 @@ def judge(
     """
     judged, open_items = _sorted_out(run, baseline, claims or {})
     tested = bits.envelopes(run, baseline, open_items)
-    level, strays = bits.level(tested), bits.straying(tested)
+    level, strays = bits.level(tested), bits.straying(run, tested)
     compared = _compared(open_items, alpha, baseline.short if baseline else "")
     for item, pair in open_items.items():
         assert baseline is not None  # nothing is open without one
@@ -67,12 +67,16 @@ def judge(
 
 
 def still_wanted(run: StoredRun, baseline: Baseline | None) -> list[Copy] | list[Replica]:
-    """What a run needs before its cells can be judged: the further seeds of cells whose bits
-    differ, then the copies for their envelopes; nothing if all is there."""
+    """What a run needs before its cells can be judged: copies of the first seed of cells whose bits
+    differ, the further seeds of cells that these do not settle, then the copies for their envelopes;
+    nothing if all is there."""
     if baseline is None:
         return []
-    replicas = bits.replicas_wanted(run, baseline)
-    return replicas or bits.copies_wanted(run, baseline, _sorted_out(run, baseline, {})[1])
+    return (
+        bits.first_copies_wanted(run, baseline)
+        or bits.replicas_wanted(run, baseline)
+        or bits.copies_wanted(run, baseline, _sorted_out(run, baseline, {})[1])
+    )
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
@@ -167,14 +171,15 @@ def _below_envelope(
     if common and all(by_seed[record.seed].digest == record.digest for record in common):
         return _identical(run, holder, item, len(common))
     lacking = [seed for seed in run.plan.further if Replica(item.cell, seed) not in run.records]
-    if lacking:
+    if lacking and not bits.settled(run, holder, item):
         reason = (
             f"bits differ from {holder.name}: {len(lacking)} of "
             f"{count(len(run.plan.further), 'seed')} more were not measured; continue the run with "
-            "--resume"
+            "--resume, or run anew with --all-seeds"
         )
         return _judgement(item, Verdict.MISSING, reason, "none")
-    return Pair(baseline=stored.samples, run=[sample(record) for record in records])
+    theirs = [by_seed[record.seed] for record in common] if lacking else stored.samples
+    return Pair(baseline=theirs, run=[sample(record) for record in records])
 
 
 def _nothing_there(baseline: Baseline | None, item: Item) -> str:

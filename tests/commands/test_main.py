@@ -522,8 +522,8 @@ def test_accept_without_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("baselines").exists()
 
 
-def stored_ids() -> list[str]:
-    content = json.loads(Path("baselines", CLASS, "depth.json").read_text())
+def stored_ids(of: str = CLASS) -> list[str]:
+    content = json.loads(Path("baselines", of, "depth.json").read_text())
     return [cell["id"].partition("-init")[0] for cell in content["cells"]]
 
 
@@ -543,6 +543,32 @@ def test_accept_a_selection(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unexpected '=' at column 3" in capsys.readouterr().err
     assert cli.main([*arguments, "", "--grid", "clip"]) == 2
     assert "--grid clip: not in this run" in capsys.readouterr().err
+
+
+def test_accept_what_differs_from_another_class(capsys: pytest.CaptureFixture[str]) -> None:
+    """A class need only hold the cells whose bits are its own; the others are served by the class that
+    was there. Where all bits are the same there is nothing to accept."""
+    run = healthy(results("a"))
+    write(run)
+    accepted(run)
+    amx = msgspec.structs.replace(run.environment.numerics, isa="amx")
+    same = replaced(healthy(results("b")), environment=environment(numerics=amx))
+    write(same)
+    arguments = ["--yes", "--reason", "x", "--differing"]
+    assert cli.main(["baseline", "accept", "b", *arguments]) == 2
+    assert "all 6 cells have the bits of baseline" in capsys.readouterr().err
+    tanh = {
+        replica: msgspec.structs.replace(record, digest=f"amx {replica.seed}")
+        if record.cell.activation == "tanh"
+        else record
+        for replica, record in same.records.items()
+    }
+    write(replaced(same, path=Path("results/c"), records=tanh))
+    capsys.readouterr()
+    assert cli.main(["baseline", "diff", "c", "--differing"]) == 0
+    assert "3 new cells" in capsys.readouterr().out
+    assert cli.main(["baseline", "accept", "c", *arguments]) == 0
+    assert stored_ids(amx.environment_class) == [f"depth:{d}-act:tanh" for d in (3, 10, 30)]
 
 
 def test_accept_refuses_crashes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -183,6 +184,36 @@ def test_every_process_is_warm_before_it_counts() -> None:
         own = [n for who, worked, n, _ in machine.diary if (who, worked) == (name, FIRST)]
         assert own[-8:] == [steps] * 8
         assert own[-9] == steps
+
+
+def test_all_processes_compile_at_once_and_are_timed_one_by_one() -> None:
+    """The first burst of a workload waits for the other three; later ones overlap with none."""
+    meeting, alone = threading.Barrier(len(PROCESSES)), threading.Lock()
+
+    @dataclass
+    class Waiting(Made):
+        asked: set[Work] = field(default_factory=set)
+
+        def ask(self, request: Burst, *, timeout_sec: float) -> float:
+            if request.work not in self.asked:
+                self.asked.add(request.work)
+                meeting.wait(timeout=20)
+                return super().ask(request, timeout_sec=timeout_sec)
+            assert alone.acquire(blocking=False)
+            try:
+                return super().ask(request, timeout_sec=timeout_sec)
+            finally:
+                alone.release()
+
+    machine = Machine()
+    found = measure(
+        [FIRST, SECOND],
+        lambda side: Waiting(machine, side, machine.make(side).name),
+        go_on=go_on(1),
+        timeout_sec=60.0,
+        clock=lambda: machine.now,
+    )
+    assert [len(timings.rounds) for timings in found.values()] == [1, 1]
 
 
 def test_each_round_has_new_processes_and_ends_them() -> None:

@@ -60,6 +60,7 @@ def test_without_a_baseline() -> None:
     """The whole run is accepted, not chosen cells; said once."""
     text = markdown([next_steps(new(), {})])
     assert "No baseline is stored for `cpu-avx512_bf16-onednn-1thread`" in text
+    assert "--differing" not in text
     assert text.count("bench baseline accept") == 1
     assert "-k" not in text
     assert next_steps(concluded(healthy(), []), {}) is None

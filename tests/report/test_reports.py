@@ -25,6 +25,7 @@ from bench.results.plan import Item
 from bench.verdict.baselines.samples import baseline_from_run
 from bench.verdict.conclusion import Conclusion
 from bench.verdict.judgement import Judgement, Verdict
+from bench.verdict.ladder import judge
 from support.builders import (
     DEPTH_AXES,
     diverged,
@@ -130,6 +131,28 @@ def test_answer(verdicts: dict[str, int], first: str, second: str) -> None:
     assert lines[0] == first
     assert lines[1].startswith(second)
     assert lines[1].endswith(f"Exit code {found.exit_code}.")
+
+
+def test_a_class_with_some_cells_and_the_one_behind_it_are_both_named() -> None:
+    """With how many cells were held against the second."""
+    run, whole = healthy(), as_baseline(healthy())
+    first_only = dict(list(whole.grids["depth"].items())[:2])
+    amx = msgspec.structs.replace(run.environment.numerics, isa="amx")
+    own = msgspec.structs.replace(
+        whole,
+        name="baseline cpu-amx",
+        numerics=amx,
+        environment_class=amx.environment_class,
+        grids={"depth": first_only},
+        fallback=whole,
+    )
+    run = replaced(run, environment=environment(numerics=amx))
+    found = concluded(run, judge(run, own), own)
+    second = plain(answer_blocks(found)[1])
+    assert second.startswith(
+        "Compared with the baseline cpu-amx (TensorFlow 2.20.0); 4 cells that it lacks with the "
+        f"{whole.name} (TensorFlow 2.20.0). "
+    )
 
 
 def test_nothing_to_compare_with() -> None:
@@ -378,6 +401,7 @@ def test_nearest_class_is_named() -> None:
     text = short_report(concluded(run, judgements, as_baseline(healthy())))
     assert "**cpu-avx2-onednn-1thread**" in full(concluded(run, judgements, as_baseline(healthy())))
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
+    assert " --differing --reason TEXT`" in text, "the class that is there serves the others"
     assert "this machine is of another class, cpu-avx2-onednn-1thread." in text
     assert "No baseline is stored" not in short_report(identical())
 

@@ -21,7 +21,7 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import Verdict
 from bench.verdict.judging import still_wanted_of_both
 from bench.verdict.reasons import in_favour
-from support.builders import diverged, moved, replaced
+from support.builders import copied, diverged, moved, replaced
 from support.upgraded import (
     CELLS,
     CHECK,
@@ -332,8 +332,8 @@ def test_what_is_worst_comes_first() -> None:
 
 
 def test_further_seeds_and_copies() -> None:
-    """Cells whose bits differ under the first seed need every seed on both sides, and copies;
-    identical ones, crashed ones and those without parts need nothing."""
+    """Cells whose bits differ under the first seed need copies of it and, if these do not settle it,
+    every seed on both sides; identical ones, crashed ones and those without parts need nothing."""
 
     def change(record: Record) -> Record:
         if record.cell.optimizer == "sgd":
@@ -345,6 +345,8 @@ def test_further_seeds_and_copies() -> None:
 
     old, new = first(side("old", seeds=[0])), first(side("new", change, seeds=[0]))
     chosen = [Replica(cell, seed) for cell in CELLS if nadam(cell) for seed in (1, 2)]
+    _, copies = still_wanted_of_both(old, new)
+    new = replaced(new, copies={c: copied(new.records[c.replica], c.number) for c in copies})
     assert still_wanted_of_both(old, new) == (chosen, chosen)
     of_old, copies = still_wanted_of_both(side("old", seeds=[0]), side("new", change, seeds=[0]))
     assert not of_old

@@ -168,15 +168,25 @@ def _held_against(conclusion: Conclusion) -> str:
     if baseline is None:
         return "No baseline is stored to compare with."
     name = clipped(baseline.name if conclusion.old is None else f"run {conclusion.old.path.name}")
-    version = versions_of(baseline).get("tensorflow")
-    text = f"Compared with the {name}" + (f" (TensorFlow {version})" if version else "")
-    nothing = all(judgement.verdict is Verdict.NEW for judgement in judgements)
-    if nothing:
+    text = f"Compared with the {name}{_of_version(baseline)}"
+    if all(judgement.verdict is Verdict.NEW for judgement in judgements):
         return f"{text}, which has none of these cells."
+    fallback = baseline.fallback
+    while fallback is not None:
+        served = sum(baseline.holder(judgement.item) is fallback for judgement in judgements)
+        if served:
+            others = f"; {count(served, 'cell')} that it lacks with the {clipped(fallback.name)}"
+            text += others + _of_version(fallback)
+        fallback = fallback.fallback
     class_ = conclusion.run.environment.environment_class
     if conclusion.old is None and baseline.acceptances and baseline.environment_class != class_:
         text += f"; this machine is of another class, {class_}"
     return f"{text}."
+
+
+def _of_version(baseline: Baseline) -> str:
+    version = versions_of(baseline).get("tensorflow")
+    return f" (TensorFlow {version})" if version else ""
 
 
 def _sharpness(conclusion: Conclusion) -> str:
