@@ -20,6 +20,8 @@ from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grid import TIERS
 from bench.commands.main import app
 from bench.plugin.options import add_options
+from bench.results import own_model
+from bench.results.blame import Blames
 from bench.results.check import CheckResult
 from bench.results.copy_result import CopyResult
 from bench.results.environment import Environment
@@ -27,8 +29,12 @@ from bench.results.live import Live
 from bench.results.pace import PaceResult
 from bench.results.plan import Plan
 from bench.results.record import Record
+from bench.results.saved_models import Exchange
+from bench.results.timings import Timings
 from bench.results.trial import TrialResult
 from bench.results.upgrade import Description
+from bench.verdict.baselines.files import ClassFile, GridFile, Trace
+from bench.verdict.baselines.speeds import StoredPaces
 from bench.verdict.metrics import METRICS
 
 REPOSITORY = Path(__file__).parents[1]
@@ -49,6 +55,14 @@ FORMATS: dict[str, Any] = {
     "paces.jsonl, one a line": PaceResult,
     "live.json": Live,
     "upgrade.json": Description,
+    "speed.json, of an upgrade": list[Timings],
+    "saving.json, of an upgrade": list[Exchange],
+    "blame.json, of an upgrade": Blames,
+    "model/model.json": own_model.Description,
+    "baselines/CLASS/class.json": ClassFile,
+    "baselines/CLASS/GRID.json": GridFile,
+    "baselines/CLASS/GRID.traces.jsonl, one a line": Trace,
+    "baselines/speeds/CLASS/MACHINE.jsonl, one a line": StoredPaces,
 }
 _FORMULA = re.compile(r"\$`([^`\n]+)`\$|^```math\n(.*?)^```$", re.M | re.S)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
@@ -96,8 +110,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def _math(match: re.Match[str]) -> str:
+    """MathML; within a span, as Markdown takes a formula that begins a line for a block of its own."""
     inline, block = match.groups()
-    return convert(inline or block.strip(), display="inline" if inline else "block")
+    return f"<span>{convert(inline)}</span>" if inline else convert(block.strip(), display="block")
 
 
 class _Parser:
@@ -149,7 +164,7 @@ def _metrics() -> Iterator[str]:
 
 
 def _formats() -> Iterator[str]:
-    yield "# File formats\n\nThe JSON schema of each file of `results/<run>/`.\n"
+    yield "# File formats\n\nThe JSON schema of each file of `results/<run>/`, and of baselines.\n"
     for title, kind in FORMATS.items():
         schema = json.dumps(msgspec.json.schema(kind), indent=1)
         yield f"\n## {title}\n\n```json\n{schema}\n```\n"

@@ -37,7 +37,8 @@ def accept(
         reason: why these results are right
         reviewer: who says so
         yes: do not ask
-        force: also accept a run of uncommitted code, of other images, or without some replicas
+        force: also accept a run of uncommitted code, of other images, without some replicas, or without
+            seeds that are stored
         differing: only cells with other bits than in the baseline that serves them, and new ones
     """
     from bench.errors import count

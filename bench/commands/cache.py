@@ -13,7 +13,8 @@ CacheDir = Annotated[Path | None, Parameter(name="--cache", help="another cache"
 
 
 def list(*, cache: CacheDir = None) -> int:  # noqa: A001 # the command's name
-    """Lists what the cache keeps, with sizes, the largest first."""
+    """Lists what the cache keeps, with sizes, the largest first. A file that several environments share
+    counts in each."""
     from tabulate import tabulate
 
     from bench.environments.cache import contents
@@ -27,7 +28,8 @@ def list(*, cache: CacheDir = None) -> int:  # noqa: A001 # the command's name
     ]
     if rows:
         print(tabulate(rows, ("kind", "what", "size", "last used"), tablefmt="simple"))
-    print(f"{folder}: {sum(each.size_bytes for each in kept) / 1e6:,.0f} MB")
+    size = sum(each.size_bytes for each in kept) / 1e6
+    print(f"{folder}: {size:,.0f} MB in all" if rows else f"{folder}: nothing is kept there")
     return EXIT_OK
 
 

@@ -14,6 +14,7 @@ from bench.results.files import write_atomically
 from bench.results.find import find_folder, is_upgrade
 from bench.results.run import read_run
 from bench.results.tasks import no_collection
+from bench.results.writer import in_use
 
 if TYPE_CHECKING:
     from bench.verdict.conclusion import Conclusion
@@ -29,7 +30,8 @@ def report(
     allow_undecided: AllowUndecided = False,
     folders: Folders = Folders(),
 ) -> int:
-    """Judges a stored run or upgrade again and writes its report.
+    """Judges a stored run or upgrade again and writes its report; of one that is being measured, prints
+    the answer so far.
 
     Args:
         output: write here; - is standard output
@@ -44,11 +46,13 @@ def report(
 
     if output.startswith("-") and output != "-":
         raise BenchError(f"--output {output}: a file is missing", hint="bench report --help")
-    found = concluded(find_folder(run, folders.results, "run", "upgrade"), folders.baselines)
+    folder = find_folder(run, folders.results, "run", "upgrade")
+    found = concluded(folder, folders.baselines)
     alone = found.old is None
     scripts = {} if alone else kept_scripts(found)
     seconds = found.run.environment.run.get("total_sec") if alone else None
     total_sec = float(seconds) if isinstance(seconds, (int, float)) else None
+    path: Path | None = None
     if output:  # without the folder, and so without its figures
         document = full_report(found, total_sec=total_sec, reproducers=scripts)
         text, path = markdown(document, figures=False), Path(output)
@@ -56,7 +60,7 @@ def report(
             print(text, end="")
             return allowed(found.exit_code, undecided=allow_undecided)
         write_atomically(path, text.encode())
-    else:
+    elif not in_use(folder):
         path = write_reports(found, total_sec=total_sec, reproducers=scripts)
         short = short_report(found, total_sec=total_sec, reproducers=scripts)
         if warning := append_step_summary(short):
@@ -69,12 +73,17 @@ def report(
 
 
 def concluded(folder: Path, baselines: Path) -> Conclusion:
-    """What is concluded of a stored run or upgrade; warns where a run has nothing to be compared with
-    because no folder of baselines is there."""
+    """What is concluded of a stored run or upgrade; warns where it is still being measured, and where a
+    run has nothing to be compared with because no folder of baselines is there."""
     from bench.results.upgrade import read_upgrade
     from bench.verdict.conclusion import against_baseline, of_upgrade
     from bench.verdict.judging import baseline_for
 
+    if in_use(folder):
+        print(
+            f"bench: warning: {folder} is being measured now: what follows is the answer so far",
+            file=sys.stderr,
+        )
     if is_upgrade(folder):
         return of_upgrade(read_upgrade(folder))
     run = read_run(folder)

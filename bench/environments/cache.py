@@ -19,6 +19,8 @@ from pathlib import Path
 
 import filelock
 
+from bench.mnist import MNIST_FINGERPRINT
+
 #: TensorFlow has a release every one to three months, patch releases included: versions that were not
 #: compared for a month are history, and to build half a gigabyte again costs a minute or two.
 UNUSED_DAYS = 30
@@ -48,7 +50,7 @@ class Kept:
     """Something that the cache keeps."""
 
     kind: str
-    """``environment``, ``copy of bench``, or ``images and others``."""
+    """``environment``, ``copy of bench``, ``images``, ``requirements``, or ``other``."""
     name: str
     size_bytes: int
     """On disk: a file that several folders share by hard links counts in each."""
@@ -58,22 +60,31 @@ class Kept:
 
 def contents(cache: Path) -> list[Kept]:
     """All that the cache keeps; empty where there is no cache."""
-    kinds = {"environments": "environment", "copies": "copy of bench"}
     folders = sorted(path for path in cache.glob("*") if path.is_dir())
     return [
         Kept(
-            kinds.get(folder.name, "images and others"),
+            _kind(folder.name),
             _title(each),
             _size_bytes(each),
             datetime.fromtimestamp(each.stat().st_mtime),
         )
         for folder in folders
-        for each in (sorted(folder.iterdir()) if folder.name in kinds else [folder])
+        for each in (sorted(folder.iterdir()) if folder.name in KEPT else [folder])
     ]
 
 
+def _kind(name: str) -> str:
+    """What a folder of the cache, or each folder in it, is."""
+    kinds = {"environments": "environment", "copies": "copy of bench", "requests": "requirements"}
+    return kinds.get(name, "images" if len(name) == len(MNIST_FINGERPRINT) else "other")
+
+
 def _title(folder: Path) -> str:
-    """The TensorFlow and Keras of an environment, which its lock names; else the folder's name."""
+    """The TensorFlow and Keras of an environment, which its lock names; what is known of other folders;
+    else the folder's name."""
+    known = {MNIST_FINGERPRINT: "MNIST", "requests": "what they resolved to"}
+    if folder.name in known:
+        return known[folder.name]
     try:
         lock = json.loads((folder / "environment.json").read_text("utf-8")).get("lock", "")
     except (OSError, ValueError, AttributeError):

@@ -154,6 +154,13 @@ def commit(folder: Path) -> dict[str, str]:
     return {**known, "dirty": "true", "changed": ", ".join(names)}
 
 
+def uncommitted(folder: Path) -> str:
+    """A warning where a run that starts here cannot become a baseline, as nobody could repeat it; empty
+    where it can."""
+    changed = commit(folder).get("changed")
+    return f"uncommitted code ({changed}): no baseline can be made of this run" if changed else ""
+
+
 def _probe(read: Callable[[], str]) -> str:
     try:
         return read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.cells.cell import Cell
@@ -12,7 +13,13 @@ from bench.results.saved_models import COMPOSED, MODELS, Exchange, Written
 
 
 def exchange(
-    old: Supervisor, new: Supervisor, folder: Path, *, timeout_sec: float, own: Cell | None = None
+    old: Supervisor,
+    new: Supervisor,
+    folder: Path,
+    *,
+    timeout_sec: float,
+    own: Cell | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Exchange]:
     """Every model in every format that it has: first those that OLD saves, then those that NEW does.
 
@@ -23,6 +30,7 @@ def exchange(
         timeout_sec: of each request; one that the other side answered sooner hangs sooner.
         own: the user's model; None: all of :data:`bench.results.saved_models.MODELS` and
             :data:`bench.results.saved_models.COMPOSED`.
+        say: shows a line for each model that is about to be saved.
 
     Raises:
         BenchError: a process could not be started.
@@ -33,7 +41,9 @@ def exchange(
     for back, writer in ((False, old), (True, new)):
         place = folder / ("new" if back else "old")
         place.mkdir()
-        for model in models:
+        for number, model in enumerate(models, start=1 + back * len(models)):
+            side = "NEW" if back else "OLD"
+            say(f"saved models: {number}/{2 * len(models)}, {model} of {side}")
             save = Save(folder=str(place), model=model, cell=own)
             written = writer.do(save, timeout_sec=timeout_sec)
             found += [

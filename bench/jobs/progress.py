@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TextIO
 
 from bench.cells.cell import Cell
+from bench.report.text import clipped
 from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
 from bench.results.tasks import KINDS
 
-#: Plain lines come at most this often.
-PLAIN_EVERY_SEC = 10.0
+#: A plain line comes after this many seconds at least, or this share of those that have passed: 35 in a
+#: quarter of an hour. CI services take ten minutes of silence for a hang, and five are the most.
+PLAIN_EVERY_SEC, _PLAIN_SHARE, _PLAIN_MOST_SEC = 10.0, 0.1, 300.0
+#: Characters of a plain line.
+PLAIN_WIDTH = 120
 
 
 class _Running(NamedTuple):
@@ -48,6 +52,10 @@ class Progress:
         self._stream = stream
         self._live = live
         self._names = plan.names()
+        #: Further seeds and copies of cells whose bits differ come once these are known.
+        self._grows = bool(plan.further or plan.decide)
+        #: A cell that stands in two grids is trained once and counts in both, as in reports.
+        self._places = Counter(item.cell for item in plan.items)
         self._open: Counter[Cell] = Counter()
         self._total: Counter[type[Task]] = Counter()
         self._done: Counter[type[Task]] = Counter()
@@ -105,17 +113,22 @@ class Progress:
             self._line(f"{what}: {outcome.key.title(self._names)}: {why}")
 
     def tick(self) -> None:
-        if not self._live and time.monotonic() - self._shown >= PLAIN_EVERY_SEC:
-            running = ", ".join(one.title for one in self._running.values()) or "starting workers"
-            self._line(f"{self.summary()}; running: {running}")
+        now = time.monotonic()
+        wait_sec = min(max(PLAIN_EVERY_SEC, _PLAIN_SHARE * (now - self._begin)), _PLAIN_MOST_SEC)
+        if self._live or now - self._shown < wait_sec:
+            return
+        longest = next((one.title for one in self._running.values()), "starting workers")
+        room = PLAIN_WIDTH - len(self._name)
+        self._line(clipped(f"{self.summary(ended=False)}; {longest}", room))
 
-    def summary(self) -> str:
-        """Done and total, elapsed and remaining time."""
-        cells, total = sum(not left for left in self._open.values()), len(self._open)
-        counts = [f"{cells}/{total} cells"] if total else []
+    def summary(self, *, ended: bool = True) -> str:
+        """Done and total, elapsed and remaining time; kinds of which all is done only if ``ended``."""
+        places = {cell: self._places[cell] or 1 for cell in self._open}
+        cells = sum(places[cell] for cell, left in self._open.items() if not left)
+        counts = [f"{cells}/{sum(places.values())} cells"] if places else []
         for kind in KINDS:
-            if self._total[kind.task]:
-                done, total = self._done[kind.task], self._total[kind.task]
+            done, total = self._done[kind.task], self._total[kind.task]
+            if total and (ended or done < total):
                 counts.append(f"{done}/{total} {kind.plural}")
         failed = f", {self._failed} crashed" if self._failed else ""
         return (
@@ -131,7 +144,8 @@ class Progress:
             self._open[task.cell] -= 1
 
     def _remaining(self) -> str:
-        """Time left, from what a worker took for a unit of work, if all that run now share the rest."""
+        """Time left, from what a worker took for a unit of work, if all that run now share the rest;
+        at least, where more may come."""
         if self._done.total() == self._total.total():
             return "0:00"
         if not self._worked:
@@ -140,7 +154,8 @@ class Progress:
         running = self._running.values()
         ends = [max(0.0, one.begin + pace * one.cost - now) for one in running]
         waiting = pace * (self._left - sum(one.cost for one in running))
-        return clock(max([*ends, (sum(ends) + waiting) / max(len(ends), 1)]))
+        left = clock(max([*ends, (sum(ends) + waiting) / max(len(ends), 1)]))
+        return f"at least {left}" if self._grows else left
 
     def _line(self, text: str) -> None:
         text = self._name + text

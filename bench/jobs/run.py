@@ -187,6 +187,8 @@ class Session:
         """
         begin = time.monotonic()
         self._check_baselines()
+        if warning := machine.uncommitted(Path.cwd()):
+            print(warning, file=stream, flush=True)
         files = self._event_files()
         data = mnist.load(directory=self.options.data_dir, sources=self.options.data_sources)
         description = {

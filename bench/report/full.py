@@ -25,7 +25,7 @@ from bench.report.sections.paces import paces_section
 from bench.report.sections.rollback import rollback_section
 from bench.report.sections.rounding import rounding_section
 from bench.report.sections.scaling import scaling_section
-from bench.report.sections.sides import left_out_section, sides_section
+from bench.report.sections.sides import left_out_section, other_packages, sides_section
 from bench.report.sections.speed import savings_section, speed_section
 from bench.report.text import capital
 from bench.verdict.conclusion import Conclusion
@@ -50,6 +50,7 @@ def full_report(
     """
     blocks = [
         *answer_blocks(conclusion),
+        other_packages(conclusion),
         findings_section(conclusion, reproducers),
         blame_section(conclusion.blames),
         next_steps(conclusion, reproducers),

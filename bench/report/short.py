@@ -13,6 +13,7 @@ from bench.report.sections.blame import blame_lines
 from bench.report.sections.cells import counts_table
 from bench.report.sections.findings import MOST_FINDINGS, findings_section
 from bench.report.sections.next_steps import next_steps
+from bench.report.sections.sides import other_packages
 from bench.report.text import clipped, duration
 from bench.results.run import REPORT
 from bench.verdict.conclusion import Conclusion
@@ -43,7 +44,8 @@ def short_report(
 
 def _forms(conclusion: Conclusion, reproducers: Scripts) -> Iterator[list[Block | None]]:
     """The report, the longest form first; the last one fits whatever happened."""
-    answer, steps = answer_blocks(conclusion), next_steps(conclusion, reproducers)
+    answer = [*answer_blocks(conclusion), other_packages(conclusion)]
+    steps = next_steps(conclusion, reproducers)
     counted, why = counts_table(conclusion), blame_lines(conclusion.blames)
     counts = Section("All cells", [counted]) if counted is not None else None
     for most in range(MOST_FINDINGS, 0, -1):

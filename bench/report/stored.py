@@ -12,6 +12,7 @@ from bench.results.files import read_json
 from bench.results.find import is_upgrade
 from bench.results.run import ENVIRONMENT, PLAN, REPORT, read_run
 from bench.results.upgrade import read_upgrade
+from bench.results.writer import in_use
 
 #: Characters of an answer, and of a line of it in the table.
 _MOST_ANSWER, ANSWER_WIDTH = 240, 60
@@ -43,14 +44,16 @@ def _version(folder: Path) -> str:
 
 
 def _answer(folder: Path) -> str:
-    """The first line of the report, which is the answer; what to do where there is none, and what is
-    wrong where it tells of results that cannot be read any more."""
+    """The first line of the report, which is the answer; what to do where there is none, what is wrong
+    where it tells of results that cannot be read any more, and that it is being measured."""
+    if in_use(folder):
+        return f"being measured now; so far: bench report {folder.name}"
     try:
         with open(folder / REPORT, encoding="utf-8") as file:
             line = file.readline()
     except (OSError, UnicodeDecodeError):
         if is_upgrade(folder) and not (folder / "old" / PLAN).exists():
-            return "nothing was measured; delete the folder, or repeat the command with --resume"
+            return f"nothing was measured: delete {folder}, or repeat the command with --resume"
         return f"no report: bench report {folder.name}"
     try:
         read_upgrade(folder) if is_upgrade(folder) else read_run(folder)

@@ -94,7 +94,7 @@ def find_folder(name: str, results: Path, *kinds: Kind) -> Path:
     for path in (Path(name), results / name):
         if is_upgrade(path) or (path.is_dir() and "run" in kinds):
             return path
-    names = [path.name for path in stored_folders(results)]
+    names = ["latest", *(path.name for path in stored_folders(results))]
     close = "".join(f"did you mean {name}? " for name in get_close_matches(name, names, n=1))
     raise BenchError(
         f"no {kinds[0]} {name!r}: neither a folder nor a name below {results}/",

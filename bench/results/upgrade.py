@@ -10,6 +10,7 @@ results/<run>/report.md, .html    and upgrade-report.json, for programs
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from bench.results.blame import Blame, read_blames
 from bench.results.bounds import Name, Text
 from bench.results.files import pretty, read_json, write_atomically
 from bench.results.find import UPGRADE
-from bench.results.run import StoredRun, read_run
+from bench.results.run import PLAN, StoredRun, read_run
 from bench.results.saved_models import Exchange
 from bench.results.seal import is_sealed, seal
 from bench.results.timings import SIDES, Side, Timings
@@ -116,30 +117,40 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @contextlib.contextmanager
 def claimed(folder: Path, description: Description, *, resume: bool) -> Iterator[None]:
-    """An upgrade's folder, held while it is written to.
+    """An upgrade's folder, held while it is written to. If that fails before any side's run has begun,
+    a folder that was made here goes again.
 
     Raises:
         BenchError: it is in use, or holds another upgrade, or this one and ``resume`` is not given.
     """
-    path = folder / UPGRADE
+    path, made = folder / UPGRADE, not folder.exists()
     lock: filelock.BaseFileLock = claim(folder, resume=resume)
     try:
         if path.exists():
-            if not resume:
-                raise BenchError(
-                    f"{folder}: already holds an upgrade",
-                    hint="continue it with --resume, or choose another --run NAME",
-                )
-            before = read_json(path, Description)
-            if before.unsealed != description:
-                raise BenchError(
-                    f"{path}: --resume continues an upgrade of the same sides and options only",
-                    hint="repeat what it was started with, or choose another --run NAME",
-                )
+            _refuse_another(folder, description, resume=resume)
         write_atomically(path, pretty(description.sealed))
         yield
+    except BaseException:
+        if made and not any((folder / run / PLAN).exists() for run in description.runs.values()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         lock.release()
+
+
+def _refuse_another(folder: Path, description: Description, *, resume: bool) -> None:
+    """Raises BenchError for an upgrade that is not to be resumed, or is another one."""
+    if not resume:
+        raise BenchError(
+            f"{folder}: already holds an upgrade",
+            hint="continue it with --resume, or choose another --run NAME",
+        )
+    before = read_json(folder / UPGRADE, Description)
+    if before.unsealed != description:
+        raise BenchError(
+            f"{folder / UPGRADE}: --resume continues an upgrade of the same sides and options only",
+            hint="repeat what it was started with, or choose another --run NAME",
+        )
 
 
 def read_upgrade(folder: Path) -> Measured:

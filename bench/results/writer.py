@@ -58,6 +58,20 @@ def claim(path: Path, *, resume: bool) -> filelock.BaseFileLock:
     return lock
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process writes to this folder of a run or an upgrade now."""
+    lock = path / ".lock"
+    if lock.is_symlink() or not lock.is_file():
+        return False
+    try:
+        with filelock.FileLock(str(lock), timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # a folder of somebody else's, in which nothing can be written
+        return False
+
+
 class RunWriter:
     """The one process that writes to a run's folder; a context manager that holds its lock.
 

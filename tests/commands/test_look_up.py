@@ -17,9 +17,11 @@ from bench.commands.main import main
 from bench.errors import EXIT_OK, EXIT_TROUBLE
 from bench.jobs import shipped
 from bench.jobs.findings import found_by
+from bench.mnist import MNIST_FINGERPRINT
 from bench.report.full import full_report
 from bench.report.markdown import markdown, printed
 from bench.results.check import Check, CheckResult, Deviation
+from bench.results.writer import claim
 from support.builders import flow, healthy, items, plan, stored, trained, write
 from support.upgraded import exchange, upgraded
 
@@ -49,12 +51,33 @@ def test_runs_are_listed_with_their_answers(capsys: pytest.CaptureFixture[str]) 
     assert "did you mean old?" in capsys.readouterr().err
 
 
+def test_a_run_that_is_being_measured_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the list, and by `bench report`, which writes nothing where the run will."""
+    folder = write(healthy(Path("results/here")))
+    lock = claim(folder, resume=True)
+    try:
+        assert main(["runs"]) == EXIT_OK
+        assert "being measured now; so far: bench report here" in capsys.readouterr().out
+        main(["report", "latest"])
+        said = capsys.readouterr()
+        assert "results/here is being measured now: what follows is the answer so far" in said.err
+        assert "run here: " in said.out
+        assert not (folder / "report.md").exists()
+    finally:
+        lock.release()
+    main(["report", "latest"])
+    assert "being measured" not in capsys.readouterr().err
+    assert (folder / "report.md").exists()
+    assert main(["runs"]) == EXIT_OK
+    assert "being measured" not in capsys.readouterr().out
+
+
 def test_an_upgrade_that_never_began_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its model could not be built, say."""
+    """It was killed, say, while its model was built."""
     Path("results/u").mkdir(parents=True)
     Path("results/u/upgrade.json").write_text("{}")
     assert main(["runs"]) == EXIT_OK
-    assert "nothing was measured;" in capsys.readouterr().out
+    assert "nothing was measured: delete results/u, or repeat" in capsys.readouterr().out
 
 
 def test_an_answer_is_not_that_of_results_that_were_altered_since(
@@ -168,19 +191,22 @@ def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixt
         (folder / "file").write_bytes(b"x" * 3_000_000)
         used = time.time() - 86400 * days
         os.utime(folder, (used, used))
-    (cache / "images").mkdir()
-    (cache / "images/all.npy").write_bytes(b"x" * 1_000_000)
+    (cache / MNIST_FINGERPRINT).mkdir()
+    (cache / MNIST_FINGERPRINT / "all.npy").write_bytes(b"x" * 1_000_000)
     assert main(["cache", "list", "--cache", str(cache)]) == EXIT_OK
     lines = capsys.readouterr().out.splitlines()
     assert "keras==3.1 tensorflow-cpu==2.21.0" in lines[2]
     assert "3 MB" in lines[2]
-    assert lines[-1] == f"{cache}: 7 MB"
+    assert lines[4].split()[:4] == ["images", "MNIST", "1", "MB"]
+    assert lines[-1] == f"{cache}: 7 MB in all"
     assert main(["cache", "clear", "--cache", str(cache)]) == EXIT_OK
     assert capsys.readouterr().out == f"3 MB removed, 4 MB left in {cache}\n"
     assert [path.name for path in (cache / "environments").iterdir()] == ["fresh"]
     assert main(["cache", "clear", "--all", "--cache", str(cache)]) == EXIT_OK
-    assert (cache / "images/all.npy").exists()
+    assert (cache / MNIST_FINGERPRINT / "all.npy").exists()
     assert not list((cache / "environments").iterdir())
+    assert main(["cache", "list", "--cache", str(place / "nowhere")]) == EXIT_OK
+    assert "nothing is kept there" in capsys.readouterr().out
 
 
 def test_a_directory_of_images_is_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

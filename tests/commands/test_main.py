@@ -681,7 +681,7 @@ def test_accept_notes_mixed_versions_seeds_and_absent_cells(
     write(stored(the_plan, records, path=run.path, of=run.environment))
     capsys.readouterr()
     arguments = ["baseline", "accept", "b", "--yes", "--reason", "x", "-k", "depth:3-"]
-    assert cli.main(arguments) == 0
+    assert cli.main([*arguments, "--force"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (
         "4 cells of the baseline stay as TensorFlow 2.21.0 with Keras 3.15.1 gave them, and this run "
@@ -693,10 +693,8 @@ def test_accept_notes_mixed_versions_seeds_and_absent_cells(
     assert "2. " in capsys.readouterr().out
 
 
-def test_other_seeds_are_no_change_and_can_be_accepted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """What both have is compared alone, and that is said; the seeds are stored all the same."""
+def test_fewer_seeds_are_no_change_and_need_force(capsys: pytest.CaptureFixture[str]) -> None:
+    """What both have is compared alone, and that is said; stored seeds do not go by mistake."""
     whole = healthy(results("a"))
     write(whole)
     accepted(whole)
@@ -708,7 +706,16 @@ def test_other_seeds_are_no_change_and_can_be_accepted(
     assert "results/b holds no other result than the baseline" in out
     assert "6 cells stored under other seeds than this run's: 0, 1, 2, now 0;" in out
     assert "changed" not in out
-    assert cli.main(["baseline", "accept", "b", "--yes", "--reason", "x"]) == 0
+    arguments = ["baseline", "accept", "b", "--yes", "--reason", "x"]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "would lose seeds that are stored: 1, 2" in error
+    assert "--all-seeds" in error
+    assert "--force" in error
+    baseline = read_baseline(Path("baselines"), CLASS)
+    assert baseline is not None
+    assert {len(cell.samples) for cell in baseline.grids["depth"].values()} == {3}
+    assert cli.main([*arguments, "--force"]) == 0
     baseline = read_baseline(Path("baselines"), CLASS)
     assert baseline is not None
     assert {len(cell.samples) for cell in baseline.grids["depth"].values()} == {1}
@@ -832,6 +839,24 @@ def test_grids(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no grid 'deep'\n  -> one of depth, activation" in capsys.readouterr().err
     assert cli.main(["grids", "--tier", "quack"]) == 2
     assert "no tier 'quack'" in capsys.readouterr().err
+
+
+def test_grids_selected(capsys: pytest.CaptureFixture[str]) -> None:
+    """An axis and an expression select as those of a run do; grids without such a cell are left out."""
+    assert cli.main(["grids", "--axis", "depth=3,10", "-k", "relu and not leaky"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cells = [line for line in lines if not line.startswith("# ")]
+    assert {"depth/depth:10-arch:mlp-act:relu-init:he_normal-norm:none"} <= set(cells)
+    assert all("relu" in cell and "leaky" not in cell for cell in cells)
+    assert not any("depth:30-" in cell for cell in cells)
+    titles = [line for line in lines if line.startswith("# ")]
+    assert len(titles) == len({cell.partition("/")[0] for cell in cells})
+    numbers = [int(re.findall(r": (\d+) cell", title)[0]) for title in titles]
+    assert sum(numbers) == len(cells)
+    assert cli.main(["grids", "depth", "-k", "moon"]) == 2
+    assert "no cell of tier quick is selected" in capsys.readouterr().err
+    assert cli.main(["grids", "--axis", "deep=3"]) == 2
+    assert "no axis 'deep'" in capsys.readouterr().err
 
 
 def test_data_without_network(

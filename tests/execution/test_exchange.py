@@ -63,9 +63,14 @@ def answering() -> Iterator[Callable[..., Answering]]:
 def test_every_model_in_every_format_is_loaded_on_both_sides(
     tmp_path: Path, answering: Any
 ) -> None:
-    """Saved by OLD, then by NEW, in a folder of its own; what a side cannot write nobody loads."""
+    """Saved by OLD, then by NEW, in a folder of its own; what a side cannot write nobody loads. A line
+    says how far that is."""
     old, new = answering(lacks="legacy_weights"), answering()
-    found = exchange(old, new, tmp_path, timeout_sec=1.0)
+    lines: list[str] = []
+    found = exchange(old, new, tmp_path, timeout_sec=1.0, say=lines.append)
+    assert len(lines) == 2 * len([*MODELS, *COMPOSED])
+    assert lines[0] == f"saved models: 1/{len(lines)}, mlp of OLD"
+    assert lines[-1] == f"saved models: {len(lines)}/{len(lines)}, layers of NEW"
     for back, writer in ((False, old), (True, new)):
         carried = [each for each in found if each.back == back]
         pairs = [(each.written.model, each.written.format) for each in carried]

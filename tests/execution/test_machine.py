@@ -107,3 +107,9 @@ def test_code_alone_makes_a_checkout_dirty(tmp_path: Path) -> None:
     (tmp_path / "suites/test_b.py").write_text("3\n")
     found = machine.commit(tmp_path / "bench")
     assert (found["dirty"], found["changed"]) == ("true", "bench/a.py, suites/test_b.py")
+    assert machine.uncommitted(tmp_path).startswith(
+        "uncommitted code (bench/a.py, suites/test_b.py):"
+    )
+    git("add", "-A")
+    git("commit", "-qm", "second")
+    assert machine.uncommitted(tmp_path) == ""

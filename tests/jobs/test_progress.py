@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
+import msgspec
 import pytest
 
-from bench.cells.cell import Cell
+from bench.cells.cell import AXES, Cell
 from bench.jobs import progress
 from bench.jobs.progress import Progress
+from bench.results.check import Check
 from bench.results.kind import Task
 from bench.results.record import Replica
 from support.builders import crashed, items, plan, trained
@@ -92,9 +95,63 @@ def test_what_an_earlier_start_did_and_what_was_never_begun_do_not_count_as_work
     assert "crashed: depth/" in stream.getvalue()
 
 
+def test_more_may_come_of_cells_whose_bits_differ(clock: Clock) -> None:
+    """Their further seeds and copies are not known before; at the end nothing remains."""
+    planned = plan(items("depth", [SHORT, LONG], ("steps",)), seeds=[0])
+    planned = msgspec.structs.replace(planned, further=[1, 2])
+    made = Progress(planned, (), stream=io.StringIO(), live=False)
+    made.started("a", Replica(SHORT, 0))
+    clock.now += 4
+    made.finished("a", trained(SHORT, 0))
+    assert remaining(made) == "at least 0:40"
+    made.finished("a", trained(LONG, 0))
+    assert remaining(made) == "0:00"
+
+
 def test_nothing_remains_at_the_end() -> None:
     made, _ = shown(*[Replica(cell, seed) for cell in (SHORT, LONG) for seed in SEEDS])
     assert remaining(made) == "0:00"
+
+
+def test_plain_lines_are_short_and_rarer_as_the_run_grows(clock: Clock) -> None:
+    """They tell what runs longest, and leave out kinds of which all is done; the last line has them."""
+    long = Cell(
+        architecture="conv_residual", convolution="separable", normalization="batch", steps=61
+    )
+    stream, checks = io.StringIO(), [Check(family="losses", subject="hinge")]
+    planned = plan(items("convdepth", [long, SHORT], AXES), seeds=SEEDS)
+    planned = msgspec.structs.replace(planned, checks=checks)
+    with Progress(planned, checks, stream=stream, live=False, name="new") as made:
+        made.started("a", Replica(long, 0))
+        made.started("b", Replica(SHORT, 0))
+        seconds = [second for second in range(900) if _ticked(made, stream, clock)]
+    assert 30 <= len(seconds) <= 40
+    assert max(after - before for before, after in itertools.pairwise(seconds)) <= 90
+    lines = stream.getvalue().splitlines()
+    assert all(len(line) <= 120 for line in lines)
+    assert lines[1].startswith(
+        "new: 0/2 cells, 0/6 replicas, elapsed 0:10, remaining unknown; convdepth/"
+    )
+    assert lines[1].endswith("…")
+    assert "1/1 checks" in lines[-1]
+
+
+def _ticked(made: Progress, stream: io.StringIO, clock: Clock) -> bool:
+    """Whether it has something to say a second later."""
+    before = stream.tell()
+    clock.now += 1
+    made.tick()
+    return stream.tell() > before
+
+
+def test_a_cell_of_two_grids_counts_in_both(clock: Clock) -> None:
+    """As in reports; it is trained once."""
+    planned = plan([*items("depth", [SHORT, LONG], AXES), *items("activation", [SHORT], AXES)])
+    planned = msgspec.structs.replace(planned, seeds=[0])
+    made = Progress(planned, (), stream=io.StringIO(), live=False)
+    assert made.summary().startswith("0/3 cells, 0/2 replicas, ")
+    made.finished("a", trained(SHORT, 0))
+    assert made.summary().startswith("2/3 cells, 1/2 replicas, ")
 
 
 def test_plain_lines_come_every_ten_seconds(clock: Clock) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -416,6 +417,28 @@ def test_links_do_not_lead_a_side_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "m" / "2.21").unlink()
     far.rename(tmp_path / "m" / "2.21")
     assert len(read_upgrade(tmp_path / "m" / "step").new.records) > 0
+
+
+@pytest.mark.parametrize("error", [BenchError("the model cannot be built"), KeyboardInterrupt()])
+def test_a_folder_of_an_upgrade_that_never_began_goes(tmp_path: Path, error: BaseException) -> None:
+    """One that was there before stays, and so does one with a side's plan."""
+    folder = tmp_path / "u"
+
+    def fail(folder: Path, begin: Callable[[], object]) -> None:
+        with claimed(folder, description(), resume=False):
+            begin()
+            raise error
+
+    fresh, begun, mine = (tmp_path / name for name in ("fresh", "begun", "mine"))
+    mine.mkdir()
+    (mine / "notes").touch()
+    run = replaced(side("old"), path=begun / "old")
+    for folder, begin in ((fresh, dict), (begun, lambda: write(run)), (mine, dict)):
+        with pytest.raises(type(error)):
+            fail(folder, begin)
+    assert not fresh.exists()
+    assert (begun / UPGRADE).exists()
+    assert (mine / "notes").exists()
 
 
 def test_a_folder_in_use_is_told_before_environments_are_built(

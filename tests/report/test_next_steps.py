@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.commands import main as cli
@@ -62,6 +64,17 @@ def test_without_a_baseline() -> None:
     assert text.count("bench baseline accept") == 1
     assert "-k" not in text
     assert next_steps(concluded(healthy(), []), {}) is None
+
+
+def test_a_baseline_needs_every_seed() -> None:
+    """Accepting a run that trained the first alone would be refused."""
+    found = new()
+    plan = msgspec.structs.replace(found.run.plan, seeds=[0], further=[1, 2])
+    run = msgspec.structs.replace(found.run, plan=plan)
+    text = markdown([next_steps(dataclasses.replace(found, run=run), {})])
+    assert "`bench run --tier quick --all-seeds`" in text
+    assert "`python -m tox run -e quick -- --all-seeds`" in text
+    assert "`bench baseline accept latest --reason TEXT`" in text
 
 
 def test_a_run_elsewhere_is_named_by_its_path() -> None:

@@ -406,6 +406,17 @@ def test_nearest_class_is_named() -> None:
     assert "No baseline is stored" not in short_report(identical())
 
 
+def test_a_selection_is_safe_as_far_as_measured() -> None:
+    """One cell of a tier that is as it was says nothing of the others."""
+    found = identical()
+    assert short_report(found).startswith("**Safe**: ")
+    plan = msgspec.structs.replace(found.run.plan, selected=True)
+    run = msgspec.structs.replace(found.run, plan=plan)
+    part = dataclasses.replace(found, run=run)
+    assert short_report(part).startswith("**Safe, as far as measured**: ")
+    assert f"run {run.path.name}: safe, as far as measured: " in " ".join(summary_lines(part))
+
+
 def test_stale_cells_of_the_baseline_are_named() -> None:
     """A cell that no grid has any more is said, one that a larger tier has is not."""
     story = identical()

@@ -27,6 +27,7 @@ from bench.results.check import Check, CheckResult, Deviation
 from bench.results.kind import Crash
 from bench.results.plan import Item
 from bench.results.record import Record
+from bench.results.saved_models import Exchange, Written
 from bench.results.upgrade import SideFacts
 from bench.verdict.conclusion import Answer, Conclusion, against_baseline
 from bench.verdict.judgement import Comparison, Judgement, Verdict
@@ -384,11 +385,13 @@ def test_variables_are_what_to_keep() -> None:
 
 def test_only_differences_of_the_sides_are_listed() -> None:
     """Packages that are the same are counted."""
-    text = markdown(full_report(upgraded()))
+    found = upgraded()
+    text = markdown(full_report(found))
     assert re.search(r"\| `keras` +\| 3\.12\.0 +\| 3\.15\.1 ", text)
     assert re.search(r"\| `added` +\| – +\| 1 ", text)
     assert "2 packages the same on both sides." in text
-    assert "Other packages differ, too: added 1 (new)." in text
+    for told in (text, short_report(found)):
+        assert "Other packages differ, too: added 1 (new)." in told.split("\n## ")[0]
     assert "| `numpy`" not in text
     assert "\nwrapt==1.0\n" in text  # the lock, folded away
 
@@ -612,6 +615,34 @@ def test_findings_are_causes() -> None:
     assert findings_section(both, {}, most=3) is None
     holding = side("old", checks={r.check: checked(check=r.check) for r in results})
     assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly wrong"
+
+
+def test_what_is_publicly_reported_is_linked() -> None:
+    """Whether both sides have the fault, or OLD alone."""
+    check = Check(family="losses", subject="hinge")
+    fault = msgspec.structs.replace(checked(check=check, out=True), known="wrong (keras #22596)")
+    address = "https://github.com/keras-team/keras/issues/22596"
+    for after in (fault, checked(check=check)):
+        found = upgraded(side("old", checks={check: fault}), side("new", checks={check: after}))
+        text = short_report(found) if after is not fault else markdown(full_report(found))
+        assert f"]({address})" in text.split("What to do next")[0]
+
+
+def test_files_that_were_wrong_before_are_explained() -> None:
+    """The answer counts them; the finding that counts against nothing says which, and why."""
+    refused = Written(model="mlp", format="h5", error="TypeError: no float16")
+    unwritten = Exchange(written=refused)
+    found = upgraded(exchanges=[exchange(), unwritten])
+    text = markdown(full_report(found))
+    assert text.startswith(
+        "**Safe**: 12 cells identical; 1 saved model read back the same; 1 saved"
+    )
+    told = text.split("<summary>1 fault of both sides")[1].split("What to do next")[0]
+    assert "**Saved models in model, .h5: wrong in both**" in told
+    assert "OLD cannot write it: TypeError: no float16" in told
+    back = upgraded(exchanges=[msgspec.structs.replace(unwritten, back=True)])
+    told = markdown(full_report(back)).split("<summary>1 fault of both sides")[1]
+    assert "**Saved models in model, .h5, of NEW in OLD: wrong in both**" in told
 
 
 def test_every_kind_of_finding() -> None:

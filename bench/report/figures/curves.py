@@ -351,17 +351,12 @@ def _drawn(curve: Curve, look: _Look, *, shift: float) -> tuple[list[Trace], lis
         (layer + shift, line.mean if TINY < line.mean < HUGE else None)
         for layer, line in enumerate(curve.predicted, start=1)
     )
-    band: Ranges = tuple(
-        (layer + shift, max(line.low, TINY), min(line.high, HUGE))
-        for layer, line in enumerate(curve.predicted, start=1)
-        if TINY < line.mean < HUGE
-    )
-    tolerated = all(line.high < math.inf for line in curve.predicted if TINY < line.mean < HUGE)
+    band = tuple((layer + shift, low, high) for layer, low, high in _band(curve))
     measured = [(n + shift, p) for n, p in enumerate(curve.measured, start=1) if p is not None]
     traces, bands = [], []
     if lines:
         traces.append(Trace(look.name, lines, colour, shade, width=1.1))
-    if band and tolerated:
+    if band:
         bands.append(Band("", band, colour, shade))
     if measured:
         points: Points = tuple((x, p.mean) for x, p in measured)
@@ -369,6 +364,14 @@ def _drawn(curve: Curve, look: _Look, *, shift: float) -> tuple[list[Trace], lis
         traces.append(Trace(look.name, points, colour, shade, line=False, marker="o"))
         bands.append(Band("", bars, colour, shade, bars=True))
     return traces, bands
+
+
+def _band(curve: Curve) -> Ranges:
+    """Where measured points have to lie, by layer; empty where theory gives no tolerance."""
+    lines = [(n, p) for n, p in enumerate(curve.predicted, start=1) if TINY < p.mean < HUGE]
+    if any(line.high == math.inf for _, line in lines):
+        return ()
+    return tuple((layer, max(line.low, TINY), min(line.high, HUGE)) for layer, line in lines)
 
 
 def _layers(depth: int) -> Ticks:
@@ -383,6 +386,7 @@ def _decades(curves: Sequence[Curve]) -> tuple[float, float]:
     values = [line.mean for curve in curves for line in curve.predicted]
     for curve in curves:
         values += [edge for p in curve.measured if p is not None for edge in (p.low, p.high)]
+        values += [edge for _, low, high in _band(curve) for edge in (low, high)]
     logs = [math.log10(value) for value in values if TINY < value < HUGE]
     low, high = min([*logs, _LEAST[0]]), max([*logs, _LEAST[1]])
     margin = 0.04 * (high - low)

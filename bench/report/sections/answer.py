@@ -67,9 +67,13 @@ def scope(conclusion: Conclusion) -> str:
 
 
 def answer_text(conclusion: Conclusion) -> str:
-    """The answer in words; a safe one is about what was measured."""
-    narrowed = conclusion.answer is Answer.SAFE and conclusion.left_out
-    return f"{conclusion.answer.value}{', as far as measured' if narrowed else ''}"
+    """The answer in words; a safe one is about what was measured, which a selection may narrow."""
+    plan = conclusion.run.plan
+    selected = plan.selected and not any(item.cell.model for item in plan.items)
+    narrowed = conclusion.left_out or (selected and not conclusion.sides)
+    if conclusion.answer is Answer.SAFE and narrowed:
+        return f"{conclusion.answer.value}, as far as measured"
+    return conclusion.answer.value
 
 
 def because_text(conclusion: Conclusion, length: int = MOST_ANSWER) -> str:

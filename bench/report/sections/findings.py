@@ -25,6 +25,7 @@ from bench.verdict.contrast import Wrong
 from bench.verdict.judgement import CHANGED, Judgement, Verdict
 from bench.verdict.metrics import BY_NAME
 from bench.verdict.patterns import Group
+from bench.verdict.saving import Outcome, SavingJudgement
 
 #: Findings that are shown at once; the others are folded away or counted.
 MOST_FINDINGS = 10
@@ -227,7 +228,7 @@ def _checks(conclusion: Conclusion) -> Iterator[Finding]:
 
 def _check(cause: Cause, state: str, advice: str, *, before: str = "") -> Finding:
     names = [result.check.id for result in cause.results]
-    what = f"{cause.number} {state}{cause.why}"
+    what = upstream(f"{cause.number} {state}{cause.why}")
     return Finding(what, some_of(names, "", _NAMES), f"{before}{_evidence(cause)}", advice)
 
 
@@ -245,17 +246,24 @@ def _evidence(cause: Cause) -> str:
 
 def _savings(conclusion: Conclusion) -> Iterator[Finding]:
     failing = [saving for saving in conclusion.savings if saving.outcome.fails]
-    for (title, outcome), savings in grouped(
-        ((f"{'of NEW in OLD,' if s.back else 'in'} {format_title(s)}", s.outcome.value), s)
-        for s in failing
+    advice = {
+        False: "Convert your files with OLD before you upgrade",
+        True: "Let no OLD read files of NEW",
+    }
+    for back, what in advice.items():
+        yield from _files([saving for saving in failing if saving.back == back], what)
+
+
+def _files(savings: Sequence[SavingJudgement], advice: str) -> Iterator[Finding]:
+    """Saved models by format and by what became of them."""
+    for (title, outcome), found in grouped(
+        ((f"{format_title(s)}{', of NEW in OLD' * s.back}", s.outcome.value), s) for s in savings
     ).items():
         yield Finding(
-            f"Saved models {title}: {outcome}",
-            ", ".join(code(saving.name) for saving in savings),
-            brief(savings[0].reason),
-            "Let no OLD read files of NEW"
-            if savings[0].back
-            else "Convert your files with OLD before you upgrade",
+            f"Saved models in {title}: {outcome}",
+            ", ".join(code(saving.name) for saving in found),
+            brief(found[0].reason),
+            advice,
         )
 
 
@@ -352,12 +360,12 @@ def _open_speed(conclusion: Conclusion) -> Iterator[Finding]:
 
 
 def old_faults(conclusion: Conclusion) -> Iterator[Finding]:
-    """Faults that count against nothing: those of both sides or, of a run, those that are known of its
-    version. What is publicly reported is linked."""
+    """Faults that count against nothing: those of both sides, saved models among them, or, of a run,
+    those that are known of its version."""
     state = "wrong on both sides"
     faults = [c.new for c in conclusion.checks if c.wrong is Wrong.BOTH and c.new is not None]
     if conclusion.old is None:
         state, faults = "broken", [r for r in conclusion.run.results if r.known and r.wrong]
     for cause in causes(faults):
-        finding = _check(cause, state, "")
-        yield dataclasses.replace(finding, what=upstream(finding.what))
+        yield _check(cause, state, "")
+    yield from _files([s for s in conclusion.savings if s.outcome is Outcome.BOTH], "")

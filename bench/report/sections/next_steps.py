@@ -67,13 +67,8 @@ def _of_run(conclusion: Conclusion) -> list[str]:
         undecided = (
             ", so a cell that leaves its envelope is undecided" if baseline is not None else ""
         )
-        named = _named(conclusion)
-        only = " --differing" if baseline is not None else ""
-        accept = bench_command(f"baseline accept {named}{only} --reason TEXT")
-        lines.append(
-            f"No baseline is stored for {code(class_)}{undecided}. Once the results of a run with "
-            f"{code('--all-seeds')} are reviewed: {accept}."
-        )
+        first = _first_baseline(conclusion)
+        lines.append(f"No baseline is stored for {code(class_)}{undecided}. {first}.")
     elif Verdict.NEW in counted or Verdict.NOT_COMPARABLE in counted:
         accept = _accept(conclusion, Verdict.NEW, Verdict.NOT_COMPARABLE)
         lines.append(f"New or not comparable: once these cells are reviewed, {accept}.")
@@ -90,6 +85,20 @@ def _accept(conclusion: Conclusion, *verdicts: Verdict) -> str:
     """The command that accepts the cells of these verdicts."""
     these = _only(conclusion, *verdicts)
     return bench_command(f"baseline accept {_named(conclusion)} {these} --reason TEXT")
+
+
+def _first_baseline(conclusion: Conclusion) -> str:
+    """How the first baseline of a class comes about: of a run that trained every seed. It need only
+    hold what another class's has otherwise."""
+    plan, only = conclusion.run.plan, " --differing" if conclusion.baseline is not None else ""
+    if not plan.further:
+        accept = bench_command(f"baseline accept {_named(conclusion)}{only} --reason TEXT")
+        return f"Once these results are reviewed: {accept}"
+    return (
+        f"For one, train every seed: {code(f'bench run --tier {plan.tier} --all-seeds')} (with tox: "
+        f"{code(f'python -m tox run -e {plan.tier} -- --all-seeds')}). Once its results are reviewed: "
+        f"{bench_command(f'baseline accept latest{only} --reason TEXT')}"
+    )
 
 
 def _decide(conclusion: Conclusion) -> str:

@@ -41,7 +41,6 @@ def sides_section(
         headers = ("", "OLD", "NEW")
     gone = conclusion.stale
     blocks: list[Block | None] = [
-        _others(conclusion) if conclusion.sides else None,
         Table(headers, rows, "lll"),
         f"The baseline also holds {count(len(gone), 'cell')} that no grid has any more, such as "
         f"{code(gone[0].name)}."
@@ -87,8 +86,10 @@ def pin(conclusion: Conclusion) -> list[str]:
     return [f"{name}=={kept[name]}" for name in leading or kept]
 
 
-def _others(conclusion: Conclusion) -> str:
-    """Packages in which the locks differ, beside TensorFlow and Keras; empty if none do."""
+def other_packages(conclusion: Conclusion) -> str:
+    """Packages in which an upgrade's locks differ, beside TensorFlow and Keras; empty if none do."""
+    if not conclusion.sides:
+        return ""
     changed = different(locked(conclusion, "old"), locked(conclusion, "new"))
     texts = [
         f"{name} {new} (new)" if old is None else f"{name} {old} -> {new or 'gone'}"

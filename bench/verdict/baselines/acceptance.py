@@ -132,8 +132,8 @@ def accept(
         reason: why these results are right; kept with them.
         reviewer: who says so.
         date: today if None.
-        force: also take a run from uncommitted code, of other images, or without some replicas;
-            crashed replicas are never stored.
+        force: also take a run from uncommitted code, of other images, without some replicas or stored
+            seeds; crashed replicas are never stored.
 
     Raises:
         BenchError: there is nothing to accept, no reason is given, or the run is not fit to be one:

@@ -29,7 +29,7 @@ def refuse_unfit(
 
     Raises:
         BenchError: no item, no reason, another class or recipe; without ``force`` also uncommitted
-            code, other images, and replicas that crashed or are lacking.
+            code, other images, replicas that crashed or are lacking, and stored seeds that would go.
     """
     if not items:
         raise BenchError(
@@ -43,6 +43,7 @@ def refuse_unfit(
     if not force:
         _refuse_unrepeatable(run, baseline)
         _refuse_incomplete(run, items)
+        _refuse_fewer_seeds(run, baseline, items)
 
 
 def _refuse_incomparable(run: StoredRun, baseline: Baseline | None, items: Sequence[Item]) -> None:
@@ -98,6 +99,23 @@ def _refuse_incomplete(run: StoredRun, items: Sequence[Item]) -> None:
                 "seeds, and a baseline needs them all",
                 hint="run anew with --all-seeds; or leave out with -k what has the baseline's bits; "
                 f"{_AGAIN}",
+            )
+
+
+def _refuse_fewer_seeds(run: StoredRun, baseline: Baseline | None, items: Sequence[Item]) -> None:
+    """Raises BenchError for an item that is stored under seeds which the run has not: they would go,
+    and with them the power of every later comparison."""
+    for item in items:
+        stored = baseline.find(item) if baseline is not None else None
+        lost = (
+            stored.by_seed.keys() - {record.seed for record in run.of(item.cell)} if stored else ()
+        )
+        if lost:
+            raise BenchError(
+                f"{run.path}: {item.grid}: {item.id} would lose seeds that are stored: "
+                f"{', '.join(map(str, sorted(lost)))}",
+                hint="run anew with --all-seeds, and with as many --seeds as are stored; or leave the "
+                f"cell out with -k; {_AGAIN}",
             )
 
 

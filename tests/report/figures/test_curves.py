@@ -17,7 +17,9 @@ from bench.report.figures.curves import (
     MOST_CURVES,
     MOST_PANELS,
     SHOWN,
+    Curve,
     curve_of,
+    curves_picture,
     pictures,
     predicted_lines,
 )
@@ -77,6 +79,17 @@ def test_band_is_the_tolerance(seeds: int) -> None:
     assert row is not None
     assert row.predicted == pytest.approx(lines[0].mean)
     assert row.tolerance == pytest.approx(lines[0].high / lines[0].mean)
+
+
+def test_a_panel_shows_all_of_a_band() -> None:
+    """The first layers' is the widest."""
+    cell = Cell(depth=30, initializer="glorot_normal")
+    curve = Curve(cell, predicted_lines(cell, seeds=1), ())
+    (panel,) = curves_picture("theory", "Predicted", {"": [curve]}).panels
+    assert isinstance(panel, Panel)
+    assert panel.limits is not None
+    assert panel.limits[0] < curve.predicted[0].low < curve.predicted[0].mean
+    assert max(line.high for line in curve.predicted) < panel.limits[1]
 
 
 def test_no_tolerance_no_band() -> None:
