@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.results.check import Deviation
-from bench.theory.activations import ACTIVATION
 from bench.theory.invariants import (
     Layer,
     Trace,
@@ -31,7 +30,7 @@ from bench.theory.invariants import (
     pulled_back,
 )
 from bench.theory.oracle import convolution, layers, losses
-from bench.theory.oracle.operations import activation_gradient
+from bench.theory.oracle.operations import activation_gradient, activation_value
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation
 from bench.theory.rounding.formats import Format, sum_growth
@@ -237,7 +236,7 @@ def _forward(trace: Trace, index: int) -> Iterator[Step]:
         return
     if layer.norm is not None:
         yield Step(f"{name}, normalized", layer.z, lambda lift: _normalized(layer, lift), form)
-    value = ACTIVATION[trace.activation].value
+    value = activation_value(trace.activation)
     yield Step(f"{name}, activation", layer.a, lambda lift: value(lift(layer.z, form)), form)
 
 

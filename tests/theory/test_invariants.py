@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.theory import invariants, reruns
-from bench.theory.activations import ACTIVATION
+from bench.theory.activations import ACTIVATION, SELU_BELOW, SELU_SCALE
 from bench.theory.invariants import Layer, Normalization, Trace
 from bench.theory.oracle import layers, losses
 from bench.theory.rounding.deviation import deviation
@@ -166,6 +166,29 @@ def test_every_tensor_is_compared(norm: str) -> None:
     found = compare(trace, trace)
     assert len(found) == (20 if not norm else 28)
     assert {each.excess for each in found} == {0.0}
+
+
+@pytest.mark.parametrize("activation", ["elu", "selu"])
+def test_e_to_the_x_less_one_has_the_digits_of_one(activation: str) -> None:
+    """TensorFlow computes elu near 0 as e^x - 1. Where the kernel's output is off by a unit in the last
+    place, as of half a batch by another order of summation, that jumps by one of a number near 1;
+    an activation that is off by a thousandth is seen all the same."""
+    scale, slope = {"elu": (F(1), F(1)), "selu": (F(SELU_SCALE), F(SELU_BELOW))}[activation]
+
+    def run(z, off=0.0):
+        below = slope * (np.exp(np.minimum(z, F(0))) - F(1))
+        a = np.where(z < 0, below, scale * z) * F(1 + off)
+        layer = replace(base.layers[0], outputs=wide(z), z=wide(z), a=wide(a.astype(F)))
+        steps = reruns.steps(replace(base, layers=[layer, *base.layers[1:]]), LABELS)
+        return [step for step in steps if step.name == "layer 1, activation"]
+
+    base = network_pass(activation=activation)
+    z = np.linspace(-0.01, 0.001, base.layers[0].z.size, dtype=F).reshape(base.layers[0].z.shape)
+    moved = np.nextafter(z, F(-1))
+    (same,) = reruns.compared("x", run(z), run(moved))
+    assert not same.out
+    (faulty,) = reruns.compared("x", run(z), run(moved, off=1e-3))
+    assert faulty.out
 
 
 def test_eight_times_the_loss_is_exact() -> None:

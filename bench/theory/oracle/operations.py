@@ -103,10 +103,16 @@ def activation(name: str, output: str, inputs: str) -> Operation:
     return Operation(
         output=output,
         inputs=(inputs,),
-        forward=_VALUES.get(name, ACTIVATION[name].value),
+        forward=activation_value(name),
         backward=lambda x, _, y, upstream: ((activation_gradient(name, x[0], y, upstream),), ()),
         constant=name in ("leaky_relu", "gelu"),
     )
+
+
+def activation_value(name: str) -> Callable[[Any], Any]:
+    """An activation as TensorFlow computes it, rounding included: elu and selu as e^x - 1, which near 0
+    has the digits of a number near 1."""
+    return _VALUES.get(name, ACTIVATION[name].value)
 
 
 def activation_gradient(name: str, x: Any, y: Any, upstream: Any) -> Any:
