@@ -207,3 +207,20 @@ def _(lab: Lab) -> Iterator[Deviation]:
     steps = [step for step, _ in scalars.get("train/batch_loss", [])]
     yield exact("losses of batches", lab.seen(np.array(len(steps))), np.array(6))
     yield exact("steps", lab.seen(np.array(len(set(steps)))), np.array(6))
+
+
+@contract(
+    "csv_logger-separator",
+    thing="keras.callbacks.CSVLogger",
+    truth="Columns are parted by the separator that is asked for.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        logger = keras.callbacks.CSVLogger(str(path), separator=";")
+        played(scripted(SCRIPT), [logger], epochs=2)
+        rows = list(csv.DictReader(path.read_text().splitlines(), delimiter=";"))
+    got = np.array([[float(row[key]) for key in ("epoch", "score")] for row in rows])
+    yield exact("epochs and losses", lab.seen(got), np.array([[0, SCRIPT[0]], [1, SCRIPT[1]]]))
