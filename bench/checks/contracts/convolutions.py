@@ -18,6 +18,8 @@ layer_contract = functools.partial(layered.layer_contract, catalogue)
 
 _SIZES = {1: (11,), 2: (7, 6), 3: (4, 5, 4)}
 _KERNEL = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
+#: Part of the error of versions that cannot dilate with strides.
+_BOTH = "in conjunction with `dilation_rate > 1`"
 
 
 def _convolution(rank: int, name: str, *, groups: int = 1, **options: Any) -> None:
@@ -65,11 +67,13 @@ def _depthwise(rank: int, padding: str, stride: int, dilation: int = 1) -> None:
 
     shapes = [(2, *sizes, 3)]
     layer_contract(
-        f"depthwise_conv{rank}d-{name}", f"DepthwiseConv{rank}D", shapes, depthwise, options
+        *(f"depthwise_conv{rank}d-{name}", f"DepthwiseConv{rank}D", shapes, depthwise, options),
+        refused=_BOTH,
     )
     layer_contract(
         *(f"separable_conv{rank}d-{name}", f"SeparableConv{rank}D", shapes, separable),
         {"filters": 5, **options},
+        refused=_BOTH,
     )
 
 
@@ -109,7 +113,8 @@ def _pool(rank: int, kind: str, padding: str, stride: int = 2) -> None:
 for _rank in (1, 2):
     for _padding, _stride in (("valid", 1), ("same", 2)):
         _depthwise(_rank, _padding, _stride)
-    _depthwise(_rank, "same", 1, dilation=2)
+    for _padding, _stride in (("same", 1), ("same", 2), ("valid", 2)):
+        _depthwise(_rank, _padding, _stride, dilation=2)
 for _rank in (1, 2, 3):
     for _padding, _stride in (("valid", 1), ("same", 2), ("valid", 3)):
         _transposed(_rank, _padding, _stride)

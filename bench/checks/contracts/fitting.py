@@ -139,7 +139,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     told, ends = [], []
     for held in (None, (2.0 * x, y + 1.0)):
         error = keras.metrics.MeanAbsoluteError(name="error")
-        model = built(optimizer=keras.optimizers.Adam(0.125), metrics=[error])
+        model = built(optimizer=keras.optimizers.Adam(0.125), metrics=[error], run_eagerly=True)
         fitted = model.fit(
             *(x, y), batch_size=BATCH, epochs=3, shuffle=False, verbose=0, validation_data=held
         )
@@ -227,8 +227,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "backup-delete_checkpoint",
     thing="keras.callbacks.BackupAndRestore",
-    truth="A backup is deleted once fit has ended, or kept where that is asked for, and a later fit goes"
-    " on from it.",
+    truth="A backup is deleted once fit has ended, or kept where that is asked for, and a later fit"
+    " goes on from it.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras
@@ -265,7 +265,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     x, y = linear.data(linear.SAMPLES)
 
     def fitted(*callbacks: Any) -> Any:
-        model = linear.built(optimizer=keras.optimizers.Adam(0.125))
+        model = built(optimizer=keras.optimizers.Adam(0.125), run_eagerly=True)
         with contextlib.suppress(KeyboardInterrupt):
             model.fit(
                 *(x, y), batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=list(callbacks)
