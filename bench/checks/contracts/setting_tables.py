@@ -107,7 +107,6 @@ _NORMALIZATION: Mapping[str, _Arguments] = {
 _DROPPING: Mapping[str, _Arguments] = {
     "Dropout": {"rate": 0.25, "noise_shape": (None, 1), "seed": 3},
     "SpatialDropout1D": {"rate": 0.25},
-    "SpatialDropout2D": {"rate": 0.25, "data_format": "channels_first"},
     "GaussianNoise": {"stddev": 0.25, "seed": 3},
     "GaussianDropout": {"rate": 0.25, "seed": 3},
     "AlphaDropout": {"rate": 0.25, "seed": 3},
@@ -225,6 +224,11 @@ TOLD: Mapping[str, tuple[str, Mapping[str, _Arguments], tuple[int, ...]]] = {
     "pooling": ("layers", _pooling(), _BOTH),
     "normalization": ("layers", _NORMALIZATION, _BOTH),
     "dropping": ("layers", _DROPPING, _BOTH),
+    "spatial_dropout-data_format": (
+        "layers",
+        {"SpatialDropout2D": {"rate": 0.25, "data_format": "channels_first"}},
+        _BOTH,
+    ),
     "alpha_dropout-noise_shape": (
         "layers",
         {"AlphaDropout": {"rate": 0.25, "noise_shape": (None, 1)}},
@@ -317,7 +321,7 @@ DEFAULTS: Mapping[str, tuple[str, Mapping[str, tuple[_Arguments, _Arguments]], t
             "GroupNormalization": ({}, {"groups": 32, "axis": -1, "epsilon": 1e-3}),
             "Conv1D": (_FILTERS, {"strides": (1,), "dilation_rate": (1,), "groups": 1, **_STEP}),
             "Conv2D": (_FILTERS, {"strides": (1, 1), "groups": 1, **_STEP}),
-            "Conv2DTranspose": (_FILTERS, {"strides": (1, 1), "output_padding": None, **_STEP}),
+            "Conv2DTranspose": (_FILTERS, {"strides": (1, 1), **_STEP}),
             "DepthwiseConv2D": ({"kernel_size": 2}, {"depth_multiplier": 1, **_STEP}),
             "MaxPooling2D": ({}, {"pool_size": (2, 2), "strides": (2, 2), "padding": "valid"}),
             "AveragePooling2D": (

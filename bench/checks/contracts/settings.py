@@ -71,6 +71,26 @@ def _made(module: str, name: str, arguments: _Arguments) -> Any:
         raise
 
 
+def _each(
+    lab: Lab, module: str, table: Mapping[str, tuple[_Arguments, _Arguments]]
+) -> Iterator[Deviation]:
+    """Of all classes that this Keras has.
+
+    Raises:
+        AbsentError: it has none.
+    """
+    absent: list[AbsentError] = []
+    for name, (given, wanted) in table.items():
+        try:
+            thing = _made(module, name, given)
+        except AbsentError as error:
+            absent.append(error)
+        else:
+            yield from _compared(lab, name, thing, wanted)
+    if len(absent) == len(table):
+        raise absent[0]
+
+
 def _told(subject: str, module: str, table: Mapping[str, _Arguments], keras: Any) -> None:
     @contract(
         f"told-{subject}",
@@ -79,12 +99,7 @@ def _told(subject: str, module: str, table: Mapping[str, _Arguments], keras: Any
         keras=keras,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
-        for name, arguments in table.items():
-            yield from _compared(lab, name, _made(module, name, arguments), arguments)
-
-
-for _subject, (_module, _table, _keras) in TOLD.items():
-    _told(_subject, _module, _table, _keras)
+        yield from _each(lab, module, {name: (given, given) for name, given in table.items()})
 
 
 def _default(subject: str, module: str, table: Mapping[str, Any], keras: Any) -> None:
@@ -95,9 +110,10 @@ def _default(subject: str, module: str, table: Mapping[str, Any], keras: Any) ->
         keras=keras,
     )
     def _(lab: Lab) -> Iterator[Deviation]:
-        for name, (needed, wanted) in table.items():
-            yield from _compared(lab, name, _made(module, name, needed), wanted)
+        yield from _each(lab, module, table)
 
 
-for _subject, (_module, _table, _keras) in DEFAULTS.items():
-    _default(_subject, _module, _table, _keras)
+for _subject, (_module, _table, _keras) in TOLD.items():
+    _told(_subject, _module, _table, _keras)
+for _subject, (_module, _defaults, _keras) in DEFAULTS.items():
+    _default(_subject, _module, _defaults, _keras)
