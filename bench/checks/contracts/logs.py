@@ -112,8 +112,98 @@ def _(lab: Lab) -> Iterator[Deviation]:
             verbose=0,
             callbacks=[keras.callbacks.CSVLogger(str(path), separator=";")],
         )
-        rows = [line.split(";") for line in path.read_text().splitlines()]
-    columns = np.array(rows[0] == ["epoch", "score"])
-    yield exact("names of columns", lab.seen(columns), np.ones((), bool))
-    numbers = np.array([[float(one) for one in row] for row in rows[1:] if columns])
-    yield exact("epochs and losses", numbers, np.array([[0, SCRIPT[0]], [1, SCRIPT[1]]]))
+        rows = list(csv.DictReader(path.read_text().splitlines(), delimiter=";"))
+    yield exact("lines", lab.seen(np.array(len(rows))), np.array(4))
+    for name, lines in (("loss", rows), ("val_loss", rows[1::2])):
+        got = np.array([float(row[name]) for row in lines])
+        yield exact(name, lab.seen(got), np.array(told.history[name]))
+
+
+@contract(
+    "csv_logger-reused",
+    thing="keras.callbacks.CSVLogger",
+    truth="One object that is used for a second fit writes the file anew, with that fit's columns.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        logger = keras.callbacks.CSVLogger(str(path))
+        played(scripted(SCRIPT[:3], name="first"), [logger], epochs=3)
+        played(scripted(SCRIPT[3:5], name="second"), [logger], epochs=2)
+        rows = list(csv.DictReader(path.read_text().splitlines()))
+    got = np.array([float(row.get("second", np.nan)) for row in rows])
+    yield exact("second", lab.seen(got), np.array(SCRIPT[3:5]))
+
+
+# --- TensorBoard
+
+
+def _scalars(folder: str) -> dict[str, list[tuple[int, float]]]:
+    """Steps and numbers of each scalar, in the order of steps, by ``train/epoch_loss``."""
+    from bench.nets.api import tf
+
+    # A public name of it is in a package that reads event files, which nothing here needs.
+    from tensorflow.core.util.event_pb2 import Event  # isort: skip
+
+    found: dict[str, list[tuple[int, float]]] = {}
+    for path in sorted(Path(folder).glob("*/events*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.HasField("tensor") and not value.tensor.tensor_shape.dim:
+                    number = float(np.asarray(tf.make_ndarray(value.tensor), np.float64))
+                    name = f"{path.parent.name}/{value.tag}"
+                    found.setdefault(name, []).append((event.step, number))
+    return {name: sorted(pairs) for name, pairs in found.items()}
+
+
+def _watched(**options: Any) -> tuple[dict[str, list[tuple[int, float]]], Any]:
+    """The scalars that TensorBoard writes of two epochs of three batches, and the history.
+
+    Raises:
+        AbsentError: TensorBoard is not installed.
+    """
+    from bench.nets.api import keras
+
+    if importlib.util.find_spec("tensorboard") is None:
+        raise AbsentError(f"TensorBoard{NOT_INSTALLED}")
+    x, y = data(linear.SAMPLES)
+    with tempfile.TemporaryDirectory() as folder:
+        board = keras.callbacks.TensorBoard(folder, write_graph=False, **options)
+        told = built().fit(
+            *(x, y),
+            batch_size=BATCH,
+            epochs=2,
+            validation_data=(x, y),
+            verbose=0,
+            callbacks=[board],
+        )
+        return _scalars(folder), told.history
+
+
+@contract(
+    "tensorboard-epochs",
+    thing="keras.callbacks.TensorBoard",
+    truth="Every epoch's loss and validation loss are written under the epoch's number.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    scalars, history = _watched()
+    for name, tag in (("loss", "train/epoch_loss"), ("val_loss", "validation/epoch_loss")):
+        pairs = scalars.get(tag, [])
+        yield exact(f"{tag}, steps", np.array([step for step, _ in pairs]), np.arange(2))
+        wanted = np.array(history[name], np.float32)
+        yield exact(tag, lab.seen(np.array([number for _, number in pairs])), wanted)
+
+
+@contract(
+    "tensorboard-batches",
+    thing="keras.callbacks.TensorBoard",
+    truth="With update_freq=1 every batch's loss is written under a step of its own.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    scalars, _ = _watched(update_freq=1)
+    steps = [step for step, _ in scalars.get("train/batch_loss", [])]
+    yield exact("losses of batches", lab.seen(np.array(len(steps))), np.array(6))
+    yield exact("steps", lab.seen(np.array(len(set(steps)))), np.array(6))

@@ -143,7 +143,6 @@ FAULTS = (
         "ignored",
         of_thing(options, min_delta=0.0),
     ),
-    Fault(("logs:csv_logger-separator",), "ignored", of_thing(options, separator=",")),
     Fault(
         ("recurrence:conv_lstm-dropout", "recurrence:conv_lstm-recurrent_dropout"),
         "ignored",
