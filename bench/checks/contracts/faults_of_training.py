@@ -102,9 +102,12 @@ FAULTS = (
         what="losses of several outputs are not told, or with their weights (keras #20343)",
     ),
     KnownFault(
-        checks=("callbacks:backup_and_restore",),
+        checks=(
+            *("callbacks:backup_and_restore", "fitting:backup-delete_checkpoint"),
+            "fitting:backup-continued",
+        ),
         keras=(">=3.0.2,<=3.0.5",),
-        what="a fit that was interrupted begins again at the first epoch",
+        what="a fit that was interrupted begins again at the first epoch (keras #19179)",
     ),
     KnownFault(
         checks=("callbacks:early_stopping-reused",),
@@ -255,7 +258,10 @@ FAULTS = (
         "part by keras PR #20609)",
     ),
     KnownFault(
-        checks=("execution:dataset-of_unknown_size", "logs:batches"),
+        checks=(
+            *("execution:dataset-of_unknown_size", "logs:batches"),
+            "fitting:validation_batch_size",
+        ),
         keras=(">=3.0.2,<=3.0.5",),
         what="means over batches, and over weighted samples, do not weigh them by their size",
     ),
@@ -344,5 +350,10 @@ FAULTS = (
         checks=("calls:trainable-argument",),
         keras=(">=3.0.2,<=3.0.5",),
         what="trainable=False is ignored where a layer is made; no report of it is known",
+    ),
+    KnownFault(
+        checks=("fitting:loss_weights-one_output",),
+        keras=(">=3.0.2,<=3.4.1",),
+        what="the weight of the loss of an only output raises where it is in a list",
     ),
 )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.setting_tables import DEFAULTS, TOLD
+from bench.checks.contracts.default_tables import DEFAULTS
+from bench.checks.contracts.setting_tables import TOLD
 from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 
