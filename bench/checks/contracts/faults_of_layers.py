@@ -199,7 +199,7 @@ FAULTS = (
     KnownFault(
         checks=("masks:mask-explicit",),
         keras=(">=3.0.2,<=3.9.2",),
-        what="the mask of the inputs is passed on in place of the one given (mended by keras PR #21449)",
+        what="the mask of the inputs, not the one given, is passed on (mended by keras PR #21449)",
     ),
     KnownFault(
         checks=("recurrence:conv_lstm-dropout", "recurrence:conv_lstm-recurrent_dropout"),
