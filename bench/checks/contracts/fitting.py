@@ -110,7 +110,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     x, y = data(SAMPLES)
     for size, batches in ((None, 3), (5, 5), (SAMPLES, 1)):
         error = keras.metrics.MeanAbsoluteError(name="error")
-        model, replay = built(metrics=[error]), Replay()
+        model, replay = built(metrics=[error], run_eagerly=True), Replay()
         seen: list[int] = []
         watch = keras.callbacks.LambdaCallback()
         watch.on_test_batch_end = lambda batch, logs=None, seen=seen: seen.append(batch)  # noqa: ARG005
@@ -174,7 +174,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
             seen["predict"] = batch + 1
 
     x, y = data(65)
-    model, counts = built(), Counts()
+    model, counts = built(run_eagerly=True), Counts()
     model.fit(x, y, verbose=0, callbacks=[counts])
     model.evaluate(x, y, verbose=0, callbacks=[counts])
     model.predict(x, verbose=0, callbacks=[counts])
