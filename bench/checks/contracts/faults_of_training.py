@@ -361,4 +361,9 @@ FAULTS = (
         keras=(">=3.0.2,<=3.4.1",),
         what="a weight of the loss of an only output raises, as a number or in a list",
     ),
+    KnownFault(
+        checks=("fitting:weights-both",),
+        keras=("==2.15.0",),
+        what="weights of both kinds raise where batches of a dataset are of unknown size",
+    ),
 )
