@@ -18,6 +18,8 @@ layer_contract = functools.partial(layered.layer_contract, catalogue)
 
 _SIZES = {1: (11,), 2: (7, 6), 3: (4, 5, 4)}
 _KERNEL = {1: (3,), 2: (3, 2), 3: (2, 3, 2)}
+#: Part of the error of versions that cannot dilate with strides.
+_BOTH = "in conjunction with `dilation_rate > 1`"
 
 
 def _convolution(rank: int, name: str, *, groups: int = 1, **options: Any) -> None:
@@ -54,7 +56,7 @@ def _depthwise(rank: int, padding: str, stride: int, dilation: int = 1) -> None:
     name = f"{padding}-strides:{stride}"
     if dilation > 1:
         options["dilation_rate"] = dilation
-        name = f"{padding}-dilation:{dilation}"
+        name = f"{padding}{f'-strides:{stride}' if stride > 1 else ''}-dilation:{dilation}"
 
     def depthwise(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         return formulas.depthwise(inputs[0], weights[0], tables) + weights[1]
@@ -65,26 +67,32 @@ def _depthwise(rank: int, padding: str, stride: int, dilation: int = 1) -> None:
 
     shapes = [(2, *sizes, 3)]
     layer_contract(
-        f"depthwise_conv{rank}d-{name}", f"DepthwiseConv{rank}D", shapes, depthwise, options
+        *(f"depthwise_conv{rank}d-{name}", f"DepthwiseConv{rank}D", shapes, depthwise, options),
+        refused=_BOTH,
     )
     layer_contract(
         *(f"separable_conv{rank}d-{name}", f"SeparableConv{rank}D", shapes, separable),
         {"filters": 5, **options},
+        refused=_BOTH,
     )
 
 
-def _transposed(rank: int, padding: str, stride: int) -> None:
-    sizes, kernel = _SIZES[rank], _KERNEL[rank]
-    tables = [given(size, k, stride, padding) for size, k in zip(sizes, kernel, strict=True)]
+def _transposed(rank: int, padding: str, stride: int, more: int | None = None) -> None:
+    sizes = _SIZES[rank]
+    # Of "same" padding and an even kernel, output_padding 0 fits no strides.
+    kernel = _KERNEL[rank] if more is None else (3,) * rank
+    tables = [given(size, k, stride, padding, more) for size, k in zip(sizes, kernel, strict=True)]
 
     def formula(inputs: Sequence[Traced], weights: Sequence[Traced]) -> Traced:
         swapped = weights[0].transpose(*range(rank), rank + 1, rank)
         return formulas.correlated(inputs[0], swapped, tables) + weights[1]
 
+    options = {} if more is None else {"output_padding": more}
     layer_contract(
-        f"conv{rank}d_transpose-{padding}-strides:{stride}",
+        f"conv{rank}d_transpose-{padding}-strides:{stride}"
+        + ("" if more is None else f"-output_padding:{more}"),
         *(f"Conv{rank}DTranspose", [(2, *sizes, 3)], formula),
-        {"filters": 4, "kernel_size": kernel, "padding": padding, "strides": stride},
+        {"filters": 4, "kernel_size": kernel, "padding": padding, "strides": stride, **options},
     )
 
 
@@ -105,10 +113,13 @@ def _pool(rank: int, kind: str, padding: str, stride: int = 2) -> None:
 for _rank in (1, 2):
     for _padding, _stride in (("valid", 1), ("same", 2)):
         _depthwise(_rank, _padding, _stride)
-    _depthwise(_rank, "same", 1, dilation=2)
+    for _padding, _stride in (("same", 1), ("same", 2), ("valid", 2)):
+        _depthwise(_rank, _padding, _stride, dilation=2)
 for _rank in (1, 2, 3):
     for _padding, _stride in (("valid", 1), ("same", 2), ("valid", 3)):
         _transposed(_rank, _padding, _stride)
+    for _padding, _stride, _more in (("same", 2, 0), ("same", 2, 1), ("valid", 3, 2)):
+        _transposed(_rank, _padding, _stride, _more)
     for _padding in ("valid", "same"):
         for _kind in ("Max", "Average"):
             _pool(_rank, _kind, _padding)

@@ -186,4 +186,49 @@ FAULTS = (
         keras=(">=3.0.2,<=3.15.1",),
         what="lengths of columns divide rows (mended by keras PR #23328)",
     ),
+    KnownFault(
+        checks=("convolutions:*output_padding:0",),
+        keras=(">=3.0.2,<=3.9.2",),
+        what="output_padding=0 raises (keras #19909)",
+    ),
+    KnownFault(
+        checks=("functions:sparsemax",),
+        keras=(">=3.9.2,<=3.15.1",),
+        what="the threshold is that of other sums where several entries are not 0 (keras #23425)",
+    ),
+    KnownFault(
+        checks=("masks:mask-explicit",),
+        keras=(">=3.0.2,<=3.9.2",),
+        what="the mask of the inputs, not the one given, is passed on (mended by keras PR #21449)",
+    ),
+    KnownFault(
+        checks=("recurrence:conv_lstm-dropout", "recurrence:conv_lstm-recurrent_dropout"),
+        keras=(">=2.12.0,<=3.4.1",),
+        what="ConvLSTM drops nothing (mended by keras PR #20089)",
+    ),
+    KnownFault(
+        checks=("settings:told-transposed",),
+        keras=(">=3.0.2,<=3.14.1",),
+        what="output_padding is not in the configuration (mended by keras PR #23014)",
+    ),
+    KnownFault(
+        checks=("settings:told-attention-seed",),
+        keras=(">=3.0.2,<=3.14.1",),
+        what="the seed is not in the configuration (mended by keras PR #23029)",
+    ),
+    KnownFault(
+        checks=("settings:told-encoding-sparse",),
+        keras=(">=3.4.1,<=3.15.1",),
+        what="sparse is not in the configuration (mended by keras PR #23375)",
+    ),
+    KnownFault(
+        checks=("settings:told-alpha_dropout-noise_shape",),
+        keras=(">=2.12.0,<=3.15.1",),
+        what="noise_shape is not in the configuration; no report of it is known",
+    ),
+    KnownFault(
+        checks=("settings:told-spatial_dropout-data_format",),
+        keras=("<=2.15.0",),
+        what="data_format is not in the configuration; no report of it is known",
+    ),
 )

@@ -276,3 +276,95 @@ def _(lab: Lab) -> Iterator[Deviation]:
             logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
             got = keras.activations.log_softmax(tf.constant(x), axis=axis)
             yield deviation(f"log_softmax, axis {axis}", np.moveaxis(lab.seen(got), axis, -1), logs)
+
+
+def _shrunk(x: Any, width: float, *, soft: bool) -> Any:
+    by = width if soft else 0.0
+    return _between(x, -width, width, x + by, 0.0, x - by)
+
+
+def _with_arguments(subject: str, name: str, truth: str, formula: Function, **options: Any) -> None:
+    """A function whose arguments are not the default."""
+
+    @contract(subject, thing=f"keras.activations.{name}", truth=truth)
+    def _(lab: Lab) -> Iterator[Deviation]:
+        from bench.nets.api import tf
+
+        x = _points()
+        got = _function(name)(tf.constant(x), **options)
+        yield deviation(subject, lab.seen(got), formula(Bounded(x)))
+
+
+for _subject, _arguments, _truth, _formula in (
+    ("elu-alpha", {"alpha": 0.25}, "x, or .25 (exp(x) - 1) below 0.", elu(0.25)[0]),
+    ("leaky_relu", {}, "x, or .2 x below 0.", relu(np.inf, 0.2, 0.0)[0]),
+    (
+        "leaky_relu-negative_slope",
+        {"negative_slope": 0.125},
+        "x, or x / 8 below 0.",
+        relu(np.inf, 0.125, 0.0)[0],
+    ),
+    (
+        "hard_shrink-threshold",
+        {"threshold": 0.75},
+        "x, or 0 within 3/4 of 0.",
+        lambda x: _shrunk(x, 0.75, soft=False),
+    ),
+    (
+        "soft_shrink-threshold",
+        {"threshold": 0.75},
+        "x moved by 3/4 towards 0, or 0.",
+        lambda x: _shrunk(x, 0.75, soft=True),
+    ),
+    (
+        "threshold",
+        {"threshold": 0.75, "default_value": -2.0},
+        "x above 3/4, else -2.",
+        lambda x: _between(x, 0.75, np.inf, -2.0, x, x),
+    ),
+    (
+        "squareplus-b",
+        {"b": 2.0},
+        "(x + sqrt(x^2 + 2)) / 2.",
+        lambda x: (x + np.sqrt(np.square(x) + 2.0)) * 0.5,
+    ),
+):
+    _with_arguments(_subject, _subject.split("-")[0], _truth, _formula, **_arguments)
+
+
+@contract(
+    "glu",
+    thing="keras.activations.glu",
+    truth="The first half along the axis times the sigmoid of the second (Dauphin et al. 2017).",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("gated", 3, 4, 6)
+    for axis in (-1, 1):
+        first, second = np.split(x, 2, axis)
+        got = _function("glu")(tf.constant(x), axis=axis)
+        truth = Bounded(first) * formulas.sigmoid(Bounded(second))
+        yield deviation(f"axis {axis}", lab.seen(got), truth)
+
+
+@contract(
+    "sparsemax",
+    thing="keras.activations.sparsemax",
+    truth="The nearest point of the simplex: x less what makes the positive part sum to 1 (Martins and"
+    " Astudillo 2016).",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = drawn("logits", 5, 4, 3)
+    for axis in (-1, 1):
+        moved = np.moveaxis(x, axis, -1).astype(np.float64)
+        ordered = -np.sort(-moved, -1)
+        sums, places = ordered.cumsum(-1), np.arange(1, moved.shape[-1] + 1)
+        count = (1.0 + places * ordered > sums).sum(-1, keepdims=True)
+        taken = (np.take_along_axis(sums, count - 1, -1) - 1.0) / count
+        # A sum of four, a quotient and a difference, of numbers within 8.
+        truth = Bounded(np.maximum(moved - taken, 0.0), 8 * 8 * 2.0**-24)
+        got = lab.seen(_function("sparsemax")(tf.constant(x), axis=axis))
+        yield deviation(f"axis {axis}", np.moveaxis(got, axis, -1), truth)

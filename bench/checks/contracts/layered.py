@@ -112,12 +112,21 @@ def layer_contract(
     options: Mapping[str, Any] | None = None,
     *,
     truth: str = f"{ALL}.",
+    refused: str = "",
     **call: Any,
 ) -> None:
-    """Puts the contract of a layer on inputs of these shapes into a family's catalogue."""
+    """Puts the contract of a layer on inputs of these shapes into a family's catalogue.
+
+    Versions whose error as the layer is made says ``refused`` do not have the contract.
+    """
 
     @catalogue.contract(subject, thing=f"keras.layers.{name}", truth=truth)
     def _(lab: Lab) -> Iterator[Deviation]:
         inputs = [drawn(f"{subject} input {at}", *shape) for at, shape in enumerate(shapes)]
-        layer = made(name, **dict(options or {}))
+        try:
+            layer = made(name, **dict(options or {}))
+        except ValueError as error:
+            if refused and refused in str(error):
+                raise AbsentError(str(error)) from error
+            raise
         yield from compared(lab, layer, subject, inputs, formula, **call)

@@ -255,3 +255,69 @@ def _(lab: Lab) -> Iterator[Deviation]:
                 scores = np.tanh(Bounded(query[row][:, None]) + value[row]).sum(-1) * 0.75
             truth = formulas.softmax(scores) @ value[row]
             yield deviation(f"{what}, row {row}", got[row], truth)
+
+
+@contract(
+    "attention-causal-scores",
+    thing="keras.layers.MultiHeadAttention",
+    truth="With use_causal_mask nothing attends to what comes later, also where scores are asked for,"
+    " where there is dropout, and beside another mask.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = tf.constant(drawn("attended", 2, 4, 4))
+    past = np.tril(np.ones((4, 4), bool))
+    every = np.ones((2, 4, 4), bool)
+    every[:, :, 1] = False
+    for what, options, call in (
+        ("scores", {}, {}),
+        ("dropout", {"dropout": 0.5}, {"training": False}),
+        ("another mask", {}, {"attention_mask": tf.constant(every)}),
+    ):
+        layer = made("MultiHeadAttention", 2, 3, **options)
+        given = {"use_causal_mask": True, "return_attention_scores": True, **call}
+        _, scores = layer(x, x, **given)
+        looked = lab.seen(scores) > 0.0
+        seen = past & every if what == "another mask" else past
+        # Scores of float32 differ by less than 80: no exponential is 0.
+        yield exact(f"{what}, looked at", looked, np.broadcast_to(seen, looked.shape))
+
+
+@contract(
+    "attention-masks_of_parts",
+    thing="keras.layers.MultiHeadAttention",
+    truth="value_mask and key_mask keep what they mask from getting attention.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    x = tf.constant(drawn("attended", *MASK.shape, 4))
+    mask = tf.constant(MASK)
+    for what, masks in (("value", {"value_mask": mask}), ("key", {"key_mask": mask})):
+        layer = made("MultiHeadAttention", 2, 3)
+        _, scores = layer(x, x, x, return_attention_scores=True, **masks)
+        looked = lab.seen(scores) > 0.0
+        yield exact(f"{what}_mask", looked, np.broadcast_to(MASK[:, None, None], looked.shape))
+
+
+@contract(
+    "mask-explicit",
+    thing="keras.layers.Layer",
+    truth="A mask that is given to a call, not the one of its inputs, is what compute_mask passes on.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    indices = tf.constant(np.array([[1, 2, 0, 0], [3, 0, 2, 0], [2, 2, 1, 4]], np.int32))
+    x = made("Embedding", 5, 2, mask_zero=True)(indices)
+    told: list[Any] = []
+    layer = made("GlobalAveragePooling1D")
+    layer.compute_mask = lambda inputs, mask=None: told.append(mask)  # noqa: ARG005
+    got = lab.seen(layer(x, mask=tf.constant(MASK)))
+    for row, kept in enumerate(MASK):
+        truth = Bounded(np.asarray(x)[row][kept]).mean(0)
+        yield deviation(f"row {row}", got[row], truth)
+    if told:
+        yield exact("passed on", np.asarray(told[-1]), MASK)

@@ -24,6 +24,8 @@ SAMPLES = sum(SIZES)
 WEIGHTS = np.resize(formulas.float32([0.25, 2.0, 0.0, 1.0, 4.0, 0.5, 1.0]), SAMPLES)
 #: Whole numbers: what IoU takes in any version.
 _WHOLE = (4 * WEIGHTS).astype(np.int32)
+#: Of labels; powers of two, whose sum is none.
+_LABELS = (0.5, 2.0, 4.0)
 #: Whether a sample of weight 0 counts as one, no documentation says.
 _POSITIVE = np.where(WEIGHTS > 0.0, WEIGHTS, np.float32(0.5))
 
@@ -100,10 +102,15 @@ def _labelled(name: str, truth: Truth, **options: Any) -> Case:
 
 
 def _one_hot(name: str, truth: Truth, **options: Any) -> Case:
-    """A case of one-hot targets and scores."""
+    """A case of one-hot targets and scores, or classes in their place."""
     options = {"num_classes": CLASSES, **options}
-    truth_of_best: Truth = lambda y, p, w: truth(y.argmax(-1), p.argmax(-1), w)  # noqa: E731
-    return Case(name, truth_of_best, formulas.one_hot, options=options, weights=_WHOLE)
+    sparse = options.get("sparse_y_pred", False)
+
+    def truth_of_best(y: Array, p: Array, w: Array) -> Any:
+        return truth(y.argmax(-1), p if sparse else p.argmax(-1), w)
+
+    scores = (lambda role, samples, _: truths.labels(role, samples)) if sparse else formulas.real
+    return Case(name, truth_of_best, formulas.one_hot, scores, options, weights=_WHOLE)
 
 
 _LOSSES: Mapping[str, str] = {
@@ -184,6 +191,9 @@ CASES: Mapping[str, Case] = {
     "recall-thresholds": _scored(
         "Recall", truths.at_thresholds(truths.recall), thresholds=list(truths.THRESHOLDS)
     ),
+    "recall-top_k": _scored(
+        "Recall", lambda y, p, w: truths.of_top(y, p, w, truths.recall), 5, top_k=2
+    ),
     "recall-class_id": _scored(
         "Recall", lambda y, p, w: truths.recall(y[:, 1], p[:, 1], w), CLASSES, class_id=1
     ),
@@ -205,6 +215,34 @@ CASES: Mapping[str, Case] = {
     "auc-multi_label": _curved(
         "AUC", lambda y, p, w: truths.auc("ROC")(y, p, w).mean(), CLASSES, multi_label=True
     ),
+    "auc-multi_label-curve:PR": _curved(
+        "AUC",
+        lambda y, p, w: truths.auc("PR")(y, p, w).mean(),
+        CLASSES,
+        multi_label=True,
+        num_labels=CLASSES,
+        curve="PR",
+    ),
+    "auc-multi_label-label_weights": _curved(
+        "AUC",
+        truths.of_labels(_LABELS),
+        CLASSES,
+        multi_label=True,
+        num_labels=CLASSES,
+        label_weights=list(_LABELS),
+    ),
+    "auc-label_weights": _curved(
+        "AUC", truths.flattened(_LABELS), CLASSES, label_weights=list(_LABELS)
+    ),
+    **{
+        f"auc-thresholds-curve:{curve}": _curved(
+            "AUC",
+            truths.auc(curve, thresholds=truths.THRESHOLDS[:2]),
+            curve=curve,
+            thresholds=list(truths.THRESHOLDS[:2]),
+        )
+        for curve in ("ROC", "PR")
+    },
     "precision_at_recall": _curved(
         "PrecisionAtRecall", truths.best_where(truths.precision, truths.recall), recall=truths.LEAST
     ),
@@ -217,6 +255,13 @@ CASES: Mapping[str, Case] = {
         "SensitivityAtSpecificity",
         truths.best_where(truths.recall, truths.specificity),
         specificity=truths.LEAST,
+    ),
+    "recall_at_precision-class_id": _curved(
+        "RecallAtPrecision",
+        lambda y, p, w: truths.best_where(truths.recall, truths.precision)(y[:, 1], p[:, 1], w),
+        CLASSES,
+        precision=truths.LEAST,
+        class_id=1,
     ),
     "specificity_at_sensitivity": _curved(
         "SpecificityAtSensitivity",
@@ -239,6 +284,33 @@ CASES: Mapping[str, Case] = {
     ),
     "one_hot_iou": _one_hot("OneHotIoU", truths.iou((0, 2)), target_class_ids=[0, 2]),
     "one_hot_mean_iou": _one_hot("OneHotMeanIoU", truths.iou(range(CLASSES))),
+    "binary_iou-target:1": Case(
+        "BinaryIoU",
+        lambda y, p, w: truths.iou((1,), 2)(y, (p > 0.5).astype(float), w),
+        formulas.binary,
+        formulas.probabilities,
+        {"target_class_ids": [1]},
+        width=0,
+        weights=_WHOLE,
+    ),
+    "mean_iou-sparse_y_true:false-sparse_y_pred:false": _one_hot(
+        "MeanIoU", truths.iou(range(CLASSES)), sparse_y_true=False, sparse_y_pred=False
+    ),
+    "one_hot_iou-sparse_y_pred": _one_hot(
+        "OneHotIoU", truths.iou((0, 2)), target_class_ids=[0, 2], sparse_y_pred=True
+    ),
+    "one_hot_mean_iou-sparse_y_pred": _one_hot(
+        "OneHotMeanIoU", truths.iou(range(CLASSES)), sparse_y_pred=True
+    ),
+    "mean_iou-ignore_class:-1": Case(
+        "MeanIoU",
+        truths.iou(range(CLASSES), ignored=-1),
+        lambda role, *shape: truths.labels(role, *shape) - (np.arange(*shape) % 5 == 1),
+        truths.labels,
+        {"num_classes": CLASSES, "ignore_class": -1},
+        width=0,
+        weights=_WHOLE,
+    ),
     "iou-weights:fractions": Case(
         "IoU",
         truths.iou((0, 2)),

@@ -95,10 +95,10 @@ def at_thresholds(one: Callable[..., Numbers]) -> Truth:
     return lambda y, p, w: np.stack([one(y, p, w, t) for t in THRESHOLDS])
 
 
-def of_top(y: Array, p: Array, w: Array) -> Numbers:
-    """Precision of the two best of each sample."""
+def of_top(y: Array, p: Array, w: Array, rate: Callable[..., Numbers] = precision) -> Numbers:
+    """The rate of the two best of each sample."""
     best = np.argsort(np.argsort(-p, -1), -1) < 2
-    return precision(y.reshape(-1), best.reshape(-1).astype(float), np.repeat(w, y.shape[-1]))
+    return rate(y.reshape(-1), best.reshape(-1).astype(float), np.repeat(w, y.shape[-1]))
 
 
 # --- Curves
@@ -119,15 +119,20 @@ def halfway_logits(role: str, *shape: int) -> Array:
     return np.log(p / (1 - p)).astype(np.float32)
 
 
-def _curve(y: Array, p: Array, w: Array) -> tuple[Numbers, ...]:
+def _curve(y: Array, p: Array, w: Array, thresholds: Sequence[float]) -> tuple[Numbers, ...]:
     """The counts at every threshold of the curve, (thresholds, ...)."""
-    each = [_counts(y, p, w, threshold) for threshold in _CURVE_THRESHOLDS]
+    each = [_counts(y, p, w, threshold) for threshold in thresholds]
     return tuple(np.stack(column) for column in zip(*each, strict=True))
 
 
-def auc(curve: str, method: str = "interpolation") -> Truth:
+def auc(
+    curve: str,
+    method: str = "interpolation",
+    thresholds: Sequence[float] = tuple(_CURVE_THRESHOLDS[1:-1]),
+) -> Truth:
     def truth(y: Array, p: Array, w: Array) -> Numbers:
-        true, false, true_negative, missed = _curve(y, p, w)
+        ends = _CURVE_THRESHOLDS[0], _CURVE_THRESHOLDS[-1]
+        true, false, true_negative, missed = _curve(y, p, w, (ends[0], *thresholds, ends[1]))
         recall = _share(true, missed)
         if curve == "ROC":
             x, height = _share(false, true_negative), recall
@@ -156,6 +161,16 @@ def _davis_goadrich(true: Numbers, false: Numbers, missed: Numbers) -> Numbers:
     ratio = Bounded(np.where(both, positive[:-1], 1.0)) / np.where(both, positive[1:], 1.0)
     areas = slope * (Bounded(gained) + intercept * np.log(ratio))
     return (areas / np.maximum(true.value[1:] + missed.value[1:], 1e-30)).sum(0)
+
+
+def of_labels(weights: Sequence[float]) -> Truth:
+    """The mean of the areas under the ROC curves of labels, weighted by label."""
+    return lambda y, p, w: (auc("ROC")(y, p, w) * np.array(weights)).sum() / Bounded(sum(weights))
+
+
+def flattened(weights: Sequence[float]) -> Truth:
+    """The area under the ROC curve of all labels as one, each with a weight."""
+    return lambda y, p, w: auc("ROC")(y.ravel(), p.ravel(), np.outer(w, weights).ravel())
 
 
 def best_where(wanted: Callable[..., Numbers], given: Callable[..., Numbers]) -> Truth:

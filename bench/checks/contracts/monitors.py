@@ -19,6 +19,7 @@ from bench.checks.contracts.callbacks import (
     SCRIPT,
     plateaus,
     played,
+    rates_of,
     scripted,
     stops,
     weight_of,
@@ -300,3 +301,19 @@ def _(lab: Lab) -> Iterator[Deviation]:
         averaged.kernel, averaged.bias = averages
         truth = linear.over(averaged.losses(x, y))
         yield deviation(f"epoch {epoch}, validation loss", lab.seen(got), truth)
+
+
+@contract(
+    "reduce_lr_on_plateau-min_delta",
+    thing="keras.callbacks.ReduceLROnPlateau",
+    truth="What improves by less than min_delta counts as no improvement.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    losses = (1.0, 0.75, 0.5, 0.25, 0.0)
+    for min_delta, reductions in ((0.3, (0, 1, 1, 2, 2)), (0.2, (0, 0, 0, 0, 0))):
+        given: dict[str, Any] = {"patience": 1, "factor": 0.5, "min_delta": min_delta}
+        reduce = keras.callbacks.ReduceLROnPlateau(monitor="score", mode="min", **given)
+        truth = RATE / 2.0 ** np.array(reductions)
+        yield exact(f"rates, min_delta {min_delta}", rates_of(lab, reduce, losses), truth)

@@ -340,3 +340,25 @@ def _(lab: Lab) -> Iterator[Deviation]:
         yield exact(f"{mode}, whole images", same | turned, np.ones(30, bool))
         # All are alike once in 2^29 seeds.
         yield exact(f"{mode}, both", np.array([same.any(), turned.any()]), np.ones(2, bool))
+
+
+@contract(
+    "lookup-options",
+    thing="keras.layers.StringLookup",
+    truth="max_tokens keeps the most frequent ones and pads to their number, idf_weights weigh counts,"
+    " and invert turns numbers into words.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import tf
+
+    layer = made("StringLookup", max_tokens=3, output_mode="multi_hot", pad_to_max_tokens=True)
+    layer.adapt(tf.constant(["owl", "cat", "owl", "dog", "dog", "dog"]))
+    yield exact("two words kept", lab.seen(layer(tf.constant([["cat", "dog"]]))), [[1, 1, 0]])
+    weights = [0.25, 2.0]
+    layer = made("StringLookup", vocabulary=["a", "b"], idf_weights=weights, output_mode="tf_idf")
+    got = layer(tf.constant([["a", "b", "b", "q"]]))
+    yield exact("weighted counts", lab.seen(got), [[1.125, 0.25, 4.0]])  # of unknown ones: the mean
+    words = made("StringLookup", vocabulary=["a", "b"], oov_token="?", invert=True)  # noqa: S106
+    got = [word.decode() for word in np.asarray(words(tf.constant([2, 1, 0]))).tolist()]
+    alike = np.array([one == truth for one, truth in zip(got, "ba?", strict=True)])
+    yield exact(f"words: {got}", lab.seen(alike), np.ones(3, bool))

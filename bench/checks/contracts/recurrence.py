@@ -285,3 +285,41 @@ def _(lab: Lab) -> Iterator[Deviation]:
         layer(sequences())
         truth = np.repeat([0.0, forget, 0.0, 0.0], UNITS)
         yield exact(f"forget {forget:.0f}", lab.seen(layer.get_weights()[2]), truth)
+
+
+for _option in ("dropout", "recurrent_dropout"):
+
+    @contract(
+        f"conv_lstm-{_option}",
+        thing="keras.layers.ConvLSTM2D",
+        truth=f"In training {_option} drops inputs or units: outputs are others than at inference, in"
+        " each sample.",
+    )
+    def _(lab: Lab, option: str = _option) -> Iterator[Deviation]:
+        from bench.nets.api import keras
+
+        keras.utils.set_random_seed(1)
+        layer = made("ConvLSTM2D", 4, (1, 1), return_sequences=True, **{option: 0.5})
+        x = np.ones((6, 3, 3, 3, 4), np.float32)
+        calm, moved = (lab.seen(layer(x, training=training)) for training in (False, True))
+        # A sample has 36 entries: that none is dropped happens once in 2^36.
+        yield exact("samples moved", (calm != moved).any((1, 2, 3, 4)), np.ones(6, bool))
+        yield exact("inference again", lab.seen(layer(x)), calm)
+
+
+@contract(
+    "bidirectional-backward_layer",
+    thing="keras.layers.Bidirectional",
+    truth="A layer that is given for the way back computes it, in the order of time.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = sequences()
+    forth = made("GRU", UNITS, return_sequences=True)
+    back = made("SimpleRNN", 2, return_sequences=True, go_backwards=True)
+    layer = made("Bidirectional", forth, backward_layer=back)
+    got, weights = furnished(layer, "two ways", [x])
+    exactly = [traced(lab, weight) for weight in weights]
+    first, _ = unrolled(CELLS["GRU"], traced(lab, x), exactly[:3])
+    second, _ = unrolled(CELLS["SimpleRNN"], traced(lab, x), exactly[3:], backwards=True)
+    yield deviation("forwards", lab.seen(got)[..., :UNITS], first.array)
+    yield deviation("backwards", lab.seen(got)[..., UNITS:], second[:, ::-1].array)

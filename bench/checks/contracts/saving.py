@@ -295,3 +295,24 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield exact("trainable", lab.seen(got), np.array([False, True, False]))
     halves = np.array([layer.compute_dtype == "bfloat16" for layer in loaded.layers])
     yield exact("bfloat16", halves, np.array([False, True, False]))
+
+
+@contract(
+    "vocabulary-format:keras",
+    thing="keras.Model.save",
+    truth="Words come back as they are, with spaces, rare separators and letters of any script.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    words = ["a b", " c", "d ", "e\u2028f", "g\x0bh", "i\x85j", "é", "本"]
+    layer = keras.layers.StringLookup(vocabulary=words)
+    model = keras.Sequential([keras.Input((1,), dtype="string"), layer])
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.keras")
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    given = tf.constant([[word] for word in words])
+    yield exact("numbers", lab.seen(loaded(given)), np.asarray(model(given)))
+    size = np.array(loaded.layers[-1].vocabulary_size())
+    yield exact("size", size, np.array(len(words) + 1))

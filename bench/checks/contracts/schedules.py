@@ -240,3 +240,23 @@ def _(lab: Lab) -> Iterator[Deviation]:
         optimizer.apply_gradients([(tf.constant(1.0), variable)])
         wanted -= rate
         yield exact(f"after step {step}", lab.seen(np.asarray(variable)), np.array(wanted))
+
+
+@contract(
+    "apply",
+    thing="keras.optimizers.Optimizer.apply",
+    truth="apply moves what it is given at the rate of its step, and counts the step.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([0, 1], [0.5, 0.25, 0.125])
+    optimizer = keras.optimizers.SGD(rates)
+    variable = keras.Variable(1.0)
+    wanted = 1.0
+    for step, rate in enumerate((0.5, 0.25, 0.125, 0.125)):
+        optimizer.apply([tf.constant(1.0)], [variable])
+        wanted -= rate
+        yield exact(f"after step {step}", lab.seen(np.asarray(variable)), np.array(wanted))
+        yield exact(f"count {step}", lab.seen(optimizer.iterations), np.array(step + 1.0))

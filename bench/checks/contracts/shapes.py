@@ -180,3 +180,64 @@ def _(lab: Lab) -> Iterator[Deviation]:
         # Means may be summed in another order: 20 numbers, each rounding within their largest.
         room = 20 * np.spacing(np.abs(x).max()) if "Average" in name or "bilin" in what else 0.0
         yield deviation(what, got, Bounded(truth, room))
+
+
+def _fixed(
+    subject: str, name: str, truth: str, options: Any, formula: Callable[[Array], Array]
+) -> None:
+    """A layer that changes images at random, between two bounds that are one."""
+
+    @contract(subject, thing=f"keras.layers.{name}", truth=truth)
+    def _(lab: Lab) -> Iterator[Deviation]:
+        x = drawn("images", 2, 8, 8, 3)
+        layer = made(name, interpolation="nearest", **options)
+        yield exact("outputs", lab.seen(layer(x, training=True)), formula(x))
+
+
+def _shifted(x: Array) -> Array:
+    moved = np.full_like(x, 0.5)
+    moved[:, 4:, :-2] = x[:, :-4, 2:]
+    return moved
+
+
+_fixed(
+    "random_translation",
+    "RandomTranslation",
+    "A height_factor above 0 moves images down, a width_factor below 0 to the left, by that share of"
+    " their size; what comes in is fill_value.",
+    {
+        "height_factor": (0.5, 0.5),
+        "width_factor": (-0.25, -0.25),
+        "fill_mode": "constant",
+        "fill_value": 0.5,
+    },
+    _shifted,
+)
+_fixed(
+    "random_rotation",
+    "RandomRotation",
+    "A factor of 1/4 turns images counterclockwise by 90 degrees.",
+    {"factor": (0.25, 0.25), "fill_mode": "nearest"},
+    lambda x: np.rot90(x, 1, (1, 2)),
+)
+_fixed(
+    "random_zoom",
+    "RandomZoom",
+    "A height_factor of -1/2 shows the middle half of the rows, twice as large, and of the columns, too"
+    " unless there is a width_factor.",
+    {"height_factor": (-0.5, -0.5), "fill_mode": "nearest"},
+    lambda x: x[:, 2:6, 2:6].repeat(2, 1).repeat(2, 2),
+)
+
+
+@contract(
+    "random_brightness",
+    thing="keras.layers.RandomBrightness",
+    truth="The factor's share of the range of values is added, and what leaves the range is clipped.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    x = np.clip(drawn("images", 2, 4, 4, 3), -1.0, 1.0) * np.float32(0.5) + np.float32(0.5)
+    layer = made("RandomBrightness", (0.25, 0.25), value_range=(0.0, 1.0))
+    truth = np.clip(x.astype(np.float64) + 0.25, 0.0, 1.0)
+    # Two roundings, of numbers within 2.
+    yield deviation("outputs", lab.seen(layer(x, training=True)), Bounded(truth, 2.0**-22))

@@ -189,3 +189,34 @@ def _(lab: Lab) -> Iterator[Deviation]:
         seen = [np.concatenate([b[0][:, 0, 0, 0] for b in _collected(part)]) for part in parts]
         yield exact("sizes", np.array([each.size for each in seen]), np.array([4, 2]))
         yield exact("all of them", np.sort(lab.seen(np.concatenate(seen))), np.sort(shades))
+
+
+@contract(
+    "timeseries_dataset-range",
+    thing="keras.utils.timeseries_dataset_from_array",
+    truth="start_index and end_index bound the series; shuffled, each window comes once with its"
+    " target, in an order that the seed gives again.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    x = np.arange(20, dtype=np.float32)
+
+    def windows(**options: Any) -> tuple[Any, Any]:
+        dataset = keras.utils.timeseries_dataset_from_array(
+            *(x, 10 * x), sequence_length=3, batch_size=4, start_index=2, end_index=15, **options
+        )
+        parts = _collected(dataset)
+        return np.concatenate([b[0] for b in parts]), np.concatenate([b[1] for b in parts])
+
+    truth = np.arange(2, 13)[:, None] + np.arange(3)
+    got, targets = windows()
+    yield exact("windows", lab.seen(got), truth)
+    first = windows(shuffle=True, seed=3)
+    again = windows(shuffle=True, seed=3)
+    yield exact("the same seed", lab.seen(first[0]), again[0])
+    yield exact("each once", np.sort(first[0][:, 0]), truth[:, 0])
+    # Targets are those of the starts, within the range or in the whole, but the same in both.
+    offsets = targets - 10 * got[:, 0]
+    yield exact("targets", offsets, np.full(len(truth), offsets[0]))
+    yield exact("targets, shuffled", first[1] - 10 * first[0][:, 0], offsets)

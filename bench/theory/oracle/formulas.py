@@ -62,12 +62,19 @@ def taken(size: int, kernel: int, stride: int, dilation: int, padding: str) -> A
     return np.where((at >= 0) & (at < size), at, -1)
 
 
-def given(size: int, kernel: int, stride: int, padding: str) -> Array:
-    """The same of a transposed convolution: input i goes to outputs i stride + k - before."""
+def given(size: int, kernel: int, stride: int, padding: str, more: int | None = None) -> Array:
+    """The same of a transposed convolution: input i goes to outputs i stride + k - before.
+
+    With ``more``, Keras' ``output_padding``, there are (size - 1) stride + kernel + more outputs, less
+    ``kernel // 2`` at both ends if padding is "same"; without, as many as a convolution makes ``size``
+    of.
+    """
     spare = max(kernel - stride, 0)
-    outputs, before = (
-        (size * stride, spare // 2) if padding == "same" else (size * stride + spare, 0)
-    )
+    outputs = size * stride + (0 if padding == "same" else spare)
+    if more is not None:
+        cut = kernel // 2 if padding == "same" else 0
+        outputs = (size - 1) * stride + kernel - 2 * cut + more
+    before = max((size - 1) * stride + kernel - outputs, 0) // 2 if padding == "same" else 0
     at = np.arange(outputs)[:, None] + before - np.arange(kernel)
     valid = (at >= 0) & (at % stride == 0) & (at // stride < size)
     return np.where(valid, at // stride, -1)

@@ -95,7 +95,7 @@ KNOWN = """\
 
 Contracts that were added since the runs above - growth, saving, Muon, feeding, monitors, configs,
 masks, preprocessing, nested and partial outputs, calls, merging, recurrence, shapes, functions,
-utilities, mixed precision, logs - were tried on these versions one by one. What they
+utilities, mixed precision, logs, settings, fitting - were tried on these versions one by one. What they
 found is in the file of known faults, and so in this table of all contracts of today. An entry that does
 not hold in one of these versions fails a run there.
 

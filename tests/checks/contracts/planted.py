@@ -20,7 +20,7 @@ from bench.checks.catalogue import checks, contract_of
 from bench.checks.contracts.known_faults import known
 from bench.checks.examiner import Examiner
 from bench.results.check import CONTRACTS, Check, CheckResult
-from tests.checks.contracts import changes, planted_added, planted_calls
+from tests.checks.contracts import changes, planted_added, planted_arguments, planted_calls
 from tests.checks.contracts.planting import (
     SLIGHTLY,
     Fault,
@@ -48,6 +48,7 @@ _LAYERS, _OPTIMIZER, _NORM = (
 )
 
 FAULTS: Sequence[Fault] = (
+    *planted_arguments.FAULTS,
     *planted_added.FAULTS,
     *planted_calls.FAULTS,
     # Loops

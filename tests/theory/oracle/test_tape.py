@@ -106,6 +106,17 @@ def test_taken_by_hand() -> None:
     assert formulas.taken(5, 2, 1, 3, "valid").tolist() == [[0, 3], [1, 4]]
 
 
+def test_output_padding_by_hand() -> None:
+    """Three inputs two apart, kernels of three: five outputs without padding, 6 with one more,
+    and outputs that nothing reaches behind a valid convolution."""
+    got = formulas.given(3, 3, 2, "same", 0).tolist()
+    assert got == [[-1, 0, -1], [1, -1, 0], [-1, 1, -1], [2, -1, 1], [-1, 2, -1]]
+    same = formulas.given(3, 3, 2, "same")
+    assert formulas.given(3, 3, 2, "same", 1).tolist() == same.tolist()
+    valid = formulas.given(3, 3, 2, "valid")
+    assert formulas.given(3, 3, 2, "valid", 1).tolist() == [*valid.tolist(), [-1, -1, -1]]
+
+
 def test_given_by_hand() -> None:
     """2 inputs in steps of 2 through 3 entries: outputs 0, 1 and 2 take the first, 2, 3 and 4 the
     second."""
