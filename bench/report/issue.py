@@ -82,8 +82,11 @@ def _reproduce(blame: Blame, check: Check | None, *, own: bool) -> list[Block | 
         return [
             f"Run {code(blame.script)}, attached, with both versions{ends if contract else ''}."
         ]
+    if own:
+        again = code(f"bench bisect {blame.finding} --of UPGRADE")
+        return [f"Attach the model's file, and its arrays if they are yours. {again} asks anew."]
     if check is None:
-        return [code(f"bench bisect {blame.finding}{' --of UPGRADE' * own}")]
+        return [code(f"bench bisect {blame.finding}")]
     suite = "test_contracts.py" if check.is_contract else "test_checks.py"
     versions = [
         " ".join(f"{name}=={found[name]}" for name in _SHOWN if name in found)

@@ -215,3 +215,13 @@ def test_files_that_a_rollback_loses_stand_in_an_unsafe_answer_too() -> None:
 def test_a_rollback_that_reads_everything_says_so() -> None:
     back = upgraded(side("new"), side("old"), exchanges=[exchange("export")])
     assert "It reads every model that OLD saved." in markdown(full_report(back))
+
+
+def test_an_issue_about_a_users_model_asks_for_its_file() -> None:
+    """Nobody else has it; a script names what it reads."""
+    found = msgspec.structs.replace(BLAME, finding="saved:net.build-keras", script="")
+    text = issue(found, None, own=True)
+    assert "Attach the model's file" in text
+    assert "`bench bisect saved:net.build-keras --of UPGRADE`" in text
+    text = issue(msgspec.structs.replace(found, script="out/one.py"), None, own=True)
+    assert "Run `out/one.py` with both versions; attached, with the model's file" in text
