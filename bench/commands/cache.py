@@ -18,12 +18,18 @@ def list(*, cache: CacheDir = None) -> int:  # noqa: A001 # the command's name
     from tabulate import tabulate
 
     from bench.environments.cache import contents
-    from bench.mnist import cache_directory
+    from bench.mnist import MNIST_FINGERPRINT, cache_directory
 
     folder = cache_directory(cache)
     kept = sorted(contents(folder), key=lambda each: -each.size_bytes)
+    known = {MNIST_FINGERPRINT: "MNIST"}
     rows = [
-        [each.kind, each.name, f"{each.size_bytes / 1e6:,.0f} MB", each.used.date()]
+        [
+            each.kind,
+            known.get(each.name, each.name),
+            f"{each.size_bytes / 1e6:,.0f} MB",
+            each.used.date(),
+        ]
         for each in kept
     ]
     if rows:

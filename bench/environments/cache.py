@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -18,8 +19,6 @@ from datetime import datetime
 from pathlib import Path
 
 import filelock
-
-from bench.mnist import MNIST_FINGERPRINT
 
 #: TensorFlow has a release every one to three months, patch releases included: versions that were not
 #: compared for a month are history, and to build half a gigabyte again costs a minute or two.
@@ -76,15 +75,13 @@ def contents(cache: Path) -> list[Kept]:
 def _kind(name: str) -> str:
     """What a folder of the cache, or each folder in it, is."""
     kinds = {"environments": "environment", "copies": "copy of bench", "requests": "requirements"}
-    return kinds.get(name, "images" if len(name) == len(MNIST_FINGERPRINT) else "other")
+    return kinds.get(name, "images" if re.fullmatch("[0-9a-f]{64}", name) else "other")
 
 
 def _title(folder: Path) -> str:
-    """The TensorFlow and Keras of an environment, which its lock names; what is known of other folders;
-    else the folder's name."""
-    known = {MNIST_FINGERPRINT: "MNIST", "requests": "what they resolved to"}
-    if folder.name in known:
-        return known[folder.name]
+    """The TensorFlow and Keras of an environment, which its lock names; else the folder's name."""
+    if folder.name == "requests":
+        return "what they resolved to"
     try:
         lock = json.loads((folder / "environment.json").read_text("utf-8")).get("lock", "")
     except (OSError, ValueError, AttributeError):

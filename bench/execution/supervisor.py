@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,6 +76,8 @@ class Supervisor:
         self._memory_limit = memory_limit_bytes
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
+        self._opening = threading.Lock()
+        """Held while a process is started, so that one that is closed meanwhile is ended, too."""
         self._output: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - until close()
         _sweep()
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
@@ -90,32 +93,8 @@ class Supervisor:
         Raises:
             BenchError: TensorFlow cannot be imported or set up there: no finding about a cell.
         """
-        self._end()
-        self._unread = b""
-        self._mark = self._output.seek(0, os.SEEK_END)
-        keras, working, scratch = (
-            Path(self._folder.name, name) for name in ("keras", "working", "scratch")
-        )
-        for folder in (keras, working, scratch):
-            folder.mkdir(exist_ok=True)
-        self._process = subprocess.Popen(
-            [self._python, "-m", "bench.execution.trainer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._output,
-            cwd=working,
-            env={
-                **os.environ,
-                **_from_anywhere(),
-                **_VARIABLES,
-                "KERAS_BACKEND": "tensorflow",
-                "KERAS_HOME": str(keras),  # a user's keras.json may say otherwise
-                "TMPDIR": str(scratch),  # AutoGraph's sources stay behind when a process is killed
-                **self._environment,
-            },
-            start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
-        )
         try:
+            self._open()
             reply = self._exchange(self._settings, START_TIMEOUT_SEC)
         except CrashError as ended:
             raise BenchError(
@@ -129,6 +108,37 @@ class Supervisor:
             raise BenchError(f"{self._name}: {reply.message}", hint=reply.hint)
         assert isinstance(reply, protocol.Ready)
         return reply
+
+    def _open(self) -> None:
+        """Starts the process. Raises CrashError if all was closed meanwhile."""
+        with self._opening:
+            if self._output.closed:
+                raise CrashError(_CLOSED)
+            self._end()
+            self._unread = b""
+            self._mark = self._output.seek(0, os.SEEK_END)
+            keras, working, scratch = (
+                Path(self._folder.name, name) for name in ("keras", "working", "scratch")
+            )
+            for folder in (keras, working, scratch):
+                folder.mkdir(exist_ok=True)
+            self._process = subprocess.Popen(
+                [self._python, "-m", "bench.execution.trainer"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._output,
+                cwd=working,
+                env={
+                    **os.environ,
+                    **_from_anywhere(),
+                    **_VARIABLES,
+                    "KERAS_BACKEND": "tensorflow",
+                    "KERAS_HOME": str(keras),  # a user's keras.json may say otherwise
+                    "TMPDIR": str(scratch),  # AutoGraph's sources stay behind when it is killed
+                    **self._environment,
+                },
+                start_new_session=True,  # Ctrl-C reaches the run alone, which then ends its workers
+            )
 
     def do(self, request: Request[A], *, timeout_sec: float) -> A:
         """The answer to a request, which says so if the process died of it, hung, failed or filled the
@@ -175,8 +185,9 @@ class Supervisor:
 
     def close(self) -> None:
         """Ends the process, if one runs, and forgets what it printed."""
-        self._end()
-        self._output.close()
+        with self._opening:
+            self._end()
+            self._output.close()
         self._folder.cleanup()
         self._held.close()
 

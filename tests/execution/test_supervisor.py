@@ -290,6 +290,14 @@ def _trainers() -> list[psutil.Process]:
     ]
 
 
+def test_what_is_closed_starts_no_more(image_cache: tuple[Path, str]) -> None:
+    """Nor does what is closed by another thread just before its process begins."""
+    made = make(image_cache, {})
+    made.close()
+    with pytest.raises(BenchError, match="did not start: ended with its worker"):
+        made.start()
+
+
 @pytest.mark.parametrize("child", ["sleep 60 &\necho $! > child", "echo $$ > child"])
 def test_who_waits_for_a_closed_process_is_told(
     child: str, tmp_path: Path, image_cache: tuple[Path, str]

@@ -102,6 +102,14 @@ def weightless():
     return model
 
 
+def overshooting():
+    """A model whose loss is no number after some steps."""
+    inputs = tf.keras.Input((6,), name="numbers")
+    model = tf.keras.Model(inputs, layers.Dense(3, name="kind")(inputs))
+    model.compile(tf.keras.optimizers.SGD(1e15), "mse")
+    return model
+
+
 def endless():
     """A model whose loss is no number."""
     inputs = tf.keras.Input((6,), name="numbers")

@@ -112,21 +112,13 @@ def layer_contract(
     options: Mapping[str, Any] | None = None,
     *,
     truth: str = f"{ALL}.",
-    refused: str = "",
+    make: Callable[..., Any] = made,
     **call: Any,
 ) -> None:
-    """Puts the contract of a layer on inputs of these shapes into a family's catalogue.
-
-    Versions whose error as the layer is made says ``refused`` do not have the contract.
-    """
+    """Puts the contract of a layer on inputs of these shapes into a family's catalogue."""
 
     @catalogue.contract(subject, thing=f"keras.layers.{name}", truth=truth)
     def _(lab: Lab) -> Iterator[Deviation]:
         inputs = [drawn(f"{subject} input {at}", *shape) for at, shape in enumerate(shapes)]
-        try:
-            layer = made(name, **dict(options or {}))
-        except ValueError as error:
-            if refused and refused in str(error):
-                raise AbsentError(str(error)) from error
-            raise
+        layer = make(name, **dict(options or {}))
         yield from compared(lab, layer, subject, inputs, formula, **call)
