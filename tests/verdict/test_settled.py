@@ -129,6 +129,15 @@ def test_copies_that_ended_early_or_died_settle_nothing() -> None:
     assert answered(copy=lambda r, c: ordinary(r, c, whole=False))[2] == ALL
 
 
+def test_tensors_that_are_blind_settle_nothing() -> None:
+    """Copies whose gradients are half of their size off, as in 16 bits, would excuse any gradient."""
+
+    def copy(record: Record, copy: Copy) -> CopyResult:
+        return msgspec.structs.replace(ordinary(record, copy), tensors=looks(lambda *_: 0.5))
+
+    assert answered(copy=copy)[2] == ALL
+
+
 def test_a_run_that_lacks_seeds_and_is_not_settled_says_so() -> None:
     """As when it was interrupted between the two."""
     run = stored(ONE, [parted(full(0), 1, 0.01)])
