@@ -55,6 +55,8 @@ CONTRACTS = (
     ),
     *("preprocessing", "utilities", "mixed", "stress", "products"),
     *("training", "loss_scale", "sparse", "schedules"),
+    *("tensors", "numbers", "algebra", "structures", "graphs", "draws"),
+    *("pipelines", "records", "images"),
 )
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)

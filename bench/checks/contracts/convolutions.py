@@ -6,6 +6,9 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.checks.contracts import layered
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.layered import made
@@ -126,6 +129,30 @@ def _pool(rank: int, kind: str, padding: str, stride: int = 2) -> None:
     )
 
 
+def _shared_out(size: int, target: int) -> npt.NDArray[np.intp]:
+    """Which of ``size`` places belong to each of ``target`` bins, -1 beyond: those that the bin's part
+    of the whole length touches."""
+    bounds = [(at * size // target, -(-(at + 1) * size // target)) for at in range(target)]
+    longest = max(end - begin for begin, end in bounds)
+    return np.array(
+        [[*range(*each), *[-1] * (longest - each[1] + each[0])] for each in bounds], np.intp
+    )
+
+
+def _adaptive(rank: int, kind: str) -> None:
+    sizes, targets = _SIZES[rank], (4, 5, 3)[:rank]
+    tables = [_shared_out(*pair) for pair in zip(sizes, targets, strict=True)]
+
+    def formula(inputs: Sequence[Traced], _: Sequence[Traced]) -> Traced:
+        return formulas.pooled(inputs[0], tables, largest=kind == "Max")
+
+    layer_contract(
+        f"adaptive_{kind.lower()}_pool{rank}d",
+        *(f"Adaptive{kind}Pooling{rank}D", [(2, *sizes, 3)], formula),
+        {"output_size": targets[0] if rank == 1 else targets},
+    )
+
+
 for _rank in (1, 2):
     for _padding, _stride in (("valid", 1), ("same", 2)):
         _depthwise(_rank, _padding, _stride)
@@ -139,6 +166,8 @@ for _rank in (1, 2, 3):
     for _padding in ("valid", "same"):
         for _kind in ("Max", "Average"):
             _pool(_rank, _kind, _padding)
+    for _kind in ("Max", "Average"):
+        _adaptive(_rank, _kind)
 for _kind in ("Max", "Average"):
     _pool(2, _kind, "same", stride=3)
 layer_contract(

@@ -192,6 +192,36 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
 
 @contract(
+    "text_dataset",
+    thing="keras.utils.text_dataset_from_directory",
+    truth="Texts come with the place of their folder among the sorted ones, or as one-hot; cut where"
+    " that is asked for.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    with tempfile.TemporaryDirectory(prefix="bench-contract-") as folder:
+        for number in range(5):
+            where = Path(folder, "second" if number % 2 else "first")
+            where.mkdir(exist_ok=True)
+            where.joinpath(f"{number}.txt").write_text("x" * (number + 1))
+        read = keras.utils.text_dataset_from_directory
+        for name, options, truth in (
+            ("labels", {}, [0, 0, 0, 1, 1]),
+            ("one-hot", {"label_mode": "categorical"}, np.eye(2)[[0, 0, 0, 1, 1]]),
+            ("cut", {"max_length": 2}, [0, 0, 0, 1, 1]),
+        ):
+            dataset = read(folder, shuffle=False, batch_size=3, **options)
+            texts, labels = (
+                np.concatenate([batch[at] for batch in _collected(dataset)]) for at in (0, 1)
+            )
+            lengths = np.minimum([1, 3, 5, 2, 4], 2 if name == "cut" else 9)
+            got = [len(text) for text in texts]
+            yield exact(f"lengths, {name}", lab.seen(got), lengths)
+            yield exact(name, lab.seen(labels), truth)
+
+
+@contract(
     "timeseries_dataset-range",
     thing="keras.utils.timeseries_dataset_from_array",
     truth="start_index and end_index bound the series; shuffled, each window comes once with its"
