@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.linear import Array, drawn
+from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.tensors import whole
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
@@ -20,6 +21,8 @@ from bench.theory.rounding.formats import FLOAT32
 catalogue = Catalogue("algebra")
 contract = catalogue.contract
 checks, run = catalogue.checks, catalogue.run
+
+Array = npt.NDArray[Any]
 
 _N = 4
 

@@ -172,7 +172,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     weight = tf.Variable(3.0)
 
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    @tf.custom_gradient
     def scaled(x: Any) -> Any:
         def grad(above: Any, variables: Any = None) -> Any:
             return above * 10.0, [tf.reduce_sum(above) * 100.0 for _ in variables]

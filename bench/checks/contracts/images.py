@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.checks.contracts.contract import Catalogue
-from bench.checks.contracts.linear import Array, drawn
+from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.tensors import whole
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
+
+Array = npt.NDArray[Any]
 
 catalogue = Catalogue("images")
 contract = catalogue.contract

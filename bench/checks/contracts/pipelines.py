@@ -199,7 +199,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     endless = [tf.data.Dataset.range(at * 10**6, (at + 1) * 10**6) for at in range(2)]
 
     def sampled() -> Any:
-        mixed = tf.data.Dataset.sample_from_datasets(endless, [0.25, 0.75], seed=11)
+        mixed = tf.data.Dataset.sample_from_datasets(endless, weights=[0.25, 0.75], seed=11)
         return np.array(_numbers(mixed.take(1600)))
 
     got = lab.seen(sampled())

@@ -39,7 +39,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     with tempfile.TemporaryDirectory() as folder:
         for name in ("", str(Path(folder, "cached"))):
-            calls = []
+            calls: list[int] = []
 
             def double(n: Any, calls: list[int] = calls) -> Any:
                 calls.append(int(n))
@@ -318,7 +318,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
-    class Module(tf.Module):  # type: ignore[misc]
+    class Module(tf.Module):
         def __init__(self) -> None:
             super().__init__()
             self.weights = tf.Variable([2.0, -1.0])
@@ -376,11 +376,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
     flat = np.full((16, 16, 3), [200, 100, 50], np.uint8)
     smooth = tf.io.decode_jpeg(tf.io.encode_jpeg(flat, quality=100))
     off = np.abs(lab.seen(smooth).astype(int) - flat).max()
-    yield _holds(
-        "JPEG of one color", off <= 3
-    )  # one step of rounding in each of Y, Cb, Cr, and back
+    # One step of rounding in each of Y, Cb and Cr, and back.
+    yield _holds("JPEG of one color", off <= 3)
     # Size of the file, where the pixels begin; size of this part, width, height, planes and bits.
     sizes = [62, 0, 54, 40, 2, 1, 1 | 24 << 16, 0, 8, 0, 0, 0, 0]
-    pixels = bytes([3, 2, 1, 6, 5, 4, 0, 0])  # blue first, rows of 4 bytes
-    bitmap = b"BM" + np.array(sizes, "<u4").tobytes() + pixels
+    colors = bytes([3, 2, 1, 6, 5, 4, 0, 0])  # blue first, rows of 4 bytes
+    bitmap = b"BM" + np.array(sizes, "<u4").tobytes() + colors
     yield exact("BMP", lab.seen(tf.io.decode_image(bitmap)), [[[1, 2, 3], [4, 5, 6]]])

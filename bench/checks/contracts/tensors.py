@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 
@@ -96,12 +96,12 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     x = np.where(whole("rows", 5, 2) == 0, 1, whole("rows", 5, 2))
     ids = np.array([0, 0, 2, 2, 2])
-    named = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
     missing = {"sum": 0.0, "prod": 1.0, "max": 0.0, "min": 0.0}
     biggest = np.finfo(np.float32).max
     unsorted_missing = {"sum": 0.0, "prod": 1.0, "max": -biggest, "min": biggest}
     order = np.array([3, 0, 4, 1, 2])
-    for name, fold in named.items():
+    for name in ("sum", "prod", "max", "min"):
+        fold: Callable[..., Any] = getattr(np, name)
         truth = np.stack([fold(x[:2], 0), np.full(2, missing[name]), fold(x[2:], 0)])
         got = getattr(tf.math, f"segment_{name}")(x, ids)
         yield exact(f"segment_{name}", lab.seen(got), truth)
@@ -205,12 +205,10 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     x = whole("values", 3, 4)
     sides = [[1, 2], [2, 1]]
-    for mode, name in (
-        ("CONSTANT", "constant"),
-        ("REFLECT", "reflect"),
-        ("SYMMETRIC", "symmetric"),
-    ):
-        yield exact(name, lab.seen(tf.pad(x, sides, mode)), np.pad(x, sides, name))
+    modes: tuple[Literal["constant", "reflect", "symmetric"], ...]
+    modes = ("constant", "reflect", "symmetric")
+    for mode in modes:
+        yield exact(mode, lab.seen(tf.pad(x, sides, mode.upper())), np.pad(x, sides, mode))
     five = tf.pad(x, sides, constant_values=5)
     yield exact("padded by 5", lab.seen(five), np.pad(x, sides, constant_values=5))
     for name, got, truth in (

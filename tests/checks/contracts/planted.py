@@ -20,7 +20,13 @@ from bench.checks.catalogue import checks, contract_of
 from bench.checks.contracts.known_faults import known
 from bench.checks.examiner import Examiner
 from bench.results.check import CONTRACTS, Check, CheckResult
-from tests.checks.contracts import changes, planted_added, planted_arguments, planted_calls
+from tests.checks.contracts import (
+    changes,
+    planted_added,
+    planted_arguments,
+    planted_calls,
+    planted_tensorflow,
+)
 from tests.checks.contracts.planting import (
     SLIGHTLY,
     Fault,
@@ -51,6 +57,7 @@ FAULTS: Sequence[Fault] = (
     *planted_arguments.FAULTS,
     *planted_added.FAULTS,
     *planted_calls.FAULTS,
+    *planted_tensorflow.FAULTS,
     # Loops
     Fault(
         ("loops:train_on_batch-returns:loss", "loops:test_on_batch-returns:loss"),

@@ -82,6 +82,11 @@ def _backwards(original: Any, self: Any, *arguments: Any, **given: Any) -> Any:
 
 FAULTS = (
     Fault(
+        ("utilities:text_dataset",),
+        "not cut",
+        in_(keras.utils, without, "text_dataset_from_directory", "max_length"),
+    ),
+    Fault(
         (
             *("preprocessing:random_flip", "preprocessing:random_crop"),
             "preprocessing:normalization-axes",
