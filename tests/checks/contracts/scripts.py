@@ -11,10 +11,13 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from bench.checks.catalogue import catalogue_of, checks
 from bench.checks.lab import AbsentError, Lab
@@ -54,11 +57,14 @@ def written(check: Check, deviation: Deviation) -> str:
 
 
 def status(text: str) -> int | str:
-    """The status that a script ends with, or the error that it ends in."""
+    """The status that a script ends with, or the error that it ends in; run from a file, as AutoGraph
+    reads its source."""
     silent = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     try:
-        with silent[0], silent[1]:
-            exec(compile(text.encode(), "script", "exec"), {"__name__": "__main__"})
+        with silent[0], silent[1], tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "script.py")
+            script.write_text(text, "utf-8")
+            runpy.run_path(str(script), run_name="__main__")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else str(ended.code)
     except Exception as error:
