@@ -130,13 +130,11 @@ def _pool(rank: int, kind: str, padding: str, stride: int = 2) -> None:
 
 
 def _shared_out(size: int, target: int) -> npt.NDArray[np.intp]:
-    """Which of ``size`` places belong to each of ``target`` bins, -1 beyond: those that the bin's part
+    """Which of ``size`` places belong to each of ``target`` bins, -1 else: those that the bin's part
     of the whole length touches."""
-    bounds = [(at * size // target, -(-(at + 1) * size // target)) for at in range(target)]
-    longest = max(end - begin for begin, end in bounds)
-    return np.array(
-        [[*range(*each), *[-1] * (longest - each[1] + each[0])] for each in bounds], np.intp
-    )
+    bins, place = np.arange(target)[:, None], np.arange(size)
+    inside = (place >= bins * size // target) & (place < -(-(bins + 1) * size // target))
+    return np.where(inside, place, -1)
 
 
 def _adaptive(rank: int, kind: str) -> None:
@@ -147,9 +145,10 @@ def _adaptive(rank: int, kind: str) -> None:
         return formulas.pooled(inputs[0], tables, largest=kind == "Max")
 
     layer_contract(
-        f"adaptive_{kind.lower()}_pool{rank}d",
+        f"adaptive_{kind[:3].lower()}{rank}d",
         *(f"Adaptive{kind}Pooling{rank}D", [(2, *sizes, 3)], formula),
         {"output_size": targets[0] if rank == 1 else targets},
+        truth="Outputs and gradients are those of the bins' parts.",
     )
 
 
