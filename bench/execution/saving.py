@@ -17,16 +17,18 @@ def exchange(
     new: Supervisor,
     folder: Path,
     *,
+    back: bool,
     timeout_sec: float,
     own: Cell | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Exchange]:
-    """Every model in every format that it has: first those that OLD saves, then those that NEW does.
+    """Every model in every format that it has, saved by one side and loaded by both.
 
     Args:
         old: one side's process.
         new: the other's.
         folder: absolute, empty, seen by both; files stay there.
+        back: whether NEW saves; otherwise OLD does.
         timeout_sec: of each request; one that the other side answered sooner hangs sooner.
         own: the user's model; None: all of :data:`bench.results.saved_models.MODELS` and
             :data:`bench.results.saved_models.COMPOSED`.
@@ -35,21 +37,17 @@ def exchange(
     Raises:
         BenchError: a process could not be started.
     """
-    sides, patience = (old, new), Patience(timeout_sec)
+    patience, writer = Patience(timeout_sec), new if back else old
     models = (*MODELS, *COMPOSED) if own is None else (own.model,)
     found: list[Exchange] = []
-    for back, writer in ((False, old), (True, new)):
-        place = folder / ("new" if back else "old")
-        place.mkdir()
-        for number, model in enumerate(models, start=1 + back * len(models)):
-            side = "NEW" if back else "OLD"
-            say(f"saved models: {number}/{2 * len(models)}, {model} of {side}")
-            save = Save(folder=str(place), model=model, cell=own)
-            written = writer.do(save, timeout_sec=timeout_sec)
-            found += [
-                _carried(*sides, place, each, patience, back=back, own=own is not None)
-                for each in written
-            ]
+    for number, model in enumerate(models, start=1):
+        say(f"saved models of {'NEW' if back else 'OLD'}: {number}/{len(models)}, {model}")
+        save = Save(folder=str(folder), model=model, cell=own)
+        written = writer.do(save, timeout_sec=timeout_sec)
+        found += [
+            _carried(old, new, folder, each, patience, back=back, own=own is not None)
+            for each in written
+        ]
     return found
 
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import time
@@ -245,22 +247,30 @@ class UpgradeRun:
         self._say("saved models: each side writes some, both sides read them")
         models = self._options.folder / "models"
         shutil.rmtree(models, ignore_errors=True)
-        models.mkdir()
-        with contextlib.ExitStack() as stack:
-            old, new = (self._supervisor(side, fingerprint, stack) for side in SIDES)
-            timeout_sec = self._options.placement.cell_timeout_sec
-            one = own[0] if own else None
-            found = exchange(
-                old, new, models.absolute(), timeout_sec=timeout_sec, own=one, say=self._say
-            )
+        for side in SIDES:
+            (models / side).mkdir(parents=True)
+        carried = functools.partial(
+            exchange,
+            timeout_sec=self._options.placement.cell_timeout_sec,
+            own=own[0] if own else None,
+            say=self._say,
+        )
+        # Both directions at once, each between processes of its own: of a pair one waits for the other.
+        # The stack closes first, so that nobody waits for models that nobody wants any more.
+        with concurrent.futures.ThreadPoolExecutor(4) as pool, contextlib.ExitStack() as stack:
+            made = [self._made(side, fingerprint, threads=1) for side in SIDES * 2]
+            for process in made:
+                stack.callback(process.close)
+            list(pool.map(Supervisor.start, made))
+            parts = [
+                pool.submit(
+                    carried, *made[2 * at : 2 * at + 2], models.absolute() / side, back=back
+                )
+                for at, (side, back) in enumerate(zip(SIDES, (False, True), strict=True))
+            ]
+            found = [each for part in parts for each in part.result()]
         write_atomically(path, msgspec.json.encode(found))
         shutil.rmtree(models, ignore_errors=True)
-
-    def _supervisor(self, side: Side, fingerprint: str, stack: contextlib.ExitStack) -> Supervisor:
-        made = self._made(side, fingerprint, threads=1)
-        stack.callback(made.close)
-        made.start()
-        return made
 
     def _made(self, side: Side, fingerprint: str, *, threads: int) -> Supervisor:
         return supervisor_of(

@@ -60,53 +60,57 @@ def answering() -> Iterator[Callable[..., Answering]]:
         yield lambda **told: stack.enter_context(contextlib.closing(Answering(**told)))
 
 
+@pytest.mark.parametrize("back", [False, True])
 def test_every_model_in_every_format_is_loaded_on_both_sides(
-    tmp_path: Path, answering: Any
+    tmp_path: Path, answering: Any, *, back: bool
 ) -> None:
-    """Saved by OLD, then by NEW, in a folder of its own; what a side cannot write nobody loads. A line
-    says how far that is."""
+    """Saved by the side that is to; what it cannot write nobody loads. A line says how far that is."""
     old, new = answering(lacks="legacy_weights"), answering()
+    writer, told = (new, "NEW") if back else (old, "OLD")
     lines: list[str] = []
-    found = exchange(old, new, tmp_path, timeout_sec=1.0, say=lines.append)
-    assert len(lines) == 2 * len([*MODELS, *COMPOSED])
-    assert lines[0] == f"saved models: 1/{len(lines)}, mlp of OLD"
-    assert lines[-1] == f"saved models: {len(lines)}/{len(lines)}, layers of NEW"
-    for back, writer in ((False, old), (True, new)):
-        carried = [each for each in found if each.back == back]
-        pairs = [(each.written.model, each.written.format) for each in carried]
-        assert pairs == EVERY
-        saves = [m for m in writer.asked if isinstance(m, protocol.Save)]
-        assert [m.model for m in saves] == [*MODELS, *COMPOSED]
-        folder = str(tmp_path / ("new" if back else "old"))
-        assert {m.folder for m in saves} == {folder}
-        written = [pair for pair in pairs if back or pair[1] != "legacy_weights"]
-        for side in (old, new):
-            loads = [m for m in side.asked if isinstance(m, protocol.Load) and m.folder == folder]
-            assert [(m.model, m.format) for m in loads] == written
-        for each in carried:
-            loaded = back or each.written.format != "legacy_weights"
-            assert (each.by_old is not None) == (each.by_new is not None) == loaded
+    found = exchange(old, new, tmp_path, back=back, timeout_sec=1.0, say=lines.append)
+    count = len([*MODELS, *COMPOSED])
+    assert len(lines) == count
+    assert lines[0] == f"saved models of {told}: 1/{count}, mlp"
+    assert lines[-1] == f"saved models of {told}: {count}/{count}, layers"
+    assert {each.back for each in found} == {back}
+    pairs = [(each.written.model, each.written.format) for each in found]
+    assert pairs == EVERY
+    saves = [m for m in writer.asked if isinstance(m, protocol.Save)]
+    assert [m.model for m in saves] == [*MODELS, *COMPOSED]
+    assert {m.folder for side in (old, new) for m in side.asked} == {str(tmp_path)}
+    written = [pair for pair in pairs if back or pair[1] != "legacy_weights"]
+    for side in (old, new):
+        loads = [m for m in side.asked if isinstance(m, protocol.Load)]
+        assert [(m.model, m.format) for m in loads] == written
+    for each in found:
+        loaded = back or each.written.format != "legacy_weights"
+        assert (each.by_old is not None) == (each.by_new is not None) == loaded
 
 
-def test_a_process_that_dies_loading_costs_that_format(tmp_path: Path, answering: Any) -> None:
+@pytest.mark.parametrize("back", [False, True])
+def test_a_process_that_dies_loading_costs_that_format(
+    tmp_path: Path, answering: Any, *, back: bool
+) -> None:
     """Its end is the format's error; the next ones are loaded."""
-    found = exchange(answering(), answering(dies_at=("mlp", "h5")), tmp_path, timeout_sec=1.0)
+    dying = answering(dies_at=("mlp", "h5"))
+    found = exchange(answering(), dying, tmp_path, back=back, timeout_sec=1.0)
     errors = {
-        (e.back, e.written.model, e.written.format): e.by_new.error
-        for e in found
-        if e.by_new is not None
+        (each.written.model, each.written.format): each.by_new.error
+        for each in found
+        if each.by_new is not None
     }
-    for back in (False, True):
-        assert errors.pop((back, "mlp", "h5")) == "killed by SIGSEGV"
-    assert len(errors) == 2 * len(EVERY) - 2
+    assert errors.pop(("mlp", "h5")) == "killed by SIGSEGV"
+    assert len(errors) == len(EVERY) - 1
     assert not any(errors.values())
 
 
 def test_a_process_that_dies_saving_costs_that_model(tmp_path: Path, answering: Any) -> None:
     """None of its formats was written, as far as anyone knows."""
-    found = exchange(answering(dies_at=("mlp", "save")), answering(), tmp_path, timeout_sec=1.0)
-    assert len(found) == 2 * len(EVERY)
+    dying = answering(dies_at=("mlp", "save"))
+    found = exchange(dying, answering(), tmp_path, back=False, timeout_sec=1.0)
+    assert len(found) == len(EVERY)
     for each in found:
-        dead = each.written.model == "mlp" and not each.back
+        dead = each.written.model == "mlp"
         assert each.written.error == ("killed by SIGSEGV" if dead else "")
         assert (each.by_new is None) == dead
