@@ -156,11 +156,13 @@ class Conclusion:
     def incomplete(self) -> bool:
         """Whether something of the plan was not measured, or nothing was."""
         runs = [self.run] if self.old is None else [self.old, self.run]
+        run = self.run
+        something = run.results or run.trials or run.paces or self.savings or self.speeds
         return (
             any(judgement.verdict is Verdict.MISSING for judgement in self.judgements)
             or any(reasons.unmeasured(run) or any(reasons.not_run(run).values()) for run in runs)
             or bool(self.lacking)
-            or not (self.judgements or self.run.results or self.run.trials or self.run.paces)
+            or not (self.judgements or something)
         )
 
     @functools.cached_property

@@ -274,6 +274,17 @@ def test_saved_models() -> None:
         assert found.because == ["1 saved model not read back as saved"]
 
 
+def test_saved_models_or_speed_alone_are_measured() -> None:
+    """With --skip cells and --skip checks, a part that is left is what the answer rests on; without any
+    part nothing was measured."""
+    empty = [side(name, chosen=()) for name in ("old", "new")]
+    found = upgraded(*empty, exchanges=[exchange()])
+    assert found.answer is Answer.SAFE
+    assert found.because == ["1 saved model read back the same"]
+    assert upgraded(*empty, timings=[timed()]).answer is Answer.SAFE
+    assert upgraded(*empty).exit_code == 2
+
+
 def test_files_of_new_in_old() -> None:
     """Outputs that differ in servers that stay behind are not safe; a refusal is told beside any
     answer."""
