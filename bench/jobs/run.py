@@ -20,7 +20,7 @@ from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
 from bench.jobs.live import compare
-from bench.jobs.progress import Progress
+from bench.jobs.progress import Progress, Tally
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
 from bench.results.find import latest
@@ -205,13 +205,14 @@ class Session:
         ) as writer:
             if files is not None:
                 files.add_stored(writer.outcomes.values())
-            with Progress(self.plan, writer.outcomes, stream=stream, live=live) as progress:
+            tally = Tally(self.plan, writer.outcomes)
+            with Progress({"": tally}, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,
                     self._placement(),
                     data=description,
                     cache_dir=mnist.cache_directory(),
-                    progress=progress,
+                    progress=progress.of(),
                     follow=self._follow,
                     see=files.add if files is not None else None,
                 )
