@@ -207,6 +207,16 @@ def test_ci_runs_what_tox_names() -> None:
     assert {one for several in script for one in several.split(",")} <= asked
 
 
+def test_tox_lists_no_condition_as_an_environment() -> None:
+    """It takes each condition of a test environment for the name of another one; those with a "not" in
+    them would make names that say nothing, so they stand in a section that it does not look through."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(REPOSITORY / "tox.ini")
+    values = {name: " ".join(tox[name].values()) for name in tox.sections()}
+    negated = {name for name, text in values.items() if re.search(r"(?:^|[\s,-])!\w", text)}
+    assert negated == {"versions"}
+
+
 # --- Hooks
 
 
