@@ -1,4 +1,4 @@
-"""README and the pages of docs/: commands are of the command line, numbers of the quick tier its own."""
+"""README and the pages of docs/: commands are ours, and numbers of the quick tier its own."""
 
 from __future__ import annotations
 

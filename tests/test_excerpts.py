@@ -8,7 +8,6 @@ that renders real ones, and compared with numbers masked; what is cheap is compu
 from __future__ import annotations
 
 import ast
-import configparser
 import contextlib
 import functools
 import io
@@ -19,16 +18,15 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import yaml
 
+import bench
 from bench.cells.cell import Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grid import TIERS
 from bench.commands import main as cli
-from bench.errors import count
 from bench.report.text import points, significant
 from bench.results.check import ARITHMETIC
 from bench.statistics.levels import ALPHA, ENVELOPES, LUCK, TESTS
@@ -137,7 +135,9 @@ def printed_by(script: str, *, names: bool = True) -> Holder:
         ]
         firsts = excerpt.column(0) if names else []
         words = [*excerpt.headers, *(w for first in firsts for w in first.split(", "))]
-        words = [word for word in words if not re.fullmatch(r"\d+ seeds|all|2\.\S+ [23]\.\S+", word)]
+        words = [
+            word for word in words if not re.fullmatch(r"\d+ seeds|all|2\.\S+ [23]\.\S+", word)
+        ]
         missing = [w for w in words if w and not any(w in literal for literal in literals)]
         assert not missing, f"{script} does not print {missing}"
 
@@ -315,19 +315,18 @@ def drawing(excerpt: Excerpt) -> None:
 
 def python(excerpt: Excerpt) -> None:
     """It is Python, and the names that it takes from bench are there."""
-    tree_ = ast.parse(excerpt.text)
-    for node in ast.walk(tree_):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == "bench":
-                import bench
-
-                assert hasattr(bench, node.attr)
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(excerpt.text))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bench"
+    }
+    assert all(hasattr(bench, name) for name in names)
 
 
 def own_grid(excerpt: Excerpt) -> None:
     """It makes a grid, which has cells."""
     names: dict[str, object] = {}
-    exec(compile(excerpt.text, excerpt.page, "exec"), names)  # noqa: S102 - a page of ours
+    exec(compile(excerpt.text, excerpt.page, "exec"), names)
     assert len(names["NARROW"].cells("quick")) == 2  # type: ignore[attr-defined]
 
 
@@ -403,7 +402,7 @@ def chi(excerpt: Excerpt) -> None:
 
 
 def over_time(excerpt: Excerpt) -> None:
-    """What theory predicts of each, and its tolerance for three seeds; what was measured is within it."""
+    """What theory predicts of each, and its tolerance for three seeds, which what was measured keeps."""
     from bench.theory.signal.over_time import predict
     from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance
 

@@ -164,11 +164,13 @@ class Progress:
         failed = sum(run.failed for run in self._runs.values())
         told += [f"{failed} crashed"] if failed else []
         elapsed = clock(time.monotonic() - self._begin)
-        return ", ".join([*filter(None, told), f"elapsed {elapsed}, remaining {self._remaining(ended=ended)}"])
+        return ", ".join(
+            [*filter(None, told), f"elapsed {elapsed}, remaining {self._remaining(ended=ended)}"]
+        )
 
     def _counted(self, noun: str, numbers: Sequence[tuple[int, int]], *, ended: bool) -> str:
-        """``old 64/234, new 66/234 cells``; ``66/234 cells each`` where they are equal; empty if it is not
-        to be told: all of a kind is done, or it is what the cells of several runs consist of."""
+        """``old 64/234, new 66/234 cells``; ``66/234 cells each`` where they are equal; empty if it is
+        not to be told: all of a kind is done, or it is what the cells of several runs consist of."""
         finished = all(done == total for done, total in numbers) and noun != "cells"
         if (finished and not ended) or (noun == RECORDS.plural and len(numbers) > 1):
             return ""

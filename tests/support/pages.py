@@ -1,4 +1,4 @@
-"""Pages for people: README, CONTRIBUTING and docs/: what of them is set apart, and what is a command."""
+"""Pages for people, README, CONTRIBUTING and docs/: what is set apart there, and what is a command."""
 
 from __future__ import annotations
 

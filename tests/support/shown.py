@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from bench.cells.cell import Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.checks.catalogue import checks
 from bench.checks.contracts.known_faults import known
@@ -175,7 +174,7 @@ def slower() -> str:
 
 
 def rounded(names: Sequence[str]) -> str:
-    """What ``bench compare`` prints of two runs in which these cells round otherwise, and others do not."""
+    """What ``bench compare`` prints of two runs in which these cells alone round otherwise."""
     items = [
         Item(grid=grid.name, id=id_, cell=cell)
         for grid in UPGRADE_GRIDS.values()

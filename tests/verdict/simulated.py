@@ -418,9 +418,15 @@ def main(times: float = 1.0) -> None:
     print("\nWrongly equivalent at the margin, by the correlation of matched seeds:\n")
     print(_table(["correlation", "2 seeds", "3 seeds", "5 seeds"], pairs))
     several = []
-    for name, truth in (("normal", normal), ("heavy tails", heavy_tailed), ("a tenth learns or not", coins)):
+    for name, truth in (
+        ("normal", normal),
+        ("heavy tails", heavy_tailed),
+        ("a tenth learns or not", coins),
+    ):
         found = decide(truth, max(runs // 2, 2))
-        several.append([name, _words(found.alarms), _words(found.wrong), _short(found.open.value, 3)])
+        several.append(
+            [name, _words(found.alarms), _words(found.wrong), _short(found.open.value, 3)]
+        )
     print("\nLooks at 3, 6, 12 and 24 seeds:\n")
     print(_table(["truth", "runs with a false alarm", "wrongly equivalent", "still open"], several))
 

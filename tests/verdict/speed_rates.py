@@ -511,7 +511,9 @@ def print_biases(runs: int) -> None:
             *(count / runs for count in (slow.seen, slow.wrong_same, slow.wider_same)),
             *((none.missed + slow.missed) / (2 * runs),),
         ]
-        rows.append([f"{bias:.0%}", "now", *(f"{share:.1%}" for share in shares), f"{none.sec:.0f}"])
+        rows.append(
+            [f"{bias:.0%}", "now", *(f"{share:.1%}" for share in shares), f"{none.sec:.0f}"]
+        )
     print(f"### {runs} simulated checks of the quick tier, with a slowdown of 3 % and with none\n")
     head = ["bias of a process", "rule", "workloads decided at 2 %", "at 5 %", "undecided"]
     head += ["answers undecided", "false alarms", "3 % seen", "passed at 2 %", "passed at 5 %"]
