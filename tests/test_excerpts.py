@@ -402,7 +402,7 @@ def chi(excerpt: Excerpt) -> None:
 
 
 def over_time(excerpt: Excerpt) -> None:
-    """What theory predicts of each, and its tolerance for three seeds, which what was measured keeps."""
+    """What theory predicts of each, and its tolerance for three seeds; measured ratios keep it."""
     from bench.theory.signal.over_time import predict
     from bench.theory.signal.predicted import SIGMAS, exp, log_tolerance
 

@@ -25,8 +25,8 @@ from bench.results.run import StoredRun
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation
 from bench.verdict import pacing
-from bench.verdict.baselines.samples import Baseline
-from bench.verdict.conclusion import against_baseline, between
+from bench.verdict.baselines.samples import Baseline, stand_in
+from bench.verdict.conclusion import Conclusion, against_baseline
 from bench.verdict.judgement import Judgement, Verdict
 from support.builders import environment, plan, replaced, stored, trained
 from support.paces import pace
@@ -90,8 +90,8 @@ def safe() -> str:
     return markdown(full_report(dataclasses.replace(found, judgements=same)))
 
 
-def _run(items: Iterable[Item], of: list[Check] = [], *, numerics: Numerics) -> StoredRun:  # noqa: B006
-    planned = plan(list(items), seeds=[0], checks=of)
+def _run(items: Iterable[Item], of: Sequence[Check] = (), *, numerics: Numerics) -> StoredRun:
+    planned = plan(list(items), seeds=[0], checks=list(of))
     records = {item.cell: trained(item.cell, 0) for item in planned.items}
     return stored(planned, records.values(), of=environment(numerics=numerics))
 
@@ -182,7 +182,7 @@ def rounded(names: Sequence[str]) -> str:
     ]
     others = [item for item in items if item.name not in names][:2]
     chosen = [item for item in items if item.name in names] + others
-    found = between(*(side(name, chosen=chosen) for name in ("old", "new")))
+    old, new = (side(name, chosen=chosen) for name in ("old", "new"))
     judgements = [
         Judgement(
             item=item,
@@ -192,4 +192,5 @@ def rounded(names: Sequence[str]) -> str:
         )
         for item in chosen
     ]
-    return compare_runs(dataclasses.replace(found, judgements=judgements))[0]
+    found = Conclusion(run=new, baseline=stand_in(old), old=old, judgements=judgements)
+    return compare_runs(found)[0]
