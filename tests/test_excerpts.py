@@ -32,7 +32,15 @@ from bench.results.check import ARITHMETIC
 from bench.statistics.levels import ALPHA, ENVELOPES, LUCK, TESTS
 from bench.verdict.judgement import Verdict
 from support import shown
-from support.pages import REPOSITORY, Excerpt, check_bench, check_line, check_pytest, excerpts
+from support.pages import (
+    REPOSITORY,
+    Excerpt,
+    check_bench,
+    check_line,
+    check_pytest,
+    excerpts,
+    of_text,
+)
 
 Holder = Callable[[Excerpt], None]
 
@@ -117,8 +125,6 @@ def rows_of(render: Callable[[Excerpt], str]) -> Holder:
 
 
 def _tables(text: str) -> list[Excerpt]:
-    from support.pages import of_text
-
     return [one for one in of_text("", text) if one.kind == "table"]
 
 
