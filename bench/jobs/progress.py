@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from bench.cells.cell import Cell
 from bench.report.text import clipped
+from bench.results.copy_result import Copy
 from bench.results.kind import Outcome, Task
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
@@ -36,12 +37,23 @@ class Tally:
     Args:
         plan: what the run measures in all.
         done: tasks of an earlier, interrupted part of the run.
+        stored: digests that the run is compared with, as far as they are known; None if with none, or
+            with those of another run that is shown beside it.
     """
 
-    def __init__(self, plan: Plan, done: Iterable[Task] = ()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        done: Iterable[Task] = (),
+        *,
+        stored: Callable[[], Mapping[Replica, str]] | None = None,
+    ) -> None:
         self._names = plan.names()
+        self.stored = stored or dict
         #: Further seeds and copies of cells whose bits differ come once these are known.
-        self.grows = bool(plan.items and (plan.further or plan.decide))
+        self.grows = bool(plan.items and (plan.further or plan.decide or stored))
+        self.one_first = bool(plan.further)
+        """Whether something follows for every cell whose bits differ: copies, or further seeds."""
         #: A cell that stands in two grids is trained once and counts in both, as in reports.
         self._places = Counter(item.cell for item in plan.items)
         self._open: Counter[Cell] = Counter()
@@ -52,6 +64,8 @@ class Tally:
         self.running: dict[str, _Running] = {}
         self.digests: dict[Replica, str] = {}
         """Of what was trained since the start."""
+        self.copied: set[Replica] = set()
+        """Of which copies are planned, or done."""
         done = list(done)
         self.added(dict.fromkeys([*plan.tasks(), *done]))
         self.grown = False
@@ -64,6 +78,8 @@ class Tally:
         for task in tasks:
             self.grown = True
             self.left += task.cost
+            if isinstance(task, Copy):
+                self.copied.add(task.replica)
             self.total[type(task)] += 1
             if task.cell is not None:
                 self._open[task.cell] += 1
@@ -207,15 +223,22 @@ class Progress:
         return f"at least {left}" if any(run.grows for run in runs) else left
 
     def _to_follow(self) -> float:
-        """Work that no run plans yet, and that is sure to follow: as much as the first copies of cells
-        whose bits differ between two runs. Whether their further seeds follow, these say."""
-        first, *others = self._runs.values()
-        if not first.grows or any(run.grown for run in self._runs.values()):
+        """Work that no run plans yet, and that is sure to follow: as much as two copies of each replica
+        whose bits differ, from those of the run beside it or of what is stored. Once more was planned
+        than the first seed, that is so of cells that have copies. Whether further seeds follow, these
+        say."""
+        runs = list(self._runs.values())
+        if not runs[0].one_first:
             return 0.0
+        copied = set[Replica]().union(*(run.copied for run in runs))
+        grown, cells = any(run.grown for run in runs), {one.cell for one in copied}
+        known = runs[1].digests if len(runs) > 1 else runs[0].stored()
         differing = (
             task
-            for task, digest in first.digests.items()
-            if any(run.digests.get(task, digest) != digest for run in others)
+            for task, digest in list(runs[0].digests.items())  # a live display has its own thread
+            if known.get(task, digest) != digest
+            and task not in copied
+            and (task.cell in cells or not grown)
         )
         return FEWEST * sum(task.cost for task in differing)
 
@@ -237,7 +260,7 @@ class Progress:
         )
         grid = Table.grid()
         grid.add_row(ProgressBar(total=total, completed=done, width=60))
-        grid.add_row(Text(self.summary()))
+        grid.add_row(Text(self.summary(ended=False)))
         for one in self._running:
             grid.add_row(Text(f"  {one.title}", no_wrap=True, overflow="ellipsis"))
         return grid

@@ -18,7 +18,7 @@ from bench.results.copy_result import Copy
 from bench.results.kind import Task
 from bench.results.plan import Plan
 from bench.results.record import Replica
-from support.builders import crashed, items, plan, trained
+from support.builders import copied, crashed, items, plan, trained
 
 SHORT, LONG = Cell(steps=60), Cell(steps=600)
 SEEDS = (0, 1, 2)
@@ -125,6 +125,24 @@ def test_more_may_come_of_cells_whose_bits_differ(clock: Clock) -> None:
     assert remaining(made) == "at least 0:40"
     made.finished("a", trained(LONG, 0))
     assert remaining(made) == "0:00"
+
+
+def test_copies_count_as_left_where_bits_are_not_those_stored(clock: Clock) -> None:
+    """A unit of work takes 4 s; the long cell's ten are left. Two copies of the short one are sure to
+    follow if its bits are others and it has further seeds, and nothing of a cell that is not stored."""
+    planned = plan(items("depth", [SHORT, LONG], ("steps",)), seeds=[0])
+    for further, known, expected in (
+        ([1, 2], {Replica(SHORT, 0): "other"}, "at least 0:48"),
+        ([1, 2], {Replica(SHORT, 0): trained(SHORT, 0).digest}, "at least 0:40"),
+        ([1, 2], {}, "at least 0:40"),
+        ([], {Replica(SHORT, 0): "other"}, "at least 0:40"),
+    ):
+        run = Tally(msgspec.structs.replace(planned, further=further), stored=lambda k=known: k)
+        made = Progress({"": run}, stream=io.StringIO(), live=False)
+        made.of().started("a", Replica(SHORT, 0))
+        clock.now += 4
+        made.of().finished("a", trained(SHORT, 0))
+        assert remaining(made) == expected
 
 
 def test_nothing_remains_at_the_end() -> None:
@@ -249,3 +267,10 @@ def test_copies_that_are_sure_to_follow_count_as_left(clock: Clock) -> None:
     assert remaining(made.shown) == "at least 0:08"
     made.new.added([Copy(cell=SHORT, seed=0, number=number) for number in (0, 1)])
     assert remaining(made.shown) == "at least 0:08"
+    for number in (0, 1):
+        made.new.finished("a", copied(trained(SHORT, 0), number))
+    assert remaining(made.shown) == "0:00"
+    for watch, salt in ((made.old, ""), (made.new, "other")):
+        watch.added([Replica(SHORT, 1)])
+        watch.finished("a", trained(SHORT, 1, salt=salt))
+    assert remaining(made.shown) == "at least 0:08"  # the further seed wants its copies, too
