@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from bench import mnist
 from bench.checks.examiner import Examiner
@@ -46,8 +47,15 @@ def test_the_page_has_every_fault() -> None:
     """docs/numerics.md: a row for each that can be planted, and a column for each family."""
     tables = [one for one in excerpts() if one.page == "numerics.md" and one.kind == "table"]
     (table,) = [one for one in tables if one.headers[0] == "fault"]
-    assert sorted(table.column(0)) == sorted(FAULTS)
+    rows = table.column(0)
+    assert set(FAULTS) <= set(rows)
+    assert not [row for row in rows if row not in FAULTS and _known_here(row.split(",")[0])]
     assert set(table.headers[1:]) == {family for one in faults() for family in one.families}
+
+
+def _known_here(name: str) -> bool:
+    """Whether this Keras has the optimizer; no other kind of fault is of some versions alone."""
+    return name[0].islower() or hasattr(tf.keras.optimizers, name) or hasattr(tf.keras.layers, name)
 
 
 def test_no_constant_is_forgotten() -> None:
