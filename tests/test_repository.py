@@ -99,13 +99,34 @@ def action() -> dict[str, Any]:
     return read(REPOSITORY / "action.yml")
 
 
+def scripts() -> dict[str, str]:
+    """The action's scripts by the ids of their steps."""
+    return {step["id"]: step["run"] for step in action()["runs"]["steps"] if "run" in step}
+
+
 def test_the_action_is_pinned_and_takes_no_text() -> None:
     """Its actions are those of our workflows; inputs reach its script as variables alone."""
     used = [step["uses"] for step in action()["runs"]["steps"] if "uses" in step]
     ours = {step["uses"] for step in steps() if "uses" in step}
     assert len(used) == 2 and set(used) <= ours
-    scripts = [step["run"] for step in action()["runs"]["steps"] if "run" in step]
-    assert len(scripts) == 1 and "${{" not in scripts[0]
+    assert set(scripts()) == {"key", "bench"}
+    assert not any("${{" in script for script in scripts().values())
+
+
+def test_a_requirement_with_a_comma_is_no_key_of_a_cache(tmp_path: Path) -> None:
+    """actions/cache refuses a key with a comma; another requirement has another key."""
+    keys = set()
+    for asked in ("2.20 tensorflow-cpu>=2.20,<2.22 3.12", "2.20 tensorflow-cpu>=2.20,<2.21 3.12"):
+        output = tmp_path / "output"
+        output.write_text("")
+        variables = {"ASKED": asked, "GITHUB_OUTPUT": str(output), "PATH": "/usr/bin:/bin"}
+        subprocess.run(["bash", "-c", scripts()["key"]], env=variables, check=True)
+        name, _, key = output.read_text().strip().partition("=")
+        assert name == "of" and re.fullmatch(r"[0-9a-f]{16}", key)
+        keys.add(key)
+    assert len(keys) == 2
+    (cache,) = [one for one in action()["runs"]["steps"] if "cache@" in one.get("uses", "")]
+    assert cache["with"]["key"] == "bench-${{ steps.key.outputs.of }}"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +143,6 @@ def test_the_action_measures(
 ) -> None:
     """Two versions, or the installed one; undecided is a warning, and the code and the summary are
     outputs, whatever the answer."""
-    (script,) = [step["run"] for step in action()["runs"]["steps"] if "run" in step]
     # Stands for python, of which a venv is a folder with another of it and bench.
     stand_in = (
         '#!/bin/bash\necho "$(basename "$0") $*" >> "$LOG"\n'
@@ -139,7 +159,7 @@ def test_the_action_measures(
     places = {name: str(tmp_path / name) for name in names}
     path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
     done = subprocess.run(
-        ["bash", "-c", script],
+        ["bash", "-c", scripts()["bench"]],
         env={**variables, **places, "ACTION": "/here", "PATH": path},
         capture_output=True,
         text=True,
@@ -185,6 +205,16 @@ def test_ci_runs_what_tox_names() -> None:
     assert {re.sub(r"-tf\d+$", "", one) for one in asked} <= sections | commands
     script = re.findall(r"tox run -e (\S+)", (REPOSITORY / ".ci/run").read_text())
     assert {one for several in script for one in several.split(",")} <= asked
+
+
+def test_tox_lists_no_condition_as_an_environment() -> None:
+    """It takes each condition of a test environment for the name of another one; those with a "not" in
+    them would make names that say nothing, so they stand in a section that it does not look through."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(REPOSITORY / "tox.ini")
+    values = {name: " ".join(tox[name].values()) for name in tox.sections()}
+    negated = {name for name, text in values.items() if re.search(r"(?:^|[\s,-])!\w", text)}
+    assert negated == {"versions"}
 
 
 # --- Hooks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -20,14 +20,16 @@ from bench.execution import machine
 from bench.execution.cluster import Placement
 from bench.execution.executor import Execution
 from bench.jobs.live import compare
-from bench.jobs.progress import Progress
+from bench.jobs.progress import Progress, Tally
 from bench.report.tensorboard import EventFiles
 from bench.results.check import Check
+from bench.results.environment import Environment
 from bench.results.find import latest
 from bench.results.kind import Task
 from bench.results.live import LIVE
 from bench.results.pace import Pace
 from bench.results.plan import Item, Plan
+from bench.results.record import Replica
 from bench.results.run import StoredRun, read_run
 from bench.results.trial import Trial
 from bench.results.writer import RunWriter
@@ -161,8 +163,12 @@ class Session:
         self.options = options
         self._lock = lock
         seeds = list(range(options.seeds or TIERS[options.tier].seeds))
-        compared = options.baselines is not None or options.against is not None
-        first = 1 if compared and TIERS[options.tier].one_first and not options.all_seeds else None
+        self._compared = options.baselines is not None or options.against is not None
+        first = (
+            1
+            if self._compared and TIERS[options.tier].one_first and not options.all_seeds
+            else None
+        )
         self.plan = Plan(
             tier=options.tier,
             device=options.placement.device,
@@ -175,6 +181,7 @@ class Session:
             selected=options.selected,
             decide=options.decide,
         )
+        self._digests: Mapping[Replica, str] | None = None
         self.conclusion: Conclusion | None = None
         self.total_sec = 0.0
 
@@ -205,13 +212,19 @@ class Session:
         ) as writer:
             if files is not None:
                 files.add_stored(writer.outcomes.values())
-            with Progress(self.plan, writer.outcomes, stream=stream, live=live) as progress:
+            execution: Execution | None = None
+
+            def stored() -> Mapping[Replica, str]:
+                return self._stored(writer, execution.environment if execution else None)
+
+            tally = Tally(self.plan, writer.outcomes, stored=stored if self._compared else None)
+            with Progress({"": tally}, stream=stream, live=live) as progress:
                 execution = Execution(
                     writer,
                     self._placement(),
                     data=description,
                     cache_dir=mnist.cache_directory(),
-                    progress=progress,
+                    progress=progress.of(),
                     follow=self._follow,
                     see=files.add if files is not None else None,
                 )
@@ -293,6 +306,21 @@ class Session:
     def _follow(self, run: StoredRun) -> Sequence[Task]:
         """What is to be done once the plan is: copies for envelopes, then seeds for undecided cells."""
         return still_wanted(run, self._against(run))
+
+    def _stored(self, writer: RunWriter, environment: Environment | None) -> Mapping[Replica, str]:
+        """Digests that the run is compared with; none before a worker has told its class."""
+        if self._digests is None and environment is not None:
+            baseline = self._against(writer.so_far(environment))
+            found = [
+                (item.cell, baseline.find(item)) for item in self.plan.items if baseline is not None
+            ]
+            self._digests = {
+                Replica(cell, seed): digest
+                for cell, stored in found
+                if stored is not None
+                for seed, digest in stored.digests.items()
+            }
+        return self._digests or {}
 
     def _against(self, run: StoredRun) -> Baseline | None:
         """What the run is compared with."""

@@ -33,7 +33,7 @@ from bench.execution.pair import Pair
 from bench.execution.saving import exchange
 from bench.execution.supervisor import Supervisor
 from bench.jobs.own_model import Asked, grid_of, prepared, still_the_same
-from bench.jobs.progress import Progress
+from bench.jobs.progress import Progress, Tally
 from bench.jobs.reproduce import SEEDS
 from bench.jobs.sides import supervisor_of
 from bench.jobs.workloads import WORKLOADS, next_round, of_model
@@ -358,19 +358,15 @@ def train_pair(
             again = (folders[side] / PLAN).exists()
             return stack.enter_context(RunWriter(folders[side], plan, resume=again))
 
-        def shown(side: Side) -> Progress:
-            outcomes = writers[side].outcomes
-            progress = Progress(plan, outcomes, stream=stream, live=False, name=names[side])
-            return stack.enter_context(progress)
-
         writers = {side: writer(side) for side in SIDES}
-        progress = {side: shown(side) for side in SIDES}
+        tallies = {names[side]: Tally(plan, writers[side].outcomes) for side in SIDES}
+        progress = stack.enter_context(Progress(tallies, stream=stream, live=False))
         pair = Pair(
             writers,
             placements,
             data=description,
             cache_dir=mnist.cache_directory(),
-            progress=progress,
+            progress={side: progress.of(names[side]) for side in SIDES},
             follow=still_wanted_of_both,
         )
         try:

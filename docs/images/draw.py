@@ -1,9 +1,15 @@
 """Draws the pictures of README.md and of the pages on verdicts, theory and statistics.
 
-    python docs/images/draw.py [RUN OTHER]
+    python docs/images/draw.py [RUN ...]
 
-Three are of runs of the quick tier: RUN gives the gradients, over layers and over time; OTHER, of
-another class of CPU than the baseline, the envelopes. The others are computed.
+Three are of runs, each of the last that has what it shows: the gradients over layers of a run with the
+grid of depths, those over time of one with recurrent networks, the envelopes of one whose bits differ
+from the baseline's, of another class of CPU. The others are computed. So were the runs measured:
+
+    bench run --tier standard --axis depth=3,10,30,50 --axis norm=none -k "test_depth and \
+        (relu or sigmoid) and not scaled and not engine and not batch:"
+    ONEDNN_MAX_CPU_ISA=AVX2 bench run -k "(test_normalization and depth:30 and relu and he_normal and \
+        batch) or (test_depth and depth:30-arch:mlp-act:relu-init:he_normal)"
 """
 
 from __future__ import annotations
@@ -39,20 +45,17 @@ FOLDER = Path(__file__).parent
 WIDTH = 784
 #: Comparisons of a run, among which a test must stand out: 200 cells and five metrics.
 COMPARISONS = 1_000
-#: Panels of the grid of depths that show what there is to see: one remedy beside what vanishes.
-SHOWN = (
-    "arch:mlp act:relu norm:none",
-    "arch:mlp act:sigmoid norm:none",
-    "arch:residual act:relu norm:none",
-)
+#: Panels of the grid of depths that show what there is to see, by the words of their titles; one whose
+#: cells all lack a normalization does not say so.
+SHOWN = ({"arch:mlp", "act:relu"}, {"arch:mlp", "act:sigmoid"}, {"arch:residual", "act:relu"})
 
 _PLAIN = Picture("", "", "", "", (), columns=1, size=(6.0, 3.6))
 
 
 def main(*runs: str) -> None:
-    """Writes the pictures beside this file; those of runs if two are named."""
-    if runs:
-        _draw_runs(*runs)
+    """Writes the pictures beside this file, with those of runs that are named."""
+    for run in runs:
+        _draw_run(Path(run))
     panels = {"chi": chi_panel(), "power": power_panel(), "placement": placement_panel()}
     for name, panel in panels.items():
         _write(name, _PLAIN, [panel])
@@ -143,20 +146,22 @@ def _last_block(cell: Cell, data: mnist.Mnist, seed: int) -> tuple[float, float]
     return float(np.mean(np.square(at))), float(np.mean(np.square(tensors["logits"])))
 
 
-def _draw_runs(run: str, other: str) -> None:
-    read = read_run(Path(run))
-    predicted = [
-        item.cell for item in read.plan.grids()["sequence"] if over_time.predict(item.cell)
-    ]
-    signals = {
-        cell: [r.start.over_time[0] for r in read.of(cell) if r.start is not None]
-        for cell in predicted
-    }
-    _write("over-time", _PLAIN, [over_time_panel(signals)])
-    curves = pictures(read)["depth"]
-    panels = [p for p in curves.panels if isinstance(p, Panel) and p.title in SHOWN]
-    _write("gradients", curves, panels)
-    envelopes = envelope_picture(concluded(Path(other), FOLDER.parents[1] / "baselines"))
+def _draw_run(folder: Path) -> None:
+    """What the run has: all that one of these pictures shows, or nothing of it."""
+    read = read_run(folder)
+    recurrent = [item.cell for item in read.plan.items if over_time.predict(item.cell)]
+    if recurrent:
+        signals = {
+            cell: [r.start.over_time[0] for r in read.of(cell) if r.start is not None]
+            for cell in recurrent
+        }
+        _write("over-time", _PLAIN, [over_time_panel(signals)])
+    curves = pictures(read).get("depth")
+    panels = [p for p in curves.panels if isinstance(p, Panel)] if curves is not None else []
+    shown = [panel for panel in panels if {*panel.title.split()} - {"norm:none"} in SHOWN]
+    if curves is not None and len(shown) == len(SHOWN):
+        _write("gradients", curves, shown)
+    envelopes = envelope_picture(concluded(folder, FOLDER.parents[1] / "baselines"))
     if envelopes is not None:
         _write("envelopes", envelopes, [p for p in envelopes.panels if isinstance(p, Panel)][-2:])
 

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from bench import mnist
 from bench.checks.examiner import Examiner
 from checks.planted import examined, excess, faults
+from support.pages import excerpts
 
 FAULTS = {fault.name: fault for fault in faults()}
 KINDS = (
@@ -39,6 +41,21 @@ def test_a_planted_fault_is_seen(name: str, examiner: Examiner) -> None:
     """A check of its own family fails with it; without it none does, as the tests of families say."""
     fault = replace(FAULTS[name], families=FAULTS[name].families[:1])
     assert max(excess(results) for results in examined(fault, examiner).values()) > 2.0
+
+
+def test_the_page_has_every_fault() -> None:
+    """docs/numerics.md: a row for each that can be planted, and a column for each family."""
+    tables = [one for one in excerpts() if one.page == "numerics.md" and one.kind == "table"]
+    (table,) = [one for one in tables if one.headers[0] == "fault"]
+    rows = table.column(0)
+    assert set(FAULTS) <= set(rows)
+    assert not [row for row in rows if row not in FAULTS and _known_here(row.split(",")[0])]
+    assert set(table.headers[1:]) == {family for one in faults() for family in one.families}
+
+
+def _known_here(name: str) -> bool:
+    """Whether this Keras has the optimizer; no other kind of fault is of some versions alone."""
+    return name[0].islower() or hasattr(tf.keras.optimizers, name) or hasattr(tf.keras.layers, name)
 
 
 def test_no_constant_is_forgotten() -> None:

@@ -28,6 +28,7 @@ HEADERS = (
     "identical",
     "rounding",
     "undecided",
+    "changed, regressed",
     "other verdicts",
     "trajectories inside",
     "largest loss difference, of its envelope",
@@ -55,11 +56,12 @@ def row(run: StoredRun, baseline: Baseline) -> list[str]:
                 ratios = look.apart / allowed(found.factor, look.copies)
                 tensors[look.step].append(float(np.max(ratios)))
     decided = {name: verdicts.pop(name, 0) for name in ("identical", "rounding", "inconclusive")}
+    alarms = verdicts.pop("changed", 0) + verdicts.pop("regressed", 0)
     others = ", ".join(f"{count} {name}" for name, count in verdicts.items()) or "none"
     return [
         run.path.name,
         str(len(judgements)),
-        *map(str, decided.values()),
+        *map(str, (*decided.values(), alarms)),
         others,
         f"{inside} of {total}",
         f"{max(losses):.2g}",

@@ -147,10 +147,9 @@ def main() -> None:
         tests = [j.envelope for j in judgements if j.envelope is not None]
         paths += sum(test.seeds for test in tests)
         strays += sum(test.strays for test in tests)
-    print(
-        "| runs that differ only in | comparisons | cells each | with an alarm | at most | verdicts |"
-    )
-    print("|:--|--:|--:|--:|--:|:--|")
+    headers = ("runs that differ only in", "comparisons", "cells each")
+    headers += ("with `regressed` or `changed`", "nominal", "verdicts")
+    print(f"| {' | '.join(headers)} |\n|:--|--:|--:|--:|--:|:--|")
     for kind, total in number.items():
         each = sum(cells[kind].values()) // total
         told = ", ".join(f"{count} {name}" for name, count in cells[kind].most_common())

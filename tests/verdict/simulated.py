@@ -382,7 +382,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _words(rate: Rate) -> str:
-    return f"{rate.value:.4f} (<= {rate.upper:.4f})"
+    return f"{_short(rate.value, 3)} ({_short(rate.upper, 3)})"
+
+
+def _short(share: float, digits: int = 2) -> str:
+    return f"{share:.{digits}f}".removeprefix("0")
 
 
 def main(times: float = 1.0) -> None:
@@ -393,8 +397,8 @@ def main(times: float = 1.0) -> None:
         for seeds in numbers:
             rates = measure(truth, seeds, runs, parts="a")
             rest = measure(truth, seeds, fewer, parts="wps")
-            power = [f"{rate.value:.2f}" for rate in (*rest.power.values(), *rest.single.values())]
-            found = [_words(rates.alarms), _words(rest.wrong), f"{rates.equivalent.value:.2f}"]
+            power = [_short(rate.value) for rate in (*rest.power.values(), *rest.single.values())]
+            found = [_words(rates.alarms), _words(rest.wrong), _short(rates.equivalent.value)]
             rows.append([f"{name}, {seeds} seeds", *found, *power])
             print(rows[-1], file=sys.stderr)
     print(
@@ -403,10 +407,10 @@ def main(times: float = 1.0) -> None:
         "changed; then where one did, and where one lost everything.\n"
     )
     head = ["truth", "runs with a false alarm", "wrongly equivalent", "rightly equivalent"]
-    print(_table([*head, "1x", "2x", "4x", "one: 1x", "2x", "4x", "all"], rows))
+    print(_table([*head, "1x", "2x", "4x", "one cell: 1x", "2x", "4x", "all"], rows))
     pairs = [
         [
-            f"{rho:g}",
+            f"{rho:g}".removeprefix("0") or "0",
             *(_words(wrong_equivalence_of_pairs(rho, n, max(runs // 8, 2))) for n in (2, 3, 5)),
         ]
         for rho in (0.0, 0.5, 0.9, 0.99, 0.999)
@@ -414,9 +418,15 @@ def main(times: float = 1.0) -> None:
     print("\nWrongly equivalent at the margin, by the correlation of matched seeds:\n")
     print(_table(["correlation", "2 seeds", "3 seeds", "5 seeds"], pairs))
     several = []
-    for name, truth in (("normal", normal), ("heavy tails", heavy_tailed), ("coins", coins)):
+    for name, truth in (
+        ("normal", normal),
+        ("heavy tails", heavy_tailed),
+        ("a tenth learns or not", coins),
+    ):
         found = decide(truth, max(runs // 2, 2))
-        several.append([name, _words(found.alarms), _words(found.wrong), f"{found.open.value:.3f}"])
+        several.append(
+            [name, _words(found.alarms), _words(found.wrong), _short(found.open.value, 3)]
+        )
     print("\nLooks at 3, 6, 12 and 24 seeds:\n")
     print(_table(["truth", "runs with a false alarm", "wrongly equivalent", "still open"], several))
 

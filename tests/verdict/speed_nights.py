@@ -255,7 +255,8 @@ def print_years(years: int) -> None:
         total = Year(*map(sum, zip(*found, strict=True)))
         rows.append((world.name, *(f"{value / years:.1f}" for value in total)))
     head = ("a year of nights", "trips", "false verdicts", "undecided", "new levels")
-    print(table([*head, "mean:5%", "asv", "github-action-benchmark"], rows))
+    rules = ("pytest-benchmark `mean:5%`", "asv (1.1, Mann-Whitney at .002)")
+    print(table([*head, *rules, "github-action-benchmark (200 %)"], rows))
     seen = Counter[str]()
     for n in range(years):
         year = simulated_year(World("quiet"), np.random.default_rng([n, 2]), slow_on=0, nights=1)

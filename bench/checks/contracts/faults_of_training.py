@@ -137,7 +137,7 @@ FAULTS = (
     KnownFault(
         checks=("seeds:alpha_dropout",),
         keras=(">=3.0.2,<=3.6.0",),
-        what="a TypeError in any call",
+        what="a TypeError in any call (mended by keras PR #20326)",
     ),
     *(
         KnownFault(
