@@ -55,7 +55,7 @@ CONTRACTS = (
     ),
     *("preprocessing", "utilities", "mixed", "stress", "products"),
     *("training", "loss_scale", "sparse", "schedules"),
-    *("tensors", "numbers", "algebra", "structures", "graphs", "draws"),
+    *("tensors", "numbers", "algebra", "structures", "graphs", "draws", "nn"),
     *("pipelines", "records", "images"),
 )
 

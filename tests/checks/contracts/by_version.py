@@ -98,7 +98,7 @@ masks, preprocessing, nested and partial outputs, calls, merging, recurrence, sh
 utilities, mixed precision, logs, settings, fitting - were tried on these versions one by one. What they
 found is in the file of known faults, and so in this table of all contracts of today. An entry that does
 not hold in one of these versions fails a run there. Those of TensorFlow outside Keras - tensors,
-numbers, algebra, structures, graphs, draws, pipelines, records, images - were tried on TensorFlow
+numbers, algebra, structures, graphs, draws, nn, pipelines, records, images - were tried on TensorFlow
 2.12.1, 2.13.0, 2.15.1, 2.16.2, 2.18.1, 2.20.0 and 2.21.0: no version breaks one.
 
 {table}

@@ -193,6 +193,20 @@ FAULTS = (
         "5 % larger",
         in_(tf.random, result, "stateless_gamma", lambda value: value * 1.05),
     ),
+    Fault(("nn:moments",), "off by 1e-4", in_(tf.nn, result, "weighted_moments")),
+    Fault(("nn:windows",), "off by 1e-4", in_(tf.nn, result, "avg_pool2d")),
+    Fault(
+        ("nn:extremes",),
+        "by way of exp",
+        in_(tf.nn, method, "softplus", lambda _, x: tf.math.log(1.0 + tf.exp(x))),
+    ),
+    Fault(
+        ("nn:decoding",),
+        "merged always",
+        in_(tf.nn, without, "ctc_greedy_decoder", "merge_repeated"),
+    ),
+    Fault(("nn:dropout",), "entry by entry", in_(tf.nn, without, "dropout", "noise_shape")),
+    Fault(("nn:normalization",), "off by 1e-4", in_(tf.nn, result, "crelu")),
     Fault(
         ("pipelines:batch-short",),
         "short ones stay",
