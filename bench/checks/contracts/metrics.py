@@ -302,3 +302,29 @@ def _(lab: Lab) -> Iterator[Deviation]:
     truths = [(squares * WEIGHTS).mean(), squares.mean(), errors.mean(), mean(squares, WEIGHTS)]
     for at, (one, truth) in enumerate(zip(got, truths, strict=True)):
         yield deviation(f"number {at}", lab.seen(one), truth)
+
+
+@contract(
+    "iou-axis",
+    thing="keras.metrics.OneHotMeanIoU",
+    truth="Classes lie along the axis that is given, of one-hot truths, of predictions, and of both.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    true, told = np.array([[0, 1, 2, 2, 1]]), np.array([[0, 2, 2, 1, 1]])
+    # Of class 0 one is common of one, of class 1 one of three, of class 2 one of three.
+    truth = np.float64(1 + 1 / 3 + 1 / 3) / 3
+    bound = Bounded(truth, 8 * 2.0**-24)  # three quotients, their sum and mean
+    hot, scores = (np.eye(3, dtype=np.float32)[each].transpose(0, 2, 1) for each in (true, told))
+    for name, metric, given in (
+        ("both", keras.metrics.OneHotMeanIoU(num_classes=3, axis=1), (hot, scores)),
+        (
+            "predictions",
+            keras.metrics.MeanIoU(num_classes=3, sparse_y_pred=False, axis=1),
+            (true, scores),
+        ),
+        ("truths", keras.metrics.MeanIoU(num_classes=3, sparse_y_true=False, axis=1), (hot, told)),
+    ):
+        metric.update_state(*given)
+        yield deviation(name, lab.seen(metric.result()), bound)

@@ -10,7 +10,7 @@ import numpy as np
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.layered import made
 from bench.checks.contracts.linear import Array, drawn
-from bench.checks.lab import Lab
+from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
@@ -362,3 +362,34 @@ def _(lab: Lab) -> Iterator[Deviation]:
     got = [word.decode() for word in np.asarray(words(tf.constant([2, 1, 0]))).tolist()]
     alike = np.array([one == truth for one, truth in zip(got, "ba?", strict=True)])
     yield exact(f"words: {got}", lab.seen(alike), np.ones(3, bool))
+
+
+@contract(
+    "feature_space",
+    thing="keras.utils.FeatureSpace",
+    truth="Columns of a table become what is asked of each: normalized, or one of its words; all"
+    " together in the order of their names, or one by one.",
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras, tf
+
+    space = getattr(keras.utils, "FeatureSpace", None)
+    if space is None:
+        raise AbsentError("this Keras has no FeatureSpace")
+    sizes = np.array([1.0, 3.0, 1.0, 3.0], np.float32)
+    table = {"size": sizes, "color": np.array(["red", "blue", "red", "red"])}
+    features = {"size": "float_normalized", "color": "string_categorical"}
+    rows = tf.data.Dataset.from_tensor_slices(table)
+    given = {name: tf.constant(column) for name, column in table.items()}
+    # Normalized: a mean of 2 and a deviation of 1. Words: unknown, red, blue.
+    words = np.array([[0, 1, 0], [0, 0, 1], [0, 1, 0], [0, 1, 0]])
+    normal = np.array([[-1.0], [1.0], [-1.0], [1.0]])
+    for mode in ("concat", "dict"):
+        made_of = space(features=features, output_mode=mode)
+        made_of.adapt(rows)
+        got = made_of(given)
+        if mode == "concat":
+            yield exact("together", lab.seen(got), np.concatenate([words, normal], 1))
+        else:
+            yield exact("words", lab.seen(got["color"]), words)
+            yield exact("sizes", lab.seen(got["size"]), normal)
