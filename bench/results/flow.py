@@ -143,6 +143,11 @@ class PackedFlow(bytes):
             return _given([memoryview(self).cast("d")[_SINGLE[name]]])[0]
         return getattr(self.whole, name)
 
+    def check(self, cell: Cell) -> None:
+        """Raises ValueError unless it may be the flow of a cell."""
+        if len(self) != 8 * (len(_LISTS) * cell.depth + len(_SINGLE)):
+            self.whole.check(cell)
+
     def __eq__(self, other: object) -> bool:
         return self.whole == other if isinstance(other, Flow) else super().__eq__(other)
 

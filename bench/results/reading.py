@@ -55,6 +55,27 @@ def read_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[bytes]:
             raise OSError(errno.EFBIG, f"line {number + 1} has more than {most:,} bytes")
 
 
+def lines_between(path: Path, begin: int, end: int, most: int = MOST_LINE_BYTES) -> list[bytes]:
+    """The lines of a file that begin in a stretch of it, as :func:`read_lines` gives them. Stretches that
+    adjoin have each line once.
+
+    Raises:
+        OSError: as :func:`read_lines` does.
+    """
+    with _opened(path, MOST_LINES_BYTES) as file:
+        if begin:
+            file.seek(begin - 1)
+            file.readline(most)  # the rest of a line that began before
+            begin = file.tell()
+        content = file.read(max(end - begin, 0))
+        if content and not content.endswith(b"\n"):
+            last = file.readline(most)
+            if len(last) >= most:
+                raise OSError(errno.EFBIG, f"a line has more than {most:,} bytes")
+            content += last
+    return content.split(b"\n")[:-1]
+
+
 def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """JSON as a checked structure.
 

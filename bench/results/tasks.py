@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.results.aside import Aside, AsideError
 from bench.results.check import CHECKS
 from bench.results.copy_result import COPIES
 from bench.results.kind import Kind, Outcome, Task
@@ -52,13 +54,68 @@ def read_checked(
         for kind in KINDS:
             path = folder / kind.file
             if kind.required or os.path.lexists(path):
-                for outcome, has_sum in kind.scan(path):
+                for outcome, has_sum in _scan(kind, path):
                     key = outcome.key
                     if (twin := like.get(key)) is not None:
                         outcome.share(twin)
                     outcomes.setdefault(key, outcome)
                     unchecked += not has_sum
     return outcomes, unchecked
+
+
+#: Bytes of a file beyond which a second process helps to read it: what that takes to start.
+LARGE = 1 << 25
+#: Bytes of a stretch, in which a record has some 3,000, and how many of them the second process has
+#: before it.
+_STRETCH, _AHEAD = 1 << 19, 3
+
+
+def _scan(kind: Kind[Any, Any], path: Path) -> Iterable[tuple[Outcome, bool]]:
+    """:meth:`Kind.scan`, in two processes where the file is large and all in it is as it should be."""
+    try:
+        if os.path.getsize(path) > LARGE:
+            return _shared(kind, path)
+    except (AsideError, OSError, ValueError):
+        pass  # read by one process, which says what is wrong with which line
+    return kind.scan(path)
+
+
+def _shared(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
+    """The outcomes of a file whose lines all have a checksum, each with True.
+
+    This process and another one take the stretches in turn, so that neither waits for the other.
+    """
+    size = os.path.getsize(path)
+    stretches = [(begin, min(begin + _STRETCH, size)) for begin in range(0, size, _STRETCH)]
+    found: list[list[Outcome]] = [[] for _ in stretches]
+    left, given = iter(range(len(stretches))), deque[int]()
+    with Aside() as aside:
+        while True:
+            while given and aside.ready():
+                found[given.popleft()] = _received(aside)
+            while len(given) < _AHEAD and (number := next(left, None)) is not None:
+                aside.submit(_stretch, kind.file, path, *stretches[number])
+                given.append(number)
+            if (number := next(left, None)) is None:
+                break
+            found[number] = _stretch(kind.file, path, *stretches[number])
+        for number in given:
+            found[number] = _received(aside)
+    return ((outcome, True) for outcomes in found for outcome in outcomes)
+
+
+def _received(aside: Aside) -> list[Outcome]:
+    outcomes: list[Outcome] = aside.result()
+    for outcome in outcomes:
+        outcome.compact()  # shares what those of this process have
+    return outcomes
+
+
+def _stretch(file: str, path: Path, begin: int, end: int) -> list[Outcome]:
+    """Outcomes of lines that begin in a stretch of a file; raises ValueError and OSError."""
+    kind = next(kind for kind in KINDS if kind.file == file)
+    with no_collection():
+        return kind.stretch(path, begin, end)
 
 
 @contextlib.contextmanager
