@@ -90,7 +90,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert run.environment.run["total_sec"] == 1.2
     assert run.of(SHALLOW) == RECORDS_OF_TWO[:2]
     assert run.of(DEEP) == RECORDS_OF_TWO[2:3]
-    assert run.of(Cell(depth=99)) == []
+    assert not run.of(Cell(depth=99))
 
 
 def test_records_are_in_the_order_of_seeds(tmp_path: Path) -> None:
