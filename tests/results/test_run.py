@@ -88,8 +88,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert run == stored
     assert run.plan == PLAN_OF_TWO
     assert run.environment.run["total_sec"] == 1.2
-    assert run.of(SHALLOW) == RECORDS_OF_TWO[:2]
-    assert run.of(DEEP) == RECORDS_OF_TWO[2:3]
+    assert [*run.of(SHALLOW)] == RECORDS_OF_TWO[:2]
+    assert [*run.of(DEEP)] == RECORDS_OF_TWO[2:3]
     assert not run.of(Cell(depth=99))
 
 
