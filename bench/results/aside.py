@@ -89,7 +89,7 @@ class Aside:
         assert self._process.stdin is not None
         try:
             _send(self._process.stdin, (function, arguments))
-        except OSError as error:
+        except Exception as error:  # also of arguments that cannot be sent
             raise AsideError(str(error)) from error
 
     def ready(self) -> bool:

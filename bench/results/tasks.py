@@ -67,7 +67,7 @@ def read_checked(
 LARGE = 1 << 25
 #: Bytes of a stretch, in which a record has some 3,000, and how many of them the second process has
 #: before it.
-_STRETCH, _AHEAD = 1 << 19, 3
+_STRETCH, _AHEAD = 1 << 18, 3
 
 
 def _scan(kind: Kind[Any, Any], path: Path) -> Iterable[tuple[Outcome, bool]]:
