@@ -91,7 +91,7 @@ def test_its_death_is_told() -> None:
             second.result()
         assert second.ready()
         with pytest.raises(AsideError):
-            second.submit(abs, 1)
+            second.result()
 
 
 @pytest.mark.usefixtures("two_cores")
