@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.cells.cell import AXES, OWN_AXES, Cell
 from bench.report.text import NOTHING, points, rate
-from bench.results.columns import ratios
+from bench.results.columns import dead_shares, ratios
 from bench.results.record import Record
 from bench.results.run import StoredRun
 
@@ -92,6 +92,7 @@ class Rows:
 
 def _row(records: Sequence[Record], planned: int) -> Row:
     starts = [record.start for record in records if record.start is not None]
+    last = [flow for record in records if (flow := record.end or record.start) is not None]
     return Row(
         planned=planned,
         measured=len(records),
@@ -106,7 +107,7 @@ def _row(records: Sequence[Record], planned: int) -> Row:
         },
         signal_ratio=_median(ratios(starts, "signal_ratio")),
         kernel_ratio=_median(ratios(starts, "kernel_ratio")),
-        dead_share=_median(map(_dead_share, records)),
+        dead_share=_median(dead_shares(last)),
         images_per_sec=_median(record.images_per_sec for record in records),
     )
 
@@ -132,11 +133,6 @@ def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
         if known and all(cell.has(axis) for cell in known)
         if len({cell.value(axis) for cell in known}) == 1
     }
-
-
-def _dead_share(record: Record) -> float | None:
-    flow = record.end or record.start
-    return flow.dead_share if flow is not None else None
 
 
 def _median(values: Iterable[float | None]) -> float | None:

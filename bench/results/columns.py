@@ -37,6 +37,14 @@ def ratios(flows: Sequence[Flow], name: Literal["signal_ratio", "kernel_ratio"])
     return known
 
 
+def dead_shares(flows: Sequence[Flow]) -> list[float | None]:
+    """:attr:`Flow.dead_share` of each flow of a cell."""
+    numbers = _packed(flows, "dead_units")
+    if numbers is None or not numbers.shape[1] or np.isnan(numbers).any():
+        return [flow.dead_share for flow in flows]
+    return [sum(units) / len(units) for units in numbers.tolist()]
+
+
 def _packed(flows: Sequence[Flow], name: str) -> Array | None:
     """A list of each flow, if all are packed and of one length."""
     packed = [flow for flow in flows if isinstance(flow, PackedFlow)]

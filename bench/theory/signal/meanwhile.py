@@ -48,4 +48,5 @@ def _predictions(folders: tuple[Path, ...]) -> object:
     for folder in folders:
         for cell in read_json(folder / PLAN, Plan).names():
             silent(cell)
+            meanfield.predict(cell)
     return meanfield.PREDICTED
