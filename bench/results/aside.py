@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import io
 import os
-import pickle  # noqa: S403 - of what this program says to itself, through pipes of its own
+import pickle
 import select
 import subprocess
 import sys
@@ -142,7 +142,7 @@ def _send(pipe: Any, message: Any) -> None:
 def _receive(pipe: Any) -> Any:
     """The next message. Raises EOFError where the pipe ends before it does."""
     size = int.from_bytes(_exactly(pipe, 8), "little")
-    return pickle.loads(_exactly(pipe, size))  # noqa: S301 - see above
+    return pickle.loads(_exactly(pipe, size))  # noqa: S301 - what this program says to itself
 
 
 def _exactly(pipe: io.RawIOBase, size: int) -> bytearray:

@@ -58,8 +58,8 @@ def read_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[bytes]:
 
 
 def lines_between(path: Path, begin: int, end: int, most: int = MOST_LINE_BYTES) -> list[bytes]:
-    """The lines of a file that begin in a stretch of it, as :func:`read_lines` gives them. Stretches that
-    adjoin have each line once.
+    """The lines of a file that begin in a stretch of it, as :func:`read_lines` gives them: stretches
+    that adjoin have each line once.
 
     Raises:
         OSError: as :func:`read_lines` does.

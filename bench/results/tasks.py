@@ -73,19 +73,18 @@ _STRETCH, _AHEAD = 1 << 18, 3
 def _scan(kind: Kind[Any, Any], path: Path) -> Iterable[tuple[Outcome, bool]]:
     """:meth:`Kind.scan`, in two processes where the file is large and all in it is as it should be."""
     try:
-        if os.path.getsize(path) > LARGE:
-            return _shared(kind, path)
+        if (size := path.stat().st_size) > LARGE:
+            return _shared(kind, path, size)
     except (AsideError, OSError, ValueError):
         pass  # read by one process, which says what is wrong with which line
     return kind.scan(path)
 
 
-def _shared(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
+def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[tuple[Outcome, bool]]:
     """The outcomes of a file whose lines all have a checksum, each with True.
 
     This process and another one take the stretches in turn, so that neither waits for the other.
     """
-    size = os.path.getsize(path)
     stretches = [(begin, min(begin + _STRETCH, size)) for begin in range(0, size, _STRETCH)]
     found: list[list[Outcome]] = [[] for _ in stretches]
     left, given = iter(range(len(stretches))), deque[int]()

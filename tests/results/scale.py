@@ -115,8 +115,8 @@ def main() -> None:
         for arguments in (("report", str(new)), ("compare", str(old), str(new))):
             seconds, used, alone, together = measured(*arguments)
             print(
-                f"bench {arguments[0]}: {seconds:.1f} s, {used:.1f} s of the processor, {alone:.0f} MB, "
-                f"{together:.0f} MB with the processes that help",
+                f"bench {arguments[0]}: {seconds:.1f} s, {used:.1f} s of the processor, "
+                f"{alone:.0f} MB, {together:.0f} MB with the processes that help",
                 flush=True,
             )
 

@@ -229,9 +229,7 @@ def test_lines_without_checksums_are_counted(tmp_path: Path, shared: list[int]) 
 
 
 @pytest.mark.usefixtures("shared")
-def test_a_killed_process_costs_time_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_process_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "Aside", Killed)
     records = written(tmp_path)
     assert [*read_checked(tmp_path)[0].values()] == records

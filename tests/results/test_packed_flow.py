@@ -32,13 +32,13 @@ def test_every_attribute_is_the_flow_s(whole: Flow) -> None:
 
 @given(st.sampled_from((0, 1, 3)).flatmap(lambda depth: st.lists(flows(Cell(depth=depth)))))
 def test_columns_are_the_flows(whole: list[Flow]) -> None:
-    for kept in (whole, [PackedFlow.of(flow) for flow in whole]):
+    for kept in (whole, [PackedFlow.of(each) for each in whole]):
         for name in ("signal_ratio", "kernel_ratio"):
-            expected = [getattr(flow, name) for flow in whole]
+            expected = [getattr(each, name) for each in whole]
             assert ratios(kept, name) == [ratio for ratio in expected if ratio is not None]
-        assert dead_shares(kept) == [flow.dead_share for flow in whole]
+        assert dead_shares(kept) == [each.dead_share for each in whole]
         for name in ("signal", "activation_mean"):
-            expected = np.array([getattr(flow, name) for flow in whole], float)
+            expected = np.array([getattr(each, name) for each in whole], float)
             np.testing.assert_array_equal(layers(kept, name), expected)
 
 

@@ -1,4 +1,4 @@
-"""Predictions of a large run's cells, made by a second process while this one reads what was measured."""
+"""Predictions of a large run's cells, made by a second process while this one reads its records."""
 
 from __future__ import annotations
 
