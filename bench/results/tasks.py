@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -70,37 +71,44 @@ LARGE = 1 << 25
 _STRETCH, _AHEAD = 1 << 18, 3
 
 
-def _scan(kind: Kind[Any, Any], path: Path) -> Iterable[tuple[Outcome, bool]]:
-    """:meth:`Kind.scan`, in two processes where the file is large and all in it is as it should be."""
+def _scan(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
+    """:meth:`Kind.scan`, in two processes as far as the file is large and all in it is as it should be."""
+    done = 0
     try:
         if (size := path.stat().st_size) > LARGE:
-            return _shared(kind, path, size)
+            for outcomes in _shared(kind, path, size):
+                yield from ((outcome, True) for outcome in outcomes)
+                done += len(outcomes)
+            return
     except (AsideError, OSError, ValueError):
         pass  # read by one process, which says what is wrong with which line
-    return kind.scan(path)
+    yield from itertools.islice(kind.scan(path), done, None)
 
 
-def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[tuple[Outcome, bool]]:
-    """The outcomes of a file whose lines all have a checksum, each with True.
+def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[list[Outcome]]:
+    """The outcomes of a file whose lines all have a checksum, stretch by stretch.
 
     This process and another one take the stretches in turn, so that neither waits for the other.
+
+    Raises:
+        AsideError, OSError, ValueError: one of them cannot go on.
     """
-    stretches = [(begin, min(begin + _STRETCH, size)) for begin in range(0, size, _STRETCH)]
-    found: list[list[Outcome]] = [[] for _ in stretches]
-    left, given = iter(range(len(stretches))), deque[int]()
+    stretches = range(0, size, _STRETCH)
+    left, given = iter(stretches), deque[int]()
+    found: dict[int, list[Outcome]] = {}
     with Aside() as aside:
-        while True:
-            while given and aside.ready():
-                found[given.popleft()] = _received(aside)
-            while len(given) < _AHEAD and (number := next(left, None)) is not None:
-                aside.submit(_stretch, kind.file, path, *stretches[number])
-                given.append(number)
-            if (number := next(left, None)) is None:
-                break
-            found[number] = _stretch(kind.file, path, *stretches[number])
-        for number in given:
-            found[number] = _received(aside)
-    return ((outcome, True) for outcomes in found for outcome in outcomes)
+        for begin in stretches:
+            while begin not in found:
+                while given and aside.ready():
+                    found[given.popleft()] = _received(aside)
+                while len(given) < _AHEAD and (theirs := next(left, None)) is not None:
+                    aside.submit(_stretch, kind.file, path, theirs, min(theirs + _STRETCH, size))
+                    given.append(theirs)
+                if (ours := next(left, None)) is not None:
+                    found[ours] = _stretch(kind.file, path, ours, min(ours + _STRETCH, size))
+                elif begin not in found:
+                    found[given.popleft()] = _received(aside)
+            yield found.pop(begin)
 
 
 def _received(aside: Aside) -> list[Outcome]:

@@ -84,7 +84,7 @@ def measured(*arguments: str) -> tuple[float, float, float, float]:
     )
     ended = status = 0
     while not ended:
-        time.sleep(0.05)
+        time.sleep(0.1)
         together = max(together, _resident(process.pid))
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
     seconds, code = time.perf_counter() - begin, os.waitstatus_to_exitcode(status)
@@ -93,10 +93,11 @@ def measured(*arguments: str) -> tuple[float, float, float, float]:
 
 
 def _resident(pid: int) -> int:
-    """Bytes in memory of a process and of all that it started."""
+    """Bytes in memory of a process and of all that it started; what they share counts once."""
     try:
         process = psutil.Process(pid)
-        return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+        every = (process, *process.children(recursive=True))
+        return sum(each.memory_full_info().pss for each in every)
     except psutil.Error:
         return 0
 
