@@ -72,7 +72,7 @@ _STRETCH, _AHEAD = 1 << 18, 3
 
 
 def _scan(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
-    """:meth:`Kind.scan`, in two processes as far as the file is large and all in it is as it should be."""
+    """:meth:`Kind.scan`, in two processes where the file is large, until something is wrong in it."""
     done = 0
     try:
         if (size := path.stat().st_size) > LARGE:

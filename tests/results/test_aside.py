@@ -23,14 +23,6 @@ from bench.results.tasks import read_checked
 from support.builders import crashed, diverged, trained
 
 
-class Killed(Aside):
-    """Dies of what it is asked for."""
-
-    def submit(self, *request: Any) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        super().submit(*request)
-
-
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "_cores", lambda: 2)
