@@ -104,7 +104,7 @@ class Aside:
         """
         try:
             done, value = _receive(self._answers)
-        except (OSError, EOFError) as error:
+        except Exception as error:  # whatever is wrong with what arrived, nobody may trust it
             raise AsideError("it has died") from error
         if not done:
             raise AsideError(value)

@@ -221,10 +221,24 @@ def test_lines_without_checksums_are_counted(tmp_path: Path, shared: list[int]) 
 
 
 @pytest.mark.usefixtures("shared")
-def test_a_killed_process_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "Aside", Killed)
+@pytest.mark.parametrize("dies_of", [1, 6, 12])
+def test_a_killed_process_costs_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_of: int
+) -> None:
+    """Also where some of the records have been handed on."""
+    given: list[Any] = []
+
+    class Mortal(Aside):
+        def submit(self, *request: Any) -> None:
+            given.append(request)
+            if len(given) == dies_of:
+                os.kill(self.pid, signal.SIGKILL)
+            super().submit(*request)
+
+    monkeypatch.setattr(tasks, "Aside", Mortal)
     records = written(tmp_path)
     assert [*read_checked(tmp_path)[0].values()] == records
+    assert len(given) >= dies_of
 
 
 def test_one_core_reads_alone(
