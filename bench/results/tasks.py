@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import itertools
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -72,17 +71,16 @@ _STRETCH, _AHEAD = 1 << 18, 3
 
 
 def _scan(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
-    """:meth:`Kind.scan`, in two processes where the file is large, until something is wrong in it."""
-    done = 0
+    """:meth:`Kind.scan`, in two processes where the file is large. Where one of them cannot go on, all
+    outcomes come again: of one that came before, the first counts."""
     try:
         if (size := path.stat().st_size) > LARGE:
             for outcomes in _shared(kind, path, size):
                 yield from ((outcome, True) for outcome in outcomes)
-                done += len(outcomes)
             return
     except (AsideError, OSError, ValueError):
         pass  # read by one process, which says what is wrong with which line
-    yield from itertools.islice(kind.scan(path), done, None)
+    yield from kind.scan(path)
 
 
 def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[list[Outcome]]:
