@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from bench.commands.options import RESULTS, AllowUndecided, Format, Results
 from bench.errors import BenchError, allowed
-from bench.results.find import find_run
+from bench.results.find import find_folder, find_run
 from bench.results.tasks import no_collection
 
 
@@ -38,11 +38,13 @@ def compare(
         value: what stands in it: verdict, or a metric such as test_accuracy
     """
     from bench.report.comparison import compare_runs, pivot_text
+    from bench.theory.signal.meanwhile import predicted_meanwhile
     from bench.verdict.conclusion import between
     from bench.verdict.judgement import Verdict
 
-    before = find_run(a, results)
-    after = find_run(b, results, like=before)
+    with predicted_meanwhile(*(find_folder(name, results, "run") for name in (a, b))):
+        before = find_run(a, results)
+        after = find_run(b, results, like=before)
     found = between(before, after)
     shared = before.checks.keys() & after.checks.keys()
     if not shared and all(judgement.verdict is Verdict.NEW for judgement in found.judgements):

@@ -76,6 +76,7 @@ def concluded(folder: Path, baselines: Path) -> Conclusion:
     """What is concluded of a stored run or upgrade; warns where it is still being measured, and where a
     run has nothing to be compared with because no folder of baselines is there."""
     from bench.results.upgrade import read_upgrade
+    from bench.theory.signal.meanwhile import predicted_meanwhile
     from bench.verdict.conclusion import against_baseline, of_upgrade
     from bench.verdict.judging import baseline_for
 
@@ -86,7 +87,8 @@ def concluded(folder: Path, baselines: Path) -> Conclusion:
         )
     if is_upgrade(folder):
         return of_upgrade(read_upgrade(folder))
-    run = read_run(folder)
+    with predicted_meanwhile(folder):
+        run = read_run(folder)
     if run.plan.items and not baselines.is_dir():
         print(
             f"bench: warning: there is no folder {str(baselines)!r}, so no cell is compared: run this "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.report.data import upgrade_json
 from bench.report.document import Document
-from bench.report.figures.draw import draw
+from bench.report.figures.draw import draw_all
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
@@ -50,8 +50,8 @@ def write_document(document: Document, folder: Path) -> Path:
     path = folder / REPORT
     write_atomically(path, markdown(document).encode())
     try:
-        for picture in document.figures():
-            write_below(folder, picture.path, draw(picture))
+        for picture, drawn in draw_all(document.figures()):
+            write_below(folder, picture.path, drawn)
     finally:
         write_atomically(folder / HTML, html(document, folder=folder).encode())
     return path

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cells.cell import AXES, OWN_AXES, Cell
 from bench.report.text import NOTHING, points, rate
+from bench.results.columns import dead_shares, ratios
 from bench.results.record import Record
 from bench.results.run import StoredRun
 
@@ -90,6 +91,8 @@ class Rows:
 
 
 def _row(records: Sequence[Record], planned: int) -> Row:
+    starts = [record.start for record in records if record.start is not None]
+    last = [flow for record in records if (flow := record.end or record.start) is not None]
     return Row(
         planned=planned,
         measured=len(records),
@@ -102,10 +105,10 @@ def _row(records: Sequence[Record], planned: int) -> Row:
             for record in records
             if record.outcome == "trained" and record.test_accuracy is not None
         },
-        signal_ratio=_median(records, _signal_ratio),
-        kernel_ratio=_median(records, _kernel_ratio),
-        dead_share=_median(records, _dead_share),
-        images_per_sec=_median(records, lambda record: record.images_per_sec),
+        signal_ratio=_median(ratios(starts, "signal_ratio")),
+        kernel_ratio=_median(ratios(starts, "kernel_ratio")),
+        dead_share=_median(dead_shares(last)),
+        images_per_sec=_median(record.images_per_sec for record in records),
     )
 
 
@@ -132,26 +135,9 @@ def common_configuration(cells: Iterable[Cell]) -> dict[str, str]:
     }
 
 
-def _signal_ratio(record: Record) -> float | None:
-    return record.start.signal_ratio if record.start is not None else None
-
-
-def _kernel_ratio(record: Record) -> float | None:
-    return record.start.kernel_ratio if record.start is not None else None
-
-
-def _dead_share(record: Record) -> float | None:
-    flow = record.end or record.start
-    return flow.dead_share if flow is not None else None
-
-
-def _values(records: Sequence[Record], get: Callable[[Record], float | None]) -> list[float]:
-    return [value for value in map(get, records) if value is not None]
-
-
-def _median(records: Sequence[Record], get: Callable[[Record], float | None]) -> float | None:
-    values = _values(records, get)
-    return statistics.median(values) if values else None
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def spread(values: Sequence[float]) -> float | None:

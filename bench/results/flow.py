@@ -140,8 +140,14 @@ class PackedFlow(bytes):
             numbers = self._list(name)
             return numbers if not math.isnan(sum(numbers)) else _given(numbers)
         if name in _SINGLE:
-            return _given([memoryview(self).cast("d")[_SINGLE[name]]])[0]
+            (number,) = _number(self, len(self) + 8 * _SINGLE[name])
+            return None if math.isnan(number) else number
         return getattr(self.whole, name)
+
+    def check(self, cell: Cell) -> None:
+        """Raises ValueError unless it may be the flow of a cell."""
+        if len(self) != 8 * (len(_LISTS) * cell.depth + len(_SINGLE)):
+            self.whole.check(cell)
 
     def __eq__(self, other: object) -> bool:
         return self.whole == other if isinstance(other, Flow) else super().__eq__(other)
@@ -163,22 +169,26 @@ class PackedFlow(bytes):
         return total / len(units) if units and not math.isnan(total) else _mean(_given(units))
 
     def _ratio(self, name: str) -> float | None:
-        numbers, begin, end = self._place(name)
+        begin, end = self.place(name)
         if begin == end:
             return None
-        first, last = numbers[begin], numbers[end - 1]
+        (first,), (last,) = _number(self, 8 * begin), _number(self, 8 * end - 8)
         return None if math.isnan(first) or math.isnan(last) else _ratio((first, last))
 
     def _list(self, name: str) -> list[Any]:
-        numbers, begin, end = self._place(name)
-        found: list[Any] = numbers[begin:end].tolist()
+        begin, end = self.place(name)
+        found: list[Any] = memoryview(self).cast("d")[begin:end].tolist()
         return found
 
-    def _place(self, name: str) -> tuple[memoryview[float], int, int]:
-        """All numbers; where those of a list begin and end."""
+    def place(self, name: str) -> tuple[int, int]:
+        """Where the numbers of a list begin and end."""
         layers = (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
-        place = layers * _LISTS[name]
-        return memoryview(self).cast("d"), place, place + layers
+        begin = layers * _LISTS[name]
+        return begin, begin + layers
+
+
+#: A number of a packed flow, by where it begins.
+_number = struct.Struct("d").unpack_from
 
 
 @functools.lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ from bench.cells.cell import Cell
 from bench.errors import BenchError
 from bench.results.bounds import Text
 from bench.results.checksum import must_have_sum, with_sum, without_sum
-from bench.results.reading import decode, read_lines
+from bench.results.reading import decode, lines_between, read_lines
 
 
 class Crash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +198,21 @@ class Kind(Generic[T, O]):
                 f"{path}, line {number}: not a {self.what}: {error}",
                 hint=f"remove line {number} and continue the run with --resume, or run anew",
             ) from error
+
+    def stretch(self, path: Path, begin: int, end: int) -> list[O]:
+        """The outcomes of lines that begin in a stretch of a file, all of which have a checksum.
+
+        Raises:
+            OSError, ValueError: they are not; :meth:`scan` says which and why.
+        """
+        found = []
+        for line in lines_between(path, begin, end):
+            content, has_sum = without_sum(line)
+            must_have_sum(has_sum, before=True)
+            outcome = decode(content, self._decoder)
+            outcome.compact()
+            found.append(outcome)
+        return found
 
     def of(self, outcomes: Mapping[Task, Outcome]) -> Mapping[T, O]:
         """Outcomes of this kind, in their order; the same mapping if there are no others."""

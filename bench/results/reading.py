@@ -24,6 +24,8 @@ MOST_LINES_BYTES = 1 << 36
 
 #: Bytes that are asked of the system at a time: a record has some 3,000.
 _BUFFER = 1 << 18
+#: Bytes in which the rest of a line is looked for.
+_REST = 1 << 13
 _MOST_MESSAGE = 300
 
 T = TypeVar("T")
@@ -53,6 +55,33 @@ def read_lines(path: Path, most: int = MOST_LINE_BYTES) -> Iterator[bytes]:
             yield line[:-1]
         if len(line) >= most:
             raise OSError(errno.EFBIG, f"line {number + 1} has more than {most:,} bytes")
+
+
+def lines_between(path: Path, begin: int, end: int, most: int = MOST_LINE_BYTES) -> list[bytes]:
+    """The lines of a file that begin in a stretch of it, as :func:`read_lines` gives them: stretches
+    that adjoin have each line once.
+
+    Raises:
+        OSError: as :func:`read_lines` does.
+    """
+    start = max(begin - 1, 0)
+    with _opened(path, MOST_LINES_BYTES) as file:
+        number = file.fileno()
+        content = os.pread(number, end - start, start)
+        first, *lines = content.split(b"\n")  # the end of a line that began before
+        if not begin:
+            lines.insert(0, first)
+        if lines and (last := bytearray(lines.pop())):
+            at, newline = start + len(content), b""
+            while not newline and len(last) < most and (more := os.pread(number, _REST, at)):
+                rest, newline, _ = more.partition(b"\n")
+                last += rest
+                at += len(more)
+            if len(last) >= most:
+                raise OSError(errno.EFBIG, f"a line has more than {most:,} bytes")
+            if newline:
+                lines.append(bytes(last))
+    return lines
 
 
 def decode(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -206,9 +206,9 @@ class Record(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
         change(self, "data", intern(self.data))
         change(self, "environment", intern(self.environment))
         change(self, "worker", intern(self.worker))
-        if start is not None and start.over_time is start.products:  # it has neither
+        if type(start) is Flow and start.over_time is start.products:  # it has neither
             change(self, "start", PackedFlow.of(start))
-        if end is not None and end.over_time is end.products:
+        if type(end) is Flow and end.over_time is end.products:
             change(self, "end", PackedFlow.of(end))
 
     def share(self, twin: Outcome) -> None:

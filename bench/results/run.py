@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -69,21 +69,23 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         planned = (Replica(cell, seed) for cell in self.plan.names() for seed in self.plan.seeds)
         return [replica for replica in planned if replica not in self.records]
 
-    def of(self, cell: Cell) -> list[Record]:
+    def of(self, cell: Cell) -> Sequence[Record]:
         """The cell's records in the order of the plan's seeds, then those of further seeds that an
         undecided cell was given; those not measured are left out."""
-        return [*self._by_cell.get(cell, ())]
+        return self._by_cell.get(cell, ())
 
     @functools.cached_property
-    def _by_cell(self) -> dict[Cell, list[Record]]:
+    def _by_cell(self) -> dict[Cell, tuple[Record, ...]]:
         places = {seed: place for place, seed in enumerate(self.plan.seeds)}
         last = len(places)
         found: dict[Cell, list[Record]] = {}
         for record in self.records.values():
             found.setdefault(record.cell, []).append(record)
-        for records in found.values():
-            records.sort(key=lambda record: (places.get(record.seed, last), record.seed))
-        return found
+
+        def place(record: Record) -> tuple[int, int]:
+            return places.get(record.seed, last), record.seed
+
+        return {cell: tuple(sorted(records, key=place)) for cell, records in found.items()}
 
     def copies_of(self, cell: Cell, seed: int) -> list[CopyResult]:
         """The copies of a replica, by number, crashed ones included."""

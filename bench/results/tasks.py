@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bench.results.aside import Aside, AsideError
 from bench.results.check import CHECKS
 from bench.results.copy_result import COPIES
 from bench.results.kind import Kind, Outcome, Task
@@ -52,13 +54,73 @@ def read_checked(
         for kind in KINDS:
             path = folder / kind.file
             if kind.required or os.path.lexists(path):
-                for outcome, has_sum in kind.scan(path):
+                for outcome, has_sum in _scan(kind, path):
                     key = outcome.key
                     if (twin := like.get(key)) is not None:
                         outcome.share(twin)
                     outcomes.setdefault(key, outcome)
                     unchecked += not has_sum
     return outcomes, unchecked
+
+
+#: Bytes of a file beyond which a second process helps to read it: what that takes to start.
+LARGE = 1 << 25
+#: Bytes of a stretch, in which a record has some 3,000, and how many of them the second process has
+#: before it.
+_STRETCH, _AHEAD = 1 << 18, 3
+
+
+def _scan(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
+    """:meth:`Kind.scan`, in two processes where the file is large. Where one of them cannot go on, all
+    outcomes come again: of one that came before, the first counts."""
+    try:
+        if (size := path.stat().st_size) > LARGE:
+            for outcomes in _shared(kind, path, size):
+                yield from ((outcome, True) for outcome in outcomes)
+            return
+    except (AsideError, OSError, ValueError):
+        pass  # read by one process, which says what is wrong with which line
+    yield from kind.scan(path)
+
+
+def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[list[Outcome]]:
+    """The outcomes of a file whose lines all have a checksum, stretch by stretch.
+
+    This process and another one take the stretches in turn, so that neither waits for the other.
+
+    Raises:
+        AsideError, OSError, ValueError: one of them cannot go on.
+    """
+    stretches = range(0, size, _STRETCH)
+    left, given = iter(stretches), deque[int]()
+    found: dict[int, list[Outcome]] = {}
+    with Aside() as aside:
+        for begin in stretches:
+            while begin not in found:
+                while given and aside.ready():
+                    found[given.popleft()] = _received(aside)
+                while len(given) < _AHEAD and (theirs := next(left, None)) is not None:
+                    aside.submit(_stretch, kind.file, path, theirs, min(theirs + _STRETCH, size))
+                    given.append(theirs)
+                if (ours := next(left, None)) is not None:
+                    found[ours] = _stretch(kind.file, path, ours, min(ours + _STRETCH, size))
+                elif begin not in found:
+                    found[given.popleft()] = _received(aside)
+            yield found.pop(begin)
+
+
+def _received(aside: Aside) -> list[Outcome]:
+    outcomes: list[Outcome] = aside.result()
+    for outcome in outcomes:
+        outcome.compact()  # shares what those of this process have
+    return outcomes
+
+
+def _stretch(file: str, path: Path, begin: int, end: int) -> list[Outcome]:
+    """Outcomes of lines that begin in a stretch of a file; raises ValueError and OSError."""
+    kind = next(kind for kind in KINDS if kind.file == file)
+    with no_collection():
+        return kind.stretch(path, begin, end)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from results.test_record import flows
 
 from bench.cells.cell import Cell
+from bench.results.columns import dead_shares, layers, ratios
 from bench.results.flow import Flow, PackedFlow, Products
 from bench.results.record import RECORDS
 from support.builders import flow, trained
@@ -26,6 +28,18 @@ def test_every_attribute_is_the_flow_s(whole: Flow) -> None:
     assert packed.whole == whole
     assert packed == whole
     assert packed == PackedFlow.of(whole)
+
+
+@given(st.sampled_from((0, 1, 3)).flatmap(lambda depth: st.lists(flows(Cell(depth=depth)))))
+def test_columns_are_the_flows(whole: list[Flow]) -> None:
+    for kept in (whole, [PackedFlow.of(each) for each in whole]):
+        for name in ("signal_ratio", "kernel_ratio"):
+            expected = [getattr(each, name) for each in whole]
+            assert ratios(kept, name) == [ratio for ratio in expected if ratio is not None]
+        assert dead_shares(kept) == [each.dead_share for each in whole]
+        for name in ("signal", "activation_mean"):
+            expected = np.array([getattr(each, name) for each in whole], float)
+            np.testing.assert_array_equal(layers(kept, name), expected)
 
 
 def test_another_flow_is_another() -> None:

@@ -88,9 +88,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert run == stored
     assert run.plan == PLAN_OF_TWO
     assert run.environment.run["total_sec"] == 1.2
-    assert run.of(SHALLOW) == RECORDS_OF_TWO[:2]
-    assert run.of(DEEP) == RECORDS_OF_TWO[2:3]
-    assert run.of(Cell(depth=99)) == []
+    assert [*run.of(SHALLOW)] == RECORDS_OF_TWO[:2]
+    assert [*run.of(DEEP)] == RECORDS_OF_TWO[2:3]
+    assert not run.of(Cell(depth=99))
 
 
 def test_records_are_in_the_order_of_seeds(tmp_path: Path) -> None:

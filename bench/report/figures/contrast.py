@@ -156,16 +156,13 @@ def _pair(
     """Means before and after over the seeds that both sides have; None where one has no value."""
     baseline, item = conclusion.baseline, judgement.item
     stored = baseline.find(item) if baseline is not None else None
-    before = (
-        {sample.seed: sample.metrics.get(metric.name) for sample in stored.samples}
-        if stored
-        else {}
-    )
-    after = {record.seed: metric.get(record) for record in conclusion.run.of(item.cell)}
+    if stored is None:
+        return None
+    before = {sample.seed: sample.metrics.get(metric.name) for sample in stored.samples}
     pairs = [
         (old, new)
-        for seed, new in after.items()
-        if (old := before.get(seed)) is not None and new is not None
+        for record in conclusion.run.of(item.cell)
+        if (old := before.get(record.seed)) is not None and (new := metric.get(record)) is not None
     ]
     if not pairs:
         return None

@@ -32,6 +32,7 @@ from bench.report.figures.picture import (
     Trace,
 )
 from bench.report.text import grouped
+from bench.results.columns import layers
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.run import StoredRun
@@ -162,13 +163,13 @@ def _remark(cells: int, what: str) -> str:
 
 def curve_of(cell: Cell, records: Sequence[Record]) -> Curve:
     """A cell's prediction, for as many seeds as were measured, beside its measurement."""
-    signals = [record.start.signal for record in records if record.start is not None]
+    flows = [record.start for record in records if record.start is not None]
     measured: tuple[Measured | None, ...] = ()
-    if signals:
-        values = np.array(signals, float)  # (seeds, layers); None becomes NaN
+    if flows:
+        values = layers(flows, "signal")
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             measured = tuple(map(_points, (values / values[:, -1:]).T))
-    return Curve(cell, predicted_lines(cell, seeds=max(len(signals), 1)), measured)
+    return Curve(cell, predicted_lines(cell, seeds=max(len(flows), 1)), measured)
 
 
 def predicted_lines(cell: Cell, *, seeds: int) -> tuple[Line, ...]:

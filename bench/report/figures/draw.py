@@ -7,16 +7,19 @@ whatever the user's are. Equal data give equal bytes under one version of matplo
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
 import math
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.report.figures.names import in_lines
 from bench.report.figures.picture import Heat, Picture
+from bench.results.aside import Aside, AsideError
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png")
 
+#: Panels beyond which a second process pays: it takes as long to start as six.
+_MANY_PANELS = 24
 #: Inches that the heading and a legend of one row take.
 _HEAD = 0.6
 #: Inches that a character of the heading takes.
@@ -72,6 +77,44 @@ def draw(picture: Picture, form: str = "svg") -> bytes:
     return stream.getvalue()
 
 
+def draw_all(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, bytes]]:
+    """All pictures as SVG, in any order; by two processes where there are many panels.
+
+    Raises:
+        BenchError: matplotlib cannot be imported.
+    """
+    left = deque(sorted(pictures, key=lambda picture: len(picture.panels)))
+    if len(left) > 1 and sum(len(picture.panels) for picture in left) > _MANY_PANELS:
+        with contextlib.suppress(AsideError), Aside() as aside:
+            yield from _shared(left, aside)
+    while left:
+        yield left[-1], _drawn(left[-1])
+        left.pop()
+
+
+def _shared(left: deque[Picture], aside: Aside) -> Iterator[tuple[Picture, bytes]]:
+    """Draws the smallest one after the other, and leaves the other process the largest."""
+    while len(left) > 1:
+        theirs = left.pop()
+        try:
+            aside.submit(draw, theirs)
+            while left and not aside.ready():
+                ours = left.popleft()
+                yield ours, _drawn(ours)
+            yield theirs, aside.result()
+        except AsideError:
+            left.append(theirs)
+            raise
+
+
+def _drawn(picture: Picture) -> bytes:
+    """A picture, without what matplotlib leaves behind: 10 MB of cycles, which nobody else may look for
+    while all of a run's records are in memory."""
+    drawn = draw(picture)
+    gc.collect()
+    return drawn
+
+
 def _figure(picture: Picture) -> Figure:
     from matplotlib.figure import Figure
 
@@ -115,7 +158,7 @@ def _head(figure: Figure, heading: str, entries: Mapping[str, Artist]) -> None:
         legend.remove()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _matplotlib() -> Iterator[None]:
     """Matplotlib's own defaults and our style, whatever the user's settings say, and none of them
     kept."""

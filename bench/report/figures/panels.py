@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import textwrap
@@ -171,8 +172,10 @@ def _write(axes: Axes, panel: Panel) -> None:
         )
 
 
+@functools.cache
 def _colour(colour: int, shade: float | None) -> Colour:
-    """The palest tenth of viridis is too pale for a line on white."""
+    """The palest tenth of viridis is too pale for a line on white. Kept: matplotlib makes the map anew
+    each time, which took a sixteenth of drawing."""
     return COLOURS[colour] if shade is None else colormaps["viridis"](0.9 * shade)
 
 

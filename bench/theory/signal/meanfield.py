@@ -145,10 +145,16 @@ def predict(
         precision="float32",
         engine="in_graph",
     )
-    return _predict(seen, tuple(squared_norms))
+    key = seen, tuple(squared_norms)
+    if key not in PREDICTED:
+        PREDICTED[key] = _predict(*key)
+    return PREDICTED[key]
 
 
-@lru_cache(maxsize=4096)
+#: What was predicted, by cell and images: claims, tables and figures ask for it again.
+PREDICTED: dict[tuple[Cell, tuple[float, ...]], Prediction] = {}
+
+
 def _predict(cell: Cell, squared_norms: tuple[float, ...]) -> Prediction:
     net = Net.of(cell)
     point, chi_fixed = fixed_point(cell)

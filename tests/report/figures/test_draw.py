@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import math
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import matplotlib
@@ -17,8 +22,10 @@ from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.errors import BenchError
 from bench.report.figures.curves import Curve, Line, curves_picture, pictures
-from bench.report.figures.draw import draw
+from bench.report.figures.draw import draw, draw_all
 from bench.report.figures.picture import Picture
+from bench.results import aside
+from bench.results.aside import Aside
 from bench.results.record import Record
 from support.builders import flow, items, plan, stored, trained
 
@@ -170,7 +177,7 @@ def test_matplotlib_only_where_a_figure_is_drawn() -> None:
 import sys
 import bench.commands.main, bench.report.files, bench.report.theory
 from bench.cells.cell import Cell
-from bench.report.figures.draw import draw
+from bench.report.figures.draw import draw, draw_all
 from bench.report.figures.picture import Picture
 assert "matplotlib" not in sys.modules
 draw(bench.report.theory.theory_picture(Cell()))
@@ -182,3 +189,31 @@ assert "tensorflow" not in sys.modules
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dies_of", [99, 1, 2])
+def test_two_processes_draw_the_same(monkeypatch: pytest.MonkeyPatch, dies_of: int) -> None:
+    """Each picture once, also if the second process dies of the first or of the second that it is
+    given."""
+    module = importlib.import_module("bench.report.figures.draw")
+    given = [0]
+
+    class Mortal(Aside):
+        def submit(self, *request: Any) -> None:
+            given[0] += 1
+            if given[0] == dies_of:
+                os.kill(self.pid, signal.SIGKILL)
+            super().submit(*request)
+
+    many = [trained(Cell(depth=depth), 0) for depth in (3, 4, 5, 6)]
+    drawn = [
+        dataclasses.replace(picture_of([record.cell], [record]), path=f"{number}.svg")
+        for number, record in enumerate(many)
+    ]
+    expected = [(picture, draw(picture)) for picture in drawn]
+    monkeypatch.setattr(aside, "_cores", lambda: 2)
+    monkeypatch.setattr(module, "_MANY_PANELS", 0)
+    monkeypatch.setattr(module, "Aside", Mortal)
+    assert sorted(draw_all(drawn), key=lambda pair: pair[0].path) == expected
+    assert given[0]
