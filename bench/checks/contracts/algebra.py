@@ -90,7 +90,7 @@ def _turned(a: Array) -> Array:
     "triangles",
     thing="tf.linalg.triangular_solve",
     truth="Solutions of lower and upper triangles, also transposed ones; the Cholesky factor, its"
-    " solutions, and the slope of the determinant's logarithm.",
+    " solutions, and the gradient of the determinant's logarithm.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -121,7 +121,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "qr",
     thing="tf.linalg.qr",
     truth="Orthogonal columns times an upper triangle give the matrix back; all columns where they are"
-    " asked for; least squares leave a rest that is orthogonal to the columns.",
+    " asked for; the residual of least squares is orthogonal to the columns.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -147,8 +147,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "svd-eigh",
     thing="tf.linalg.svd",
-    truth="Singular values fall, eigenvalues rise, vectors are orthonormal, and together they give the"
-    " matrix back; values alone are the same.",
+    truth="Singular values are in descending order, eigenvalues in ascending order, vectors are"
+    " orthonormal, and together they give the matrix back; values alone are the same.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -177,8 +177,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "diagonals",
     thing="tf.linalg.diag",
-    truth="Diagonals are put, taken and exchanged, several at a time and beside the main one; bands,"
-    " traces and adjoints; systems of three diagonals.",
+    truth="Diagonals are set, extracted and replaced, several at a time and beside the main one; bands,"
+    " traces, adjoints, Kronecker products and tridiagonal systems.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -218,7 +218,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "norms",
     thing="tf.norm",
-    truth="Sums, squares and largest entries over any axes; a cross product; Frobenius of matrices.",
+    truth="Norms of order 1, 2 and infinity over any axes, the Frobenius norm, cross products, and"
+    " clipping by the global norm.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

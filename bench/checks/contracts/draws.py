@@ -43,8 +43,8 @@ def _philox(counter: list[int], key: list[int]) -> list[int]:
 @contract(
     "philox",
     thing="tf.random.Generator",
-    truth="Bits are those of Philox4x32-10 for the counter and the key of the state, which goes on by"
-    " what was drawn; a state that is set again draws the same.",
+    truth="Bits are those of Philox4x32-10 for the counter and the key of the state, which advances"
+    " by what was drawn; a state that is set again draws the same.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -89,7 +89,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "stateless",
     thing="tf.random.stateless_uniform",
-    truth="The same seed gives the same numbers, another one others; split and folded seeds differ.",
+    truth="The same seed gives the same numbers, another seed others; split seeds differ.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

@@ -63,8 +63,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "loop-slope",
     thing="tf.while_loop",
-    truth="Slopes through loops of a length that the data decide, through branches, arrays of tensors,"
-    " maps and scans are those of the same steps written out.",
+    truth="Gradients through loops of a length that the data decide, through branches, arrays of"
+    " tensors, maps and scans are those of the same steps written out.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -117,8 +117,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "derivatives",
     thing="tf.GradientTape",
-    truth="Jacobians, of batches, too, slopes of slopes, products forwards, and several slopes of one"
-    " tape; what does not depend has none, or zeros where they are asked for.",
+    truth="Jacobians, batch Jacobians, second derivatives, forward-mode products and several gradients"
+    " of one tape; without a dependence None, or zeros where they are asked for.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -164,8 +164,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "custom_gradient",
     thing="tf.custom_gradient",
-    truth="A slope of one's own replaces the true one, in graphs, too, for inputs and variables;"
-    " what is computed again for the way back is the same.",
+    truth="A custom gradient replaces the true one, in graphs, too, for inputs and variables;"
+    " recompute_grad changes nothing.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -204,7 +204,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "variables",
     thing="tf.Variable",
     truth="Assignments happen in the order in which they are written, in graphs, too; slices, rows and"
-    " addresses are written, added and read; a slope of rows adds up what comes twice.",
+    " indices are written, added and read; the gradient of rows adds up what comes twice.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -285,7 +285,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "python-calls",
     thing="tf.py_function",
     truth="Python runs in the middle of a graph, in its order, with the values of the moment, and"
-    " slopes go through it; a branch by index takes its own function, or the last one beyond.",
+    " gradients go through it; switch_case takes the last branch for an index out of range.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -321,7 +321,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "compiled",
     thing="tf.function",
-    truth="Compiled by XLA, exact numbers and their slopes are the same.",
+    truth="Compiled by XLA, exact numbers and their gradients are the same.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

@@ -59,8 +59,8 @@ def _resized(x: Array, rows: Array, columns: Array) -> Bounded:
 @contract(
     "resize",
     thing="tf.image.resize",
-    truth="Larger and smaller, by nearest, linear and cubic pixels about their centers and by areas,"
-    " also with kernels that grow as the image shrinks.",
+    truth="Larger and smaller, by the nearest pixel, linear and cubic interpolation about centers, and"
+    " areas; with antialias, kernels grow as the image shrinks.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -215,7 +215,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "comparison",
     thing="tf.image.psnr",
-    truth="Ratio of peak to error in decibel, structural similarity, variation and edges by their"
+    truth="Ratio of peak to error in decibels, structural similarity, variation and edges by their"
     " formulas.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
@@ -279,8 +279,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "random",
     thing="tf.image.stateless_random_crop",
-    truth="Under one seed the same, under others not; what is cut stands in the image, and half of all"
-    " are turned over.",
+    truth="The same under one seed, different under others; each crop is part of the image, and about"
+    " half of all images are flipped.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

@@ -194,8 +194,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "normalization",
     thing="tf.nn.l2_normalize",
-    truth="Vectors of length 1, but of no less than epsilon; responses over their neighbours; biases on"
-    " the channels of either format.",
+    truth="Vectors are scaled to length 1, zeros stay; responses are divided by those of neighbouring"
+    " channels; biases go to the channels of either format.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

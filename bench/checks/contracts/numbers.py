@@ -22,7 +22,7 @@ checks, run = catalogue.checks, catalogue.run
     "cumulative",
     thing="tf.cumsum",
     truth="Running sums and products along any axis, from either end, with or without the element"
-    " itself, and their slopes.",
+    " itself, and their gradients.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -50,8 +50,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "reductions",
     thing="tf.reduce_sum",
-    truth="Sums, products, extremes and truth values over any axes, of nothing 0, 1, -inf, inf; means"
-    " of integers are whole, and of nothing NaN; the first of equal extremes is named.",
+    truth="Over any axes; of nothing the sum is 0, the product 1, the largest -inf, the smallest inf"
+    " and the mean NaN; means of integers are integers; argmax takes the first of equal ones.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -142,8 +142,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "division",
     thing="tf.math.floordiv",
-    truth="Floor division and its rest have the sign of the divisor, truncated ones that of the"
-    " dividend; division by 0 is 0 where that is promised.",
+    truth="The remainder of floor division has the sign of the divisor, of truncated division that of"
+    " the dividend; divide_no_nan gives 0 for a division by 0.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -167,7 +167,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "einsum",
     thing="tf.einsum",
-    truth="Products, sums, diagonals, transposes and batches as their letters say, and their slopes.",
+    truth="Products, sums, diagonals, transposes and batches as the subscripts say, and gradients.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

@@ -11,7 +11,7 @@ from bench.checks.contracts.known_faults import KNOWN_FAULTS
 from bench.results.check import CONTRACTS, Check
 
 _HEAD = """\
-# Contracts of the training API
+# Contracts of the public API
 
 What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no
 baseline: float64 NumPy within the bound of rounding, or an exact relation. `tox run -e contracts`

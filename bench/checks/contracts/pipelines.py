@@ -68,8 +68,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "interleave-order",
     thing="tf.data.Dataset.interleave",
-    truth="So many parts are open at a time, each gives a block in its turn, and the next part takes"
-    " the place of one that ends; in parallel, too.",
+    truth="cycle_length parts are open at a time, each gives a block in its turn, and the next part"
+    " takes the place of one that ends; in parallel, too.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -215,7 +215,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
     "scan-reduce",
     thing="tf.data.Dataset.scan",
     truth="State is handed from element to element; take_while ends before the first that fails, filter"
-    " drops those that do, unique keeps the first of each.",
+    " keeps those that pass, unique keeps the first of each.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

@@ -358,8 +358,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "images",
     thing="tf.io.decode_image",
-    truth="PNG keeps 8 and 16 bits of 1 to 4 channels, BMP is read, JPEG stays near what is"
-    " smooth.",
+    truth="PNG keeps 8 and 16 bits of 1 to 4 channels, BMP is read, JPEG comes close where"
+    " an image is smooth.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

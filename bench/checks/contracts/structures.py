@@ -142,8 +142,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "strings",
     thing="tf.strings.split",
-    truth="Split, joined, cut, replaced, read as numbers and counted, in bytes or characters; hashes"
-    " that are promised to stay do.",
+    truth="Split, joined, cut, replaced, read as numbers and counted, in bytes or characters; the keyed"
+    " hash is SipHash-2-4.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf

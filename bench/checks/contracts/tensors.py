@@ -28,8 +28,8 @@ def whole(role: str, *shape: int) -> Array:
 @contract(
     "gather",
     thing="tf.gather",
-    truth="Slices along any axis, of the same place of each batch where that is asked for; gather_nd"
-    " takes whole addresses; the slope adds up what was taken twice.",
+    truth="Slices along any axis, batch by batch with batch_dims; gather_nd takes index tuples; the"
+    " gradient adds up what was taken twice.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -57,8 +57,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "scatter_nd",
     thing="tf.scatter_nd",
-    truth="Values for one address are added up; into a tensor they are written, added, taken away, or"
-    " the larger or smaller one stays.",
+    truth="Values for one index are added up; in a tensor they are written, added, subtracted, or the"
+    " larger or smaller one stays.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -88,8 +88,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "segments",
     thing="tf.math.segment_sum",
-    truth="Sums, means, products and extremes of the rows of each segment; what no row belongs to is"
-    " 0, 1 or the extreme of its type; rows of a negative segment are dropped.",
+    truth="Sums, means, products and extremes of the rows of each segment; an empty segment gives 0, 1"
+    " or the type's extreme; rows of a negative segment are dropped.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -117,8 +117,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "slices",
     thing="tf.strided_slice",
-    truth="Slices with steps, from behind, with new axes and an ellipsis are NumPy's; their slope is"
-    " put where they were taken.",
+    truth="Slices with steps, negative indices, new axes and an ellipsis are NumPy's; the gradient goes"
+    " where they were taken.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -175,8 +175,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "unique-where",
     thing="tf.unique",
-    truth="Distinct values in the order of their first place, how often each came, and where; where"
-    " lists the places of what holds, row by row.",
+    truth="Distinct values in the order of their first place, how often and where each came; `where`"
+    " lists the indices of what is true, row by row.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -197,8 +197,8 @@ def _(lab: Lab) -> Iterator[Deviation]:
 @contract(
     "shapes",
     thing="tf.pad",
-    truth="Padded by a constant or mirrored, tiled, rolled, turned, split, stacked and brought to a"
-    " shape, every element where NumPy has it.",
+    truth="Padded by a constant or mirrored, tiled, rolled, transposed, reversed, split, stacked and"
+    " reshaped, every element is where NumPy has it.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
@@ -241,7 +241,7 @@ def _blocks(x: Array) -> Array:
 @contract(
     "one_hot",
     thing="tf.one_hot",
-    truth="1 at the place of the index along any axis, or other values; nothing for one outside.",
+    truth="1 at the index along any axis, or other values; an index out of range gives a row without 1.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
