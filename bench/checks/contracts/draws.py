@@ -24,8 +24,9 @@ _SIGMAS = 7.0
 def _within(what: str, values: Any, mean: float, variance: float) -> Deviation:
     """The mean of independent numbers, in units of what chance allows it."""
     values = np.asarray(values, float)
-    off = abs(values.mean() - mean) / math.sqrt(variance / values.size) / _SIGMAS
-    evidence = f"mean {values.mean():.6g}, expected {mean:.6g}: {off * _SIGMAS:.2f} standard errors"
+    got = float(values.mean())
+    off = abs(got - mean) / math.sqrt(variance / values.size) / _SIGMAS
+    evidence = f"mean {got:.6g}, expected {mean:.6g}: {off * _SIGMAS:.2f} standard errors"
     return Deviation(tensor=what, excess=off if math.isfinite(off) else None, evidence=evidence)
 
 

@@ -241,7 +241,7 @@ def _blocks(x: Array) -> Array:
 @contract(
     "one_hot",
     thing="tf.one_hot",
-    truth="1 at the index along any axis, or other values; an index out of range gives a row without 1.",
+    truth="1 at the index along any axis, or other values; an index out of range gives no 1.",
 )
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
