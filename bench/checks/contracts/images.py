@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
+from bench.checks.contracts.shapes import along
 from bench.checks.contracts.tensors import whole
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
@@ -75,7 +76,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
                 pair = [
                     _weights(kernel, size, to[size], reach=reach, antialias=antialias)
                     if antialias or method == "bicubic"
-                    else _linear(size, to[size])
+                    else along(size, to[size])
                     for size in (6, 8)
                 ]
                 got = tf.image.resize(x, target, method, antialias=antialias)
@@ -89,16 +90,6 @@ def _(lab: Lab) -> Iterator[Deviation]:
     area = tf.image.resize(quarters, [2, 2], "area")
     truth = quarters.reshape(1, 2, 2, 2, 2, 1).mean((2, 4))
     yield exact("areas", lab.seen(area), truth)
-
-
-def _linear(size: int, target: int) -> Array:
-    """Linear between the two nearest centers, the outer ones kept beyond."""
-    at = np.clip((np.arange(target) + 0.5) * size / target - 0.5, 0, size - 1)
-    below = np.floor(at).astype(int)
-    weights = np.zeros((target, size))
-    weights[np.arange(target), below] += 1 - (at - below)
-    weights[np.arange(target), np.minimum(below + 1, size - 1)] += at - below
-    return weights
 
 
 @contract(
