@@ -17,7 +17,7 @@ contract = catalogue.contract
 checks, run = catalogue.checks, catalogue.run
 
 
-def _numbers(dataset: Any) -> list[int]:
+def numbers_of(dataset: Any) -> list[int]:
     """Elements of a data set of single numbers, in their order."""
     return [int(element) for element in dataset.as_numpy_iterator()]
 
@@ -60,9 +60,9 @@ def _(lab: Lab) -> Iterator[Deviation]:
 
     count = tf.data.Dataset.range(50)
     ordered = count.map(lambda n: n * n + 1, num_parallel_calls=4, deterministic=True)
-    yield exact("in order", lab.seen(_numbers(ordered)), np.arange(50) ** 2 + 1)
+    yield exact("in order", lab.seen(numbers_of(ordered)), np.arange(50) ** 2 + 1)
     free = count.map(lambda n: n * n + 1, num_parallel_calls=4, deterministic=False)
-    yield exact("in any order", lab.seen(sorted(_numbers(free))), np.arange(50) ** 2 + 1)
+    yield exact("in any order", lab.seen(sorted(numbers_of(free))), np.arange(50) ** 2 + 1)
 
 
 @contract(
@@ -82,9 +82,9 @@ def _(lab: Lab) -> Iterator[Deviation]:
     count = tf.data.Dataset.range(4)
     options = {"cycle_length": 2, "block_length": 2}
     plain = count.interleave(part, **options)
-    yield exact("elements", lab.seen(_numbers(plain)), truth)
+    yield exact("elements", lab.seen(numbers_of(plain)), truth)
     parallel = count.interleave(part, **options, num_parallel_calls=2, deterministic=True)
-    yield exact("elements in parallel", lab.seen(_numbers(parallel)), truth)
+    yield exact("elements in parallel", lab.seen(numbers_of(parallel)), truth)
 
 
 @contract(
@@ -96,12 +96,12 @@ def _(lab: Lab) -> Iterator[Deviation]:
 def _(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
-    order = np.array(_numbers(tf.data.Dataset.range(60).shuffle(8, seed=5)))
+    order = np.array(numbers_of(tf.data.Dataset.range(60).shuffle(8, seed=5)))
     early = order - np.arange(60)
     yield exact("elements", np.sort(lab.seen(order)), np.arange(60))
     yield exact("earlier than the buffer allows", np.array((early > 7).sum()), np.zeros(()))
     yield exact("not moved at all", np.array((early != 0).any()), np.ones((), bool))
-    twice = np.array(_numbers(tf.data.Dataset.range(20).shuffle(20, seed=5).repeat(2)))
+    twice = np.array(numbers_of(tf.data.Dataset.range(20).shuffle(20, seed=5).repeat(2)))
     passes = np.sort(lab.seen(twice).reshape(2, 20), axis=1)
     yield exact("each pass", passes, np.tile(np.arange(20), (2, 1)))
 
@@ -194,13 +194,13 @@ def _(lab: Lab) -> Iterator[Deviation]:
     sets = [tf.data.Dataset.range(at, at + 3) for at in (0, 10, 20)]
     choice = tf.data.Dataset.from_tensor_slices(np.array([2, 0, 2, 1, 0], np.int64))
     chosen = tf.data.Dataset.choose_from_datasets(sets, choice)
-    yield exact("chosen", lab.seen(_numbers(chosen)), [20, 0, 21, 10, 1])
+    yield exact("chosen", lab.seen(numbers_of(chosen)), [20, 0, 21, 10, 1])
 
     endless = [tf.data.Dataset.range(at * 10**6, (at + 1) * 10**6) for at in range(2)]
 
     def sampled() -> Any:
         mixed = tf.data.Dataset.sample_from_datasets(endless, weights=[0.25, 0.75], seed=11)
-        return np.array(_numbers(mixed.take(1600)))
+        return np.array(numbers_of(mixed.take(1600)))
 
     got = lab.seen(sampled())
     low, high = got[got < 10**6], got[got >= 10**6]
@@ -223,12 +223,12 @@ def _(lab: Lab) -> Iterator[Deviation]:
     count = tf.data.Dataset.range(1, 6)
     zero = tf.constant(0, tf.int64)
     sums = count.scan(zero, lambda state, n: (state + n, state + n))
-    yield exact("scan", lab.seen(_numbers(sums)), [1, 3, 6, 10, 15])
+    yield exact("scan", lab.seen(numbers_of(sums)), [1, 3, 6, 10, 15])
     yield exact("reduce", lab.seen(count.reduce(zero, lambda state, n: 2 * state + n)), 57)
-    yield exact("take_while", lab.seen(_numbers(sums.take_while(lambda n: n < 10))), [1, 3, 6])
-    yield exact("filter", lab.seen(_numbers(sums.filter(lambda n: n % 3 == 0))), [3, 6, 15])
+    yield exact("take_while", lab.seen(numbers_of(sums.take_while(lambda n: n < 10))), [1, 3, 6])
+    yield exact("filter", lab.seen(numbers_of(sums.filter(lambda n: n % 3 == 0))), [3, 6, 15])
     repeated = tf.data.Dataset.from_tensor_slices([3, 1, 3, 2, 1])
-    yield exact("unique", lab.seen(_numbers(repeated.unique())), [3, 1, 2])
+    yield exact("unique", lab.seen(numbers_of(repeated.unique())), [3, 1, 2])
 
 
 @contract(
@@ -247,7 +247,9 @@ def _(lab: Lab) -> Iterator[Deviation]:
     yield exact("zip", lab.seen(flat), [[0, 10, 0], [1, 11, 1]])
     numbered = [list(pair) for pair in long.enumerate(start=3).as_numpy_iterator()]
     yield exact("enumerate", lab.seen(numbered), [[3 + at, 10 + at] for at in range(5)])
-    yield exact("concatenate", lab.seen(_numbers(short.concatenate(long.skip(3)))), [0, 1, 13, 14])
+    yield exact(
+        "concatenate", lab.seen(numbers_of(short.concatenate(long.skip(3)))), [0, 1, 13, 14]
+    )
 
 
 @contract(

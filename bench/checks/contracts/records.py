@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.linear import drawn
+from bench.checks.contracts.pipelines import numbers_of
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.deviation import exact
@@ -22,11 +23,6 @@ checks, run = catalogue.checks, catalogue.run
 
 def _holds(what: str, holds: Any) -> Deviation:
     return exact(what, np.array(bool(holds)), np.ones((), bool))
-
-
-def _numbers(dataset: Any) -> list[int]:
-    """Elements of a data set of single numbers, in their order."""
-    return [int(element) for element in dataset.as_numpy_iterator()]
 
 
 @contract(
@@ -52,7 +48,7 @@ def _(lab: Lab) -> Iterator[Deviation]:
             )
             where = "file" if name else "memory"
             for time in ("first", "second"):
-                yield exact(f"{time} pass, {where}", lab.seen(_numbers(cached)), 2 * np.arange(5))
+                yield exact(f"{time} pass, {where}", lab.seen(numbers_of(cached)), 2 * np.arange(5))
             yield exact(f"computed, {where}", np.array(len(calls)), np.array(5))
 
 
