@@ -41,6 +41,10 @@ def allowed(code: int, *, undecided: bool) -> int:
     return EXIT_OK if undecided and code == EXIT_UNDECIDED else code
 
 
+NO_FINDING = "this says nothing about TensorFlow"
+FAULT_OF_BENCH = "a fault of bench: report it by the form 'bench fails' of the project's issues, "
+
+
 def unexpected(error: Exception) -> BenchError:
     """Trouble of this package's own making, as users are told of it; the traceback goes into a new file
     in the temporary directory, or into the message where that cannot be written."""
@@ -48,7 +52,7 @@ def unexpected(error: Exception) -> BenchError:
     head = f"{sys.argv}\nPython {platform.python_version()}, {platform.platform()}\n\n"
     text = " ".join(str(error).split())[:_MOST_TEXT]
     message = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
-    message += " (this says nothing about TensorFlow)"
+    message += f" ({NO_FINDING})"
     try:
         # A new name, for no other user to have put a link there.
         number, path = tempfile.mkstemp(prefix="bench-trouble-", suffix=".txt")
@@ -59,7 +63,7 @@ def unexpected(error: Exception) -> BenchError:
         message, where = f"{message}\n{details}".rstrip(), "with these lines"
     return BenchError(
         message,
-        hint=f"a fault of bench: report it by the form 'bench fails' of the project's issues, {where}",
+        hint=f"{FAULT_OF_BENCH}{where}",
     )
 
 

@@ -136,7 +136,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The process cannot work at all, through no fault of a cell."""
+    """The process cannot work at all, or not write a result, through no fault of a task."""
 
     message: str
     hint: str = ""

@@ -145,7 +145,7 @@ class Supervisor:
         memory.
 
         Raises:
-            BenchError: a process could not be started.
+            BenchError: as :meth:`ask`.
         """
         begin = time.perf_counter()
         facts: dict[str, Any] = {"worker": self._name}
@@ -161,7 +161,7 @@ class Supervisor:
 
         Raises:
             CrashError: there is none.
-            BenchError: a process could not be started.
+            BenchError: a process could not be started, or what it found cannot be written.
         """
         if self._process is None or self._process.poll() is not None:
             self.start()
@@ -176,6 +176,8 @@ class Supervisor:
             if crash.reason == "memory":
                 self._end()  # what it allocated may stay allocated
             raise CrashError(crash)
+        if isinstance(reply, protocol.Trouble):
+            raise BenchError(f"{reply.message}\n{self._last_output()}".rstrip(), hint=reply.hint)
         assert isinstance(reply, protocol.Answer)
         try:
             return reply.to(request)

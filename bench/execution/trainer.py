@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from bench.checks.examiner import Examiner
-from bench.errors import BenchError, raised
+from bench.errors import FAULT_OF_BENCH, NO_FINDING, BenchError, raised
 from bench.execution import machine, protocol
 from bench.execution.pacing import measure_pace
 from bench.measure.calibration import Calibration
@@ -235,7 +235,7 @@ def _serve(trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[
         try:
             if not handler.keeps_graph:
                 trainers.forget()
-            reply = protocol.Answer.of(handler.answer(request))
+            answer = handler.answer(request)
         except BaseException as error:  # a user's model may call sys.exit
             traceback.print_exc()
             trainers.forget()
@@ -244,8 +244,23 @@ def _serve(trainers: Trainers, requests: queue.Queue[Request[Any]], replies: IO[
                 message=raised(error),
             )
             reply = protocol.Failed(crash)
+        else:
+            reply = _encoded(answer, request)
         sys.stderr.flush()
         replies.write(protocol.line(reply))
+
+
+def _encoded(answer: object, request: Request[Any]) -> protocol.Reply:
+    """An answer as it travels; one that cannot is a fault of this package, whatever was measured."""
+    try:
+        return protocol.Answer.of(answer)
+    except Exception as error:
+        traceback.print_exc()
+        asked = getattr(request, "id", type(request).__name__)
+        message = f"{asked}: its result cannot be written: {raised(error)}"
+        return protocol.Trouble(
+            message=f"{message} ({NO_FINDING})", hint=f"{FAULT_OF_BENCH}with these lines"
+        )
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -81,6 +81,17 @@ def test_a_failure_costs_its_replica_and_says_how(
     assert train(supervisor, 100).outcome == "trained"
 
 
+def test_a_result_that_cannot_be_written_is_no_crash(supervisor: Supervisor) -> None:
+    """It is trouble of this package, which names the task, and the process goes on."""
+    with pytest.raises(BenchError, match="its result cannot be written: TypeError") as raised:
+        train(supervisor, faults.UNWRITABLE)
+    assert f"{Replica(Cell(width=faults.UNWRITABLE), 3).id}: its result" in str(raised.value)
+    assert "this says nothing about TensorFlow" in str(raised.value)
+    assert "Traceback" in str(raised.value)
+    assert "a fault of bench" in raised.value.hint
+    assert train(supervisor, 100).outcome == "trained"
+
+
 def test_a_fatal_signal_leaves_a_traceback(supervisor: Supervisor) -> None:
     """What the process printed last is kept, with Python's own stack."""
     crash = train(supervisor, faults.ABORT).crash

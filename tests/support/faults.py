@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ABORT, KILL, SEGFAULT, HANG, RAISE, EXIT, EAT_MEMORY, RESOURCES, KILL_ONCE = range(901, 910)
+ABORT, KILL, SEGFAULT, HANG, RAISE, EXIT, EAT_MEMORY, RESOURCES, KILL_ONCE, UNWRITABLE = range(
+    901, 911
+)
 
 #: Holds the stand-in as a module that Python imports at its start.
 FAULTY = Path(__file__).with_name("faulty")
