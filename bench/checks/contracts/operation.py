@@ -1,0 +1,226 @@
+"""What a function of ``keras.ops`` owes: the numbers of NumPy, at once and in a graph, and for symbols
+the shape and the type that its numbers have."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.checks.contracts.contract import Catalogue
+from bench.checks.lab import AbsentError, Lab
+from bench.results.check import Deviation
+from bench.theory.rounding.arrays import Bounded
+from bench.theory.rounding.deviation import deviation, exact
+
+#: Of the largest entry, what each may be off by where a function rounds. Sample inputs have condition
+#: numbers of at most 10, and sums at most 100 terms: any stable way to compute is within
+#: 100 * 10 * 2^-24 = 2^-14 (Higham 2002, section 3.1). It takes more to be another function.
+SHARE = 2.0**-14
+
+Array = Any
+Truth = Callable[..., Any]
+
+
+class Call(NamedTuple):
+    """One call: of the function under test with tensors, and of its truth with float64 arrays."""
+
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """``(3x4, 2, axis=1)``."""
+        named = (f"{name}={_label(value)}" for name, value in self.options.items())
+        return f"({', '.join([*map(_label, self.arguments), *named])})"
+
+    @property
+    def given(self) -> list[Array]:
+        """The arrays among the arguments, also in lists."""
+        found: list[Array] = []
+        _mapped(found.append, (self.arguments, tuple(self.options.values())))
+        return found
+
+    def of(self, function: Callable[..., Any], change: Callable[[Array], Any]) -> Any:
+        """The function's result, every array of the arguments changed."""
+        arguments = _mapped(change, self.arguments)
+        options = {name: _mapped(change, value) for name, value in self.options.items()}
+        return function(*arguments, **options)
+
+
+def call(*arguments: Any, **options: Any) -> Call:
+    """A call; every array becomes a tensor."""
+    return Call(arguments, options)
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        shape = "x".join(map(str, value.shape)) or "scalar"
+        return shape if value.dtype == np.float32 else f"{shape} {value.dtype}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_label, value))}]"
+    return getattr(value, "__name__", repr(value))
+
+
+def _mapped(change: Callable[[Array], Any], value: Any) -> Any:
+    """What lists and tuples hold, with every array changed."""
+    if isinstance(value, np.ndarray):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_mapped(change, one) for one in value)
+    return value
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _parts(value: Any) -> list[Any]:
+    """The arrays of a result, in order."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [part for one in value for part in _parts(one)]
+    return [value]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function and what it owes."""
+
+    subject: str
+    """The function's name, and behind a dash what else tells contracts apart: ``roll``,
+    ``image.resize``, ``rot90-rectangle``."""
+    calls: Callable[[], Iterable[Call]]
+    """Makes the calls, with arrays that are drawn."""
+    truth: Truth | None = None
+    """Gives the true numbers of the same arguments; of None, NumPy's function of the name does."""
+    says: str = ""
+    """What holds, in words; empty: that it is NumPy's."""
+    rounds: bool = True
+    """Whether floats may be off by rounding."""
+
+    @property
+    def name(self) -> str:
+        """In ``keras.ops``."""
+        return self.subject.partition("-")[0]
+
+    @property
+    def formula(self) -> Truth:
+        """The truth."""
+        found: Truth = self.truth or getattr(np, self.name)
+        return found
+
+    def test(self, lab: Lab) -> Iterator[Deviation]:
+        """Every number of every call. Raises AbsentError if this Keras has no such function."""
+        function, rounds = _function(self.name), self.rounds
+        known = _known_options(function)
+        chosen = [one for one in self.calls() if known is None or known.issuperset(one.options)]
+        truths = [_parts(one.of(self.formula, _wide)) for one in chosen]
+        for one, expected in zip(chosen, truths, strict=True):
+            yield from _eager(lab, one, function, expected, rounds=rounds)
+        graph = _in_graph(function, chosen)
+        for one, got, expected in zip(chosen, graph, truths, strict=True):
+            for part, true in zip(_parts(got), expected, strict=True):
+                yield _value(lab, f"{one.label} in a graph", part, true, rounds=rounds)
+
+
+def register(catalogue: Catalogue, operations: Iterable[Operation]) -> None:
+    """Adds the contracts of some functions."""
+    for one in operations:
+        catalogue.contract(
+            one.subject,
+            thing=f"keras.ops.{one.name}",
+            truth=one.says or f"`np.{one.formula.__name__}`, at once, in a graph and for symbols.",
+            keras=(3,),
+        )(one.test)
+
+
+def _function(name: str) -> Any:
+    """Raises AbsentError if this Keras has no such function."""
+    from bench.nets.api import keras
+
+    try:
+        return functools.reduce(getattr, name.split("."), keras.ops)
+    except AttributeError:
+        raise AbsentError(f"this Keras has no ops.{name}") from None
+
+
+def _known_options(function: Any) -> set[str] | None:
+    """Names of its arguments; None where any is taken."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return None
+    return {one.name for one in parameters}
+
+
+def _in_graph(function: Any, calls: list[Call]) -> list[Any]:
+    """All results, of one ``tf.function``."""
+    from bench.nets.api import tf
+
+    given = [array for one in calls for array in one.given]
+
+    @tf.function(autograph=False)
+    def compiled(*tensors: Any) -> list[Any]:
+        left = iter(tensors)
+        return [one.of(function, lambda _: next(left)) for one in calls]
+
+    return list(compiled(*map(tf.constant, given)))
+
+
+def _eager(
+    lab: Lab, one: Call, function: Any, expected: list[Any], *, rounds: bool
+) -> Iterator[Deviation]:
+    """Numbers and types of a call, and shapes and types of the same one with symbols."""
+    from bench.nets.api import keras, tf
+
+    parts = [np.asarray(part) for part in _parts(one.of(function, tf.constant))]
+    yield exact(f"{one.label}, results", len(parts), len(expected))
+    wide = any(array.dtype == np.float64 for array in one.given)
+    for part, true in zip(parts, expected, strict=True):
+        yield _value(lab, one.label, part, true, rounds=rounds)
+        yield _type(one.label, part, true, wide=wide)
+    symbols = _parts(
+        one.of(function, lambda array: keras.KerasTensor(array.shape, array.dtype.name))
+    )
+    for symbol, part in zip(symbols, parts, strict=True):
+        yield _symbol(one.label, symbol, part)
+
+
+def _value(lab: Lab, label: str, got: Any, true: Any, *, rounds: bool) -> Deviation:
+    got, true = lab.seen(got), np.asarray(true)
+    if got.dtype.kind == "c":
+        got, true = (np.stack([one.real, one.imag]) for one in (got, true))
+    if got.dtype.kind == "f" and rounds and true.size:
+        largest = np.max(np.abs(true), where=np.isfinite(true), initial=0.0)
+        return deviation(label, got, Bounded(true, np.full(true.shape, SHARE * largest)))
+    return exact(label, got, true)
+
+
+def _type(label: str, got: Array, true: Any, *, wide: bool) -> Deviation:
+    """Kind of numbers, and of floats the width: that of the widest given, float32 of anything else."""
+    kind = np.asarray(true).dtype.kind
+    expected = {"f": 8 if wide else 4, "c": 16 if wide else 8}.get(kind, got.dtype.itemsize)
+    alike = got.dtype.kind.replace("u", "i") == kind.replace("u", "i")
+    return Deviation(
+        tensor=f"type of {label}",
+        excess=0.0 if alike and got.dtype.itemsize == expected else None,
+        evidence=f"got {got.dtype}, expected {kind}{expected}",
+    )
+
+
+def _symbol(label: str, symbol: Any, got: Array) -> Deviation:
+    """A size that is not known before is None."""
+    shape = tuple(symbol.shape)
+    fits = len(shape) == got.ndim and all(
+        size in (None, true) for size, true in zip(shape, got.shape, strict=True)
+    )
+    return Deviation(
+        tensor=f"symbol of {label}",
+        excess=0.0 if fits and symbol.dtype == got.dtype.name else None,
+        evidence=f"got {shape} {symbol.dtype}, expected {got.shape} {got.dtype}",
+    )
