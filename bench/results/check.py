@@ -57,6 +57,7 @@ CONTRACTS = (
     *("training", "loss_scale", "sparse", "schedules"),
     *("tensors", "numbers", "algebra", "structures", "graphs", "draws", "nn"),
     *("pipelines", "records", "images"),
+    *("ops",),
 )
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)

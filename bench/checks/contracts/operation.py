@@ -121,10 +121,16 @@ class Operation:
         return found
 
     def test(self, lab: Lab) -> Iterator[Deviation]:
-        """Every number of every call. Raises AbsentError if this Keras has no such function."""
+        """Every number of every call.
+
+        Raises:
+            AbsentError: this Keras has no such function, or none with such options.
+        """
         function, rounds = _function(self.name), self.rounds
         known = _known_options(function)
         chosen = [one for one in self.calls() if known is None or known.issuperset(one.options)]
+        if not chosen:
+            raise AbsentError(f"ops.{self.name} has no such options in this Keras")
         truths = [_parts(one.of(self.formula, _wide)) for one in chosen]
         for one, expected in zip(chosen, truths, strict=True):
             parts = one.of(function, _tensor)

@@ -1,7 +1,9 @@
-"""Functions of ``keras.ops`` that map entry by entry, of one array or of two."""
+"""Functions of ``keras.ops`` that map entry by entry, of one array or of two: what a graph does of them
+is one kernel, the one that is called at once, so that they are not tried in graphs."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -78,7 +80,7 @@ _UNARY = (
     *(_exactly(name, _ODD) for name in ("isfinite", "isinf", "isnan", "isneginf", "isposinf")),
     *(_exactly(name, _ODD) for name in ("signbit", "isreal")),
     _exactly("logical_not", np.array([True, False, True]), _quarters),
-    *(_exactly(f"bitwise_{name}", _whole(4, 6)) for name in ("not", "invert")),
+    *(_exactly(f"bitwise_{name}", _whole(4, 6), truth=np.invert) for name in ("not", "invert")),
     Operation(
         "round",
         lambda: [call(_quarters()), call(_quarters() * np.float32(8.0), decimals=-1)],
@@ -219,4 +221,6 @@ _BINARY = (
     ),
 )
 
-OPERATIONS = (*_UNARY, *_BINARY)
+OPERATIONS = tuple(
+    dataclasses.replace(one, where=frozenset(one.where) - {"graph"}) for one in (*_UNARY, *_BINARY)
+)

@@ -61,7 +61,8 @@ def _running(subject: str, make: Any) -> Operation:
 
 def _signs() -> Array:
     """-2, -1, 1 and 2: products of a few are exact."""
-    return np.where(_x(3, 4) < 0, -1, 1) * np.where(np.abs(_x(3, 4)) > 2, 2, 1).astype(np.float32)
+    x = _x(3, 4)
+    return (np.where(x < 0, -1, 1) * np.where(np.abs(x) > 2, 2, 1)).astype(np.float32)
 
 
 def _infinite() -> Array:

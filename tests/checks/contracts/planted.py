@@ -25,6 +25,7 @@ from tests.checks.contracts import (
     planted_added,
     planted_arguments,
     planted_calls,
+    planted_ops,
     planted_tensorflow,
 )
 from tests.checks.contracts.planting import (
@@ -58,6 +59,7 @@ FAULTS: Sequence[Fault] = (
     *planted_added.FAULTS,
     *planted_calls.FAULTS,
     *planted_tensorflow.FAULTS,
+    *planted_ops.FAULTS,
     # Loops
     Fault(
         ("loops:train_on_batch-returns:loss", "loops:test_on_batch-returns:loss"),
