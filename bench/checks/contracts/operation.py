@@ -26,6 +26,11 @@ SHARE = 2.0**-14
 #: What is held against the truth: numbers at once, in a graph, and symbols' shapes and types.
 WHERE = frozenset({"values", "graph", "symbols"})
 
+#: In names of deviations: of a result in a graph, and before that of a symbol, or a type.
+GRAPH, SYMBOL, TYPE = " in a graph", "symbol of ", "type of "
+#: What is said of a type where every one of integers will do.
+INTEGER = "any of integers"
+
 Array = Any
 Truth = Callable[..., Any]
 
@@ -41,6 +46,10 @@ class Call(NamedTuple):
         """``(3x4, 2, axis=1)``."""
         named = (f"{name}={_label(value)}" for name, value in self.options.items())
         return f"({', '.join([*map(_label, self.arguments), *named])})"
+
+    def names(self, parts: int) -> list[str]:
+        """Of the parts of its result: ``(3x4, 2)[0]``."""
+        return [self.label] if parts == 1 else [f"{self.label}[{at}]" for at in range(parts)]
 
     @property
     def given(self) -> list[Array]:
@@ -59,6 +68,11 @@ class Call(NamedTuple):
 def call(*arguments: Any, **options: Any) -> Call:
     """A call; every array becomes a tensor."""
     return Call(arguments, options)
+
+
+def floats(values: Any) -> Array:
+    """A float32 array."""
+    return np.array(values, np.float32)
 
 
 def _label(value: Any) -> str:
@@ -131,18 +145,24 @@ class Operation:
         chosen = [one for one in self.calls() if known is None or known.issuperset(one.options)]
         if not chosen:
             raise AbsentError(f"ops.{self.name} has no such options in this Keras")
-        truths = [_parts(one.of(self.formula, _wide)) for one in chosen]
+        truths = [self.parts(one) for one in chosen]
         for one, expected in zip(chosen, truths, strict=True):
-            parts = one.of(function, _tensor)
+            got = _parts(one.of(function, _tensor))
             if "values" in self.where:
-                yield from _eager(lab, one, parts, expected, rounds=rounds)
+                yield from _eager(lab, one, got, expected, rounds=rounds)
             if "symbols" in self.where:
-                yield from _symbolic(one, function, parts)
+                yield from _symbolic(one, function, got)
         if "graph" not in self.where:
             return
-        for one, got, expected in zip(chosen, _in_graph(function, chosen), truths, strict=True):
-            for part, true in zip(_parts(got), expected, strict=True):
-                yield _value(lab, f"{one.label} in a graph", part, true, rounds=rounds)
+        for one, result, expected in zip(chosen, _in_graph(function, chosen), truths, strict=True):
+            for name, part, true in zip(
+                one.names(len(expected)), _parts(result), expected, strict=True
+            ):
+                yield _value(lab, f"{name}{GRAPH}", part, true, rounds=rounds)
+
+    def parts(self, one: Call) -> list[Any]:
+        """The arrays that are the truth of a call."""
+        return _parts(one.of(self.formula, _wide))
 
 
 def apart(one: Operation, *where: str) -> tuple[Operation, ...]:
@@ -208,24 +228,23 @@ def _tensor(array: Array) -> Any:
 
 
 def _eager(
-    lab: Lab, one: Call, got: Any, expected: list[Any], *, rounds: bool
+    lab: Lab, one: Call, got: list[Any], expected: list[Any], *, rounds: bool
 ) -> Iterator[Deviation]:
     """Numbers and types of a call."""
-    parts = _parts(got)
-    yield exact(f"{one.label}, results", len(parts), len(expected))
+    yield exact(f"{one.label}, results", len(got), len(expected))
     wide = any(array.dtype == np.float64 for array in one.given)
-    for part, true in zip(parts, expected, strict=True):
-        yield _value(lab, one.label, part, true, rounds=rounds)
-        yield _type(one.label, np.asarray(part), true, wide=wide)
+    for name, part, true in zip(one.names(len(got)), got, expected, strict=True):
+        yield _value(lab, name, part, true, rounds=rounds)
+        yield _type(f"{TYPE}{name}", np.asarray(part), true, wide=wide)
 
 
-def _symbolic(one: Call, function: Any, got: Any) -> Iterator[Deviation]:
+def _symbolic(one: Call, function: Any, got: list[Any]) -> Iterator[Deviation]:
     """Shapes and types of a call with symbols, those of its numbers."""
     from bench.nets.api import keras
 
     symbols = one.of(function, lambda array: keras.KerasTensor(array.shape, array.dtype.name))
-    for symbol, part in zip(_parts(symbols), _parts(got), strict=True):
-        yield _symbol(one.label, symbol, np.asarray(part))
+    for name, symbol, part in zip(one.names(len(got)), _parts(symbols), got, strict=True):
+        yield _symbol(f"{SYMBOL}{name}", symbol, np.asarray(part))
 
 
 def _value(lab: Lab, label: str, got: Any, true: Any, *, rounds: bool) -> Deviation:
@@ -238,26 +257,30 @@ def _value(lab: Lab, label: str, got: Any, true: Any, *, rounds: bool) -> Deviat
     return exact(label, got, true)
 
 
-def _type(label: str, got: Array, true: Any, *, wide: bool) -> Deviation:
+def _type(name: str, got: Array, true: Any, *, wide: bool) -> Deviation:
     """Kind of numbers, and of floats the width: that of the widest given, float32 of anything else."""
     kind = np.asarray(true).dtype.kind
-    expected = {"f": 8 if wide else 4, "c": 16 if wide else 8}.get(kind, got.dtype.itemsize)
-    alike = got.dtype.kind.replace("u", "i") == kind.replace("u", "i")
+    expected = {
+        "f": "float64" if wide else "float32",
+        "c": "complex128" if wide else "complex64",
+        "b": "bool",
+    }.get(kind, INTEGER)
+    fits = got.dtype.kind in "iu" if expected == INTEGER else got.dtype.name == expected
     return Deviation(
-        tensor=f"type of {label}",
-        excess=0.0 if alike and got.dtype.itemsize == expected else None,
-        evidence=f"got {got.dtype}, expected {kind}{expected}",
+        tensor=name,
+        excess=0.0 if fits else None,
+        evidence=f"got {got.dtype}, expected {expected}",
     )
 
 
-def _symbol(label: str, symbol: Any, got: Array) -> Deviation:
+def _symbol(name: str, symbol: Any, got: Array) -> Deviation:
     """A size that is not known before is None."""
     shape = tuple(symbol.shape)
     fits = len(shape) == got.ndim and all(
         size in (None, true) for size, true in zip(shape, got.shape, strict=True)
     )
     return Deviation(
-        tensor=f"symbol of {label}",
+        tensor=name,
         excess=0.0 if fits and symbol.dtype == got.dtype.name else None,
         evidence=f"got {shape} {symbol.dtype}, expected {got.shape} {got.dtype}",
     )

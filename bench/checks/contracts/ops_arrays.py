@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call
+from bench.checks.contracts.operation import Call, Operation, apart, call, floats
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -258,7 +258,7 @@ _FOUND = (
             lambda: call(_distinct(3, 4)),
             lambda: call(_distinct(3, 4), axis=0),
             lambda: call(_distinct(2, 3, 4), axis=-1),
-            lambda: call(np.float32([1, 3, 3, 0])),
+            lambda: call(floats([1, 3, 3, 0])),
         )
         for name in ("argmax", "argmin")
     ),
@@ -289,19 +289,19 @@ _FOUND = (
     ),
     _drawn(
         "searchsorted",
-        lambda: call(_SORTED, np.float32([-9.0, 0.0, 0.5, 3.0])),
-        lambda: call(_SORTED, np.float32([-1.0, 0.0, 9.0]), side="right"),
+        lambda: call(_SORTED, floats([-9.0, 0.0, 0.5, 3.0])),
+        lambda: call(_SORTED, floats([-1.0, 0.0, 9.0]), side="right"),
     ),
     _drawn(
         "searchsorted-rows",
-        lambda: call(_SORTED, np.float32([[-9.0, 0.0], [0.5, 3.0], [4.0, -2.0]])),
+        lambda: call(_SORTED, floats([[-9.0, 0.0], [0.5, 3.0], [4.0, -2.0]])),
         says="`np.searchsorted` of values with two axes",
     ),
     *apart(
         _drawn(
             "digitize",
             lambda: call(_x(), _SORTED[[0, 1, 2, 4]]),
-            lambda: call(np.float32([-4.0, 3.0, 9.0]), _SORTED[[0, 1, 2, 4]]),
+            lambda: call(floats([-4.0, 3.0, 9.0]), _SORTED[[0, 1, 2, 4]]),
             truth=_bins,
             says="`np.digitize`",
         ),

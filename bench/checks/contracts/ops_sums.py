@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call
+from bench.checks.contracts.operation import Call, Operation, apart, call, floats
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -66,7 +66,7 @@ def _signs() -> Array:
 
 
 def _infinite() -> Array:
-    return np.float32([1.0, _NAN, _INF, 2.0])
+    return floats([1.0, _NAN, _INF, 2.0])
 
 
 def _quantiles(subject: str, make: Any, *methods: str) -> Operation:
@@ -76,7 +76,7 @@ def _quantiles(subject: str, make: Any, *methods: str) -> Operation:
         one = quartiles[0]
         yield call(make(), one)
         yield call(make(), one, axis=0)
-        yield call(make(), np.float32(quartiles), axis=1, keepdims=True)
+        yield call(make(), floats(quartiles), axis=1, keepdims=True)
         for method in methods:
             yield call(make(), one, axis=-1, method=method)
 
@@ -217,7 +217,7 @@ _COMBINED = (
         lambda: [
             call(_positive()),
             call(_positive(), dx=0.5, axis=0),
-            call(_positive(), x=np.float32([0, 1, 3, 4])),
+            call(_positive(), x=floats([0, 1, 3, 4])),
         ],
         lambda y, x=None, dx=1.0, axis=-1: (
             (np.moveaxis(y, axis, -1)[..., 1:] + np.moveaxis(y, axis, -1)[..., :-1])
@@ -248,7 +248,7 @@ _COMBINED = (
     *apart(
         Operation(
             "bincount-weights",
-            lambda: [call(np.array([3, 1, 3, 0], np.int32), weights=np.float32([1, 2, 4, 8]))],
+            lambda: [call(np.array([3, 1, 3, 0], np.int32), weights=floats([1, 2, 4, 8]))],
             _counts,
             "the sum of each number's weights",
             rounds=False,

@@ -1,9 +1,9 @@
 """Script of a contract: status 1 where a version breaks the contract, 0 where it keeps it.
 
-It is cut out of the contract's own source (:mod:`bench.report.reproducer.contracts.pruning`): what it
-takes to compute the number that was out, which is then compared with the truth that bench found, within
-its bound on rounding. What was said on a side is data: of it only numbers and texts enter a script, as
-literals.
+It is cut out of the contract's own source (:mod:`bench.report.reproducer.contracts.pruning`), or made
+of a call in a table (:mod:`bench.report.reproducer.contracts.operations`): what it takes to compute the
+number that was out, which is then compared with the truth that bench found, within its bound on
+rounding. What was said on a side is data: of it only numbers and texts enter a script, as literals.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import textwrap
 from collections.abc import Iterator
 
 from bench.checks import catalogue
+from bench.checks.contracts.contract import Test
+from bench.checks.contracts.operation import Operation
 from bench.errors import BenchError
 from bench.report.reproducer.body import COLUMNS
+from bench.report.reproducer.contracts import operations
 from bench.report.reproducer.contracts.effects import CHECK, REPORT
 from bench.report.reproducer.contracts.pruning import Pruner
 from bench.report.reproducer.contracts.sources import GIVEN, Sources, Unit, WritingError, bound
@@ -84,12 +87,12 @@ def contract_script(
     if contract is None:
         raise BenchError(f"{check.id}: is no contract", hint="`bench grids` lists what there is")
     try:
-        truth, end = _compared(deviation)
-        sources = Sources(check.seed, _STAND_INS, _BOUND, _Rewriting(device).visit)
-        main = sources.function(contract.test, "contract")
-        tensor = "" if deviation.tensor == _RAISES else deviation.tensor
-        units = Pruner(sources, main, tensor).pruned()
-        code = _code(units, main, indent=not tensor)
+        operation = getattr(contract.test, "__self__", None)
+        if isinstance(operation, Operation):
+            truth, code, end = _of_operation(operation, check, deviation)
+        else:
+            truth, end = _compared(deviation)
+            code = _of_source(contract.test, check, deviation, device)
         title = f"{contract.thing}: {contract.truth}"
         text = _text(title, kept, broken, [*truth, *code, *end])
         _verify(text)
@@ -99,6 +102,29 @@ def contract_script(
             hint=f"`bench run -k '{check.id}'` shows it",
         ) from None
     return text
+
+
+def _of_source(test: Test, check: Check, deviation: Deviation, device: str) -> list[str]:
+    """What computes the number that was out, cut out of a contract's source."""
+    sources = Sources(check.seed, _STAND_INS, _BOUND, _Rewriting(device).visit)
+    main = sources.function(test, "contract")
+    tensor = "" if deviation.tensor == _RAISES else deviation.tensor
+    units = Pruner(sources, main, tensor).pruned()
+    return _code(units, main, indent=not tensor)
+
+
+def _of_operation(
+    operation: Operation, check: Check, deviation: Deviation
+) -> tuple[list[str], list[str], list[str]]:
+    """The call that was out, between what it is compared with and what ends the script."""
+    if deviation.tensor == _RAISES:
+        code = ["try:", *(f"    {line}" for line in operations.attempts(operation, check))]
+        return [], code, _compared(deviation)[1]
+    code = operations.program(operation, check, deviation)
+    if code[-1].startswith("raise"):
+        return [], code, []
+    truth, end = _compared(deviation)
+    return truth, [*code, "check(TENSOR, part)"], end
 
 
 def _compared(deviation: Deviation) -> tuple[list[str], list[str]]:
