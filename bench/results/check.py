@@ -57,7 +57,7 @@ CONTRACTS = (
     *("training", "loss_scale", "sparse", "schedules"),
     *("tensors", "numbers", "algebra", "structures", "graphs", "draws", "nn"),
     *("pipelines", "records", "images"),
-    *("ops",),
+    *("ops", "augmentation"),
 )
 
 FAMILIES = (*ARITHMETIC, *CONTRACTS)

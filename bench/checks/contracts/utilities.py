@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.layered import made
 from bench.checks.contracts.linear import Array, drawn
+from bench.checks.contracts.operation import SHARE
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
@@ -250,3 +252,18 @@ def _(lab: Lab) -> Iterator[Deviation]:
     offsets = targets - 10 * got[:, 0]
     yield exact("targets", offsets, np.full(len(truth), offsets[0]))
     yield exact("targets, shuffled", first[1] - 10 * first[0][:, 0], offsets)
+
+
+@contract(
+    "stft_spectrogram",
+    thing="keras.layers.STFTSpectrogram",
+    truth="Magnitudes of the Fourier transforms of frames under a Hann window.",
+    keras=(3,),
+)
+def _(lab: Lab) -> Iterator[Deviation]:
+    sound = drawn("sound", 2, 64)
+    options = {"frame_length": 16, "frame_step": 8, "fft_length": 16, "scaling": None}
+    frames = np.stack([sound[:, at : at + 16] for at in range(0, 49, 8)], axis=1)
+    truth = np.abs(np.fft.rfft(frames * np.hanning(16)))
+    got = lab.seen(made("STFTSpectrogram", mode="magnitude", **options)(sound[..., None]))
+    yield deviation("magnitudes", got, Bounded(truth, np.full(truth.shape, SHARE * truth.max())))

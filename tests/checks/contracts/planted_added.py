@@ -279,4 +279,16 @@ FAULTS = (
         "weights ignored",
         in_(_MODEL, without, "fit", "class_weight"),
     ),
+    # Augmentation
+    Fault(
+        ("augmentation:masks*",),
+        "another label",
+        of_thing(result, "transform_segmentation_masks", lambda value: value + 1),
+    ),
+    Fault(
+        ("augmentation:*",),
+        "off by one",
+        of_thing(result, "call", lambda value: value + 1),
+    ),
+    Fault(("utilities:stft_spectrogram",), "off by 1e-4", of_thing(result, "call")),
 )
