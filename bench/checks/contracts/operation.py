@@ -3,11 +3,10 @@ the shape and the type that its numbers have."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +22,8 @@ from bench.theory.rounding.deviation import deviation, exact
 #: 100 * 10 * 2^-24 = 2^-14 (Higham 2002, section 3.1). It takes more to be another function.
 SHARE = 2.0**-14
 
-#: What is held against the truth: numbers at once, in a graph, and symbols' shapes and types.
-WHERE = frozenset({"values", "graph", "symbols"})
+#: How each call is made: at once, in one ``tf.function`` with all others, with symbols.
+WAYS = ("eager", "graph", "symbols")
 
 #: In names of deviations: of a result in a graph, and before that of a symbol, or a type.
 GRAPH, SYMBOL, TYPE = " in a graph", "symbol of ", "type of "
@@ -75,6 +74,11 @@ def floats(values: Any) -> Array:
     return np.array(values, np.float32)
 
 
+def int32(values: Any) -> Array:
+    """An int32 array."""
+    return np.array(values, np.int32)
+
+
 def _label(value: Any) -> str:
     if isinstance(value, np.ndarray):
         shape = "x".join(map(str, value.shape)) or "scalar"
@@ -94,15 +98,16 @@ def _mapped(change: Callable[[Array], Any], value: Any) -> Any:
 
 
 def _wide(array: Array) -> Array:
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    wider = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind)
+    return array if wider is None else array.astype(wider)
 
 
-def _parts(value: Any) -> list[Any]:
+def parts_of(value: Any) -> list[Any]:
     """The arrays of a result, in order."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [part for one in value for part in _parts(one)]
+        return [part for one in value for part in parts_of(one)]
     return [value]
 
 
@@ -121,7 +126,10 @@ class Operation:
     """What holds, in words; empty: that it is NumPy's."""
     rounds: bool = True
     """Whether floats may be off by rounding."""
-    where: Collection[str] = WHERE
+    alike: Callable[[list[Array]], list[Array]] | None = None
+    """Of results that are not unique, such as eigenvectors: what is, and is compared in their place."""
+    ways: tuple[str, ...] = WAYS
+    """In which ways it is called."""
 
     @property
     def name(self) -> str:
@@ -134,47 +142,71 @@ class Operation:
         found: Truth = self.truth or getattr(np, self.name)
         return found
 
-    def test(self, lab: Lab) -> Iterator[Deviation]:
-        """Every number of every call.
+    def known(self) -> tuple[Any, list[Call]]:
+        """The function, and the calls whose options this Keras has.
 
         Raises:
-            AbsentError: this Keras has no such function, or none with such options.
+            AbsentError: it has no such function, or the options of no call.
         """
-        function, rounds = _function(self.name), self.rounds
+        function = function_of(self.name)
         known = _known_options(function)
         chosen = [one for one in self.calls() if known is None or known.issuperset(one.options)]
         if not chosen:
             raise AbsentError(f"ops.{self.name} has no such options in this Keras")
+        return function, chosen
+
+    def test(self, lab: Lab) -> Iterator[Deviation]:
+        """Every number of every call. Raises AbsentError as :meth:`known`."""
+        function, chosen = self.known()
         truths = [self.parts(one) for one in chosen]
-        for one, expected in zip(chosen, truths, strict=True):
-            got = _parts(one.of(function, _tensor))
-            if "values" in self.where:
-                yield from _eager(lab, one, got, expected, rounds=rounds)
-            if "symbols" in self.where:
-                yield from _symbolic(one, function, got)
-        if "graph" not in self.where:
-            return
-        for one, result, expected in zip(chosen, _in_graph(function, chosen), truths, strict=True):
-            for name, part, true in zip(
-                one.names(len(expected)), _parts(result), expected, strict=True
+        if self.ways != ("graph",):
+            for one, expected in zip(chosen, truths, strict=True):
+                got = parts_of(one.of(function, _tensor))
+                if "eager" in self.ways:
+                    yield from self._eager(lab, one, got, expected)
+                if "symbols" in self.ways:
+                    yield from _symbolic(one, function, got)
+        if "graph" in self.ways:
+            for one, result, expected in zip(
+                chosen, _in_graph(function, chosen), truths, strict=True
             ):
-                yield _value(lab, f"{name}{GRAPH}", part, true, rounds=rounds)
+                names = [f"{name}{GRAPH}" for name in one.names(len(expected))]
+                yield from self._values(lab, names, parts_of(result), expected)
 
     def parts(self, one: Call) -> list[Any]:
         """The arrays that are the truth of a call."""
-        return _parts(one.of(self.formula, _wide))
+        return parts_of(one.of(self.formula, _wide))
+
+    def _eager(
+        self, lab: Lab, one: Call, got: list[Any], expected: list[Any]
+    ) -> Iterator[Deviation]:
+        """Numbers and types of a call."""
+        yield exact(f"{one.label}, results", len(got), len(expected))
+        names = one.names(len(expected))
+        yield from self._values(lab, names, got, expected)
+        wide = any(array.dtype == np.float64 for array in one.given)
+        for name, part, true in zip(names, got, expected, strict=True):
+            yield _type(f"{TYPE}{name}", np.asarray(part), true, wide=wide)
+
+    def _values(
+        self, lab: Lab, names: list[str], parts: list[Any], expected: list[Any]
+    ) -> Iterator[Deviation]:
+        """The numbers of a result."""
+        got = [lab.seen(part) for part in parts]
+        if self.alike:
+            got, expected = self.alike([*map(_wide, got)]), self.alike(expected)
+            names = [f"{names[0]}: unique part {at}" for at in range(len(got))]
+        for name, part, true in zip(names, got, expected, strict=True):
+            yield close(name, part, true, rounds=self.rounds)
 
 
-def apart(one: Operation, *where: str) -> tuple[Operation, ...]:
-    """A contract as one of what is broken in some version, ``name-graph``, and one of the rest: what is
-    known to be broken hides nothing else."""
-    rest = frozenset(one.where) - frozenset(where)
+def apart(one: Operation, *ways: str) -> tuple[Operation, ...]:
+    """Contracts of one: called in all other ways, and, ``NAME-WAY``, in each of these. For a function
+    that is known to fail this way, which would hide what goes wrong with its numbers."""
+    rest = tuple(way for way in one.ways if way not in ways)
     return (
-        dataclasses.replace(one, where=rest),
-        *(
-            dataclasses.replace(one, subject=f"{one.subject}-{each}", where=(each,))
-            for each in where
-        ),
+        replace(one, ways=rest),
+        *(replace(one, subject=f"{one.subject}-{way}", ways=(way,)) for way in ways),
     )
 
 
@@ -189,8 +221,8 @@ def register(catalogue: Catalogue, operations: Iterable[Operation]) -> None:
         )(one.test)
 
 
-def _function(name: str) -> Any:
-    """Raises AbsentError if this Keras has no such function."""
+def function_of(name: str) -> Any:
+    """A function by its name in ``keras.ops``. Raises AbsentError if this Keras has no such one."""
     from bench.nets.api import keras
 
     try:
@@ -227,28 +259,18 @@ def _tensor(array: Array) -> Any:
     return tf.constant(array)
 
 
-def _eager(
-    lab: Lab, one: Call, got: list[Any], expected: list[Any], *, rounds: bool
-) -> Iterator[Deviation]:
-    """Numbers and types of a call."""
-    yield exact(f"{one.label}, results", len(got), len(expected))
-    wide = any(array.dtype == np.float64 for array in one.given)
-    for name, part, true in zip(one.names(len(got)), got, expected, strict=True):
-        yield _value(lab, name, part, true, rounds=rounds)
-        yield _type(f"{TYPE}{name}", np.asarray(part), true, wide=wide)
-
-
 def _symbolic(one: Call, function: Any, got: list[Any]) -> Iterator[Deviation]:
     """Shapes and types of a call with symbols, those of its numbers."""
     from bench.nets.api import keras
 
     symbols = one.of(function, lambda array: keras.KerasTensor(array.shape, array.dtype.name))
-    for name, symbol, part in zip(one.names(len(got)), _parts(symbols), got, strict=True):
+    for name, symbol, part in zip(one.names(len(got)), parts_of(symbols), got, strict=True):
         yield _symbol(f"{SYMBOL}{name}", symbol, np.asarray(part))
 
 
-def _value(lab: Lab, label: str, got: Any, true: Any, *, rounds: bool) -> Deviation:
-    got, true = lab.seen(got), np.asarray(true)
+def close(label: str, got: Array, true: Any, *, rounds: bool = True) -> Deviation:
+    """Whether numbers are the truth, but for rounding where that is allowed."""
+    true = np.asarray(true)
     if got.dtype.kind == "c":
         got, true = (np.stack([one.real, one.imag]) for one in (got, true))
     if got.dtype.kind == "f" and rounds and true.size:

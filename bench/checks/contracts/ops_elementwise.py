@@ -222,5 +222,6 @@ _BINARY = (
 )
 
 OPERATIONS = tuple(
-    dataclasses.replace(one, where=frozenset(one.where) - {"graph"}) for one in (*_UNARY, *_BINARY)
+    dataclasses.replace(one, ways=tuple(way for way in one.ways if way != "graph"))
+    for one in (*_UNARY, *_BINARY)
 )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import SEED
-from bench.checks.contracts.operation import GRAPH, INTEGER, SYMBOL, TYPE, Call, Operation
+from bench.checks.contracts.operation import GRAPH, INTEGER, SYMBOL, TYPE, WAYS, Call, Operation
 from bench.report.reproducer.contracts.sources import WritingError
 from bench.results.check import Check, Deviation
 
@@ -51,9 +51,9 @@ def attempts(operation: Operation, check: Check) -> list[str]:
         return [
             line
             for one in operation.calls()
-            for where in ("values", "symbols", "graph")
-            if where in operation.where or where == "values"
-            for line in _called(operation, one, where)
+            for way in WAYS
+            if way in operation.ways or way == "eager"
+            for line in _called(operation, one, way)
         ]
     finally:
         SEED.reset(before)
@@ -69,8 +69,8 @@ def _computed(
     operation: Operation, one: Call, deviation: Deviation, at: int | None
 ) -> Iterable[str]:
     name = deviation.tensor
-    where = "graph" if name.endswith(GRAPH) else "symbols" if name.startswith(SYMBOL) else "values"
-    yield from _called(operation, one, where)
+    way = "graph" if name.endswith(GRAPH) else "symbols" if name.startswith(SYMBOL) else "eager"
+    yield from _called(operation, one, way)
     if at is None:
         yield "part = len(tf.nest.flatten(got))"
         return
@@ -80,34 +80,34 @@ def _computed(
         yield "part = np.stack([np.real(part), np.imag(part)])"
 
 
-def _called(operation: Operation, one: Call, where: str) -> Iterable[str]:
+def _called(operation: Operation, one: Call, way: str) -> Iterable[str]:
     """Lines after which ``got`` is what a call gives."""
     arrays: list[str] = []
-    shown = [_written(value, arrays, where) for value in one.arguments]
-    shown += [f"{name}={_written(value, arrays, where)}" for name, value in one.options.items()]
+    shown = [_written(value, arrays, way) for value in one.arguments]
+    shown += [f"{name}={_written(value, arrays, way)}" for name, value in one.options.items()]
     names = [f"x{number}" for number in range(len(arrays))]
     for name, text in zip(names, arrays, strict=True):
         yield f"{name} = {text}"
     call = f"tf.keras.ops.{operation.name}({', '.join(shown)})"
-    if where == "graph":
+    if way == "graph":
         given = ", ".join(names)
         yield f"got = tf.function(lambda {given}: {call}, autograph=False)({given})"
     else:
         yield f"got = {call}"
 
 
-def _written(value: Any, arrays: list[str], where: str) -> str:
+def _written(value: Any, arrays: list[str], way: str) -> str:
     """An argument as a literal; of an array, a name, and its literal among ``arrays``."""
     if isinstance(value, np.ndarray):
         kind = value.dtype.name
-        if where == "symbols":
+        if way == "symbols":
             arrays.append(f"tf.keras.KerasTensor({value.shape}, {kind!r})")
         else:
             numbers = re.sub(r"\b(inf|nan)\b", r"np.\1", repr(value.tolist()))
             arrays.append(f"tf.constant({numbers}, {kind!r})")
         return f"x{len(arrays) - 1}"
     if isinstance(value, (list, tuple)):
-        inner = [_written(one, arrays, where) for one in value]
+        inner = [_written(one, arrays, way) for one in value]
         if isinstance(value, list):
             return f"[{', '.join(inner)}]"
         return f"({', '.join(inner)}{',' * (len(inner) == 1)})"
