@@ -57,7 +57,7 @@ def _row(side: str, result: CheckResult | None) -> list[str]:
     elif result.crash is not None:
         state = clipped(f"crashed: {result.crash.message}")
     elif result.wrong:
-        state = "broken, as is known" if result.known else "out of bounds"
+        state = "broken by a known fault" if result.known else "out of bounds"
     else:
         state = "known fault is gone" if result.known else "holds"
     closest = result.closest

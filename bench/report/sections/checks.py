@@ -75,10 +75,10 @@ def checks_answer(conclusion: Conclusion) -> str:
     if known:
         fails = verb(known, "fails", "fail")
         details.append(
-            f"{known} {fails} by known faults of this version, which count against nothing"
+            f"{known} {fails} by known faults of these versions, which count against nothing"
         )
     if absent:
-        details.append(f"{absent} {verb(absent, 'does', 'do')} not apply to this version")
+        details.append(f"{absent} {verb(absent, 'does', 'do')} not apply to these versions")
     return f"{strong(text)}: {'; '.join(details)}."
 
 

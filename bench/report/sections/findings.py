@@ -107,7 +107,7 @@ def findings_section(
         blocks.append(Folded(more(len(rest), "finding"), [_list(rest)]))
     old = list(old_faults(conclusion)) if most is None else []
     if old:
-        title = f"{count(len(old), 'known fault')} of this version, for which no run fails"
+        title = f"{count(len(old), 'known fault')} of these versions, for which no run fails"
         if conclusion.old is not None:
             title = (
                 f"{count(len(old), 'fault')} of both sides: no change, so none counts against NEW"
