@@ -85,7 +85,7 @@ def commands_in(column: int) -> Holder:
     def hold(excerpt: Excerpt) -> None:
         spans = [span for text in excerpt.column(column) for span in re.findall(r"`([^`]+)`", text)]
         found = [
-            span for span in spans if re.match(r"(?:python -m )?(?:tox run|bench|pytest) ", span)
+            span for span in spans if re.match(r"(?:python -m tox run|bench|pytest) ", span)
         ]
         assert found
         for span in found:
@@ -605,7 +605,7 @@ HELD: list[tuple[str, str, Holder]] = [
     ("verdicts.md", "| a file", words),
 ]
 
-_COMMAND = re.compile(r"(?:python -m |python |tox run|bench |pytest |uvx |pipx )")
+_COMMAND = re.compile(r"(?:python |bench |pytest |uvx |pipx )")
 
 
 def holder_of(excerpt: Excerpt) -> Holder:

@@ -174,12 +174,12 @@ def _held_against(conclusion: Conclusion) -> str:
     fallback = baseline.fallback
     while fallback is not None:
         served = sum(baseline.holder(judgement.item) is fallback for judgement in judgements)
-        if served:
+        other = f"the {clipped(fallback.name)}{_of_version(fallback)}"
+        if served == len(judgements):
+            text = f"Compared with {other}, as the {name} has none of these cells"
+        elif served:
             are = verb(served, "is", "are")
-            text += (
-                f". {count(served, 'cell')} {are} not in it, and {are} compared with the "
-                f"{clipped(fallback.name)}{_of_version(fallback)}"
-            )
+            text += f". {count(served, 'cell')} {are} not in it, and {are} compared with {other}"
         fallback = fallback.fallback
     class_ = conclusion.run.environment.environment_class
     if conclusion.old is None and baseline.acceptances and baseline.environment_class != class_:
