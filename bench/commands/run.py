@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.errors import BenchError
+from bench.errors import EXIT_TROUBLE, BenchError
 from bench.jobs import shipped
 
 
@@ -35,4 +35,5 @@ def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     ours = ["--benchmark-skip", "--import-mode=importlib", "-p", "no:cacheprovider"]
     ours += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # bench is imported already
     ours += [f"--ignore={suites / 'test_published.py'}"]
-    return int(pytest.main([str(suites), *ours, *options]))
+    code = pytest.main([str(suites), *ours, *options])
+    return EXIT_TROUBLE if code == pytest.ExitCode.USAGE_ERROR else int(code)

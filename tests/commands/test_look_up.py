@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from bench.report.markdown import markdown, printed
 from bench.results.check import Check, CheckResult, Deviation
 from bench.results.writer import claim
 from support.builders import flow, healthy, items, plan, stored, trained, write
+from support.pages import REPOSITORY
 from support.upgraded import exchange, upgraded
 
 
@@ -177,6 +180,14 @@ def test_a_run_without_tensorflow_says_where_there_is_one(
     refused = capsys.readouterr().err
     assert "no TensorFlow in this environment" in refused
     assert "python -m tox run -e quick" in refused
+
+
+def test_a_run_with_an_unknown_option_is_trouble() -> None:
+    """By the exit code of every other command, though pytest has one of its own for it."""
+    command = [sys.executable, "-m", "bench.commands.main", "run", "--grid", "depth"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "unrecognized arguments: --grid depth" in done.stderr
+    assert done.returncode == EXIT_TROUBLE
 
 
 def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
