@@ -26,7 +26,7 @@ def test_a_command_of_a_page_is_one(page: str, command: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_tox_is_started_in_one_way(page: Path) -> None:
-    """As a module of the Python that installed it, which works where pip's scripts are not on the path."""
+    """As a module of the Python that has it, which works where pip's scripts are not on the path."""
     assert not re.findall(r"(?<!python -m )\btox (?:run|list)\b.*", page.read_text("utf-8"))
 
 
