@@ -499,9 +499,12 @@ def print_simulated(found: Mapping[str, Noise], runs: int) -> None:
     print(table([*head, "undecided workloads", "restarts"], rows))
 
 
-def print_biases(runs: int) -> None:
-    """What becomes of checks in the quick tier on machines whose processes differ by so much."""
-    rows = []
+def biases(runs: int) -> list[list[str]]:
+    """What becomes of checks in the quick tier on machines whose processes differ by so much: rows of
+    a table, its head first."""
+    head = ["bias of a process", "rule", "workloads decided at 2 %", "at 5 %", "undecided"]
+    head += ["answers undecided", "false alarms", "3 % seen", "passed at 2 %", "passed at 5 %"]
+    rows = [[*head, "intervals miss", "seconds"]]
     for bias in (0.01, 0.02, 0.03, 0.05):
         noise = made_up(bias, 0.02, 0.05)
         none, slow = (rates(noise, runs, slowdown, quick=True) for slowdown in (0.0, PLANTED))
@@ -516,10 +519,12 @@ def print_biases(runs: int) -> None:
         rows.append(
             [f"{bias:.0%}", "now", *(f"{share:.1%}" for share in shares), f"{none.sec:.0f}"]
         )
+    return rows
+
+
+def print_biases(runs: int) -> None:
     print(f"### {runs} simulated checks of the quick tier, with a slowdown of 3 % and with none\n")
-    head = ["bias of a process", "rule", "workloads decided at 2 %", "at 5 %", "undecided"]
-    head += ["answers undecided", "false alarms", "3 % seen", "passed at 2 %", "passed at 5 %"]
-    head += ["intervals miss", "seconds"]
+    head, *rows = biases(runs)
     print(table(head, rows))
 
 
