@@ -513,6 +513,23 @@ def families(excerpt: Excerpt) -> None:
     assert excerpt.column(0) == list(ARITHMETIC)
 
 
+def alarms(excerpt: Excerpt) -> None:
+    """Shares of simulated runs and their upper limits, of as many runs as the text says; the rest is
+    what the script prints."""
+    from verdict.simulated import Rate
+
+    printed_by(_SIMULATED)(excerpt)
+    runs = 50 if "still open" in excerpt.headers else 100
+    lead = page_of(excerpt).read_text("utf-8").splitlines()[: excerpt.line]
+    assert f"{runs} runs" in " ".join(lead[-10:])
+    for share, limit in (text.split() for text in excerpt.column(1)):
+        found = Rate(round(runs * float(share)), runs)
+        assert (share, limit) == (
+            f"{found.value:.3f}".removeprefix("0"),
+            f"({found.upper:.3f})".replace("(0", "("),
+        )
+
+
 def since_then(excerpt: Excerpt) -> None:
     """How many checks the quick tier has now of the families that are not as in the table."""
     from bench.checks.catalogue import checks
@@ -603,7 +620,7 @@ HELD: list[tuple[str, str, Holder]] = [
     ("contracts.md", "| contract", elsewhere(_CATALOGUE, "test_the_page_is_made_from_the_code")),
     ("contracts-by-version.md", "| known fault", known_faults),
     ("contracts-by-version.md", "| broken contracts", printed_by(_BY_VERSION, names=False)),
-    ("error-rates.md", "| truth", printed_by(_SIMULATED)),
+    ("error-rates.md", "| truth", alarms),
     (
         "error-rates.md",
         "| correlation",
