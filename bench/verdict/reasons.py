@@ -116,7 +116,7 @@ def in_favour(found: Conclusion) -> list[str]:
         *_some(same.count(False), "saved model", "read back the same"),
         *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
         *_some(outcomes[Outcome.BOTH], "saved model", "wrong before and now"),
-        *_some(outcomes[Outcome.ABSENT], "saved model", "in formats that the writer lacks"),
+        *_some(outcomes[Outcome.ABSENT], "saved model", "not written: that side lacks the format"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_paces(found),
         *_some(agreeing, "published finding", "reproduced"),

@@ -325,7 +325,7 @@ def test_the_reasons_of_a_safe_answer_add_up() -> None:
         "1 contract broken on both sides",
         "1 contract not applicable to these versions",
         "1 saved model read back the same",
-        "1 saved model in formats that the writer lacks",
+        "1 saved model not written: that side lacks the format",
     ):
         assert told in found.because
     run = against_baseline(side("new", checks=results), None)
