@@ -159,14 +159,14 @@ def test_a_known_fault_is_told_and_not_counted_as_holding() -> None:
     )
     assert "**Known faults, for which no run fails** (1 check):" in text
     assert "- `optimizer:sgd-precision:float32`: step 1, kernel: got 1, expected 2 within 3" in text
-    assert "812 times the bound (known: rounds to odd)" in text
+    assert "812 times the bound (known fault: rounds to odd)" in text
     [row] = [line for line in text.splitlines() if line.startswith("| optimizer")]
     assert [cell.strip() for cell in row.split("|")][2:6] == ["2", "1", "0", "1"]
     found = between(run_of([sound, well("sgd")]), run)
-    assert "812 times the bound (known: rounds to odd)" in markdown([checks_section(found)])
+    assert "812 times the bound (known fault: rounds to odd)" in markdown([checks_section(found)])
     assert "1 hold on both" in markdown([checks_section(found)])
     both = between(run, run)
-    assert markdown([checks_section(both)]).count("(known: rounds to odd)") == 1
+    assert markdown([checks_section(both)]).count("(known fault: rounds to odd)") == 1
     assert found.exit_code == 1
 
 
@@ -183,7 +183,7 @@ def test_known_faults_of_a_run_are_told_by_cause() -> None:
     text = markdown(full_report(found)).partition("## Checks")[0]
     assert "<summary>2 known faults of these versions, for which no run fails</summary>" in text
     report = "[keras PR \\#<!-- -->23333](https://github.com/keras-team/keras/issues/23333)"
-    assert f"1. **2 checks broken, known: swapped (mended by {report})**: `optimizer:adam-" in text
+    assert f"1. **2 checks broken, a known fault: swapped (mended by {report})**: `optimizer:adam-" in text
     assert "   - Step 1, kernel: got 1, expected 2." in text
-    assert "2. **1 check broken, known: odd**: `optimizer:lion-" in text
+    assert "2. **1 check broken, a known fault: odd**: `optimizer:lion-" in text
     assert "github.com" not in short_report(found)

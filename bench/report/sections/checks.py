@@ -249,7 +249,7 @@ def _state(result: CheckResult | None) -> str:
     if result is None:
         return "did not run"
     text = clipped(result.reason if result.wrong else result.absent) or "holds"
-    return f"{text} (known: {clipped(result.known)})" if result.known and result.wrong else text
+    return f"{text} (known fault: {clipped(result.known)})" if result.known and result.wrong else text
 
 
 def _claim_line(contrast: ClaimContrast) -> str:
