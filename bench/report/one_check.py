@@ -53,7 +53,7 @@ def _row(side: str, result: CheckResult | None) -> list[str]:
     if result is None:
         return [side, "did not run", NOTHING, NOTHING]
     if result.absent:
-        state = "does not apply"
+        state = "not applicable"
     elif result.crash is not None:
         state = clipped(f"crashed: {result.crash.message}")
     elif result.wrong:
