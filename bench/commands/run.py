@@ -25,6 +25,11 @@ def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
             "no TensorFlow in this environment",
             hint="install the extra 'cpu' or 'gpu', or start with tox: python -m tox run -e quick",
         )
+    if "--grid" in options:
+        raise BenchError(
+            "bench run has no --grid: it selects as pytest does",
+            hint="a grid's file has its name: bench run -k test_depth",
+        )
     suites = shipped.suites()
     if not suites.is_dir():
         raise BenchError(
