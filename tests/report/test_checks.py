@@ -184,9 +184,9 @@ def test_known_faults_of_a_run_are_told_by_cause() -> None:
     assert "<summary>2 known faults of these versions, for which no run fails</summary>" in text
     report = "[keras PR \\#<!-- -->23333](https://github.com/keras-team/keras/issues/23333)"
     assert (
-        f"1. **2 checks broken, a known fault: swapped (mended by {report})**: `optimizer:adam-"
+        f"1. **2 checks wrong, a known fault: swapped (mended by {report})**: `optimizer:adam-"
         in text
     )
     assert "   - Step 1, kernel: got 1, expected 2." in text
-    assert "2. **1 check broken, a known fault: odd**: `optimizer:lion-" in text
+    assert "2. **1 check wrong, a known fault: odd**: `optimizer:lion-" in text
     assert "github.com" not in short_report(found)
