@@ -136,7 +136,7 @@ class _Parser:
 def _options() -> Iterator[str]:
     parser: Any = _Parser()
     add_options(parser)
-    yield "# Options of pytest\n\nOf `pytest suites`, and of `tox run -e quick --`.\n"
+    yield "# Options of pytest\n\nOf `pytest suites`, and of `python -m tox run -e quick --`.\n"
     for title, options in parser.groups.items():
         yield f"\n## {title.removeprefix('bench: ').capitalize()}\n\n"
         yield "| option | what it does |\n|:--|:--|\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from support.pages import FROM, README, REPOSITORY, check_command, commands
+from support.pages import FROM, PAGES, README, REPOSITORY, check_command, commands
 
 COMMANDS = sorted(set(commands()))
 
@@ -21,6 +22,12 @@ def test_pages_name_commands() -> None:
 def test_a_command_of_a_page_is_one(page: str, command: str) -> None:
     """Its environment of tox, command and options exist."""
     check_command(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_tox_is_started_in_one_way(page: Path) -> None:
+    """As a module of the Python that has it, which works where pip's scripts are not on the path."""
+    assert not re.findall(r"(?<!python -m )\btox (?:run|list)\b.*", page.read_text("utf-8"))
 
 
 def test_what_needs_no_clone_is_this_package() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Hashable, Iterable, Mapping
 
 from bench.cells.cell import AXES, Cell
 from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.cells.grid import Grid, tiers_within
 from bench.errors import BenchError
+
+#: Other names of initializations, and ours.
+_ALSO = {"xavier": "glorot", "kaiming": "he", "glorot": "glorot", "he": "he", "lecun": "lecun"}
 
 
 class Selection:
@@ -138,14 +142,27 @@ def parse_axis(text: str, grids: Mapping[str, Grid] = UPGRADE_GRIDS) -> tuple[st
     for value in filter(None, (part.strip() for part in tail.split(","))):
         known_value = value if value in known else by_number.get(_as_number(value))
         if known_value is None:
+            meant = initializations(value) if axis == "init" else ""
+            every = f"one of {', '.join(sorted(known, key=_natural))}"
             raise BenchError(
                 f"--axis {text}: no grid has {axis}:{value}",
-                hint=f"{axis} is one of {', '.join(sorted(known, key=_natural))}",
+                hint=f"{axis} is {meant or every}",
             )
         values.append(known_value)
     if not values:
         raise BenchError(f"--axis {text}: no value", hint=f"write --axis {axis}=VALUE[,VALUE ...]")
     return axis, tuple(values)
+
+
+def initializations(text: str) -> str:
+    """Initializations that go by another name, or by half of one, elsewhere; empty if none does.
+
+    >>> initializations("xavier")
+    'glorot_normal or glorot_uniform'
+    """
+    unknown = re.match("[a-z]+", text.lower())
+    ours = _ALSO.get(unknown[0], "") if unknown else ""
+    return f"{ours}_normal or {ours}_uniform" if ours else ""
 
 
 def _as_number(text: str) -> float | str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.errors import BenchError
+from bench.errors import EXIT_TROUBLE, BenchError
 from bench.jobs import shipped
 
 
@@ -25,6 +25,11 @@ def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
             "no TensorFlow in this environment",
             hint="install the extra 'cpu' or 'gpu', or start with tox: python -m tox run -e quick",
         )
+    if "--grid" in options:
+        raise BenchError(
+            "bench run has no --grid: it selects as pytest does",
+            hint="a grid's file has its name: bench run -k test_depth",
+        )
     suites = shipped.suites()
     if not suites.is_dir():
         raise BenchError(
@@ -35,4 +40,5 @@ def run(*options: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
     ours = ["--benchmark-skip", "--import-mode=importlib", "-p", "no:cacheprovider"]
     ours += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # bench is imported already
     ours += [f"--ignore={suites / 'test_published.py'}"]
-    return int(pytest.main([str(suites), *ours, *options]))
+    code = pytest.main([str(suites), *ours, *options])
+    return EXIT_TROUBLE if code == pytest.ExitCode.USAGE_ERROR else int(code)

@@ -10,13 +10,12 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from bench.cells.cell import AXES, Cell, from_texts, known_values, pairs
+from bench.cells.selection import initializations
 from bench.commands.history import picture_form
 from bench.commands.options import Format, Plot
 from bench.errors import EXIT_OK, BenchError
 from bench.results.files import write_atomically
 
-#: Other names of initializations, and ours.
-_ALSO = {"xavier": "glorot", "kaiming": "he", "glorot": "glorot", "he": "he", "lecun": "lecun"}
 #: The prediction's spread takes memory that grows with the square of the depth.
 DEEPEST = 5000
 
@@ -65,10 +64,9 @@ def theory(
         named = pairs(cell.rpartition("/")[2]) if cell else {}
         network = from_texts({**named, **chosen})
     except ValueError as error:
-        unknown = re.match("init:([a-z]+)", str(error).lower())
-        ours = _ALSO.get(unknown[1], "") if unknown else ""
-        hint = f"{ours}_normal or {ours}_uniform" if ours else "bench theory --help"
-        raise BenchError(str(error), hint=hint) from error
+        unknown = re.match(r"init:(\S+) is unknown", str(error))
+        meant = initializations(unknown[1]) if unknown else ""
+        raise BenchError(str(error), hint=meant or "bench theory --help") from error
     if network.depth > DEEPEST:
         raise BenchError(
             f"depth:{network.depth} is above {DEEPEST}",

@@ -68,7 +68,7 @@ def _cause(key: tuple[str, str], results: list[CheckResult]) -> Cause:
     number = count(len(results), "contract" if contracts == len(results) else "check")
     why = ""
     if kind == "known":
-        why = f", known: {clipped(detail)}"
+        why = f", a known fault: {clipped(detail)}"
     elif kind == "crash":
         why = f", raised: {clipped(results[0].reason)}"
     elif kind == "single":

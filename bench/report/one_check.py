@@ -53,11 +53,11 @@ def _row(side: str, result: CheckResult | None) -> list[str]:
     if result is None:
         return [side, "did not run", NOTHING, NOTHING]
     if result.absent:
-        state = "does not apply"
+        state = "not applicable"
     elif result.crash is not None:
         state = clipped(f"crashed: {result.crash.message}")
     elif result.wrong:
-        state = "broken, as is known" if result.known else "out of bounds"
+        state = "broken by a known fault" if result.known else "out of bounds"
     else:
         state = "known fault is gone" if result.known else "holds"
     closest = result.closest

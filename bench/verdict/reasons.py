@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 #: Verdicts of cells that say nothing of two sides: one of them, or both, were not trained.
 _NOTHING = (Verdict.CRASHED, Verdict.MISSING, Verdict.NOT_COMPARABLE, Verdict.NEW)
 
+#: Of checks that count neither for these versions of TensorFlow and Keras nor against them.
+_KNOWN = "by known faults of these versions, as expected"
+_NOT_HERE = "not applicable to these versions"
+
 
 def against(found: Conclusion) -> list[str]:
     """What fails, and did not on the other side."""
@@ -107,18 +111,12 @@ def in_favour(found: Conclusion) -> list[str]:
         *reversed(_by_verdict(counts(found.judgements))),
         *_checks(_held(found), ("holds" + where, "hold" + where), "kept" + where),
         *_checks(known, ("wrong on both sides",) * 2, "broken on both sides"),
-        *_checks(
-            _faults(found), ("wrong, as is known",) * 2, "broken, as is known of this version"
-        ),
-        *_checks(
-            _absent(found),
-            ("that do not apply",) * 2,
-            "that these versions document otherwise or lack",
-        ),
+        *_checks(_faults(found), (f"wrong {_KNOWN}",) * 2, f"broken {_KNOWN}"),
+        *_checks(_absent(found), (_NOT_HERE,) * 2, _NOT_HERE),
         *_some(same.count(False), "saved model", "read back the same"),
         *_some(same.count(True), "saved model", "of the new side read the same by the old one"),
         *_some(outcomes[Outcome.BOTH], "saved model", "wrong before and now"),
-        *_some(outcomes[Outcome.ABSENT], "saved model", "in formats that the writer lacks"),
+        *_some(outcomes[Outcome.ABSENT], "saved model", "not written: that side lacks the format"),
         *([f"speed of {_count(len(found.speeds), 'workload')}: {speeds}"] if names else []),
         *_paces(found),
         *_some(agreeing, "published finding", "reproduced"),

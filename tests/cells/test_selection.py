@@ -46,6 +46,8 @@ def test_parse_axis_takes_numbers_in_any_form(
         ),
         ("act=relu,mish", "no grid has act:mish", list(ACTIVATIONS)),
         ("init=normal_.02", "no grid has init:normal_.02", ["normal_0.01", "zeros"]),
+        ("init=Xavier", "no grid has init:Xavier", ["init is glorot_normal or glorot_uniform"]),
+        ("init=he", "no grid has init:he", ["init is he_normal or he_uniform"]),
         ("depth=", "--axis depth=: no value", ["--axis depth=VALUE"]),
         ("depth", "--axis depth: no value", ["--axis depth=VALUE"]),
         ("depth=,", "--axis depth=,: no value", ["--axis depth=VALUE"]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from bench.cells.cell import Cell
+from bench.cells.component_grids import UPGRADE_GRIDS
 from bench.commands import run as run_command
 from bench.commands import show
 from bench.commands.main import main
@@ -23,6 +26,7 @@ from bench.report.markdown import markdown, printed
 from bench.results.check import Check, CheckResult, Deviation
 from bench.results.writer import claim
 from support.builders import flow, healthy, items, plan, stored, trained, write
+from support.pages import REPOSITORY
 from support.upgraded import exchange, upgraded
 
 
@@ -177,6 +181,21 @@ def test_a_run_without_tensorflow_says_where_there_is_one(
     refused = capsys.readouterr().err
     assert "no TensorFlow in this environment" in refused
     assert "python -m tox run -e quick" in refused
+
+
+def test_a_run_with_an_unknown_option_is_trouble() -> None:
+    """By the exit code of every other command, though pytest has one of its own for it."""
+    command = [sys.executable, "-m", "bench.commands.main", "run", "--depths", "3"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "unrecognized arguments: --depths" in done.stderr
+    assert done.returncode == EXIT_TROUBLE
+
+
+def test_a_run_of_a_grid_is_that_of_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever writes --grid, as upgrades take it, is told what pytest takes."""
+    assert main(["run", "--grid", "depth"]) == EXIT_TROUBLE
+    assert "-> a grid's file has its name: bench run -k test_depth" in capsys.readouterr().err
+    assert all((REPOSITORY / f"suites/test_{name}.py").exists() for name in UPGRADE_GRIDS)
 
 
 def test_the_cache_is_listed_and_cleared(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

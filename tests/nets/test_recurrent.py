@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special
 
 from bench.cells.cell import Cell
 from bench.nets.images import Images, scaled
@@ -15,8 +14,7 @@ from bench.nets.replica import Trainer, Viewed
 from bench.results.flow import Products
 from bench.theory.claims import check_claims
 from bench.theory.oracle.network import Oracle
-from bench.theory.oracle.recurrent import Through, forward
-from bench.theory.oracle.recurrent_steps import Weights
+from support.zeros import by_oracle
 
 
 def cell(architecture: str, **axes: Any) -> Cell:
@@ -79,7 +77,7 @@ def test_a_gradient_of_zero_far_back_in_time_was_flushed(images: Images, data: A
         inputs = scaled(network, images.train_images[: network.batch], 1 / 255)
         assert viewed.time_view is not None
         seen = viewed.time_view(inputs, images.train_labels[: network.batch]).gradients[-1][0]
-        truth = _by_oracle(network, np.asarray(inputs, float), data.train_labels[: network.batch])
+        truth = by_oracle(network, np.asarray(inputs, float), data.train_labels[: network.batch])
         if precision == "float64":
             np.testing.assert_allclose(seen, truth, rtol=1e-9, atol=0)
         largest = np.abs(truth).max(axis=(0, 2)) / network.batch
@@ -92,18 +90,6 @@ def test_a_gradient_of_zero_far_back_in_time_was_flushed(images: Images, data: A
         assert products is not None
         assert len(products.product) == 112
         np.testing.assert_allclose(products.measured, products.product, rtol=1e-5)
-
-
-def _by_oracle(network: Cell, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Gradients of each example's loss with respect to LSTM's state after each step, in float64."""
-    *layer, kernel, bias = Oracle(network).initial(0)
-    weights = Weights(*layer)
-    outputs, states, kept = forward("lstm", "tanh", inputs, weights)
-    probabilities = special.softmax(outputs[:, -1] @ kernel + bias, axis=1)
-    upstream = np.zeros_like(outputs)
-    upstream[:, -1] = (probabilities - np.eye(10)[labels]) @ kernel.T
-    arriving = Through("lstm", "tanh", weights, states, kept).arriving(upstream)
-    return np.stack([np.concatenate(state, axis=-1) for state in arriving], axis=1)[:, ::-1]
 
 
 @pytest.mark.parametrize("precision", ["float64", "mixed_bfloat16"])

@@ -114,7 +114,7 @@ def test_absent_parts_are_told_and_no_failure() -> None:
         "-precision:float32", ""
     )
     assert "1 of 3 checks against independent truth holds" in text
-    assert "2 do not apply to this version." in text
+    assert "2 not applicable to these versions." in text
 
 
 def test_many_failing_checks_are_counted() -> None:
@@ -155,18 +155,18 @@ def test_a_known_fault_is_told_and_not_counted_as_holding() -> None:
     text = section(run)
     assert answer(run)[2] == (
         "1 of 2 checks against independent truth holds: 3 tensors compared; 1 fails by known faults of "
-        "this version, which count against nothing."
+        "these versions, as expected."
     )
     assert "**Known faults, for which no run fails** (1 check):" in text
     assert "- `optimizer:sgd-precision:float32`: step 1, kernel: got 1, expected 2 within 3" in text
-    assert "812 times the bound (known: rounds to odd)" in text
+    assert "812 times the bound (known fault: rounds to odd)" in text
     [row] = [line for line in text.splitlines() if line.startswith("| optimizer")]
     assert [cell.strip() for cell in row.split("|")][2:6] == ["2", "1", "0", "1"]
     found = between(run_of([sound, well("sgd")]), run)
-    assert "812 times the bound (known: rounds to odd)" in markdown([checks_section(found)])
+    assert "812 times the bound (known fault: rounds to odd)" in markdown([checks_section(found)])
     assert "1 hold on both" in markdown([checks_section(found)])
     both = between(run, run)
-    assert markdown([checks_section(both)]).count("(known: rounds to odd)") == 1
+    assert markdown([checks_section(both)]).count("(known fault: rounds to odd)") == 1
     assert found.exit_code == 1
 
 
@@ -181,9 +181,12 @@ def test_known_faults_of_a_run_are_told_by_cause() -> None:
     )
     assert found.exit_code == 0
     text = markdown(full_report(found)).partition("## Checks")[0]
-    assert "<summary>2 known faults of this version, for which no run fails</summary>" in text
+    assert "<summary>2 known faults of these versions, for which no run fails</summary>" in text
     report = "[keras PR \\#<!-- -->23333](https://github.com/keras-team/keras/issues/23333)"
-    assert f"1. **2 checks broken, known: swapped (mended by {report})**: `optimizer:adam-" in text
+    assert (
+        f"1. **2 checks wrong, a known fault: swapped (mended by {report})**: `optimizer:adam-"
+        in text
+    )
     assert "   - Step 1, kernel: got 1, expected 2." in text
-    assert "2. **1 check broken, known: odd**: `optimizer:lion-" in text
+    assert "2. **1 check wrong, a known fault: odd**: `optimizer:lion-" in text
     assert "github.com" not in short_report(found)

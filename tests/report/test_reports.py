@@ -150,8 +150,14 @@ def test_a_class_with_some_cells_and_the_one_behind_it_are_both_named() -> None:
     found = concluded(run, judge(run, own), own)
     second = plain(answer_blocks(found)[1])
     assert second.startswith(
-        "Compared with the baseline cpu-amx (TensorFlow 2.20.0); 4 cells that it lacks with the "
-        f"{whole.name} (TensorFlow 2.20.0). "
+        "Compared with the baseline cpu-amx (TensorFlow 2.20.0). 4 cells are not in it, and are "
+        f"compared with the {whole.name} (TensorFlow 2.20.0). "
+    )
+    none = msgspec.structs.replace(own, grids={})
+    second = plain(answer_blocks(concluded(run, judge(run, none), none))[1])
+    assert second.startswith(
+        f"Compared with the {whole.name} (TensorFlow 2.20.0), as the baseline cpu-amx has none of "
+        "these cells. "
     )
 
 
@@ -402,7 +408,7 @@ def test_nearest_class_is_named() -> None:
     assert "**cpu-avx2-onednn-1thread**" in full(concluded(run, judgements, as_baseline(healthy())))
     assert "No baseline is stored for `cpu-avx2-onednn-1thread`" in text
     assert " --differing --reason TEXT`" in text, "the class that is there serves the others"
-    assert "this machine is of another class, cpu-avx2-onednn-1thread." in text
+    assert "This machine is of another class, cpu-avx2-onednn-1thread." in text
     assert "No baseline is stored" not in short_report(identical())
 
 

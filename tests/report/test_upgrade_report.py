@@ -603,9 +603,9 @@ def test_findings_are_causes() -> None:
     both = upgraded(*runs)
     assert findings(both) == []  # no change: told, and folded away
     assert [finding.what for finding in old_faults(both)] == [
-        "49 contracts wrong on both sides, off by less than 1e-6 of the value, as if computed in "
+        "49 contracts broken on both sides, off by less than 1e-6 of the value, as if computed in "
         "float32",
-        "2 contracts of hinge wrong on both sides",
+        "2 contracts of hinge broken on both sides",
     ]
     section = findings_section(both, {})
     assert section is not None
@@ -614,7 +614,7 @@ def test_findings_are_causes() -> None:
     )
     assert findings_section(both, {}, most=3) is None
     holding = side("old", checks={r.check: checked(check=r.check) for r in results})
-    assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly wrong"
+    assert findings(upgraded(holding, runs[1]))[1].what == "2 contracts of hinge newly broken"
 
 
 def test_what_is_publicly_reported_is_linked() -> None:

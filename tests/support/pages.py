@@ -110,7 +110,7 @@ _PLACES = {"...", "[the same options]"}
 
 def commands() -> Iterator[tuple[str, str]]:
     """Page and text of every command that begins with ``bench``, ``tox`` or ``pytest suites``."""
-    start = re.compile(r"(?:python -m )?(?:tox run|bench|pytest suites) ")
+    start = re.compile(r"(?:python -m tox run|bench|pytest suites) ")
     for page in PAGES:
         text = page.read_text("utf-8")
         lines = [line.strip() for line in re.findall(r"^(?:    |```\n)?.*$", text, re.M)]

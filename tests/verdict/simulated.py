@@ -389,6 +389,20 @@ def _short(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}f}".removeprefix("0")
 
 
+def pairs(runs: int) -> list[list[str]]:
+    """Rows of the table by the correlation of matched seeds, its head first."""
+    return [
+        ["correlation", "2 seeds", "3 seeds", "5 seeds"],
+        *(
+            [
+                f"{rho:g}".removeprefix("0") or "0",
+                *(_words(wrong_equivalence_of_pairs(rho, n, max(runs // 8, 2))) for n in (2, 3, 5)),
+            ]
+            for rho in (0.0, 0.5, 0.9, 0.99, 0.999)
+        ),
+    ]
+
+
 def main(times: float = 1.0) -> None:
     """Prints all tables."""
     runs, fewer = round(400 * times), max(round(100 * times), 2)
@@ -408,15 +422,9 @@ def main(times: float = 1.0) -> None:
     )
     head = ["truth", "runs with a false alarm", "wrongly equivalent", "rightly equivalent"]
     print(_table([*head, "1x", "2x", "4x", "one cell: 1x", "2x", "4x", "all"], rows))
-    pairs = [
-        [
-            f"{rho:g}".removeprefix("0") or "0",
-            *(_words(wrong_equivalence_of_pairs(rho, n, max(runs // 8, 2))) for n in (2, 3, 5)),
-        ]
-        for rho in (0.0, 0.5, 0.9, 0.99, 0.999)
-    ]
     print("\nWrongly equivalent at the margin, by the correlation of matched seeds:\n")
-    print(_table(["correlation", "2 seeds", "3 seeds", "5 seeds"], pairs))
+    head, *rows = pairs(runs)
+    print(_table(head, rows))
     several = []
     for name, truth in (
         ("normal", normal),

@@ -1,12 +1,14 @@
 """How often a slowdown is seen, and how often one that is not there.
 
     python tests/verdict/speed_rates.py FOLDER [RUNS [ENGINE,...]]
+    python tests/verdict/speed_rates.py biases
 
-makes RUNS real runs without and RUNS with a slowdown of 3 % that is planted in the first engine, as far
-as FOLDER does not yet hold them (each takes a few minutes and needs the machine for itself), and prints
-as Markdown what is concluded from all runs of FOLDER, beside what common rules conclude from the same
-bursts; the noise of the machine as these bursts show it; and rates in simulated runs with that noise,
-and with others, the last of them the table of docs/verdicts.md.
+The first makes RUNS real runs without and RUNS with a slowdown of 3 % that is planted in the first
+engine, as far as FOLDER does not yet hold them (each takes a few minutes and needs the machine for
+itself), and prints as Markdown what is concluded from all runs of FOLDER, beside what common rules
+conclude from the same bursts; the noise of the machine as these bursts show it; and rates in simulated
+runs with that noise, and with others. The second prints the last of these alone: the table of
+docs/verdicts.md.
 """
 
 from __future__ import annotations
@@ -497,9 +499,12 @@ def print_simulated(found: Mapping[str, Noise], runs: int) -> None:
     print(table([*head, "undecided workloads", "restarts"], rows))
 
 
-def print_biases(runs: int) -> None:
-    """What becomes of checks in the quick tier on machines whose processes differ by so much."""
-    rows = []
+def biases(runs: int) -> list[list[str]]:
+    """What becomes of checks in the quick tier on machines whose processes differ by so much: rows of
+    a table, its head first."""
+    head = ["bias of a process", "rule", "workloads decided at 2 %", "at 5 %", "undecided"]
+    head += ["answers undecided", "false alarms", "3 % seen", "passed at 2 %", "passed at 5 %"]
+    rows = [[*head, "intervals miss", "seconds"]]
     for bias in (0.01, 0.02, 0.03, 0.05):
         noise = made_up(bias, 0.02, 0.05)
         none, slow = (rates(noise, runs, slowdown, quick=True) for slowdown in (0.0, PLANTED))
@@ -514,14 +519,18 @@ def print_biases(runs: int) -> None:
         rows.append(
             [f"{bias:.0%}", "now", *(f"{share:.1%}" for share in shares), f"{none.sec:.0f}"]
         )
+    return rows
+
+
+def print_biases(runs: int) -> None:
     print(f"### {runs} simulated checks of the quick tier, with a slowdown of 3 % and with none\n")
-    head = ["bias of a process", "rule", "workloads decided at 2 %", "at 5 %", "undecided"]
-    head += ["answers undecided", "false alarms", "3 % seen", "passed at 2 %", "passed at 5 %"]
-    head += ["intervals miss", "seconds"]
+    head, *rows = biases(runs)
     print(table(head, rows))
 
 
 def main() -> None:
+    if sys.argv[1:] == ["biases"]:
+        return print_biases(200)
     folder, number = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     engines = sys.argv[3].split(",") if len(sys.argv) > 3 else ENGINES
     runs = real_runs(folder, number, engines)
@@ -531,7 +540,7 @@ def main() -> None:
     print_simulated(noises(runs), 1000)
     print("### Simulated runs with the noise 'quiet', by all rules\n")
     print_conclusions(simulated_conclusions(MADE_UP["quiet"], 200))
-    print_biases(200)
+    return print_biases(200)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 from bench.statistics.shares import PROMISED
 from bench.verdict.comparison import Pair, compare
 from bench.verdict.judgement import Verdict
+from support.pages import excerpts
 from verdict import simulated
 from verdict.simulated import ACCURACY, ALPHA, MARGIN, Rate, Truth, judged, measure
 
@@ -54,6 +55,16 @@ def test_equivalence_of_samples_without_a_common_seed_is_wrong_at_most_at_its_le
         compared = judged(before[:, :3], after - MARGIN, random, alone=True, matched=False)
         wrong.count(simulated.accuracies(compared).count(Verdict.EQUIVALENT), len(compared))
     assert not wrong.exceeds(ALPHA), f"{wrong.hits} of {wrong.trials} cells"
+
+
+def test_the_page_has_the_table_of_pairs() -> None:
+    """Of docs/error-rates.md, number by number: what ``simulated.py 0.25`` prints."""
+    (told,) = (
+        one
+        for one in excerpts()
+        if one.page == "error-rates.md" and one.text.startswith("| correlation")
+    )
+    assert [list(row) for row in told.cells] == simulated.pairs(100)
 
 
 def test_the_simulation_can_fail() -> None:

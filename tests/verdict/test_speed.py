@@ -26,6 +26,7 @@ from bench.verdict.speed import (
     log_ratios,
     unsettled,
 )
+from support.pages import excerpts
 from verdict import speed_rates
 from verdict.speed_rates import MADE_UP, PLANTED, fitted, made_up, rates, simulated_round
 
@@ -437,3 +438,16 @@ def test_common_rules_see_less_and_cry_wolf() -> None:
     assert wolf.alarms > above(1 - 0.975**5, wolf.alarms_of)
     assert found["`bench upgrade`"].alarms <= above(ALPHA / 2, 40)
     assert found["`bench upgrade`"].seen >= 20 - above(1 / 20, 20)
+
+
+@pytest.mark.slow
+def test_the_page_has_the_table_of_biases() -> None:
+    """Of docs/verdicts.md, all but *before* and *intervals miss*, number by number."""
+    (told,) = (one for one in excerpts() if one.text.startswith("| bias of a process"))
+    shown = [told.headers, *(row for row in told.cells[1:] if row[1] == "now")]
+    made = [[*row[:-2], row[-1]] for row in speed_rates.biases(200)]
+    as_told = [
+        [re.sub(r"^0(?=\.)", "", text.replace("%", " %")) for text in row] for row in made[1:]
+    ]
+    assert [row[1:] for row in shown] == [made[0][1:], *(row[1:] for row in as_told)]
+    assert [row[0] for row in told.cells[1:] if row[0]] == [row[0] for row in as_told]

@@ -14,10 +14,11 @@ _HEAD = """\
 # Contracts of the public API
 
 What public parts of TensorFlow and Keras owe their user, each held against a truth that needs no
-baseline: float64 NumPy within the bound of rounding, or an exact relation. `tox run -e contracts`
-(`pytest suites/test_contracts.py`) tests them on the TensorFlow that is installed, and so does the
-quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that is broken on one side alone,
-or that the documentation of the other side words otherwise, makes the upgrade unsafe.
+baseline: float64 NumPy within the bound of rounding, or an exact relation.
+`python -m tox run -e contracts` (`pytest suites/test_contracts.py`) tests them on the TensorFlow that
+is installed, and so does the quick tier; `bench upgrade OLD NEW` tests both sides, and a contract that
+is broken on one side alone, or that the documentation of the other side words otherwise, makes the
+upgrade unsafe.
 
 A contract that one side alone breaks has, where it can be cut out of bench's source, a script of at
 most 60 lines of TensorFlow and NumPy, which ends with status 0 where the contract is kept and with 1
@@ -26,8 +27,8 @@ which NEW breaks, `bench reproduce UPGRADE CONTRACT` any. It computes the number
 it against the truth that bench found, as a literal; it is kept only if it was run on both sides and
 shows it. Others have their line of pytest.
 
-`tox run -e contracts -- -k "callbacks: and early_stopping"` runs those whose names match, with
-`--collect-only -q` it lists them, and `bench show NAME` says what a run measured of one.
+`python -m tox run -e contracts -- -k "callbacks: and early_stopping"` runs those whose names match,
+with `--collect-only -q` it lists them, and `bench show NAME` says what a run measured of one.
 
 This page is made from the code: `python -m bench.checks.contracts.page > docs/contracts.md`.
 """

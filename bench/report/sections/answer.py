@@ -8,7 +8,7 @@ from bench.errors import count
 from bench.report.markup import code, strong
 from bench.report.published import answer as published_answer
 from bench.report.sections.checks import checks_answer
-from bench.report.text import capital, clipped, significant
+from bench.report.text import capital, clipped, significant, verb
 from bench.results.timings import SIDES, Side
 from bench.verdict.baselines.samples import Baseline
 from bench.verdict.conclusion import Answer, Conclusion
@@ -174,13 +174,16 @@ def _held_against(conclusion: Conclusion) -> str:
     fallback = baseline.fallback
     while fallback is not None:
         served = sum(baseline.holder(judgement.item) is fallback for judgement in judgements)
-        if served:
-            others = f"; {count(served, 'cell')} that it lacks with the {clipped(fallback.name)}"
-            text += others + _of_version(fallback)
+        other = f"the {clipped(fallback.name)}{_of_version(fallback)}"
+        if served == len(judgements):
+            text = f"Compared with {other}, as the {name} has none of these cells"
+        elif served:
+            are = verb(served, "is", "are")
+            text += f". {count(served, 'cell')} {are} not in it, and {are} compared with {other}"
         fallback = fallback.fallback
     class_ = conclusion.run.environment.environment_class
     if conclusion.old is None and baseline.acceptances and baseline.environment_class != class_:
-        text += f"; this machine is of another class, {class_}"
+        text += f". This machine is of another class, {class_}"
     return f"{text}."
 
 

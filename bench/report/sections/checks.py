@@ -39,7 +39,7 @@ _HEADERS = (
     "hold",
     "fail",
     "known faults",
-    "do not apply",
+    "not applicable",
     "not run",
     "tensors compared",
     "most of a bound used",
@@ -74,11 +74,9 @@ def checks_answer(conclusion: Conclusion) -> str:
     details = [f"{tensors:,} {verb(tensors, 'tensor', 'tensors')} compared"]
     if known:
         fails = verb(known, "fails", "fail")
-        details.append(
-            f"{known} {fails} by known faults of this version, which count against nothing"
-        )
+        details.append(f"{known} {fails} by known faults of these versions, as expected")
     if absent:
-        details.append(f"{absent} {verb(absent, 'does', 'do')} not apply to this version")
+        details.append(f"{absent} not applicable to these versions")
     return f"{strong(text)}: {'; '.join(details)}."
 
 
@@ -107,7 +105,7 @@ def checks_section(conclusion: Conclusion, *, brief: bool = False) -> Section | 
         blocks += [
             _NOTE,
             Table(_HEADERS, rows, "lrrrrrrrl"),
-            "These do not apply:" if absent else None,
+            "Not applicable:" if absent else None,
             Bullets([f"{clipped(why)}: {', '.join(ids)}" for why, ids in absent.items()]),
             *_known_faults(conclusion),
         ]
@@ -249,7 +247,9 @@ def _state(result: CheckResult | None) -> str:
     if result is None:
         return "did not run"
     text = clipped(result.reason if result.wrong else result.absent) or "holds"
-    return f"{text} (known: {clipped(result.known)})" if result.known and result.wrong else text
+    return (
+        f"{text} (known fault: {clipped(result.known)})" if result.known and result.wrong else text
+    )
 
 
 def _claim_line(contrast: ClaimContrast) -> str:

@@ -107,7 +107,7 @@ def findings_section(
         blocks.append(Folded(more(len(rest), "finding"), [_list(rest)]))
     old = list(old_faults(conclusion)) if most is None else []
     if old:
-        title = f"{count(len(old), 'known fault')} of this version, for which no run fails"
+        title = f"{count(len(old), 'known fault')} of these versions, for which no run fails"
         if conclusion.old is not None:
             title = (
                 f"{count(len(old), 'fault')} of both sides: no change, so none counts against NEW"
@@ -204,7 +204,7 @@ def _lost(conclusion: Conclusion) -> Iterator[Finding]:
 
 def _checks(conclusion: Conclusion) -> Iterator[Finding]:
     """Checks that newly fail, then contracts that are kept now and were broken."""
-    state = "wrong" if conclusion.old is None else "newly wrong"
+    state = "{wrong}" if conclusion.old is None else "newly {wrong}"
     new = [c.new for c in conclusion.checks if c.wrong is Wrong.NEW and c.new is not None]
     for cause in causes(new):
         yield _check(cause, state, "Each is seen without training")
@@ -227,8 +227,11 @@ def _checks(conclusion: Conclusion) -> Iterator[Finding]:
 
 
 def _check(cause: Cause, state: str, advice: str, *, before: str = "") -> Finding:
+    """``state`` may say ``{wrong}``, which of contracts is broken."""
     names = [result.check.id for result in cause.results]
-    what = upstream(f"{cause.number} {state}{cause.why}")
+    contracts = all(result.check.is_contract for result in cause.results)
+    told = state.format(wrong="broken" if contracts else "wrong")
+    what = upstream(f"{cause.number} {told}{cause.why}")
     return Finding(what, some_of(names, "", _NAMES), f"{before}{_evidence(cause)}", advice)
 
 
@@ -362,10 +365,10 @@ def _open_speed(conclusion: Conclusion) -> Iterator[Finding]:
 def old_faults(conclusion: Conclusion) -> Iterator[Finding]:
     """Faults that count against nothing: those of both sides, saved models among them, or, of a run,
     those that are known of its version."""
-    state = "wrong on both sides"
+    state = "{wrong} on both sides"
     faults = [c.new for c in conclusion.checks if c.wrong is Wrong.BOTH and c.new is not None]
     if conclusion.old is None:
-        state, faults = "broken", [r for r in conclusion.run.results if r.known and r.wrong]
+        state, faults = "{wrong}", [r for r in conclusion.run.results if r.known and r.wrong]
     for cause in causes(faults):
         yield _check(cause, state, "")
     yield from _files([s for s in conclusion.savings if s.outcome is Outcome.BOTH], "")
