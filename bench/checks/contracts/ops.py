@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bench.checks.contracts import ops_elementwise
+from bench.checks.contracts import ops_elementwise, ops_linear
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.operation import register
 
 catalogue = Catalogue("ops")
 checks, run = catalogue.checks, catalogue.run
 
-register(catalogue, ops_elementwise.OPERATIONS)
+for _module in (ops_elementwise, ops_linear):
+    register(catalogue, _module.OPERATIONS)
