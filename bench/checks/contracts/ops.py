@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.checks.contracts import ops_elementwise, ops_linear
+from bench.checks.contracts import ops_elementwise, ops_linear, ops_products
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.operation import register
 
 catalogue = Catalogue("ops")
 checks, run = catalogue.checks, catalogue.run
 
-for _module in (ops_elementwise, ops_linear):
+for _module in (ops_elementwise, ops_linear, ops_products):
     register(catalogue, _module.OPERATIONS)

@@ -78,7 +78,7 @@ _UNARY = (
     *(_exactly(name, _ODD) for name in ("isfinite", "isinf", "isnan", "isneginf", "isposinf")),
     *(_exactly(name, _ODD) for name in ("signbit", "isreal")),
     _exactly("logical_not", np.array([True, False, True]), _quarters),
-    *(_exactly(f"bitwise_{name}", _whole(4, 6)) for name in ("not", "invert")),
+    *(_exactly(f"bitwise_{name}", _whole(4, 6), truth=np.invert) for name in ("not", "invert")),
     Operation(
         "round",
         lambda: [call(_quarters()), call(_quarters() * np.float32(8.0), decimals=-1)],
