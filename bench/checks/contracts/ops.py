@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from bench.checks.contracts import ops_elementwise, ops_linear, ops_products
+from bench.checks.contracts import (
+    ops_activations,
+    ops_elementwise,
+    ops_linear,
+    ops_neural,
+    ops_products,
+    ops_sequences,
+)
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.operation import register
 
 catalogue = Catalogue("ops")
 checks, run = catalogue.checks, catalogue.run
 
-for _module in (ops_elementwise, ops_linear, ops_products):
+for _module in (
+    ops_elementwise,
+    ops_linear,
+    ops_products,
+    ops_activations,
+    ops_neural,
+    ops_sequences,
+):
     register(catalogue, _module.OPERATIONS)
