@@ -9,6 +9,7 @@ from bench.checks.contracts import (
     ops_neural,
     ops_products,
     ops_sequences,
+    ops_windows,
 )
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.operation import register
@@ -23,5 +24,6 @@ for _module in (
     ops_activations,
     ops_neural,
     ops_sequences,
+    ops_windows,
 ):
     register(catalogue, _module.OPERATIONS)

@@ -23,7 +23,9 @@ def _shapes(*pairs: tuple[tuple[int, ...], tuple[int, ...]], **options: Any) -> 
 
     def calls() -> Iterable[Call]:
         for left, right in pairs:
-            x, y = whole("left", *left), whole("right", *right)
+            x, y = (
+                np.asarray(whole(*of), np.float32) for of in (("left", *left), ("right", *right))
+            )
             yield call(x, y, **options)
             yield call(x.astype(np.int32), y.astype(np.int32), **options)
 
