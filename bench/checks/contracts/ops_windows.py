@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.operation import Operation, call
+from bench.checks.contracts.operation import Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -91,23 +91,15 @@ def _separable(x: Array, kernel: Array, pointwise: Array, **options: Any) -> Arr
 
 
 @_last
-def _transposed(
-    x: Array, kernel: Array, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1
-) -> Array:
+def _transposed(x: Array, kernel: Array, strides: Any = 1, padding: str = "valid") -> Array:
     """Adds to each place what the windows around it give: the gradient of a convolution."""
     rank = x.ndim - 2
     sizes = [
-        size * stride + (max((k - 1) * d + 1 - stride, 0) if padding == "valid" else 0)
-        for size, k, stride, d in zip(
-            x.shape[1:-1],
-            kernel.shape,
-            _each(strides, rank),
-            _each(dilation_rate, rank),
-            strict=False,
-        )
+        size * stride + (max(k - stride, 0) if padding == "valid" else 0)
+        for size, k, stride in zip(x.shape[1:-1], kernel.shape, _each(strides, rank), strict=False)
     ]
     result = np.zeros((len(x), *sizes, kernel.shape[-2]))
-    tables = _tables(result, kernel.shape[:rank], strides, dilation_rate, padding)
+    tables = _tables(result, kernel.shape[:rank], strides, 1, padding)
     for window in itertools.product(*map(range, x.shape[1:-1])):
         for place in itertools.product(*map(range, kernel.shape[:rank])):
             to = [t[w, p] for t, w, p in zip(tables, window, place, strict=True)]
@@ -239,14 +231,17 @@ _RARE = (
         _conv,
         "sums of products over the windows, with strides and dilation",
     ),
-    Operation(
-        "conv-empty",
-        lambda: [
-            call(_images(2)[:0], _kernel(2)),
-            call(_images(1)[:0], _kernel(1), padding="same"),
-        ],
-        _conv,
-        "nothing of a batch of 0",
+    *(
+        Operation(
+            f"conv-empty{behind}",
+            lambda filters=filters: [
+                call(_images(rank)[:0], _kernel(rank, 3, filters), padding="same")
+                for rank in (1, 2)
+            ],
+            _conv,
+            "nothing of a batch of 0",
+        )
+        for behind, filters in (("", 3), ("_filters", 4))
     ),
 )
 
@@ -265,20 +260,23 @@ def _pools(name: str, fold: Callable[..., Array]) -> Iterable[Operation]:
             _pooled(fold),
             says,
         )
-        yield Operation(
+        adaptive = Operation(
             f"adaptive_{name}_pool-{rank}d",
             lambda rank=rank: [
                 call(_images(rank), (4, 2, 3)[:rank]),
-                call(_images(rank, first=True), (2, 2, 1)[:rank], **_FIRST),
+                call(_images(rank, first=True), (2, 3, 2)[:rank], **_FIRST),
             ],
             _adaptive(fold),
             f"the {name} of each part",
         )
+        yield from apart(adaptive, "symbols")
+    # At once, where a window is larger than the input, TensorFlow's maximum ends the process.
     yield Operation(
-        f"adaptive_{name}_pool-int",
-        lambda: [call(_images(2), 3)],
+        f"adaptive_{name}_pool-one",
+        lambda: [call(_images(2), (1, 1))],
         _adaptive(fold),
-        f"the {name} of each part, as many of them along each axis",
+        f"the {name} of everything",
+        ways=("graph",),
     )
 
 
@@ -382,7 +380,7 @@ _BLOCKS = (
     ),
     Operation(
         "fold",
-        lambda: [call(whole("blocks", 2, 8, 12), (6, 5), 2, padding=(1, 0), stride=(2, 1))],
+        lambda: [call(whole("blocks", 2, 8, 16), (6, 5), 2, padding=(1, 0), stride=(2, 1))],
         _fold,
         "sums of what blocks have for one place",
         rounds=False,
