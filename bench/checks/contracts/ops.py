@@ -5,8 +5,10 @@ from __future__ import annotations
 from bench.checks.contracts import (
     ops_activations,
     ops_elementwise,
+    ops_images,
     ops_linear,
     ops_neural,
+    ops_pixels,
     ops_products,
     ops_sequences,
     ops_windows,
@@ -25,5 +27,7 @@ for _module in (
     ops_neural,
     ops_sequences,
     ops_windows,
+    ops_images,
+    ops_pixels,
 ):
     register(catalogue, _module.OPERATIONS)

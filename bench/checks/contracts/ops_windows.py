@@ -35,7 +35,7 @@ def _table(size: int, kernel: int, stride: int, dilation: int, padding: str) -> 
     return np.where((places >= 0) & (places < size), places, -1)
 
 
-def _windows(x: Array, tables: Sequence[Array], outside: float) -> Array:
+def windows_of(x: Array, tables: Sequence[Array], outside: float) -> Array:
     """(batch, windows along each axis, places along each axis, channels)"""
     rank = len(tables)
     for axis, table in enumerate(tables):
@@ -57,9 +57,10 @@ def _last(truth: Callable[..., Array]) -> Callable[..., Array]:
     return either
 
 
-def _tables(
+def tables_of(
     x: Array, kernel: Sequence[int], strides: Any, dilation: Any, padding: str
 ) -> list[Array]:
+    """The places of the windows along each axis."""
     rank = x.ndim - 2
     sizes = zip(x.shape[1:-1], kernel, _each(strides, rank), _each(dilation, rank), strict=True)
     return [_table(*each, padding) for each in sizes]
@@ -70,7 +71,7 @@ def _conv(
     x: Array, kernel: Array, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1
 ) -> Array:
     rank = x.ndim - 2
-    windows = _windows(x, _tables(x, kernel.shape[:rank], strides, dilation_rate, padding), 0.0)
+    windows = windows_of(x, tables_of(x, kernel.shape[:rank], strides, dilation_rate, padding), 0.0)
     return np.tensordot(windows, kernel, rank + 1)
 
 
@@ -79,7 +80,7 @@ def _depthwise(
     x: Array, kernel: Array, strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1
 ) -> Array:
     rank = x.ndim - 2
-    windows = _windows(x, _tables(x, kernel.shape[:rank], strides, dilation_rate, padding), 0.0)
+    windows = windows_of(x, tables_of(x, kernel.shape[:rank], strides, dilation_rate, padding), 0.0)
     rows = windows.reshape(*windows.shape[: rank + 1], -1, x.shape[-1])
     sums = np.einsum("...pc,pcm->...cm", rows, kernel.reshape(-1, *kernel.shape[-2:]))
     return sums.reshape(*sums.shape[:-2], -1)
@@ -99,7 +100,7 @@ def _transposed(x: Array, kernel: Array, strides: Any = 1, padding: str = "valid
         for size, k, stride in zip(x.shape[1:-1], kernel.shape, _each(strides, rank), strict=False)
     ]
     result = np.zeros((len(x), *sizes, kernel.shape[-2]))
-    tables = _tables(result, kernel.shape[:rank], strides, 1, padding)
+    tables = tables_of(result, kernel.shape[:rank], strides, 1, padding)
     for window in itertools.product(*map(range, x.shape[1:-1])):
         for place in itertools.product(*map(range, kernel.shape[:rank])):
             to = [t[w, p] for t, w, p in zip(tables, window, place, strict=True)]
@@ -113,8 +114,8 @@ def _pooled(fold: Callable[..., Array]) -> Callable[..., Array]:
     def truth(x: Array, pool_size: Any, strides: Any = None, padding: str = "valid") -> Array:
         rank = x.ndim - 2
         size = _each(pool_size, rank)
-        tables = _tables(x, size, size if strides is None else strides, 1, padding)
-        windows = _windows(x, tables, np.nan)
+        tables = tables_of(x, size, size if strides is None else strides, 1, padding)
+        windows = windows_of(x, tables, np.nan)
         return fold(windows, tuple(range(rank + 1, 2 * rank + 1)))
 
     return truth
