@@ -83,12 +83,12 @@ def _wide(array: Array) -> Array:
     return array if wider is None else array.astype(wider)
 
 
-def _parts(value: Any) -> list[Any]:
+def parts_of(value: Any) -> list[Any]:
     """The arrays of a result, in order."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [part for one in value for part in _parts(one)]
+        return [part for one in value for part in parts_of(one)]
     return [value]
 
 
@@ -123,18 +123,26 @@ class Operation:
         found: Truth = self.truth or getattr(np, self.name)
         return found
 
-    def test(self, lab: Lab) -> Iterator[Deviation]:
-        """Every number of every call. Raises AbsentError if this Keras has no such function."""
-        function = _function(self.name)
+    def known(self) -> tuple[Any, list[Call]]:
+        """The function and the calls whose options this Keras has. Raises AbsentError if it has no such
+        function, or the options of no call."""
+        function = function_of(self.name)
         known = _known_options(function)
         chosen = [one for one in self.calls() if known is None or known.issuperset(one.options)]
-        truths = [_parts(one.of(self.formula, _wide)) for one in chosen]
+        if not chosen:
+            raise AbsentError(f"this Keras has ops.{self.name} without these options")
+        return function, chosen
+
+    def test(self, lab: Lab) -> Iterator[Deviation]:
+        """Every number of every call. Raises AbsentError if this Keras has no such function."""
+        function, chosen = self.known()
+        truths = [parts_of(one.of(self.formula, _wide)) for one in chosen]
         if self.ways != ("graph",):
             for one, expected in zip(chosen, truths, strict=True):
                 yield from self._eager(lab, one, function, expected)
         if "graph" in self.ways:
             for one, got, expected in zip(chosen, _in_graph(function, chosen), truths, strict=True):
-                yield from self._values(lab, f"{one.label} in a graph", _parts(got), expected)
+                yield from self._values(lab, f"{one.label} in a graph", parts_of(got), expected)
 
     def _eager(
         self, lab: Lab, one: Call, function: Any, expected: list[Any]
@@ -142,7 +150,7 @@ class Operation:
         """Numbers and types of a call, and shapes and types of the same one with symbols."""
         from bench.nets.api import keras, tf
 
-        parts = [np.asarray(part) for part in _parts(one.of(function, tf.constant))]
+        parts = [np.asarray(part) for part in parts_of(one.of(function, tf.constant))]
         if "eager" in self.ways:
             yield exact(f"{one.label}, results", len(parts), len(expected))
             yield from self._values(lab, one.label, parts, expected)
@@ -153,7 +161,7 @@ class Operation:
             symbols = one.of(
                 function, lambda array: keras.KerasTensor(array.shape, array.dtype.name)
             )
-            for symbol, part in zip(_parts(symbols), parts, strict=True):
+            for symbol, part in zip(parts_of(symbols), parts, strict=True):
                 yield _symbol(one.label, symbol, part)
 
     def _values(
@@ -164,7 +172,7 @@ class Operation:
         if self.alike:
             got, expected = self.alike([*map(_wide, got)]), self.alike(expected)
         for part, true in zip(got, expected, strict=True):
-            yield _value(label, part, true, rounds=self.rounds)
+            yield close(label, part, true, rounds=self.rounds)
 
 
 def apart(one: Operation, way: str) -> tuple[Operation, Operation]:
@@ -185,8 +193,8 @@ def register(catalogue: Catalogue, operations: Iterable[Operation]) -> None:
         )(one.test)
 
 
-def _function(name: str) -> Any:
-    """Raises AbsentError if this Keras has no such function."""
+def function_of(name: str) -> Any:
+    """A function by its name in ``keras.ops``. Raises AbsentError if this Keras has no such one."""
     from bench.nets.api import keras
 
     try:
@@ -217,7 +225,8 @@ def _in_graph(function: Any, calls: list[Call]) -> list[Any]:
     return list(compiled(*map(tf.constant, given)))
 
 
-def _value(label: str, got: Array, true: Any, *, rounds: bool) -> Deviation:
+def close(label: str, got: Array, true: Any, *, rounds: bool = True) -> Deviation:
+    """Whether numbers are the truth, but for rounding where that is allowed."""
     true = np.asarray(true)
     if got.dtype.kind == "c":
         got, true = (np.stack([one.real, one.imag]) for one in (got, true))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bench.checks.contracts import (
     ops_activations,
+    ops_control,
     ops_elementwise,
     ops_images,
     ops_linear,
     ops_neural,
     ops_pixels,
+    ops_plain,
     ops_products,
     ops_sequences,
+    ops_slopes,
     ops_windows,
 )
 from bench.checks.contracts.contract import Catalogue
@@ -29,5 +32,8 @@ for _module in (
     ops_windows,
     ops_images,
     ops_pixels,
+    ops_control,
+    ops_slopes,
 ):
     register(catalogue, _module.OPERATIONS)
+ops_plain.register(catalogue)

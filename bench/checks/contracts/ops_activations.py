@@ -90,7 +90,8 @@ def log_softmax(x: Array, axis: Any = -1) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
 
 
-def _logsumexp(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
+def logsumexp(x: Array, axis: Any = None, *, keepdims: bool = False) -> Array:
+    """The logarithm of the sum of exp(x)."""
     largest = x.max(axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0.0)
     with np.errstate(divide="ignore"):
@@ -192,20 +193,20 @@ OPERATIONS = (
             call(drawn("values", 2, 3, 4), axis=axis, keepdims=keepdims)
             for axis, keepdims in itertools.product((None, (0, 2), (1, -1), (-1,)), (False, True))
         ],
-        _logsumexp,
+        logsumexp,
         "log(sum(exp(x)))",
     ),
     Operation(
         "logsumexp-axis",
         lambda: [call(drawn("values", 2, 3, 4), axis=axis) for axis in (0, 1, -1)],
-        _logsumexp,
+        logsumexp,
         "log(sum(exp(x))) along one axis",
     ),
     *apart(
         Operation(
             "logsumexp-wide",
             lambda: [call(drawn("values", 2, 3).astype(np.float64), axis=(1,))],
-            _logsumexp,
+            logsumexp,
             "log(sum(exp(x))) of float64",
         ),
         "symbols",
@@ -215,7 +216,7 @@ OPERATIONS = (
         lambda: [
             call(np.float32([[1e4, 1e4], [-1e4, -1e4], [-_INF, 2.0], [-_INF, -_INF]]), axis=(1,))
         ],
-        _logsumexp,
+        logsumexp,
         "log(sum(exp(x))) where exp overflows, vanishes or is 0",
     ),
     Operation(

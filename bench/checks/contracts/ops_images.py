@@ -70,7 +70,7 @@ _KERNELS = {
 }
 
 
-def _weights(
+def weights_of(
     method: str, size: int, target: int, scale: float, translation: float, *, antialias: bool
 ) -> Array:
     """How each of ``target`` pixels is made of ``size`` ones, (target, size): those whose centers lie
@@ -91,7 +91,7 @@ def _sampled(x: Array, axis: int, weights: Array) -> Array:
     return np.moveaxis(np.tensordot(weights / weights.sum(1, keepdims=True), x, (1, axis)), 0, axis)
 
 
-def _rounded(x: Array, kind: Any) -> Array:
+def rounded(x: Array, kind: Any) -> Array:
     """In the type of the image that was given."""
     if kind.kind == "f":
         return x
@@ -123,27 +123,9 @@ def _resize(
     result = x.astype(np.float64)
     for axis, target in zip((-3, -2), size, strict=True):
         have = x.shape[axis]
-        weights = _weights(interpolation, have, target, target / have, 0.0, antialias=antialias)
+        weights = weights_of(interpolation, have, target, target / have, 0.0, antialias=antialias)
         result = _sampled(result, axis, weights)
-    return _rounded(result, kind)
-
-
-def _scaled(
-    x: Array,
-    output_shape: tuple[int, ...],
-    scale: Array,
-    translation: Array,
-    spatial_dims: tuple[int, ...],
-    method: str,
-    *,
-    antialias: bool = True,
-) -> Array:
-    result = x.astype(np.float64)
-    for axis, factor, shift in zip(spatial_dims, scale, translation, strict=True):
-        sizes = x.shape[axis], output_shape[axis]
-        weights = _weights(method, *sizes, factor, shift, antialias=antialias)
-        result = np.moveaxis(np.tensordot(weights, result, (1, axis)), 0, axis)
-    return _rounded(result, x.dtype)
+    return rounded(result, kind)
 
 
 def _resized(
@@ -163,11 +145,13 @@ _PATHS = (
         ],
     ),
     _resized(
-        "-lanczos",
-        "Lanczos' kernels",
-        lambda: [call(image(), (8, 3), interpolation=f"lanczos{radius}") for radius in (3, 5)],
+        "-kernels",
+        "Lanczos' kernels, and means over areas",
+        lambda: (
+            [call(image(), (8, 3), interpolation=f"lanczos{radius}") for radius in (3, 5)]
+            + [call(image(), (2, 3), interpolation="area")]
+        ),
     ),
-    _resized("-area", "means over areas", lambda: [call(image(), (2, 3), interpolation="area")]),
     _resized(
         "-antialias",
         "kernels grow as the image shrinks",
@@ -197,17 +181,11 @@ _PATHS = (
     _resized(
         "-crop",
         "the largest part about the center that has the proportions",
-        lambda: (
-            [
-                call(x, to, crop_to_aspect_ratio=True)
-                for x, to in (
-                    (image(4, 8), (4, 4)),
-                    (image(8, 4)[0], (2, 2)),
-                    (image(4, 8), (2, 8)),
-                )
-            ]
-            + [call(first(image(4, 8)), (4, 4), crop_to_aspect_ratio=True, **FIRST)]
-        ),
+        lambda: [
+            call(image(4, 8), (4, 4), crop_to_aspect_ratio=True),
+            call(image(8, 4)[0], (2, 2), crop_to_aspect_ratio=True),
+            call(first(image(4, 8)), (2, 8), crop_to_aspect_ratio=True, **FIRST),
+        ],
     ),
     _resized(
         "-pad",
@@ -222,21 +200,6 @@ _PATHS = (
         "about the center of the smallest frame that has the proportions, whole numbers",
         lambda: [call(_bytes(4, 8), (8, 8), pad_to_aspect_ratio=True)],
         rounds=False,
-    ),
-    Operation(
-        "image.scale_and_translate",
-        lambda: [
-            call(image(), (2, 8, 3, 3), np.float32(by), np.float32(to), (1, 2), method, **options)
-            for by, to, method, options in (
-                ([2.0, 0.5], [0.0, 0.0], "linear", {}),
-                ([2.0, 0.5], [1.5, -0.25], "bilinear", {"antialias": False}),
-                ([2.0, 0.5], [1.5, 0.0], "cubic", {}),
-                ([1.5, 0.75], [-1.0, 0.25], "lanczos3", {}),
-                ([1.5, 0.75], [-1.0, 0.25], "lanczos5", {"antialias": False}),
-            )
-        ],
-        _scaled,
-        "where each pixel comes from, by linear, cubic and Lanczos' kernels",
     ),
 )
 
@@ -268,7 +231,7 @@ def _at(
             sizes = np.reshape(x.shape, (-1, *(1,) * (coordinates.ndim - 1)))
             found = np.where(((places >= 0) & (places < sizes)).all(0), found, fill_value)
         total = total + weight * found
-    return _rounded(total, x.dtype)
+    return rounded(total, x.dtype)
 
 
 def _warped(x: Array, transforms: Array, order: int, fill_mode: str, fill_value: float) -> Array:
@@ -317,7 +280,6 @@ def _perspective(
     return _warped(x, transforms, int(interpolation == "bilinear"), "constant", fill_value)
 
 
-_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 _SHIFTS = np.float32([[1, 0, -2, 0, 1, 1, 0, 0], [1, 0, 3, 0, 1, -2, 0, 0]])
 _HALF = np.float32([0.5, 0, 0.25, 0, 0.5, 0.75, 0, 0])
 _CORNERS = np.float32([[0, 0], [0, 4], [6, 0], [6, 4]])
@@ -329,18 +291,6 @@ def _places(*, beyond: bool) -> Array:
         return np.stack([whole("rows", 12) % 14 - 5, whole("columns", 12) % 16 - 5])
     inside = np.abs(whole("rows", 2, 12) * 3 + 1) % np.float32([[12], [20]])
     return (inside / 4 + np.float32(1 / 16)).astype(np.float32)
-
-
-def _map(mode: str) -> Operation:
-    return Operation(
-        f"image.map_coordinates-{mode}",
-        lambda: [
-            call(drawn("values", 4, 6), _places(beyond=True), order, fill_mode=mode, fill_value=0.5)
-            for order in (0, 1)
-        ],
-        _at,
-        "what is found beyond the ends",
-    )
 
 
 _WARPS = (
@@ -404,7 +354,20 @@ _WARPS = (
         "rounded to whole numbers",
         rounds=False,
     ),
-    *map(_map, _MODES),
+    *(
+        Operation(
+            f"image.map_coordinates-{mode}",
+            lambda mode=mode: [
+                call(
+                    drawn("values", 4, 6), _places(beyond=True), at, fill_mode=mode, fill_value=0.5
+                )
+                for at in (0, 1)
+            ],
+            _at,
+            "what is found beyond the ends",
+        )
+        for mode in ("constant", "nearest", "wrap", "mirror", "reflect")
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""Functions of ``keras.ops.image`` on pixels, edges and patches."""
+"""Functions of ``keras.ops.image`` on pixels, edges, patches and places."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.operation import Call, Operation, call
-from bench.checks.contracts.ops_images import FIRST, first, image, last
+from bench.checks.contracts.ops_images import FIRST, first, image, last, rounded, weights_of
 from bench.checks.contracts.ops_windows import tables_of, windows_of
 
 Array = Any
@@ -106,7 +106,40 @@ def _colors(subject: str, function: Callable[..., Any]) -> Operation:
     return Operation(f"image.{subject}", calls, _by_pixel(function), "color by color")
 
 
+def _scaled(
+    x: Array,
+    output_shape: tuple[int, ...],
+    scale: Array,
+    translation: Array,
+    spatial_dims: tuple[int, ...],
+    method: str,
+    *,
+    antialias: bool = True,
+) -> Array:
+    result = x.astype(np.float64)
+    for axis, factor, shift in zip(spatial_dims, scale, translation, strict=True):
+        sizes = x.shape[axis], output_shape[axis]
+        weights = weights_of(method, *sizes, factor, shift, antialias=antialias)
+        result = np.moveaxis(np.tensordot(weights, result, (1, axis)), 0, axis)
+    return rounded(result, x.dtype)
+
+
 OPERATIONS = (
+    Operation(
+        "image.scale_and_translate",
+        lambda: [
+            call(image(), (2, 8, 3, 3), np.float32(by), np.float32(to), (1, 2), method, **options)
+            for by, to, method, options in (
+                ([2.0, 0.5], [0.0, 0.0], "linear", {}),
+                ([2.0, 0.5], [1.5, -0.25], "bilinear", {"antialias": False}),
+                ([2.0, 0.5], [1.5, 0.0], "cubic", {}),
+                ([1.5, 0.75], [-1.0, 0.25], "lanczos3", {}),
+                ([1.5, 0.75], [-1.0, 0.25], "lanczos5", {"antialias": False}),
+            )
+        ],
+        _scaled,
+        "where each pixel comes from, by linear, cubic and Lanczos' kernels",
+    ),
     Operation(
         "image.gaussian_blur",
         lambda: [
