@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.operation import Call, Operation, call
+from bench.checks.contracts.operation import Call, Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -52,10 +52,6 @@ def _cut(carry: Any, x: Any) -> Any:
 
 def _count(carry: Any, _: Any) -> Any:
     return carry + 1, carry * 3
-
-
-def _cubic(x: Any, y: Any) -> Any:
-    return x * x * y + y
 
 
 # --- Truths
@@ -110,9 +106,8 @@ def _mapped(f: Any, xs: Any) -> Array:
     return np.stack([f(x) for x in xs])
 
 
-def _jvp(fun: Any, primals: Any, tangents: Any) -> Any:
-    (x, y), (dx, dy) = primals, tangents
-    return fun(x, y), 2 * x * y * dx + (x * x + 1) * dy
+def _mapped_pairs(f: Any, xs: Any) -> Array:
+    return _mapped(f, list(zip(*xs, strict=True)))
 
 
 def _saturated(x: Array, dtype: str) -> Array:
@@ -161,29 +156,45 @@ def _exact(
     return Operation(subject, made, truth, says, rounds=alike is not None, alike=alike)
 
 
+_MAPPED = (
+    lambda: call(_doubled, _rows(4, 3)),
+    lambda: call(_squared, _rows(5).astype(np.int32)),
+)
+
+
+def _paired() -> Call:
+    return call(lambda pair: pair[0] * pair[1], (_rows(4, 3), whole("others", 4, 3)))
+
+
 _RUNS = (
-    _exact(
-        "while_loop",
-        _while,
-        "runs while the condition holds",
-        *(
-            lambda top=top: call(
-                lambda i, _: i < top, lambda i, x: (i + 1, x * 2), (_int(0), _rows(2, 3))
-            )
-            for top in (4, 0)
+    *apart(
+        _exact(
+            "while_loop",
+            _while,
+            "runs while the condition holds",
+            *(
+                lambda top=top: call(
+                    lambda i, _: i < top, lambda i, x: (i + 1, x * 2), (_int(0), _rows(2, 3))
+                )
+                for top in (4, 0)
+            ),
+            lambda: call(
+                lambda i, _: i < 9,
+                lambda i, x: (i + 1, x + 1),
+                [_int(0), _rows(3)],
+                maximum_iterations=3,
+            ),
         ),
-        lambda: call(
-            lambda i, _: i < 9,
-            lambda i, x: (i + 1, x + 1),
-            [_int(0), _rows(3)],
-            maximum_iterations=3,
-        ),
+        "symbols",
     ),
-    _exact(
-        "while_loop-one",
-        _while,
-        "runs while the condition holds, of a single variable",
-        lambda: call(lambda i: i < 10, lambda i: i + 3, _int(0)),
+    *apart(
+        _exact(
+            "while_loop-one",
+            _while,
+            "runs while the condition holds, of a single variable",
+            lambda: call(lambda i: i < 10, lambda i: i + 3, _int(0)),
+        ),
+        "symbols",
     ),
     _exact(
         "fori_loop",
@@ -219,55 +230,43 @@ _RUNS = (
         lambda: call(_count, _rows(3), length=4),
         lambda: call(_count, _rows(3), xs=None, length=3, reverse=True),
     ),
-    _exact(
-        "associative_scan",
-        _associative,
-        "the combination of all up to each",
-        *(
-            lambda count=count, options=options: call(_added, _rows(count, 2), **options)
-            for count, options in ((1, {}), (2, {}), (3, {}), (5, {}), (8, {"reverse": True}))
-        ),
-    ),
-    _exact(
-        "associative_scan-order",
-        _associative,
-        "the combination of all up to each, in their order",
-        *(
-            lambda reverse=reverse: call(
-                _affine, (_rows(5, 2) / 4, whole("shift", 5, 2)), reverse=reverse
-            )
-            for reverse in (False, True)
-        ),
-    ),
-    *(
+    *apart(
         _exact(
-            f"associative_scan-axis{name}",
+            "associative_scan",
+            _associative,
+            "the combination of all up to each",
+            *(
+                lambda count=count, options=options: call(_added, _rows(count, 2), **options)
+                for count, options in ((1, {}), (5, {}), (4, {"reverse": True}))
+            ),
+        ),
+        "graph",
+    ),
+    *apart(
+        _exact(
+            "associative_scan-order",
+            _associative,
+            "the combination of all up to each, in their order",
+            lambda: call(_affine, (_rows(5, 2) / 4, whole("shift", 5, 2)), reverse=True),
+        ),
+        "graph",
+    ),
+    *apart(
+        _exact(
+            "associative_scan-axis",
             _associative,
             "the combination of all up to each along an axis",
-            lambda axis=axis: call(_added, _rows(2, 5), axis=axis),
-            lambda axis=axis: call(_added, _rows(2, 4), axis=axis, reverse=True),
-        )
-        for name, axis in (("", 1), ("_negative", -1))
+            lambda: call(_added, _rows(2, 5), axis=1),
+            lambda: call(_added, _rows(2, 4), axis=-1, reverse=True),
+        ),
+        "graph",
     ),
-    *(
-        _exact(
-            name,
-            _mapped,
-            "the function of each row",
-            lambda: call(_doubled, _rows(4, 3)),
-            lambda: call(_squared, _rows(4, 3)),
-            lambda: call(_squared, _rows(5).astype(np.int32)),
-        )
-        for name in ("map", "vectorized_map")
-    ),
-    *(
-        _exact(
-            f"{name}-tuple",
-            lambda f, xs: np.stack([f(x) for x in zip(*xs, strict=True)]),
-            "the function of each pair of rows",
-            lambda: call(lambda pair: pair[0] * pair[1], (_rows(4, 3), whole("others", 4, 3))),
-        )
-        for name in ("map", "vectorized_map")
+    _exact("map", _mapped, "the function of each row", *_MAPPED),
+    *apart(_exact("vectorized_map", _mapped, "the function of each row", *_MAPPED), "symbols"),
+    _exact("map-tuple", _mapped_pairs, "the function of each pair of rows", _paired),
+    *apart(
+        _exact("vectorized_map-tuple", _mapped_pairs, "the function of each pair", _paired),
+        "symbols",
     ),
     _exact(
         "switch",
@@ -280,14 +279,8 @@ _RUNS = (
                 _rows(3),
                 whole("y", 3),
             )
-            for index in (0, 1, 2, 5, -3)
+            for index in (1, 5, -3)
         ),
-    ),
-    _exact(
-        "jvp",
-        _jvp,
-        "the function's value and the slope along a direction",
-        lambda: call(_cubic, (_rows(3), whole("y", 3)), (whole("dx", 3), whole("dy", 3))),
     ),
 )
 
@@ -335,7 +328,10 @@ _CONVERSIONS = (
         *_casts(("int32", "int64", "uint32")),
         alike=lambda parts: [part.astype(np.float64) for part in parts],
     ),
-    _exact("stop_gradient", lambda x: x, "what it is given", lambda: call(_rows(2, 3))),
+    *apart(
+        _exact("stop_gradient", lambda x: x, "what it is given", lambda: call(_rows(2, 3))),
+        "symbols",
+    ),
 )
 
 
@@ -350,7 +346,12 @@ _PARTS = (
         lambda: call(_rows(4, 5), np.int32([1, 2]), (2, 3)),
         lambda: call(_rows(3, 4, 5), (0, 1, 2), (3, 2, 1)),
     ),
-    _exact("slice-rest", _slice, "all that is left", lambda: call(_rows(4, 5), (1, 2), (2, -1))),
+    *apart(
+        _exact(
+            "slice-rest", _slice, "all that is left", lambda: call(_rows(4, 5), (1, 2), (2, -1))
+        ),
+        "symbols",
+    ),
     _exact(
         "slice_update",
         _slice_update,

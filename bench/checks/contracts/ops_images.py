@@ -80,8 +80,6 @@ def weights_of(
     distances = np.arange(size) + 0.5 - centers[:, None]
     if method == "nearest":
         return np.floor(centers)[:, None] == np.arange(size)
-    if method == "area":
-        return np.abs(distances) < 0.5 / scale
     weights = _KERNELS[method](distances * (min(scale, 1.0) if antialias else 1.0))
     inside = (centers >= 0.0) & (centers <= size)
     return np.where(inside[:, None], weights / weights.sum(1, keepdims=True), 0.0)
@@ -145,12 +143,9 @@ _PATHS = (
         ],
     ),
     _resized(
-        "-kernels",
-        "Lanczos' kernels, and means over areas",
-        lambda: (
-            [call(image(), (8, 3), interpolation=f"lanczos{radius}") for radius in (3, 5)]
-            + [call(image(), (2, 3), interpolation="area")]
-        ),
+        "-lanczos",
+        "Lanczos' kernels",
+        lambda: [call(image(), (8, 3), interpolation=f"lanczos{radius}") for radius in (3, 5)],
     ),
     _resized(
         "-antialias",

@@ -143,13 +143,13 @@ def _degenerate() -> Array:
     return x
 
 
-def _norms(subject: str, orders: Iterable[Any], axes: Iterable[Any], *, keep: bool) -> Operation:
+def _norms(subject: str, orders: Iterable[Any], *ways: tuple[Any, bool]) -> Operation:
+    """Of each order, along each axis, which is kept or not."""
     return Operation(
         subject,
         lambda: [
-            call(drawn("values", 3, 4, 2), ord=order, axis=axis, keepdims=kept)
-            for order, axis in itertools.product(orders, axes)
-            for kept in ({False, keep})
+            call(drawn("values", 3, 4, 2), ord=order, axis=axis, keepdims=keepdims)
+            for order, (axis, keepdims) in itertools.product(orders, ways)
         ],
         np.linalg.norm,
         "`np.linalg.norm`",
@@ -213,7 +213,7 @@ OPERATIONS = (
         "qr",
         lambda: [
             call(x, **mode)
-            for x in (_matrix(), _matrix(2, columns=2), _matrix(2, rows=3))
+            for x in (_matrix(2, columns=2), _matrix(2, rows=3))
             for mode in ({}, {"mode": "complete"})
         ],
         np.linalg.qr,
@@ -224,7 +224,7 @@ OPERATIONS = (
         "svd",
         lambda: [
             call(x, **options)
-            for x in (_matrix(), _matrix(2, columns=3), _matrix(2, rows=3))
+            for x in (_matrix(2, columns=3), _matrix(2, rows=3))
             for options in ({}, {"full_matrices": False})
         ],
         np.linalg.svd,
@@ -299,10 +299,10 @@ OPERATIONS = (
         np.linalg.norm,
         "`np.linalg.norm` over all axes",
     ),
-    _norms("norm-vector", (None, 1, 2, 3, 0, _INF, -_INF), (0, -1), keep=True),
-    _norms("norm-matrix", (None, "fro", 1, -1, _INF, -_INF), ((0, 1), (2, 0)), keep=True),
-    _norms("norm-matrix_negative", (None, 1, _INF), ((-2, -1),), keep=True),
-    _norms("norm-singular", ("nuc", 2, -2), ((0, 1), (2, 0)), keep=False),
-    _norms("norm-singular_negative", (2,), ((-2, -1),), keep=False),
-    _norms("norm-singular_keepdims", (2,), ((0, 1), (2, 0), (-2, -1)), keep=True),
+    _norms("norm-vector", (None, 1, 2, 3, 0, _INF, -_INF), (0, False), (-1, True)),
+    _norms("norm-matrix", (None, "fro", 1, -1, _INF, -_INF), ((0, 1), True), ((2, 0), False)),
+    _norms("norm-matrix_negative", (None, 1, _INF), ((-2, -1), False)),
+    _norms("norm-singular", ("nuc", 2, -2), ((0, 1), False), ((2, 0), False)),
+    _norms("norm-singular_negative", (2,), ((-2, -1), False)),
+    _norms("norm-singular_keepdims", (2,), ((0, 1), True), ((2, 0), True), ((-2, -1), True)),
 )

@@ -81,7 +81,8 @@ def _norms(subject: str, *settings: dict[str, Any]) -> Operation:
 
 
 _NORMALIZATIONS = (
-    _norms("normalize", {}, {"axis": 1}, {"axis": 0}, {"axis": (0, 1)}, {"epsilon": 2.0}),
+    _norms("normalize", {}, {"axis": 1}, {"axis": 0}, {"epsilon": 2.0}),
+    _norms("normalize-axes", {"axis": (0, 1)}),
     _norms("normalize-order", {"order": 1}, {"order": 3, "axis": 1}),
     Operation(
         "normalize-zeros",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,54 +47,44 @@ def _patches(
     return flat if x.ndim == 4 else flat[0]
 
 
-@last
-def _padded(
-    x: Array,
-    top: Any = None,
-    left: Any = None,
-    bottom: Any = None,
-    right: Any = None,
-    **target: int,
-) -> Array:
-    edges = [(0, 0)] * (x.ndim - 3)
-    for axis, name, before, behind in ((-3, "height", top, bottom), (-2, "width", left, right)):
-        more = target.get(f"target_{name}", 0) - x.shape[axis]
-        before = more - behind if before is None else before
-        edges.append((before, more - before if behind is None else behind))
-    return np.pad(x, [*edges, (0, 0)])
+def _edges(x: Array, kind: str, options: dict[str, int]) -> Iterator[tuple[int, int, int]]:
+    """Of height and width: the axis, and what is before and behind; the target says what is not given."""
+    for axis, name, sides in ((-3, "height", ("top", "bottom")), (-2, "width", ("left", "right"))):
+        before, behind = (options.get(f"{side}_{kind}") for side in sides)
+        more = abs(options.get(f"target_{name}", 0) - x.shape[axis])
+        before = more - (behind or 0) if before is None else before
+        yield axis, before, more - before if behind is None else behind
 
 
 @last
-def _cropped(
-    x: Array,
-    top: Any = None,
-    left: Any = None,
-    bottom: Any = None,
-    right: Any = None,
-    **target: int,
-) -> Array:
-    for axis, name, before, behind in ((-3, "height", top, bottom), (-2, "width", left, right)):
-        more = x.shape[axis] - target.get(f"target_{name}", 0)
-        before = more - behind if before is None else before
-        behind = more - before if behind is None else behind
+def _padded(x: Array, **options: int) -> Array:
+    edges = [edge for _, *edge in _edges(x, "padding", options)]
+    return np.pad(x, [*[(0, 0)] * (x.ndim - 3), *edges, (0, 0)])
+
+
+@last
+def _cropped(x: Array, **options: int) -> Array:
+    for axis, before, behind in _edges(x, "cropping", options):
         x = np.take(x, np.arange(before, x.shape[axis] - behind), axis)
     return x
 
 
-def _framed(name: str, truth: Callable[..., Array], height: int, width: int) -> Operation:
-    return Operation(
-        f"image.{name}_images",
-        lambda: [
-            call(image(), 1, 2, 0, 1),
-            call(image()[0], 1, 2, None, None, target_height=height, target_width=width),
-            call(image(), None, None, 1, 0, target_height=height, target_width=width),
-            call(first(image()), 1, 2, 0, 1, **FIRST),
-            call(first(image()[0]), 1, 0, None, 2, target_height=height, **FIRST),
-        ],
-        truth,
-        "so many rows and columns, or as many as the size needs",
-        rounds=False,
-    )
+def _framed(
+    name: str, kind: str, truth: Callable[..., Array], height: int, width: int
+) -> Operation:
+    def calls() -> Iterable[Call]:
+        top, left, bottom, right = (f"{side}_{kind}" for side in ("top", "left", "bottom", "right"))
+        target = {"target_height": height, "target_width": width}
+        yield call(image(), **{top: 1, left: 2, bottom: 0, right: 1})
+        yield call(image()[0], **{top: 1, left: 2, **target})
+        yield call(image(), **{bottom: 1, right: 0, **target})
+        yield call(first(image()), **{top: 1, left: 2, bottom: 0, right: 1}, **FIRST)
+        yield call(
+            first(image()[0]), **{top: 1, left: 0, right: 2, "target_height": height}, **FIRST
+        )
+
+    says = "so many rows and columns, or as many as the size needs"
+    return Operation(f"image.{name}_images", calls, truth, says, rounds=False)
 
 
 def _colors(subject: str, function: Callable[..., Any]) -> Operation:
@@ -130,11 +120,9 @@ OPERATIONS = (
         lambda: [
             call(image(), (2, 8, 3, 3), np.float32(by), np.float32(to), (1, 2), method, **options)
             for by, to, method, options in (
-                ([2.0, 0.5], [0.0, 0.0], "linear", {}),
-                ([2.0, 0.5], [1.5, -0.25], "bilinear", {"antialias": False}),
-                ([2.0, 0.5], [1.5, 0.0], "cubic", {}),
+                ([2.0, 0.5], [1.5, -0.25], "linear", {}),
+                ([2.0, 0.5], [1.5, 0.0], "cubic", {"antialias": False}),
                 ([1.5, 0.75], [-1.0, 0.25], "lanczos3", {}),
-                ([1.5, 0.75], [-1.0, 0.25], "lanczos5", {"antialias": False}),
             )
         ],
         _scaled,
@@ -187,6 +175,6 @@ OPERATIONS = (
         "patches, channels first",
         rounds=False,
     ),
-    _framed("pad", _padded, 6, 9),
-    _framed("crop", _cropped, 2, 3),
+    _framed("pad", "padding", _padded, 6, 9),
+    _framed("crop", "cropping", _cropped, 2, 3),
 )

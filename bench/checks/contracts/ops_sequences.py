@@ -166,7 +166,6 @@ _SEQUENCES = (
                 np.int32([2, 2, 1]),
                 np.int32([4, 4, 3]),
             ),
-            call(np.int32([[0, 1]]), _logits(1, 4, 3), np.int32([2]), np.int32([4]), mask_index=2),
         ],
         _ctc_loss,
         "-log of the probability of all paths that merge to the target",

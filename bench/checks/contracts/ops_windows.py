@@ -176,7 +176,7 @@ def _convs(rank: int) -> Iterable[Operation]:
         f"conv_transpose-{rank}d",
         lambda: [
             call(_images(rank), _kernel(rank, 4, 3), **one)
-            for one in ({}, {"strides": 2, "padding": "same"}, {"strides": 3})
+            for one in ({"strides": 1}, {"strides": 2, "padding": "same"}, {"strides": 3})
         ],
         _transposed,
         "sums of what the windows around a place give",
@@ -254,8 +254,7 @@ def _pools(name: str, fold: Callable[..., Array]) -> Iterable[Operation]:
             f"{name}_pool-{rank}d",
             lambda rank=rank: [
                 call(_images(rank), 2),
-                call(_images(rank), 3, strides=2, padding="same"),
-                call(_images(rank), _KERNEL[rank], strides=1),
+                call(_images(rank), _KERNEL[rank], strides=(2, 1, 1)[:rank], padding="same"),
                 call(_images(rank, first=True), 2, padding="same", **_FIRST),
             ],
             _pooled(fold),
