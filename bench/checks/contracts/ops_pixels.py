@@ -48,7 +48,7 @@ def _patches(
 
 
 def _edges(x: Array, kind: str, options: dict[str, int]) -> Iterator[tuple[int, int, int]]:
-    """Of height and width: the axis, and what is before and behind; the target says what is not given."""
+    """Of height and width: the axis, and what is before and behind, or what the target leaves."""
     for axis, name, sides in ((-3, "height", ("top", "bottom")), (-2, "width", ("left", "right"))):
         before, behind = (options.get(f"{side}_{kind}") for side in sides)
         more = abs(options.get(f"target_{name}", 0) - x.shape[axis])
