@@ -60,6 +60,11 @@ def call(*arguments: Any, **options: Any) -> Call:
     return Call(arguments, options)
 
 
+def int32(values: Any) -> Array:
+    """An array of them."""
+    return np.array(values, np.int32)
+
+
 def _label(value: Any) -> str:
     if isinstance(value, np.ndarray):
         shape = "x".join(map(str, value.shape)) or "scalar"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.operation import Operation, apart, call
 from bench.checks.contracts.tensors import whole
@@ -214,7 +215,7 @@ OPERATIONS = (
     Operation(
         "logsumexp-ends",
         lambda: [
-            call(np.float32([[1e4, 1e4], [-1e4, -1e4], [-_INF, 2.0], [-_INF, -_INF]]), axis=(1,))
+            call(float32([[1e4, 1e4], [-1e4, -1e4], [-_INF, 2.0], [-_INF, -_INF]]), axis=(1,))
         ],
         logsumexp,
         "log(sum(exp(x))) where exp overflows, vanishes or is 0",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.operation import Call, Operation, apart, call
+from bench.checks.contracts.formulas import float32
+from bench.checks.contracts.operation import Call, Operation, apart, call, int32
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -103,11 +105,7 @@ def _associative(f: Any, elems: Any, *, reverse: bool = False, axis: int = 0) ->
 
 
 def _mapped(f: Any, xs: Any) -> Array:
-    return np.stack([f(x) for x in xs])
-
-
-def _mapped_pairs(f: Any, xs: Any) -> Array:
-    return _mapped(f, list(zip(*xs, strict=True)))
+    return np.stack([f(x) for x in (zip(*xs, strict=True) if isinstance(xs, tuple) else xs)])
 
 
 def _saturated(x: Array, dtype: str) -> Array:
@@ -263,9 +261,9 @@ _RUNS = (
     ),
     _exact("map", _mapped, "the function of each row", *_MAPPED),
     *apart(_exact("vectorized_map", _mapped, "the function of each row", *_MAPPED), "symbols"),
-    _exact("map-tuple", _mapped_pairs, "the function of each pair of rows", _paired),
+    _exact("map-tuple", _mapped, "the function of each pair of rows", _paired),
     *apart(
-        _exact("vectorized_map-tuple", _mapped_pairs, "the function of each pair", _paired),
+        _exact("vectorized_map-tuple", _mapped, "the function of each pair", _paired),
         "symbols",
     ),
     _exact(
@@ -287,19 +285,21 @@ _RUNS = (
 
 # --- Conversions
 
-_NUMBERS = np.float32([-3e9, -70000.0, -129.75, -1.5, 0.0, 2.5, 127.5, 300.0, 70000.0, 3e9, 1e20])
+_NUMBERS = float32([-3e9, -70000.0, -129.75, -1.5, 0.0, 2.5, 127.5, 300.0, 70000.0, 3e9, 1e20])
+_LONG = np.array([-(2**40), -200, -1, 0, 1, 200, 2**40], np.int64)
 
 
-def _casts(kinds: Iterable[str]) -> Iterator[Callable[[], Call]]:
-    for kind in kinds:
-        yield lambda kind=kind: call(_NUMBERS, kind)
-        yield lambda kind=kind: call(np.int64([-(2**40), -200, -1, 0, 1, 200, 2**40]), kind)
+def _casts(*kinds: str) -> list[Callable[[], Call]]:
+    return [functools.partial(call, x, kind) for kind in kinds for x in (_NUMBERS, _LONG)]
 
 
 def _kinds() -> Iterable[Callable[[], Call]]:
+    def made(kind: str, given: str) -> Call:
+        return call((np.abs(_rows(2, 3)) + np.float32(0.5)).astype(given), kind)
+
     for kind in ("int32", "uint8", "float32", "bool", "int64"):
-        yield lambda kind=kind: call(np.abs(_rows(2, 3)) + np.float32(0.5), kind)
-        yield lambda kind=kind: call(np.abs(_rows(2, 3)).astype(np.int32), kind)
+        yield functools.partial(made, kind, "float32")
+        yield functools.partial(made, kind, "int32")
 
 
 def _cast(x: Array, dtype: Any = None) -> Array:
@@ -319,13 +319,13 @@ _CONVERSIONS = (
         "saturate_cast",
         _saturated,
         "ends of the type's range in place of what lies beyond",
-        *_casts(("uint8", "int8", "int16", "uint16")),
+        *_casts("uint8", "int8", "int16", "uint16"),
     ),
     _exact(
         "saturate_cast-wide",
         _saturated,
         "ends of the type's range, or what float32 has next to them, in place of what lies beyond",
-        *_casts(("int32", "int64", "uint32")),
+        *_casts("int32", "int64", "uint32"),
         alike=lambda parts: [part.astype(np.float64) for part in parts],
     ),
     *apart(
@@ -337,13 +337,13 @@ _CONVERSIONS = (
 
 # --- Parts
 
-_AT = np.int32([[1, 0], [3, 1], [1, 0]])
+_AT = int32([[1, 0], [3, 1], [1, 0]])
 _PARTS = (
     _exact(
         "slice",
         _slice,
         "a part",
-        lambda: call(_rows(4, 5), np.int32([1, 2]), (2, 3)),
+        lambda: call(_rows(4, 5), int32([1, 2]), (2, 3)),
         lambda: call(_rows(3, 4, 5), (0, 1, 2), (3, 2, 1)),
     ),
     *apart(
@@ -356,7 +356,7 @@ _PARTS = (
         "slice_update",
         _slice_update,
         "a part replaced",
-        lambda: call(_rows(4, 5), np.int32([1, 2]), whole("part", 2, 3)),
+        lambda: call(_rows(4, 5), int32([1, 2]), whole("part", 2, 3)),
         lambda: call(_rows(4, 5), (0, 0), whole("part", 4, 1)),
     ),
     _exact(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.operation import Call, Operation, call
 from bench.checks.contracts.tensors import whole
@@ -275,32 +276,41 @@ def _perspective(
     return _warped(x, transforms, int(interpolation == "bilinear"), "constant", fill_value)
 
 
-_SHIFTS = np.float32([[1, 0, -2, 0, 1, 1, 0, 0], [1, 0, 3, 0, 1, -2, 0, 0]])
-_HALF = np.float32([0.5, 0, 0.25, 0, 0.5, 0.75, 0, 0])
-_CORNERS = np.float32([[0, 0], [0, 4], [6, 0], [6, 4]])
+_SHIFTS = float32([[1, 0, -2, 0, 1, 1, 0, 0], [1, 0, 3, 0, 1, -2, 0, 0]])
+_HALF = float32([0.5, 0, 0.25, 0, 0.5, 0.75, 0, 0])
+_CORNERS = float32([[0, 0], [0, 4], [6, 0], [6, 4]])
 
 
 def _places(*, beyond: bool) -> Array:
     """Quarters inside a 4x6 image, and, where asked for, whole numbers up to 5 beyond."""
     if beyond:
         return np.stack([whole("rows", 12) % 14 - 5, whole("columns", 12) % 16 - 5])
-    inside = np.abs(whole("rows", 2, 12) * 3 + 1) % np.float32([[12], [20]])
+    inside = np.abs(whole("rows", 2, 12) * 3 + 1) % float32([[12], [20]])
     return (inside / 4 + np.float32(1 / 16)).astype(np.float32)
 
 
+def _beyond(mode: str) -> Operation:
+    return Operation(
+        f"image.affine_transform-{mode}",
+        lambda: [
+            call(image(), _SHIFTS, interpolation, fill_mode=mode, fill_value=0.5)
+            for interpolation in ("nearest", "bilinear")
+        ],
+        _affine,
+        "pixels are looked up where the transform says, and beyond the edges",
+    )
+
+
+def _mapped(mode: str) -> Operation:
+    def calls() -> list[Call]:
+        given = drawn("values", 4, 6), _places(beyond=True)
+        return [call(*given, order, fill_mode=mode, fill_value=0.5) for order in (0, 1)]
+
+    return Operation(f"image.map_coordinates-{mode}", calls, _at, "what is found beyond the ends")
+
+
 _WARPS = (
-    *(
-        Operation(
-            f"image.affine_transform-{mode}",
-            lambda mode=mode: [
-                call(image(), _SHIFTS, interpolation, fill_mode=mode, fill_value=0.5)
-                for interpolation in ("nearest", "bilinear")
-            ],
-            _affine,
-            "pixels are looked up where the transform says, and beyond the edges",
-        )
-        for mode in ("constant", "nearest", "wrap", "reflect")
-    ),
+    *map(_beyond, ("constant", "nearest", "wrap", "reflect")),
     Operation(
         "image.affine_transform",
         lambda: [
@@ -324,11 +334,11 @@ _WARPS = (
             call(
                 image()[0],
                 _CORNERS,
-                _CORNERS + np.float32([1.25, -2.25]),
+                _CORNERS + float32([1.25, -2.25]),
                 "nearest",
                 fill_value=0.5,
             ),
-            call(first(image()), _CORNERS, _CORNERS - np.float32([2, 1]), **FIRST),
+            call(first(image()), _CORNERS, _CORNERS - float32([2, 1]), **FIRST),
         ],
         _perspective,
         "the projection that takes start points to end points",
@@ -349,21 +359,7 @@ _WARPS = (
         "rounded to whole numbers",
         rounds=False,
     ),
-    *(
-        Operation(
-            f"image.map_coordinates-{mode}",
-            lambda mode=mode: [
-                call(
-                    drawn("values", 4, 6), _places(beyond=True), at, fill_mode=mode, fill_value=0.5
-                )
-                for at in (0, 1)
-            ],
-            _at,
-            "what is found beyond the ends",
-        )
-        for mode in ("constant", "nearest", "wrap", "mirror", "reflect")
-    ),
+    *map(_mapped, ("constant", "nearest", "wrap", "mirror", "reflect")),
 )
-
 
 OPERATIONS = (*_PATHS, *_WARPS)

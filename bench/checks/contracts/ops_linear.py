@@ -69,7 +69,7 @@ def _lu(x: Array) -> tuple[Array, Array]:
     """Both triangles of the factors in one matrix, and the rows' order: ``x = (L U)[order]``."""
     left, rows = x.copy(), np.arange(len(x))
     for k in range(len(x)):
-        best = k + np.argmax(np.abs(left[k:, k]))
+        best = k + int(np.argmax(np.abs(left[k:, k])))
         left[[k, best]], rows[[k, best]] = left[[best, k]], rows[[best, k]]
         left[k + 1 :, k] /= left[k, k]
         left[k + 1 :, k + 1 :] -= np.outer(left[k + 1 :, k], left[k, k + 1 :])

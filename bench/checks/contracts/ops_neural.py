@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call
+from bench.checks.contracts.operation import Call, Operation, apart, call, int32
 from bench.checks.contracts.ops_activations import log_softmax, sigmoid, softmax
 from bench.checks.contracts.tensors import whole
 
@@ -86,7 +87,7 @@ _NORMALIZATIONS = (
     _norms("normalize-order", {"order": 1}, {"order": 3, "axis": 1}),
     Operation(
         "normalize-zeros",
-        lambda: [call(np.float32([[0, 0], [3, 4]]), **of) for of in ({}, {"order": 1})],
+        lambda: [call(float32([[0, 0], [3, 4]]), **of) for of in ({}, {"order": 1})],
         _normalized,
         "zeros stay",
     ),
@@ -199,8 +200,8 @@ _CLASSES = (
         lambda: [
             call(_probabilities(3, 4), sigmoid(_logits(3, 4)).astype(np.float32)),
             call(_probabilities(3, 4), _logits(3, 4), from_logits=True),
-            call(np.float32([0, 1, 1]), np.float32([0, 1, 0.5])),
-            call(np.float32([0, 1, 1]), np.float32([50, 50, -50]), from_logits=True),
+            call(float32([0, 1, 1]), float32([0, 1, 0.5])),
+            call(float32([0, 1, 1]), float32([50, 50, -50]), from_logits=True),
         ],
         _binary,
         "-y log(p) - (1 - y) log(1 - p)",
@@ -244,9 +245,9 @@ _CLASSES = (
                 for options in ({}, {"axis": 0}, {"axis": 1}, {"dtype": "int32"})
             ]
             + [
-                call(np.int32([2, -1, 5, 0]), 3),
-                call(np.int64([[1], [2]]), 3),
-                call(np.uint8([0, 2]), 3),
+                call(int32([2, -1, 5, 0]), 3),
+                call(np.array([[1], [2]], np.int64), 3),
+                call(np.array([0, 2], np.uint8), 3),
             ]
         ),
         _one_hot,
@@ -255,7 +256,7 @@ _CLASSES = (
     ),
     Operation(
         "one_hot-bool",
-        lambda: [call(np.int32([2, -1, 5, 0]), 3, dtype="bool")],
+        lambda: [call(int32([2, -1, 5, 0]), 3, dtype="bool")],
         _one_hot,
         "truth at the class",
         rounds=False,
@@ -266,7 +267,7 @@ _CLASSES = (
             lambda: [
                 call(_classes("classes", 5, 2, 3), 5),
                 call(_classes("classes", 5, 3), 5),
-                call(np.int32([[2, -1, 7], [0, 0, 1]]), 4, dtype="float32"),
+                call(int32([[2, -1, 7], [0, 0, 1]]), 4, dtype="float32"),
             ],
             _multi_hot,
             "1 at each class",
@@ -276,7 +277,7 @@ _CLASSES = (
     ),
     Operation(
         "multi_hot-bool",
-        lambda: [call(np.int32([[2, -1, 7], [0, 0, 1]]), 4, dtype="bool")],
+        lambda: [call(int32([[2, -1, 7], [0, 0, 1]]), 4, dtype="bool")],
         _multi_hot,
         "truth at each class",
         rounds=False,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.operation import Call, Operation, call
 from bench.checks.contracts.ops_images import FIRST, first, image, last, rounded, weights_of
 from bench.checks.contracts.ops_windows import tables_of, windows_of
@@ -118,7 +119,7 @@ OPERATIONS = (
     Operation(
         "image.scale_and_translate",
         lambda: [
-            call(image(), (2, 8, 3, 3), np.float32(by), np.float32(to), (1, 2), method, **options)
+            call(image(), (2, 8, 3, 3), float32(by), float32(to), (1, 2), method, **options)
             for by, to, method, options in (
                 ([2.0, 0.5], [1.5, -0.25], "linear", {}),
                 ([2.0, 0.5], [1.5, 0.0], "cubic", {"antialias": False}),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.contract import Catalogue
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
 from bench.checks.contracts.operation import function_of
 from bench.checks.contracts.tensors import whole
@@ -102,7 +103,7 @@ def _normalize_zeros(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import tf
 
     normalize = function_of("normalize")
-    given = tf.constant(np.float32([[0.0, 0.0], [3.0, 4.0]]))
+    given = tf.constant(float32([[0.0, 0.0], [3.0, 4.0]]))
     with tf.GradientTape() as tape:
         tape.watch(given)
         total = tf.reduce_sum(normalize(given))

@@ -24,9 +24,8 @@ def _shapes(*pairs: tuple[tuple[int, ...], tuple[int, ...]], **options: Any) -> 
 
     def calls() -> Iterable[Call]:
         for at, (left, right) in enumerate(pairs):
-            x, y = (
-                np.asarray(whole(*of), np.float32) for of in (("left", *left), ("right", *right))
-            )
+            x = np.asarray(whole("left", *left), np.float32)
+            y = np.asarray(whole("right", *right), np.float32)
             yield call(x, y, **options)
             if not at:
                 yield call(x.astype(np.int32), y.astype(np.int32), **options)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, call
+from bench.checks.contracts.operation import Call, Operation, call, int32
 from bench.checks.contracts.ops_activations import log_softmax, softmax
 from bench.checks.contracts.tensors import whole
 
@@ -32,7 +32,7 @@ def _segmented(fold: Any, nothing: float) -> Callable[..., Array]:
 
 
 def _segments(name: str, fold: Any) -> Iterable[Operation]:
-    rows, ids = functools.partial(whole, "rows", 6, 2), np.int32([0, 2, 1, 2, 0, 1])
+    rows, ids = functools.partial(whole, "rows", 6, 2), int32([0, 2, 1, 2, 0, 1])
     truth = _segmented(fold, 0.0)
     says = f"the {name} of each segment's rows"
     yield Operation(
@@ -55,7 +55,7 @@ def _segments(name: str, fold: Any) -> Iterable[Operation]:
     )
     yield Operation(
         f"segment_{name}-gap",
-        lambda: [call(rows(), np.int32([0, 3, 1, 3, 0, 1]))],
+        lambda: [call(rows(), int32([0, 3, 1, 3, 0, 1]))],
         truth,
         f"{says}, also where a segment is empty",
         rounds=False,
@@ -135,7 +135,7 @@ def _attention(
     key, value = (np.repeat(x, groups, 2) for x in (key, value))
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     logits = np.einsum("btnh,bsnh->bnts", query, key) * scale + (0.0 if bias is None else bias)
-    steps = np.tri(*logits.shape[-2:], dtype=bool) if is_causal else np.True_
+    steps = np.tri(*logits.shape[-2:]) > 0 if is_causal else np.True_
     kept = steps if mask is None else steps & mask
     return np.einsum("bnts,bsnh->btnh", softmax(np.where(kept, logits, -np.inf)), value)
 
@@ -161,10 +161,10 @@ _SEQUENCES = (
         "ctc_loss",
         lambda: [
             call(
-                np.int32([[1, 2], [2, 2], [1, 0]]),
+                int32([[1, 2], [2, 2], [1, 0]]),
                 _logits(3, 4, 3),
-                np.int32([2, 2, 1]),
-                np.int32([4, 4, 3]),
+                int32([2, 2, 1]),
+                int32([4, 4, 3]),
             ),
         ],
         _ctc_loss,
@@ -173,8 +173,8 @@ _SEQUENCES = (
     Operation(
         "ctc_decode",
         lambda: [
-            call(_logits(3, 5, 3), np.int32([5, 4, 2])),
-            call(_logits(3, 5, 3), np.int32([5, 4, 2]), merge_repeated=False, mask_index=1),
+            call(_logits(3, 5, 3), int32([5, 4, 2])),
+            call(_logits(3, 5, 3), int32([5, 4, 2]), merge_repeated=False, mask_index=1),
         ],
         _greedy,
         "the best class of each step, repeats merged and blanks dropped",
@@ -182,7 +182,7 @@ _SEQUENCES = (
     Operation(
         "ctc_decode-beam_search",
         lambda: [
-            call(_logits(2, 4, 3), np.int32([4, 3]), strategy="beam_search", **options)
+            call(_logits(2, 4, 3), int32([4, 3]), strategy="beam_search", **options)
             for options in (
                 {},
                 {"top_paths": 3},

@@ -17,8 +17,9 @@ from bench.checks.contracts import (
     ops_sequences,
     ops_windows,
 )
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, call, close, parts_of
+from bench.checks.contracts.operation import Call, Operation, call, close, int32, parts_of
 from bench.checks.lab import Lab
 from bench.results.check import Deviation
 
@@ -95,7 +96,7 @@ def _values(*shape: int) -> Array:
 
 def _matrix() -> Array:
     """Well conditioned, and not symmetric."""
-    return _values(3, 3) / np.float32(4.0) + np.diag(np.float32([2.0, 3.0, 4.0]))
+    return _values(3, 3) / np.float32(4.0) + np.diag(float32([2.0, 3.0, 4.0]))
 
 
 def _square() -> Array:
@@ -133,17 +134,17 @@ _CALLS: dict[str, Callable[[], list[Call]]] = {
         call(np.tanh(np.abs(_values(6))), _values(6)[::-1].copy(), from_logits=True)
     ],
     "categorical_crossentropy": lambda: [
-        call(np.float32([[0.25, 0.75, 0], [0.5, 0, 0.5]]), of(_values(2, 3)), **options)
+        call(float32([[0.25, 0.75, 0], [0.5, 0, 0.5]]), of(_values(2, 3)), **options)
         for of, options in ((np.exp, {}), (np.negative, {"from_logits": True}))
     ],
     "sparse_categorical_crossentropy": lambda: [
-        call(np.int32([2, 0]), _values(2, 3), from_logits=True)
+        call(int32([2, 0]), _values(2, 3), from_logits=True)
     ],
     "dot_product_attention": lambda: [
         call(_values(1, 2, 2, 2), drawn("key", 1, 3, 2, 2), drawn("value", 1, 3, 2, 2))
     ],
     "ctc_loss": lambda: [
-        call(np.int32([[1, 2]]), _values(1, 4, 3), np.int32([2]), np.int32([4])),
+        call(int32([[1, 2]]), _values(1, 4, 3), int32([2]), int32([4])),
     ],
     "matmul": lambda: [call(_values(2, 2, 3), drawn("right", 3, 2))],
     "einsum": lambda: [call("abc,cd->abd", _values(2, 2, 3), drawn("right", 3, 2))],
@@ -157,8 +158,8 @@ _CALLS: dict[str, Callable[[], list[Call]]] = {
     "slogdet": lambda: [call(_matrix())],
     "inv": lambda: [call(_matrix())],
     "solve": lambda: [call(_matrix(), _values(3, 2)), call(_matrix(), _values(3))],
-    "segment_sum": lambda: [call(_values(4, 2), np.int32([0, 1, 0, 2]), num_segments=3)],
-    "segment_max": lambda: [call(_values(4, 2), np.int32([0, 1, 0, 2]), num_segments=3)],
+    "segment_sum": lambda: [call(_values(4, 2), int32([0, 1, 0, 2]), num_segments=3)],
+    "segment_max": lambda: [call(_values(4, 2), int32([0, 1, 0, 2]), num_segments=3)],
     "conv_transpose-1d": lambda: [call(_values(1, 3, 2), drawn("kernel", 3, 2, 2), strides=2)],
     "conv-1d": lambda: [
         call(_values(1, 5, 2), drawn("kernel", 3, 2, 2), padding="same", strides=2),
@@ -188,20 +189,20 @@ def _slopes() -> Iterator[Slope]:
 _ENDS = (
     Slope(
         "sinc-slope_zero",
-        lambda: [call(np.float32([0.0, 0.5]))],
+        lambda: [call(float32([0.0, 0.5]))],
         np.sinc,
         "the gradient is 0 at 0",
     ),
     Slope(
         "logsumexp-slope_ends",
-        lambda: [call(np.float32([[200.0, 0.0, -200.0], [1e4, 1e4, 0.0]]), axis=(1,))],
+        lambda: [call(float32([[200.0, 0.0, -200.0], [1e4, 1e4, 0.0]]), axis=(1,))],
         ops_activations.logsumexp,
         "the gradient is the softmax where exp overflows or vanishes",
     ),
     *(
         Slope(
             f"{name}-slope_far",
-            lambda: [call(np.float32([-300.0, -90.0, 90.0, 300.0]))],
+            lambda: [call(float32([-300.0, -90.0, 90.0, 300.0]))],
             next(one for one in ops_activations.OPERATIONS if one.subject == name).formula,
             "gradients where exp overflows or vanishes",
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts.operation import Operation, apart, call
+from bench.checks.contracts.operation import Call, Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -183,43 +183,34 @@ def _convs(rank: int) -> Iterable[Operation]:
     )
 
 
-def _thin(rank: int) -> Iterable[Operation]:
+def _thin(name: str, truth: Callable[..., Array], rank: int) -> Iterable[Operation]:
     """Convolutions that keep channels apart."""
-    kernel, point = whole("kernel", *_KERNEL[rank], 3, 2), whole("point", *(1,) * rank, 6, 4)
-    both = {"strides": 2, "dilation_rate": 2, "padding": "same"}
-    for name, weights, truth in (
-        ("depthwise_conv", [kernel], _depthwise),
-        ("separable_conv", [kernel, point], _separable),
-    ):
-        says = "sums of products over the windows of each channel"
-        yield Operation(
-            f"{name}-{rank}d",
-            lambda weights=weights: [
-                call(_images(rank), *weights, **one)
-                for one in (
-                    {},
-                    {"strides": 2, "padding": "same"},
-                    {"dilation_rate": 2, "padding": "same"},
-                )
-            ],
-            truth,
-            says,
-        )
-        yield Operation(
-            f"{name}-{rank}d_strides_dilation",
-            lambda weights=weights: [call(_images(rank), *weights, **both)],
-            truth,
-            f"{says}, with strides and dilation",
-        )
-        yield Operation(
-            f"{name}-{rank}d_first",
-            lambda weights=weights: [
-                call(_images(rank, first=True), *weights, **one, **_FIRST)
-                for one in ({}, {"dilation_rate": 2, "padding": "same"})
-            ],
-            truth,
-            f"{says}, channels first",
-        )
+
+    def calls(*settings: dict[str, Any], first: bool = False) -> list[Call]:
+        weights = [whole("kernel", *_KERNEL[rank], 3, 2), whole("point", *(1,) * rank, 6, 4)]
+        given = (_images(rank, first=first), *weights[: 1 + (name == "separable_conv")])
+        return [call(*given, **one) for one in settings]
+
+    says = "sums of products over the windows of each channel"
+    wide, far = {"strides": 2, "padding": "same"}, {"dilation_rate": 2, "padding": "same"}
+    yield Operation(f"{name}-{rank}d", lambda: calls({}, wide, far), truth, says)
+    yield Operation(
+        f"{name}-{rank}d_strides_dilation",
+        lambda: calls({**wide, **far}),
+        truth,
+        f"{says}, with strides and dilation",
+    )
+    yield Operation(
+        f"{name}-{rank}d_first",
+        lambda: calls(_FIRST, {**far, **_FIRST}, first=True),
+        truth,
+        f"{says}, channels first",
+    )
+
+
+def _empty(filters: int) -> list[Call]:
+    kernels = ((rank, _kernel(rank, 3, filters)) for rank in (1, 2))
+    return [call(_images(rank)[:0], kernel, padding="same") for rank, kernel in kernels]
 
 
 _RARE = (
@@ -232,44 +223,37 @@ _RARE = (
         _conv,
         "sums of products over the windows, with strides and dilation",
     ),
-    *(
-        Operation(
-            f"conv-empty{behind}",
-            lambda filters=filters: [
-                call(_images(rank)[:0], _kernel(rank, 3, filters), padding="same")
-                for rank in (1, 2)
-            ],
-            _conv,
-            "nothing of a batch of 0",
-        )
-        for behind, filters in (("", 3), ("_filters", 4))
-    ),
+    Operation("conv-empty", lambda: _empty(3), _conv, "nothing of a batch of 0"),
+    Operation("conv-empty_filters", lambda: _empty(4), _conv, "nothing of a batch of 0"),
 )
 
 
+def _pool(name: str, fold: Callable[..., Array], rank: int) -> Iterable[Operation]:
+    yield Operation(
+        f"{name}_pool-{rank}d",
+        lambda: [
+            call(_images(rank), 2),
+            call(_images(rank), _KERNEL[rank], strides=(2, 1, 1)[:rank], padding="same"),
+            call(_images(rank, first=True), 2, padding="same", **_FIRST),
+        ],
+        _pooled(fold),
+        f"the {name} of each window",
+    )
+    adaptive = Operation(
+        f"adaptive_{name}_pool-{rank}d",
+        lambda: [
+            call(_images(rank), (4, 2, 3)[:rank]),
+            call(_images(rank, first=True), (2, 3, 2)[:rank], **_FIRST),
+        ],
+        _adaptive(fold),
+        f"the {name} of each part",
+    )
+    yield from apart(adaptive, "symbols")
+
+
 def _pools(name: str, fold: Callable[..., Array]) -> Iterable[Operation]:
-    says = f"the {name} of each window"
     for rank in (1, 2, 3):
-        yield Operation(
-            f"{name}_pool-{rank}d",
-            lambda rank=rank: [
-                call(_images(rank), 2),
-                call(_images(rank), _KERNEL[rank], strides=(2, 1, 1)[:rank], padding="same"),
-                call(_images(rank, first=True), 2, padding="same", **_FIRST),
-            ],
-            _pooled(fold),
-            says,
-        )
-        adaptive = Operation(
-            f"adaptive_{name}_pool-{rank}d",
-            lambda rank=rank: [
-                call(_images(rank), (4, 2, 3)[:rank]),
-                call(_images(rank, first=True), (2, 3, 2)[:rank], **_FIRST),
-            ],
-            _adaptive(fold),
-            f"the {name} of each part",
-        )
-        yield from apart(adaptive, "symbols")
+        yield from _pool(name, fold, rank)
     # At once, where a window is larger than the input, TensorFlow's maximum ends the process.
     yield Operation(
         f"adaptive_{name}_pool-one",
@@ -341,7 +325,8 @@ def _fold(
     channels = x.shape[1] // len(places)
     frame = _framed(np.zeros((len(x), channels, *size), x.dtype), padding)
     flat = frame.reshape(len(x), channels, -1)
-    np.add.at(flat, (..., places), x.reshape(len(x), channels, *places.shape))
+    at: Any = (..., places)
+    np.add.at(flat, at, x.reshape(len(x), channels, *places.shape))
     (top, left), full = _each(padding, 2), flat.reshape(frame.shape)
     return full[:, :, top : top + size[0], left : left + size[1]]
 
@@ -388,11 +373,12 @@ _BLOCKS = (
     ),
 )
 
-_MEAN = {"average": np.nanmean, "max": np.nanmax}
+_MEANS: dict[str, Any] = {"average": np.nanmean, "max": np.nanmax}
 OPERATIONS = (
     *itertools.chain(*map(_convs, (1, 2, 3))),
-    *itertools.chain(*map(_thin, (1, 2))),
+    *itertools.chain(*(_thin("depthwise_conv", _depthwise, rank) for rank in (1, 2))),
+    *itertools.chain(*(_thin("separable_conv", _separable, rank) for rank in (1, 2))),
     *_RARE,
-    *itertools.chain(*(_pools(*each) for each in _MEAN.items())),
+    *itertools.chain(*(_pools(*each) for each in _MEANS.items())),
     *_BLOCKS,
 )
