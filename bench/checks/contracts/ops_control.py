@@ -302,19 +302,13 @@ def _kinds() -> Iterable[Callable[[], Call]]:
         yield functools.partial(made, kind, "int32")
 
 
-def _cast(x: Array, dtype: Any = None) -> Array:
-    return x if dtype is None else x.astype(dtype)
+def _cast(x: Array, dtype: str) -> Array:
+    return x.astype(dtype)
 
 
 _CONVERSIONS = (
     _exact("cast", _cast, "of another type; floats are cut to whole numbers", *_kinds()),
-    _exact(
-        "convert_to_tensor",
-        _cast,
-        "of the type that is given",
-        lambda: call(_rows(2, 3)),
-        *_kinds(),
-    ),
+    *apart(_exact("convert_to_tensor", _cast, "of the type that is given", *_kinds()), "symbols"),
     _exact(
         "saturate_cast",
         _saturated,
