@@ -136,6 +136,23 @@ def _questions(lab: Lab) -> Iterator[Deviation]:
     yield exact("shape in a graph", lab.seen(unknown(x)), (2, 3))
 
 
+def _converted(lab: Lab) -> Iterator[Deviation]:
+    from bench.nets.api import keras
+
+    convert = keras.ops.convert_to_tensor
+    for name, given in (("a list", [0.5, 2.75, 0.0]), ("an array", np.array([0.5, 2.75, 0.0]))):
+        for kind, truth in (
+            ("float32", [0.5, 2.75, 0.0]),
+            ("int32", [0, 2, 0]),
+            ("bool", [1, 1, 0]),
+        ):
+            got = convert(given, kind)
+            yield exact(f"{name} to {kind}", lab.seen(got), truth)
+            yield exact(f"type of {name} to {kind}", np.asarray(got.dtype == kind), 1)
+    variable = keras.Variable(drawn("values", 3))
+    yield exact("a variable", lab.seen(convert(variable)), drawn("values", 3))
+
+
 def _dtypes(lab: Lab) -> Iterator[Deviation]:
     from bench.nets.api import keras, tf
 
@@ -164,6 +181,11 @@ def register(catalogue: Catalogue) -> None:
         ("stop_gradient-slope", "No gradient flows through it.", _stop_gradient),
         ("normalize-slope_zeros", "The gradient at zeros is finite.", _normalize_zeros),
         ("shape", "Shapes, ranks, sizes and arrays of tensors, variables and arrays.", _questions),
+        (
+            "convert_to_tensor-given",
+            "Lists and arrays, and what variables hold, of any type.",
+            _converted,
+        ),
         ("dtype", "Names of the types of tensors, arrays and symbols.", _dtypes),
     ):
         name = subject.partition("-")[0]

@@ -269,8 +269,24 @@ _SPECTRA = (
     ),
     Operation(
         "view_as_complex",
-        lambda: [call(drawn("values", 3, 2))],
+        lambda: [call(drawn("values", 3, 2)), call(drawn("values", 2, 3, 2))],
         lambda x: x[..., 0] + 1j * x[..., 1],
+        "pairs as complex numbers",
+    ),
+    Operation(
+        "view_as_real",
+        lambda: [call(_complex(_both(2, 3)).astype(np.complex64))],
+        lambda x: np.stack([x.real, x.imag], -1),
+        "complex numbers as pairs",
+    ),
+    *apart(
+        Operation(
+            "polar",
+            lambda: [call(np.abs(drawn("lengths", 3, 4)), drawn("angles", 3, 4))],
+            lambda length, angle: length * np.exp(1j * angle),
+            "complex numbers of lengths and angles",
+        ),
+        "symbols",
     ),
 )
 
