@@ -377,7 +377,7 @@ _PARTS = (
             lambda name=name, rows=rows: call(
                 _rows(4, 2), _AT[:, :rows], whole("values", *(3, 2)[: 3 - rows]), reduction=name
             )
-            for name, rows in itertools.product(_FOLDS, (1, 2))
+            for name, rows in ((*zip(_FOLDS, (1, 2, 1, 2), strict=True), ("mul", 1)))
         ),
     ),
     _exact(

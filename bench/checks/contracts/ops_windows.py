@@ -228,8 +228,8 @@ _RARE = (
 )
 
 
-def _pool(name: str, fold: Callable[..., Array], rank: int) -> Iterable[Operation]:
-    yield Operation(
+def _pool(name: str, fold: Callable[..., Array], rank: int) -> Operation:
+    return Operation(
         f"{name}_pool-{rank}d",
         lambda: [
             call(_images(rank), 2),
@@ -239,21 +239,22 @@ def _pool(name: str, fold: Callable[..., Array], rank: int) -> Iterable[Operatio
         _pooled(fold),
         f"the {name} of each window",
     )
+
+
+def _pools(name: str, fold: Callable[..., Array]) -> Iterable[Operation]:
+    for rank in (1, 2, 3):
+        yield _pool(name, fold, rank)
     adaptive = Operation(
-        f"adaptive_{name}_pool-{rank}d",
+        f"adaptive_{name}_pool",
         lambda: [
-            call(_images(rank), (4, 2, 3)[:rank]),
-            call(_images(rank, first=True), (2, 3, 2)[:rank], **_FIRST),
+            call(_images(1), (4,)),
+            call(_images(2), (4, 2)),
+            call(_images(3, first=True), (2, 3, 2), **_FIRST),
         ],
         _adaptive(fold),
         f"the {name} of each part",
     )
     yield from apart(adaptive, "symbols")
-
-
-def _pools(name: str, fold: Callable[..., Array]) -> Iterable[Operation]:
-    for rank in (1, 2, 3):
-        yield from _pool(name, fold, rank)
     # At once, where a window is larger than the input, TensorFlow's maximum ends the process.
     yield Operation(
         f"adaptive_{name}_pool-one",
