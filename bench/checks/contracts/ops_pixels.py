@@ -122,7 +122,8 @@ OPERATIONS = (
             call(image(), (2, 8, 3, 3), float32(by), float32(to), (1, 2), method, **options)
             for by, to, method, options in (
                 ([2.0, 0.5], [1.5, -0.25], "linear", {}),
-                ([1.5, 0.75], [-1.0, 0.25], "cubic", {"antialias": False}),
+                ([2.0, 0.5], [1.5, 0.0], "cubic", {"antialias": False}),
+                ([1.5, 0.75], [-1.0, 0.25], "lanczos3", {}),
             )
         ],
         _scaled,
