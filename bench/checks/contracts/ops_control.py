@@ -261,7 +261,7 @@ _RUNS = (
     ),
     _exact("map", _mapped, "the function of each row", *_MAPPED),
     *apart(_exact("vectorized_map", _mapped, "the function of each row", *_MAPPED), "symbols"),
-    _exact("map-tuple", _mapped, "the function of each pair of rows", _paired),
+    *apart(_exact("map-tuple", _mapped, "the function of each pair of rows", _paired), "symbols"),
     *apart(
         _exact("vectorized_map-tuple", _mapped, "the function of each pair", _paired),
         "symbols",
