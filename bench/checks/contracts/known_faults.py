@@ -7,9 +7,19 @@ does a contract that is broken in a version of which nothing is known.
 
 from __future__ import annotations
 
-from bench.checks.contracts import faults_of_layers, faults_of_ops, faults_of_training
+from bench.checks.contracts import (
+    faults_of_layers,
+    faults_of_more_ops,
+    faults_of_ops,
+    faults_of_training,
+)
 
-KNOWN_FAULTS = (*faults_of_training.FAULTS, *faults_of_layers.FAULTS, *faults_of_ops.FAULTS)
+KNOWN_FAULTS = (
+    *faults_of_training.FAULTS,
+    *faults_of_layers.FAULTS,
+    *faults_of_ops.FAULTS,
+    *faults_of_more_ops.FAULTS,
+)
 
 
 def known(check: str, *, keras: str, tensorflow: str, wrong: bool = True) -> str:

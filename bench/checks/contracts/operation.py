@@ -69,11 +69,6 @@ def call(*arguments: Any, **options: Any) -> Call:
     return Call(arguments, options)
 
 
-def floats(values: Any) -> Array:
-    """A float32 array."""
-    return np.array(values, np.float32)
-
-
 def int32(values: Any) -> Array:
     """An int32 array."""
     return np.array(values, np.int32)

@@ -8,7 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from bench.checks.contracts import ops_arrays, ops_elementwise, ops_sums
+from bench.checks.contracts import (
+    ops_activations,
+    ops_arrays,
+    ops_control,
+    ops_elementwise,
+    ops_images,
+    ops_linear,
+    ops_neural,
+    ops_pixels,
+    ops_plain,
+    ops_products,
+    ops_sequences,
+    ops_slopes,
+    ops_sums,
+    ops_windows,
+)
 from bench.checks.contracts.contract import Catalogue
 from bench.checks.contracts.operation import register
 from bench.checks.lab import Lab
@@ -17,8 +32,13 @@ from bench.results.check import Deviation
 catalogue = Catalogue("ops")
 checks, run = catalogue.checks, catalogue.run
 
-for table in (ops_elementwise, ops_arrays, ops_sums):
+for table in (
+    *(ops_elementwise, ops_arrays, ops_sums, ops_linear, ops_products),
+    *(ops_activations, ops_neural, ops_sequences, ops_windows),
+    *(ops_images, ops_pixels, ops_control, ops_slopes),
+):
     register(catalogue, table.OPERATIONS)
+ops_plain.register(catalogue)
 
 #: Types, narrowest first among those of a kind.
 _FLOATS = ("float16", "bfloat16", "float32", "float64")

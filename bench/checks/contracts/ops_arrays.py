@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call, floats
+from bench.checks.contracts.operation import Call, Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -89,13 +90,6 @@ _MOVED = (
         lambda: call(_x(5), 2),
         truth=_uneven,
         says="`np.array_split`",
-    ),
-    _drawn(
-        "unstack",
-        lambda: call(_x(3, 4, 2), axis=1),
-        lambda: call(_x(), axis=-1),
-        truth=lambda x, axis=0: list(np.moveaxis(x, axis, 0)),
-        says="the slices along an axis",
     ),
     *(_flipped(name) for name in ("flipud", "fliplr", "ravel")),
     _drawn("flip", lambda: call(_x()), lambda: call(_x(), axis=-1), lambda: call(_x(), axis=0)),
@@ -258,7 +252,7 @@ _FOUND = (
             lambda: call(_distinct(3, 4)),
             lambda: call(_distinct(3, 4), axis=0),
             lambda: call(_distinct(2, 3, 4), axis=-1),
-            lambda: call(floats([1, 3, 3, 0])),
+            lambda: call(float32([1, 3, 3, 0])),
         )
         for name in ("argmax", "argmin")
     ),
@@ -289,19 +283,19 @@ _FOUND = (
     ),
     _drawn(
         "searchsorted",
-        lambda: call(_SORTED, floats([-9.0, 0.0, 0.5, 3.0])),
-        lambda: call(_SORTED, floats([-1.0, 0.0, 9.0]), side="right"),
+        lambda: call(_SORTED, float32([-9.0, 0.0, 0.5, 3.0])),
+        lambda: call(_SORTED, float32([-1.0, 0.0, 9.0]), side="right"),
     ),
     _drawn(
         "searchsorted-rows",
-        lambda: call(_SORTED, floats([[-9.0, 0.0], [0.5, 3.0], [4.0, -2.0]])),
+        lambda: call(_SORTED, float32([[-9.0, 0.0], [0.5, 3.0], [4.0, -2.0]])),
         says="`np.searchsorted` of values with two axes",
     ),
     *apart(
         _drawn(
             "digitize",
             lambda: call(_x(), _SORTED[[0, 1, 2, 4]]),
-            lambda: call(floats([-4.0, 3.0, 9.0]), _SORTED[[0, 1, 2, 4]]),
+            lambda: call(float32([-4.0, 3.0, 9.0]), _SORTED[[0, 1, 2, 4]]),
             truth=_bins,
             says="`np.digitize`",
         ),
@@ -312,24 +306,6 @@ _FOUND = (
     ),
     _drawn("unravel_index", lambda: call(_ints(5, 11, 0), (3, 4))),
     _drawn("unravel_index-grid", lambda: call(_ints([23, 1], [7, 16]), (2, 3, 4))),
-    _drawn(
-        "slice",
-        lambda: call(_x(3, 4), (1, 0), (2, 3)),
-        truth=lambda x, start, shape: x[
-            tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
-        ],
-        says="so many entries along each axis from a start on",
-    ),
-    _drawn(
-        "one_hot",
-        lambda: call(_ints(1, 0, 3), 4),
-        lambda: call(_ints([1, 0], [2, 2]), 3, axis=1),
-        lambda: call(_ints(1, -1, 4), 4),
-        truth=lambda x, count, axis=-1: np.moveaxis(
-            (x[..., None] == np.arange(count)).astype(np.float64), -1, axis
-        ),
-        says="1 at the index; none where it is out of range",
-    ),
     _drawn(
         "unique",
         lambda: call(_ints(7, 3, 7, 1, 3, 7)),

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call, floats
+from bench.checks.contracts.operation import Call, Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -155,7 +156,7 @@ _BINARY = (
     _two("logaddexp2", -2.0, 2.0),
     Operation(
         "logaddexp-infinite",
-        lambda: [call(np.array([-_INF, -_INF, _INF], np.float32), floats([-_INF, 1.0, 1.0]))],
+        lambda: [call(np.array([-_INF, -_INF, _INF], np.float32), float32([-_INF, 1.0, 1.0]))],
         says="`np.logaddexp` of infinities",
     ),
     _two("power", 0.5, 2.0),
@@ -167,7 +168,7 @@ _BINARY = (
     _both("fmod", ["float32"]),
     Operation(
         "divide_no_nan",
-        lambda: [call(floats([1.0, 0.0, 6.0]), floats([0.0, 0.0, 4.0]))],
+        lambda: [call(float32([1.0, 0.0, 6.0]), float32([0.0, 0.0, 4.0]))],
         lambda x, y: np.where(y == 0, 0.0, x / np.where(y == 0, 1.0, y)),
         "0 where the divisor is 0",
     ),
@@ -214,7 +215,7 @@ _BINARY = (
     ),
     Operation(
         "nextafter",
-        lambda: [call(floats([1.0, 1.0, -2.0, 0.0]), floats([2.0, 0.0, 0.0, 1.0]))],
+        lambda: [call(float32([1.0, 1.0, -2.0, 0.0]), float32([2.0, 0.0, 0.0, 1.0]))],
         lambda x, y: np.nextafter(x.astype(np.float32), y.astype(np.float32)).astype(np.float64),
         "the next float32",
         rounds=False,

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.checks.contracts.formulas import float32
 from bench.checks.contracts.linear import drawn
-from bench.checks.contracts.operation import Call, Operation, apart, call, floats
+from bench.checks.contracts.operation import Call, Operation, apart, call
 from bench.checks.contracts.tensors import whole
 
 Array = Any
@@ -66,7 +67,7 @@ def _signs() -> Array:
 
 
 def _infinite() -> Array:
-    return floats([1.0, _NAN, _INF, 2.0])
+    return float32([1.0, _NAN, _INF, 2.0])
 
 
 def _quantiles(subject: str, make: Any, *methods: str) -> Operation:
@@ -76,7 +77,7 @@ def _quantiles(subject: str, make: Any, *methods: str) -> Operation:
         one = quartiles[0]
         yield call(make(), one)
         yield call(make(), one, axis=0)
-        yield call(make(), floats(quartiles), axis=1, keepdims=True)
+        yield call(make(), float32(quartiles), axis=1, keepdims=True)
         for method in methods:
             yield call(make(), one, axis=-1, method=method)
 
@@ -137,14 +138,6 @@ _REDUCED = (
 )
 
 
-def _logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:  # noqa: FBT001, FBT002
-    return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
-
-
-def _moments(x: Array, axes: Any, keepdims: bool = False) -> Any:  # noqa: FBT001, FBT002
-    return x.mean(axes, keepdims=keepdims), x.var(axes, keepdims=keepdims)
-
-
 def _counts(x: Array, weights: Array | None = None, minlength: int = 0) -> Array:
     rows = np.atleast_2d(x)
     many = max(minlength, int(rows.max()) + 1)
@@ -153,71 +146,18 @@ def _counts(x: Array, weights: Array | None = None, minlength: int = 0) -> Array
     return np.stack(counted).reshape((*x.shape[:-1], many))
 
 
-def _segments(fold: Any) -> Any:
-    def truth(x: Array, ids: Array, **_: Any) -> Array:
-        return np.stack([fold(x[ids == one], axis=0) for one in range(2)])
-
-    return truth
-
-
-def _folded(name: str) -> Operation:
-    """Segments none of which is empty: what an empty one gives is the backend's matter."""
-    rows, ids = (lambda: _signs() if name == "prod" else _x(3, 4)), np.array([0, 1, 1], np.int32)
-    return Operation(
-        f"segment_{name}",
-        lambda: [
-            call(rows(), ids, num_segments=2),
-            call(rows(), ids[[1, 0, 2]], num_segments=2),
-            call(rows(), ids, sorted=True),
-        ],
-        _segments(getattr(np, name)),
-        f"{name} of the rows of each segment",
-        rounds=False,
-    )
-
-
 def _histogram(x: Array, bins: int = 10, range: Any = None) -> Any:  # noqa: A002 - NumPy's name
     counts, edges = np.histogram(x, bins, range)
     return counts.astype(np.float64), edges
 
 
-def _crossed(subject: str, *calls: Any) -> Operation:
-    return Operation(subject, lambda: [each() for each in calls], rounds=False)
-
-
 _COMBINED = (
-    _crossed(
-        "dot",
-        lambda: call(_x(3), _x(3)),
-        lambda: call(_x(3, 4), _x(4)),
-        lambda: call(_x(2, 3, 4), _x(5, 4, 3)),
-    ),
-    *apart(
-        _crossed("inner", lambda: call(_x(3), _x(3)), lambda: call(_x(2, 3), _x(4, 3))), "graph"
-    ),
-    _crossed("outer", lambda: call(_x(3), _x(4)), lambda: call(_x(2, 2), _x(3))),
-    _crossed("vdot", lambda: call(_x(3), _x(3)), lambda: call(_x(2, 3), _x(2, 3))),
-    *apart(_crossed("kron", lambda: call(_x(2, 3), _x(3, 2))), "graph"),
-    _crossed(
-        "tensordot",
-        lambda: call(_x(2, 3, 4), _x(4, 3, 2), axes=1),
-        lambda: call(_x(2, 3, 4), _x(4, 3, 2), axes=([1, 2], [1, 0])),
-    ),
-    _crossed(
-        "cross",
-        lambda: call(_x(4, 3), _x(4, 3)[::-1].copy()),
-        lambda: call(_x(3, 4), _x(3, 4)[:, ::-1].copy(), axis=0),
-    ),
-    _crossed("cross-planes", lambda: call(_x(4, 2), _x(4, 2)[::-1].copy())),
-    _crossed(
-        "trace", lambda: call(_x(3, 4)), lambda: call(_x(2, 3, 4), offset=1, axis1=1, axis2=2)
-    ),
     Operation(
         "trapezoid",
         lambda: [
             call(_positive()),
             call(_positive(), dx=0.5, axis=0),
-            call(_positive(), x=floats([0, 1, 3, 4])),
+            call(_positive(), x=float32([0, 1, 3, 4])),
         ],
         lambda y, x=None, dx=1.0, axis=-1: (
             (np.moveaxis(y, axis, -1)[..., 1:] + np.moveaxis(y, axis, -1)[..., :-1])
@@ -248,7 +188,7 @@ _COMBINED = (
     *apart(
         Operation(
             "bincount-weights",
-            lambda: [call(np.array([3, 1, 3, 0], np.int32), weights=floats([1, 2, 4, 8]))],
+            lambda: [call(np.array([3, 1, 3, 0], np.int32), weights=float32([1, 2, 4, 8]))],
             _counts,
             "the sum of each number's weights",
             rounds=False,
@@ -261,23 +201,6 @@ _COMBINED = (
         _histogram,
         "`np.histogram`, counted in floats",
     ),
-    Operation(
-        "logsumexp",
-        lambda: [
-            call(_positive()),
-            call(_positive(), axis=0),
-            call(_positive(), axis=(0, 1), keepdims=True),
-        ],
-        _logsumexp,
-        "log(sum(exp(x)))",
-    ),
-    Operation(
-        "moments",
-        lambda: [call(_positive(), 0), call(_positive(), (0, 1), keepdims=True)],
-        _moments,
-        "mean and variance",
-    ),
-    *(_folded(name) for name in ("sum", "max", "min", "prod")),
 )
 
 OPERATIONS = (*_REDUCED, *_COMBINED)
