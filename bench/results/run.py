@@ -18,7 +18,7 @@ from bench.results.kind import Outcome, Task
 from bench.results.pace import PACES, Pace, PaceResult
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
-from bench.results.tasks import read_checked
+from bench.results.tasks import read_checked, read_outcomes
 from bench.results.trial import TRIALS, Trial, TrialResult
 
 PLAN = "plan.json"
@@ -99,11 +99,12 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return grouped
 
 
-def read_run(path: Path, like: StoredRun | None = None) -> StoredRun:
+def read_run(path: Path, like: StoredRun | None = None, *, whole: bool = False) -> StoredRun:
     """Reads a run's folder.
 
     Args:
         path: the folder.
+        whole: whether outcomes are to be written again, and not only judged.
         like: a run in memory, with which equal parts are shared: two runs that agree take little more
             memory than one.
 
@@ -115,6 +116,10 @@ def read_run(path: Path, like: StoredRun | None = None) -> StoredRun:
             f"{path}: no such run", hint="bench runs lists those of results/; name one, or a folder"
         )
     plan, environment = read_json(path / PLAN, Plan), read_json(path / ENVIRONMENT, Environment)
+    if whole:
+        return StoredRun(
+            path=path, plan=plan, environment=environment, outcomes=read_outcomes(path)
+        )
     outcomes, unchecked = read_checked(path, like.outcomes if like is not None else {})
     return StoredRun(
         path=path, plan=plan, environment=environment, outcomes=outcomes, unchecked=unchecked
