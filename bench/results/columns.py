@@ -56,10 +56,11 @@ def _packed(flows: Sequence[Flow]) -> Array | None:
 
 # --- From one process to another
 
+
 class Columns(NamedTuple):
     """Outcomes of one type, for another process: that takes a third of the time of one by one."""
 
-    count: int
+    size: int
     first: Outcome
     fields: dict[str, Sequence[Any]]
     """Those in which they differ, but for packed flows."""
@@ -80,7 +81,7 @@ class Columns(NamedTuple):
 
     def outcomes(self) -> list[Outcome]:
         """The outcomes."""
-        made = [copy.copy(self.first) for _ in range(self.count)]
+        made = [copy.copy(self.first) for _ in range(self.size)]
         parted = {name: _parted(*flows) for name, flows in self.flows.items()}
         for name, column in (self.fields | parted).items():
             for outcome, value in zip(made, column, strict=True):

@@ -213,7 +213,7 @@ class Kind(Generic[T, O]):
 
     def of(self, outcomes: Mapping[Task, Outcome]) -> Mapping[T, O]:
         """Outcomes of this kind, in their order; the same mapping if there are no others."""
-        if all(type(task) is self.task for task in outcomes):
+        if {*map(type, outcomes)} <= {self.task}:
             return cast(Mapping[T, O], outcomes)
         chosen = {task: outcome for task, outcome in outcomes.items() if type(task) is self.task}
         return cast(dict[T, O], chosen)
