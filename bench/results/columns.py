@@ -32,9 +32,10 @@ def numbers(flows: Sequence[Flow], name: str) -> Array:
     if packed is None:
         return np.array([getattr(flow, name) for flow in flows], np.float64)
     if name != "signal_ratio":
-        return packed[:, SINGLE[name]]
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        found = packed[:, 0] / packed[:, -len(SINGLE) - 1]
+        found = packed[:, SINGLE[name]]
+    else:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            found = packed[:, 0] / packed[:, -len(SINGLE) - 1]
     return np.where(np.isfinite(found), found, np.nan)
 
 

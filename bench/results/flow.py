@@ -109,24 +109,23 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PackedFlow(bytes):
-    """What is judged of a flow, in a twentieth of its memory: float64 numbers, NaN for None, of its
-    signal, then of all other attributes that it has. One over time is not packed."""
+    """What is judged of a flow, in a twentieth of its memory: float64 numbers of its signal, then those of
+    :data:`SINGLE`; what is not finite stands for None. One over time is not packed."""
 
     __slots__ = ()
     over_time = products = msgspec.UNSET
 
     @classmethod
     def of(cls, flow: Flow) -> PackedFlow:
-        numbers = [
-            *flow.signal,
-            *(flow.kernel_ratio, flow.dead_share, flow.gradient_norm, flow.clipped_norm),
-            *(flow.clipped_peak, flow.clipped_variable_norm, flow.clip_error),
-            flow.kernel_gradient_peak,
-        ]
-        pack = _packer(len(numbers))
-        try:
-            return cls(pack(*numbers))
-        except struct.error:  # a None; looking for it in each flow takes longer than packing
+        kernel, units = flow.kernel_gradient, flow.dead_units
+        single = flow.gradient_norm, flow.clipped_norm, flow.clipped_peak
+        single += flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak
+        pack = _packer(len(flow.signal) + len(SINGLE))
+        try:  # as the properties do it, in a third of their time
+            ratio, share = kernel[0] / kernel[-1], sum(units) / len(units)  # type: ignore
+            return cls(pack(*flow.signal, ratio, share, *single))
+        except (TypeError, ZeroDivisionError, IndexError, struct.error):  # there is a None, or no layer
+            numbers = (*flow.signal, flow.kernel_ratio, flow.dead_share, *single)
             return cls(pack(*(math.nan if number is None else number for number in numbers)))
 
     @property
@@ -142,7 +141,7 @@ class PackedFlow(bytes):
         if name not in SINGLE:
             raise AttributeError(f"a packed flow has no {name}")
         (number,) = _number(self, len(self) + 8 * SINGLE[name])
-        return None if math.isnan(number) else number
+        return finite(number)
 
     def __eq__(self, other: object) -> bool:
         return super().__eq__(PackedFlow.of(other) if isinstance(other, Flow) else other)
@@ -188,8 +187,9 @@ def finite_list(values: Iterable[float]) -> list[float | None]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    finite = [value for value in values if value is not None]
-    return sum(finite) / len(finite) if finite else None
+    if None in values:
+        values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None  # type: ignore[arg-type]  # none is None
 
 
 def _ratio(values: Sequence[float | None]) -> float | None:
