@@ -73,7 +73,13 @@ def draw(picture: Picture, form: str = "svg") -> bytes:
     """
     stream = io.BytesIO()
     with _matplotlib():
-        _figure(picture).savefig(stream, format=form, metadata=_METADATA[form], dpi=110)
+        figure = _figure(picture)
+        if form == "svg":  # savefig would draw it twice, first to lay it out, and get the same bytes
+            from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+            FigureCanvasSVG(figure).print_svg(stream, metadata=_METADATA[form])
+        else:
+            figure.savefig(stream, format=form, metadata=_METADATA[form], dpi=110)
     return stream.getvalue()
 
 
