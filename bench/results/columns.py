@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from bench.results.flow import SINGLE, Flow, PackedFlow
 from bench.results.kind import Outcome
 
 Array = npt.NDArray[np.float64]
+Packed = Sequence[PackedFlow]
 
 
 def signals(flows: Sequence[Flow]) -> Array:
@@ -48,8 +49,7 @@ def known(flows: Sequence[Flow], name: str) -> list[float]:
 
 def _packed(flows: Sequence[Flow]) -> Array | None:
     """The numbers of each flow, if all are packed and of one length, and there is a layer."""
-    packed = [flow for flow in flows if isinstance(flow, PackedFlow)]
-    if len(packed) < len(flows) or len(set(map(len, packed))) != 1:
+    if {*map(type, flows)} != {PackedFlow} or len({*map(len, packed := cast(Packed, flows))}) > 1:
         return None
     array = np.frombuffer(b"".join(packed)).reshape(len(packed), -1)
     return array if array.shape[1] > len(SINGLE) else None

@@ -109,8 +109,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PackedFlow(bytes):
-    """What is judged of a flow, in a twentieth of its memory: float64 numbers of its signal, then those of
-    :data:`SINGLE`; what is not finite stands for None. One over time is not packed."""
+    """What is judged of a flow, in a twentieth of its memory: float64 numbers of its signal, then those
+    of :data:`SINGLE`; what is not finite stands for None. One over time is not packed."""
 
     __slots__ = ()
     over_time = products = msgspec.UNSET
@@ -118,13 +118,20 @@ class PackedFlow(bytes):
     @classmethod
     def of(cls, flow: Flow) -> PackedFlow:
         kernel, units = flow.kernel_gradient, flow.dead_units
-        single = flow.gradient_norm, flow.clipped_norm, flow.clipped_peak
-        single += flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak
+        single = (
+            *(flow.gradient_norm, flow.clipped_norm, flow.clipped_peak),
+            *(flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak),
+        )
         pack = _packer(len(flow.signal) + len(SINGLE))
         try:  # as the properties do it, in a third of their time
             ratio, share = kernel[0] / kernel[-1], sum(units) / len(units)  # type: ignore
             return cls(pack(*flow.signal, ratio, share, *single))
-        except (TypeError, ZeroDivisionError, IndexError, struct.error):  # there is a None, or no layer
+        except (
+            TypeError,
+            ZeroDivisionError,
+            IndexError,
+            struct.error,
+        ):  # there is a None, or no layer
             numbers = (*flow.signal, flow.kernel_ratio, flow.dead_share, *single)
             return cls(pack(*(math.nan if number is None else number for number in numbers)))
 

@@ -213,8 +213,11 @@ class Kind(Generic[T, O]):
 
     def of(self, outcomes: Mapping[Task, Outcome]) -> Mapping[T, O]:
         """Outcomes of this kind, in their order; the same mapping if there are no others."""
-        if {*map(type, outcomes)} <= {self.task}:
+        types = {*map(type, outcomes)}
+        if types <= {self.task}:
             return cast(Mapping[T, O], outcomes)
+        if self.task not in types:
+            return {}
         chosen = {task: outcome for task, outcome in outcomes.items() if type(task) is self.task}
         return cast(dict[T, O], chosen)
 
