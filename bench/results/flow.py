@@ -142,7 +142,8 @@ class PackedFlow(bytes):
 
     @property
     def signal_ratio(self) -> float | None:
-        return _ratio(self.signal)
+        end = len(self) - 8 * len(SINGLE)
+        return _ratio((*_number(self, 0), *_number(self, end - 8))) if end else None
 
     def __getattr__(self, name: str) -> float | None:
         if name not in SINGLE:
@@ -202,4 +203,4 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _ratio(values: Sequence[float | None]) -> float | None:
     if not values or values[0] is None or not values[-1]:
         return None
-    return finite(values[0] / values[-1])
+    return finite(values[0] / values[-1])  # of a packed flow's NaN it is none, too
