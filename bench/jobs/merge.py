@@ -108,7 +108,7 @@ def _distinct(paths: Iterable[Path]) -> list[Path]:
 
 def _read(path: Path) -> Shard:
     plan = read_json(path / PLAN, Plan)
-    run = read_run(path) if (path / ENVIRONMENT).exists() else None
+    run = read_run(path, whole=True) if (path / ENVIRONMENT).exists() else None
     return Shard(path=path, plan=plan, run=run)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bench.report.data import upgrade_json
 from bench.report.document import Document
-from bench.report.figures.draw import draw_all
+from bench.report.figures.curves import pictures
+from bench.report.figures.draw import Second, begun, draw_all
 from bench.report.full import full_report
 from bench.report.html import html
 from bench.report.markdown import markdown
@@ -33,12 +34,21 @@ def write_reports(
     if conclusion.sides:
         data = upgrade_json(conclusion, total_sec=total_sec, reproducers=reproducers)
         write_atomically(folder / JSON, data.encode())
-    document = full_report(conclusion, total_sec=total_sec, reproducers=reproducers)
-    return write_document(document, folder)
+    figures = pictures(conclusion.run)
+    with begun(figures.values()) as second:
+        document = full_report(
+            conclusion, total_sec=total_sec, reproducers=reproducers, figures=figures
+        )
+        return write_document(document, folder, second)
 
 
-def write_document(document: Document, folder: Path) -> Path:
+def write_document(document: Document, folder: Path, second: Second | None = None) -> Path:
     """Writes ``report.md``, then its figures, then ``report.html`` with the figures in it.
+
+    Args:
+        document: what is written.
+        folder: where.
+        second: a process that helps to draw.
 
     Returns:
         the path of ``report.md``.
@@ -50,7 +60,7 @@ def write_document(document: Document, folder: Path) -> Path:
     path = folder / REPORT
     write_atomically(path, markdown(document).encode())
     try:
-        for picture, drawn in draw_all(document.figures()):
+        for picture, drawn in draw_all(document.figures(), second):
             write_below(folder, picture.path, drawn)
     finally:
         write_atomically(folder / HTML, html(document, folder=folder).encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bench.published.rows import rows as published_rows
 from bench.report.document import Document, Figure, Folded, Section
 from bench.report.figures.contrast import agreement_picture, effects_picture
+from bench.report.figures.picture import Picture
 from bench.report.figures.speeds import speed_picture
 from bench.report.groups import full_reasons
 from bench.report.published import published_section
@@ -39,6 +40,7 @@ def full_report(
     *,
     total_sec: float | None = None,
     reproducers: Scripts = NO_SCRIPTS,
+    figures: Mapping[str, Picture] | None = None,
 ) -> Document:
     """Everything: the answer, what speaks for and against it, what to do and counts; then, folded,
     every cell and every number.
@@ -47,6 +49,7 @@ def full_report(
         conclusion: of a run, an upgrade or two runs.
         total_sec: how long measuring took; None if that is not known.
         reproducers: the path of a script that shows the change of a cell.
+        figures: those of :func:`bench.report.figures.curves.pictures`, where they are known.
     """
     blocks = [
         *answer_blocks(conclusion),
@@ -56,7 +59,7 @@ def full_report(
         next_steps(conclusion, reproducers),
         counts_section(conclusion),
         _pictures(conclusion),
-        *map(folded, _details(conclusion, total_sec, reproducers)),
+        *map(folded, _details(conclusion, total_sec, reproducers, figures)),
         full_reasons(conclusion.judgements),
         evidence_table(conclusion),
     ]
@@ -80,7 +83,10 @@ def folded(section: Section) -> Section:
 
 
 def _details(
-    conclusion: Conclusion, total_sec: float | None, reproducers: Scripts
+    conclusion: Conclusion,
+    total_sec: float | None,
+    reproducers: Scripts,
+    figures: Mapping[str, Picture] | None,
 ) -> Iterator[Section]:
     """Sections that have something to tell, the most important first."""
     run = conclusion.run
@@ -101,7 +107,7 @@ def _details(
         savings_section(conclusion),
         published_section(trials, conclusion.findings, published_rows(trials)),
         open_section(conclusion),
-        *grid_sections(conclusion),
+        *grid_sections(conclusion, figures),
         sides_section(conclusion, total_sec=total_sec),
         left_out_section(conclusion),
     ]

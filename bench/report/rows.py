@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.cells.cell import AXES, OWN_AXES, Cell
 from bench.report.text import NOTHING, points, rate
-from bench.results.columns import dead_shares, ratios
+from bench.results.columns import known
 from bench.results.record import Record
 from bench.results.run import StoredRun
 
@@ -105,9 +105,9 @@ def _row(records: Sequence[Record], planned: int) -> Row:
             for record in records
             if record.outcome == "trained" and record.test_accuracy is not None
         },
-        signal_ratio=_median(ratios(starts, "signal_ratio")),
-        kernel_ratio=_median(ratios(starts, "kernel_ratio")),
-        dead_share=_median(dead_shares(last)),
+        signal_ratio=_median(known(starts, "signal_ratio")),
+        kernel_ratio=_median(known(starts, "kernel_ratio")),
+        dead_share=_median(known(last, "dead_share")),
         images_per_sec=_median(record.images_per_sec for record in records),
     )
 

@@ -109,82 +109,57 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PackedFlow(bytes):
-    """A flow of a stored record in a tenth of its memory, with all attributes of a :class:`Flow`: its
-    numbers in the order of the fields as float64, NaN for None. One over time is not packed."""
+    """What is judged of a flow, in a twentieth of its memory: float64 numbers of its signal, then those
+    of :data:`SINGLE`; what is not finite stands for None. One over time is not packed."""
 
     __slots__ = ()
     over_time = products = msgspec.UNSET
 
     @classmethod
     def of(cls, flow: Flow) -> PackedFlow:
-        numbers = [
-            *(*flow.signal, *flow.kernel_gradient, *flow.bias_gradient),
-            *(*flow.activation_mean, *flow.activation_variance, *flow.dead_units),
+        kernel, units = flow.kernel_gradient, flow.dead_units
+        single = (
             *(flow.gradient_norm, flow.clipped_norm, flow.clipped_peak),
             *(flow.clipped_variable_norm, flow.clip_error, flow.kernel_gradient_peak),
-        ]
-        pack = _packer(len(numbers))
-        try:
-            return cls(pack(*numbers))
-        except struct.error:  # a None; looking for it in each flow takes longer than packing
+        )
+        pack = _packer(len(flow.signal) + len(SINGLE))
+        try:  # as the properties do it, in a third of their time
+            ratio, share = kernel[0] / kernel[-1], sum(units) / len(units)  # type: ignore
+            return cls(pack(*flow.signal, ratio, share, *single))
+        except (
+            TypeError,
+            ZeroDivisionError,
+            IndexError,
+            struct.error,
+        ):  # there is a None, or no layer
+            numbers = (*flow.signal, flow.kernel_ratio, flow.dead_share, *single)
             return cls(pack(*(math.nan if number is None else number for number in numbers)))
 
     @property
-    def whole(self) -> Flow:
-        """The flow."""
-        fields: dict[str, Any] = {name: getattr(self, name) for name in (*_LISTS, *_SINGLE)}
-        return Flow(**fields)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _LISTS:
-            numbers = self._list(name)
-            return numbers if not math.isnan(sum(numbers)) else _given(numbers)
-        if name in _SINGLE:
-            (number,) = _number(self, len(self) + 8 * _SINGLE[name])
-            return None if math.isnan(number) else number
-        return getattr(self.whole, name)
-
-    def check(self, cell: Cell) -> None:
-        """Raises ValueError unless it may be the flow of a cell."""
-        if len(self) != 8 * (len(_LISTS) * cell.depth + len(_SINGLE)):
-            self.whole.check(cell)
-
-    def __eq__(self, other: object) -> bool:
-        return self.whole == other if isinstance(other, Flow) else super().__eq__(other)
-
-    __hash__ = bytes.__hash__
+    def signal(self) -> list[float | None]:
+        numbers: list[Any] = memoryview(self).cast("d")[: -len(SINGLE)].tolist()
+        return numbers if not math.isnan(sum(numbers)) else _given(numbers)
 
     @property
     def signal_ratio(self) -> float | None:
-        return self._ratio("signal")
+        end = len(self) - 8 * len(SINGLE)
+        return _ratio((*_number(self, 0), *_number(self, end - 8))) if end else None
 
-    @property
-    def kernel_ratio(self) -> float | None:
-        return self._ratio("kernel_gradient")
+    def __getattr__(self, name: str) -> float | None:
+        if name not in SINGLE:
+            raise AttributeError(f"a packed flow has no {name}")
+        (number,) = _number(self, len(self) + 8 * SINGLE[name])
+        return finite(number)
 
-    @property
-    def dead_share(self) -> float | None:
-        units = self._list("dead_units")
-        total = sum(units)
-        return total / len(units) if units and not math.isnan(total) else _mean(_given(units))
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(PackedFlow.of(other) if isinstance(other, Flow) else other)
 
-    def _ratio(self, name: str) -> float | None:
-        begin, end = self.place(name)
-        if begin == end:
-            return None
-        (first,), (last,) = _number(self, 8 * begin), _number(self, 8 * end - 8)
-        return None if math.isnan(first) or math.isnan(last) else _ratio((first, last))
+    __hash__ = bytes.__hash__
 
-    def _list(self, name: str) -> list[Any]:
-        begin, end = self.place(name)
-        found: list[Any] = memoryview(self).cast("d")[begin:end].tolist()
-        return found
-
-    def place(self, name: str) -> tuple[int, int]:
-        """Where the numbers of a list begin and end."""
-        layers = (len(self) // 8 - len(_SINGLE)) // len(_LISTS)
-        begin = layers * _LISTS[name]
-        return begin, begin + layers
+    def check(self, cell: Cell) -> None:
+        """Raises ValueError unless it may be the flow of a cell."""
+        if len(self) != 8 * (cell.depth + len(SINGLE)):
+            raise ValueError(f"a flow is not that of {cell.depth} hidden layers")
 
 
 #: A number of a packed flow, by where it begins.
@@ -196,10 +171,11 @@ def _packer(count: int) -> Callable[..., bytes]:
     return struct.Struct(f"{count}d").pack
 
 
-#: Number of each list among the lists of a flow.
-_LISTS = {name: place for place, name in enumerate(Flow.__struct_fields__[:6])}
-#: Number from the end, which is -1, of each number of a flow.
-_SINGLE = {name: place - 6 for place, name in enumerate(Flow.__struct_fields__[6:12])}
+#: Number from the end, which is -1, of each number of a packed flow behind its signal.
+SINGLE = {
+    name: place - 8
+    for place, name in enumerate(("kernel_ratio", "dead_share", *Flow.__struct_fields__[6:12]))
+}
 
 
 def _given(numbers: Iterable[float]) -> list[float | None]:
@@ -219,11 +195,12 @@ def finite_list(values: Iterable[float]) -> list[float | None]:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    finite = [value for value in values if value is not None]
-    return sum(finite) / len(finite) if finite else None
+    if None in values:
+        values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None  # type: ignore[arg-type]  # none is None
 
 
 def _ratio(values: Sequence[float | None]) -> float | None:
     if not values or values[0] is None or not values[-1]:
         return None
-    return finite(values[0] / values[-1])
+    return finite(values[0] / values[-1])  # of a packed flow's NaN it is none, too

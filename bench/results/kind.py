@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self
 
     def compact(self) -> None:
-        """Brings itself, just decoded, into the form that takes the least memory."""
+        """Keeps what is judged, in the form that takes the least memory. It cannot be written again."""
 
     def share(self, twin: Outcome) -> None:
         """Keeps equal parts of another run's outcome of its task in the place of its own."""
@@ -156,7 +156,7 @@ class Kind(Generic[T, O]):
 
     def encode(self, outcome: O) -> bytes:
         """An outcome's line, with its checksum and newline."""
-        return with_sum(msgspec.json.encode(outcome, enc_hook=_whole)) + b"\n"
+        return with_sum(msgspec.json.encode(outcome)) + b"\n"
 
     def decode(self, line: bytes) -> O:
         """An outcome from its line, with or without checksum and newline.
@@ -187,7 +187,6 @@ class Kind(Generic[T, O]):
                 content, has_sum = without_sum(line)
                 outcome = decode(content, self._decoder)
                 expected = must_have_sum(has_sum, before=expected)
-                outcome.compact()
                 yield outcome, has_sum
         except OSError as error:
             raise BenchError(
@@ -209,22 +208,18 @@ class Kind(Generic[T, O]):
         for line in lines_between(path, begin, end):
             content, has_sum = without_sum(line)
             must_have_sum(has_sum, before=True)
-            outcome = decode(content, self._decoder)
-            outcome.compact()
-            found.append(outcome)
+            found.append(decode(content, self._decoder))
         return found
 
     def of(self, outcomes: Mapping[Task, Outcome]) -> Mapping[T, O]:
         """Outcomes of this kind, in their order; the same mapping if there are no others."""
-        if all(type(task) is self.task for task in outcomes):
+        types = {*map(type, outcomes)}
+        if types <= {self.task}:
             return cast(Mapping[T, O], outcomes)
+        if self.task not in types:
+            return {}
         chosen = {task: outcome for task, outcome in outcomes.items() if type(task) is self.task}
         return cast(dict[T, O], chosen)
-
-
-def _whole(packed: Any) -> Any:
-    """What :meth:`Outcome.compact` made small, as it was."""
-    return packed.whole
 
 
 def noted(outcome: A, **facts: Any) -> A:

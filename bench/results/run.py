@@ -18,7 +18,7 @@ from bench.results.kind import Outcome, Task
 from bench.results.pace import PACES, Pace, PaceResult
 from bench.results.plan import Plan
 from bench.results.record import RECORDS, Record, Replica
-from bench.results.tasks import read_checked
+from bench.results.tasks import read_checked, read_outcomes
 from bench.results.trial import TRIALS, Trial, TrialResult
 
 PLAN = "plan.json"
@@ -66,8 +66,13 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @functools.cached_property
     def missing(self) -> list[Replica]:
         """Replicas of the plan without a record."""
-        planned = (Replica(cell, seed) for cell in self.plan.names() for seed in self.plan.seeds)
-        return [replica for replica in planned if replica not in self.records]
+        measured = {cell: {record.seed for record in self.of(cell)} for cell in self.plan.names()}
+        return [
+            Replica(cell, seed)
+            for cell, seeds in measured.items()
+            for seed in self.plan.seeds
+            if seed not in seeds
+        ]
 
     def of(self, cell: Cell) -> Sequence[Record]:
         """The cell's records in the order of the plan's seeds, then those of further seeds that an
@@ -76,16 +81,15 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def _by_cell(self) -> dict[Cell, tuple[Record, ...]]:
-        places = {seed: place for place, seed in enumerate(self.plan.seeds)}
-        last = len(places)
-        found: dict[Cell, list[Record]] = {}
+        found: dict[Cell, dict[int, Record]] = {}
         for record in self.records.values():
-            found.setdefault(record.cell, []).append(record)
-
-        def place(record: Record) -> tuple[int, int]:
-            return places.get(record.seed, last), record.seed
-
-        return {cell: tuple(sorted(records, key=place)) for cell, records in found.items()}
+            found.setdefault(record.cell, {})[record.seed] = record
+        planned = self.plan.seeds
+        further = {cell: sorted(records.keys() - planned) for cell, records in found.items()}
+        return {
+            cell: tuple(records[seed] for seed in (*planned, *further[cell]) if seed in records)
+            for cell, records in found.items()
+        }
 
     def copies_of(self, cell: Cell, seed: int) -> list[CopyResult]:
         """The copies of a replica, by number, crashed ones included."""
@@ -99,11 +103,12 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return grouped
 
 
-def read_run(path: Path, like: StoredRun | None = None) -> StoredRun:
+def read_run(path: Path, like: StoredRun | None = None, *, whole: bool = False) -> StoredRun:
     """Reads a run's folder.
 
     Args:
         path: the folder.
+        whole: whether outcomes are to be written again, and not only judged.
         like: a run in memory, with which equal parts are shared: two runs that agree take little more
             memory than one.
 
@@ -115,6 +120,10 @@ def read_run(path: Path, like: StoredRun | None = None) -> StoredRun:
             f"{path}: no such run", hint="bench runs lists those of results/; name one, or a folder"
         )
     plan, environment = read_json(path / PLAN, Plan), read_json(path / ENVIRONMENT, Environment)
+    if whole:
+        return StoredRun(
+            path=path, plan=plan, environment=environment, outcomes=read_outcomes(path)
+        )
     outcomes, unchecked = read_checked(path, like.outcomes if like is not None else {})
     return StoredRun(
         path=path, plan=plan, environment=environment, outcomes=outcomes, unchecked=unchecked

@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.results.aside import Aside, AsideError
 from bench.results.check import CHECKS
+from bench.results.columns import Columns
 from bench.results.copy_result import COPIES
 from bench.results.kind import Kind, Outcome, Task
 from bench.results.pace import PACES
@@ -30,19 +31,26 @@ KIND_OF: Mapping[type[Task], Kind[Any, Any]] = {kind.task: kind for kind in KIND
 
 
 def read_outcomes(folder: Path) -> dict[Task, Outcome]:
-    """All outcomes in a run's folder by their tasks, kind by kind; of two of one task, the first.
+    """All outcomes in a run's folder by their tasks, kind by kind, as they were written; of two of one
+    task, the first.
 
     Raises:
         BenchError: a line is damaged; names the file and the line. So does a missing file that every
             run has.
     """
-    return read_checked(folder)[0]
+    with no_collection():
+        outcomes: dict[Task, Outcome] = {}
+        for kind, path in _files(folder):
+            for outcome, _ in kind.scan(path):
+                outcomes.setdefault(outcome.key, outcome)
+        return outcomes
 
 
 def read_checked(
     folder: Path, like: Mapping[Task, Outcome] = MappingProxyType({})
 ) -> tuple[dict[Task, Outcome], int]:
-    """The same, and how many of the lines have no checksum, as an older version wrote them.
+    """The same, with what is judged of them alone, and how many of the lines have no checksum, as an
+    older version wrote them.
 
     Args:
         folder: the run's.
@@ -51,16 +59,22 @@ def read_checked(
     outcomes: dict[Task, Outcome] = {}
     unchecked = 0
     with no_collection():
-        for kind in KINDS:
-            path = folder / kind.file
-            if kind.required or os.path.lexists(path):
-                for outcome, has_sum in _scan(kind, path):
-                    key = outcome.key
-                    if (twin := like.get(key)) is not None:
-                        outcome.share(twin)
-                    outcomes.setdefault(key, outcome)
-                    unchecked += not has_sum
+        for kind, path in _files(folder):
+            for outcome, has_sum in _scan(kind, path):
+                key = outcome.key
+                if (twin := like.get(key)) is not None:
+                    outcome.share(twin)
+                outcomes.setdefault(key, outcome)
+                unchecked += not has_sum
     return outcomes, unchecked
+
+
+def _files(folder: Path) -> Iterator[tuple[Kind[Any, Any], Path]]:
+    """The kinds that a run has, or must have."""
+    for kind in KINDS:
+        path = folder / kind.file
+        if kind.required or os.path.lexists(path):
+            yield kind, path
 
 
 #: Bytes of a file beyond which a second process helps to read it: what that takes to start.
@@ -80,7 +94,9 @@ def _scan(kind: Kind[Any, Any], path: Path) -> Iterator[tuple[Outcome, bool]]:
             return
     except (AsideError, OSError, ValueError):
         pass  # read by one process, which says what is wrong with which line
-    yield from kind.scan(path)
+    for outcome, has_sum in kind.scan(path):
+        outcome.compact()
+        yield outcome, has_sum
 
 
 def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[list[Outcome]]:
@@ -100,27 +116,37 @@ def _shared(kind: Kind[Any, Any], path: Path, size: int) -> Iterator[list[Outcom
                 while given and aside.ready():
                     found[given.popleft()] = _received(aside)
                 while len(given) < _AHEAD and (theirs := next(left, None)) is not None:
-                    aside.submit(_stretch, kind.file, path, theirs, min(theirs + _STRETCH, size))
+                    aside.submit(_columns, kind.file, path, theirs, min(theirs + _STRETCH, size))
                     given.append(theirs)
                 if (ours := next(left, None)) is not None:
-                    found[ours] = _stretch(kind.file, path, ours, min(ours + _STRETCH, size))
+                    found[ours] = _stretch(kind, path, ours, min(ours + _STRETCH, size))
                 elif begin not in found:
                     found[given.popleft()] = _received(aside)
             yield found.pop(begin)
 
 
 def _received(aside: Aside) -> list[Outcome]:
-    outcomes: list[Outcome] = aside.result()
+    sent: Columns | None = aside.result()
+    outcomes = sent.outcomes() if sent is not None else []
     for outcome in outcomes:
         outcome.compact()  # shares what those of this process have
     return outcomes
 
 
-def _stretch(file: str, path: Path, begin: int, end: int) -> list[Outcome]:
-    """Outcomes of lines that begin in a stretch of a file; raises ValueError and OSError."""
+def _columns(file: str, path: Path, begin: int, end: int) -> Columns | None:
+    """:func:`_stretch` in the second process; None if no line begins there."""
     kind = next(kind for kind in KINDS if kind.file == file)
     with no_collection():
-        return kind.stretch(path, begin, end)
+        outcomes = _stretch(kind, path, begin, end)
+        return Columns.of(outcomes) if outcomes else None
+
+
+def _stretch(kind: Kind[Any, Any], path: Path, begin: int, end: int) -> list[Outcome]:
+    """Outcomes of lines that begin in a stretch of a file; raises ValueError and OSError."""
+    outcomes: list[Outcome] = kind.stretch(path, begin, end)
+    for outcome in outcomes:
+        outcome.compact()
+    return outcomes
 
 
 @contextlib.contextmanager

@@ -10,9 +10,12 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
+
 from bench.cells.cell import VANISHING_AT_ZERO, Cell
 from bench.cells.initial_values import variance
 from bench.mnist import MNIST_FINGERPRINT
+from bench.results.columns import known, numbers
 from bench.results.flow import Flow
 from bench.results.record import Record
 from bench.theory.claim import Claim, ClaimResult, Finding
@@ -130,9 +133,10 @@ def _dead(_: Cell, records: Sequence[Record]) -> Finding | None:
     )
 
 
-def _signal_ratios(records: Sequence[Record]) -> list[float | None]:
-    """Signal ratios at step 0, where gradient flow was measured; None where it is not finite."""
-    return [record.start.signal_ratio for record in records if record.start is not None]
+def _signal_ratios(records: Sequence[Record]) -> tuple[int, list[float]]:
+    """Of how many records gradient flow was measured at step 0, and its signal ratios if finite."""
+    flows = [record.start for record in records if record.start is not None]
+    return len(flows), known(flows, "signal_ratio")
 
 
 def finite_width_spread(cell: Cell, seeds: int) -> float:
@@ -160,27 +164,25 @@ def _as_predicted(cell: Cell, records: Sequence[Record]) -> Finding | None:
 
 def _sigmoid_ratio(cell: Cell, records: Sequence[Record]) -> Finding | None:
     """Whether the ratio is as small as slopes up to 1/4 make it: chi <= sigma_w^2 / 16 per layer."""
-    ratios = _signal_ratios(records)
-    if not ratios:
+    seen, finite = _signal_ratios(records)
+    if not seen:
         return None
-    finite = [ratio for ratio in ratios if ratio is not None]
-    if len(finite) < len(ratios):
+    if len(finite) < seen:
         return False, "the signal ratio is not finite"
     measured = fmean(math.log(ratio) if ratio else -math.inf for ratio in finite)
     bound = (cell.depth - 1) * math.log(weight_gain(cell) / 16)
-    bound += SIGMAS * finite_width_spread(cell, len(ratios))
+    bound += SIGMAS * finite_width_spread(cell, seen)
     return measured <= bound, f"ln(signal ratio) {measured:.3f}, must be at most {bound:.3f}"
 
 
 def _below_a_millionth(cell: Cell, records: Sequence[Record]) -> Finding | None:
-    ratios = _signal_ratios(records)
-    if not ratios:
+    seen, finite = _signal_ratios(records)
+    if not seen:
         return None
-    finite = [ratio for ratio in ratios if ratio is not None]
     holds, evidence = _does_not_learn(cell, records)
     largest = max(finite, default=math.inf)
     return (
-        holds and len(finite) == len(ratios) and largest < 1e-6,
+        holds and len(finite) == seen and largest < 1e-6,
         f"largest signal ratio {largest:.2g}, must be below 1e-6; {evidence}",
     )
 
@@ -201,25 +203,21 @@ def _clip_bounds(cell: Cell, records: Sequence[Record]) -> Finding | None:
     assert threshold is not None
     rounding = 0.0 if rule == "value" else _rounding_of_norm(cell)
     limit = threshold * (1 + FLOAT32.roundoff) * (1 + rounding)  # the threshold is rounded too
-    bounded = []
-    for flow in _flows(records):
-        after = {
-            "value": flow.clipped_peak,
-            "norm": flow.clipped_variable_norm,
-            "global_norm": flow.clipped_norm,
-        }[rule]
-        if after is None:
-            if flow.gradient_norm is None:
-                continue  # nothing bounds a gradient that is not finite
+    clipped = {"value": "clipped_peak", "norm": "clipped_variable_norm"}.get(rule, "clipped_norm")
+    flows = _flows(records)
+    norms, after = numbers(flows, "gradient_norm"), numbers(flows, clipped)
+    wrong = ~np.isnan(norms) & np.isnan(after)  # nothing bounds a gradient that is not finite
+    kept = np.minimum(norms, threshold)
+    if rule == "global_norm":
+        wrong |= np.abs(after - kept) > kept * (rounding + FLOAT32.roundoff)
+    if wrong.any():
+        first = int(wrong.argmax())
+        if np.isnan(after[first]):
             return False, "a finite gradient is not finite after clipping"
-        bounded.append(after)
-        if rule == "global_norm" and flow.gradient_norm is not None:
-            kept = min(flow.gradient_norm, threshold)
-            if abs(after - kept) > kept * (rounding + FLOAT32.roundoff):
-                return False, f"global norm {after:.7g} after clipping, must be {kept:.7g}"
-    if not bounded:
+        return False, f"global norm {after[first]:.7g} after clipping, must be {kept[first]:.7g}"
+    if np.isnan(after).all():
         return None
-    worst = max(bounded)
+    worst = float(np.nanmax(after))
     return worst <= limit, f"largest after clipping {worst:.7g}, threshold {threshold:g}"
 
 
@@ -229,17 +227,14 @@ def _clip_passes(cell: Cell, records: Sequence[Record]) -> Finding | None:
     rule, threshold = cell.clipping_rule
     assert threshold is not None
     allowed = 0.0 if rule == "value" else 2 * FLOAT32.roundoff * (1 + FLOAT32.roundoff)
-    below = [
-        flow
-        for flow in _flows(records)
-        if flow.gradient_norm is not None and flow.gradient_norm < threshold * (1 - 1e-3)
-    ]
-    if not below:
+    flows = _flows(records)
+    errors = numbers(flows, "clip_error")[numbers(flows, "gradient_norm") < threshold * (1 - 1e-3)]
+    if not errors.size:
         return None
-    worst = max(math.inf if flow.clip_error is None else flow.clip_error for flow in below)
+    worst = math.inf if np.isnan(errors).any() else float(errors.max())
     return (
         worst <= allowed,
-        f"largest relative change {worst:.2g} over {len(below)} gradients below the threshold, "
+        f"largest relative change {worst:.2g} over {errors.size} gradients below the threshold, "
         f"allowed {allowed:.2g}",
     )
 

@@ -32,7 +32,7 @@ from bench.report.figures.picture import (
     Trace,
 )
 from bench.report.text import grouped
-from bench.results.columns import layers
+from bench.results.columns import signals
 from bench.results.plan import Item
 from bench.results.record import Record
 from bench.results.run import StoredRun
@@ -166,7 +166,7 @@ def curve_of(cell: Cell, records: Sequence[Record]) -> Curve:
     flows = [record.start for record in records if record.start is not None]
     measured: tuple[Measured | None, ...] = ()
     if flows:
-        values = layers(flows, "signal")
+        values = signals(flows)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             measured = tuple(map(_points, (values / values[:, -1:]).T))
     return Curve(cell, predicted_lines(cell, seeds=max(len(flows), 1)), measured)

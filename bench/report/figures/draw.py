@@ -73,35 +73,95 @@ def draw(picture: Picture, form: str = "svg") -> bytes:
     """
     stream = io.BytesIO()
     with _matplotlib():
-        _figure(picture).savefig(stream, format=form, metadata=_METADATA[form], dpi=110)
+        figure = _figure(picture)
+        if (
+            form == "svg"
+        ):  # savefig would draw it twice, first to lay it out, and get the same bytes
+            from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+            FigureCanvasSVG(figure).print_svg(stream, metadata=_METADATA[form])
+        else:
+            figure.savefig(stream, format=form, metadata=_METADATA[form], dpi=110)
     return stream.getvalue()
 
 
-def draw_all(pictures: Iterable[Picture]) -> Iterator[tuple[Picture, bytes]]:
+class Second:
+    """A second process that draws one picture at a time.
+
+    Raises:
+        AsideError: there is none, as of all else.
+    """
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside, self.drawing, self.ready = aside, deque[Picture](maxlen=1), aside.ready
+
+    def begin(self, picture: Picture) -> None:
+        """Has it draw a picture, if it does not do so already."""
+        if picture not in self.drawing:
+            if self.drawing:
+                self.result()
+            self.drawing.append(picture)
+            self._aside.submit(draw, picture)
+
+    def result(self) -> bytes:
+        """The picture that was begun."""
+        self.drawing.clear()
+        drawn: bytes = self._aside.result()
+        return drawn
+
+
+@contextlib.contextmanager
+def begun(pictures: Iterable[Picture]) -> Iterator[Second | None]:
+    """Has the largest picture drawn by a second process while the block works at something else, if
+    there are many panels; for :func:`draw_all`."""
+    every, second = _by_size(pictures), None
+    with contextlib.ExitStack() as stack:
+        if len(every) > 1 and sum(len(picture.panels) for picture in every) > _MANY_PANELS:
+            with contextlib.suppress(AsideError):
+                second = Second(stack.enter_context(Aside()))
+                second.begin(every[-1])
+        yield second
+
+
+def draw_all(
+    pictures: Iterable[Picture], second: Second | None = None
+) -> Iterator[tuple[Picture, bytes]]:
     """All pictures as SVG, in any order; by two processes where there are many panels.
+
+    Args:
+        pictures: all of them.
+        second: what has begun already.
 
     Raises:
         BenchError: matplotlib cannot be imported.
     """
-    left = deque(sorted(pictures, key=lambda picture: len(picture.panels)))
-    if len(left) > 1 and sum(len(picture.panels) for picture in left) > _MANY_PANELS:
-        with contextlib.suppress(AsideError), Aside() as aside:
-            yield from _shared(left, aside)
+    left = _by_size(pictures)
+    with contextlib.ExitStack() as stack:
+        if second is None:
+            second = stack.enter_context(begun(left))
+        if second is not None:
+            left = deque(sorted(left, key=lambda picture: picture in second.drawing))
+            with contextlib.suppress(AsideError):
+                yield from _shared(left, second)
     while left:
         yield left[-1], _drawn(left[-1])
         left.pop()
 
 
-def _shared(left: deque[Picture], aside: Aside) -> Iterator[tuple[Picture, bytes]]:
+def _by_size(pictures: Iterable[Picture]) -> deque[Picture]:
+    return deque(sorted(pictures, key=lambda picture: len(picture.panels)))
+
+
+def _shared(left: deque[Picture], second: Second) -> Iterator[tuple[Picture, bytes]]:
     """Draws the smallest one after the other, and leaves the other process the largest."""
     while len(left) > 1:
         theirs = left.pop()
         try:
-            aside.submit(draw, theirs)
-            while left and not aside.ready():
+            second.begin(theirs)
+            while left and not second.ready():
                 ours = left.popleft()
                 yield ours, _drawn(ours)
-            yield theirs, aside.result()
+            yield theirs, second.result()
         except AsideError:
             left.append(theirs)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from bench.cells import recurrent
@@ -10,6 +10,7 @@ from bench.cells.cell import Cell
 from bench.errors import count
 from bench.report.document import Block, Bullets, Folded, Section, Table
 from bench.report.figures.curves import SHOWN, pictures
+from bench.report.figures.picture import Picture
 from bench.report.markup import code, emphasis, strong
 from bench.report.measured_over_time import why_zero
 from bench.report.rows import Row, Rows, common_configuration, throughput
@@ -49,15 +50,23 @@ _OVER_TIME = (
 )
 
 
-def grid_sections(conclusion: Conclusion) -> list[Section]:
-    """How to read the tables, then a section for each grid; none without cells."""
+def grid_sections(
+    conclusion: Conclusion, figures: Mapping[str, Picture] | None = None
+) -> list[Section]:
+    """How to read the tables, then a section for each grid; none without cells.
+
+    Args:
+        conclusion: what is told of.
+        figures: those of :func:`bench.report.figures.curves.pictures`, where they are known.
+    """
     grids = grouped((judgement.item.grid, judgement) for judgement in conclusion.judgements)
     if not grids:
         return []
     networks = {judgement.item.cell.architecture for judgement in conclusion.judgements}
     over_time = _OVER_TIME if networks & {*recurrent.ARCHITECTURES} else None
     reading = [_NOTES, over_time, READING if any(grid in SHOWN for grid in grids) else None]
-    rows, drawn = Rows(conclusion.run), pictures(conclusion.run)
+    rows = Rows(conclusion.run)
+    drawn = pictures(conclusion.run) if figures is None else figures
     sections = [Section("How to read the grids' tables", reading)]
     for grid, judgements in grids.items():
         items = [judgement.item for judgement in judgements]

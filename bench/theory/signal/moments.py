@@ -155,8 +155,13 @@ def _rule(q: Array, mean: float, count: int) -> tuple[Array, Array]:
     with np.errstate(divide="ignore"):
         kink = np.where(root > 0, np.clip(-mean / np.where(root > 0, root, 1), -REACH, REACH), 0.0)
         sharp = np.minimum(1.0, 1.0 / root)
-    points, masses = [], []
+    points: list[Array] = []
+    masses: list[Array] = []
     for end in (-REACH, REACH):
+        if mean == 0.0 and points:  # both sides are alike
+            points.append(-points[0])
+            masses.append(masses[0])
+            break
         span = np.arcsinh((end - kink) / sharp)
         t = 0.5 * span * (nodes + 1.0)
         x = kink + sharp * np.sinh(t)

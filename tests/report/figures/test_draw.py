@@ -22,7 +22,7 @@ from bench.cells.cell import Cell
 from bench.cells.grids import GRIDS
 from bench.errors import BenchError
 from bench.report.figures.curves import Curve, Line, curves_picture, pictures
-from bench.report.figures.draw import draw, draw_all
+from bench.report.figures.draw import begun, draw, draw_all
 from bench.report.figures.picture import Picture
 from bench.results import aside
 from bench.results.aside import Aside
@@ -217,3 +217,24 @@ def test_two_processes_draw_the_same(monkeypatch: pytest.MonkeyPatch, dies_of: i
     monkeypatch.setattr(module, "Aside", Mortal)
     assert sorted(draw_all(drawn), key=lambda pair: pair[0].path) == expected
     assert given[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", [3, 0, None])
+def test_what_was_begun_is_drawn_once(monkeypatch: pytest.MonkeyPatch, without: int | None) -> None:
+    """Also where it is not among the pictures in the end, or another one is larger."""
+    module = importlib.import_module("bench.report.figures.draw")
+    monkeypatch.setattr(aside, "_cores", lambda: 2)
+    monkeypatch.setattr(module, "_MANY_PANELS", 0)
+    whole = [
+        dataclasses.replace(
+            picture_of([Cell(depth=depth)], [trained(Cell(depth=depth), 0)]), path=name
+        )
+        for depth, name in ((3, "a.svg"), (4, "b.svg"), (5, "c.svg"), (6, "d.svg"))
+    ]
+    drawn = [picture for number, picture in enumerate(whole) if number != without]
+    with begun(whole) as second:
+        assert second is not None
+        assert [*second.drawing] == whole[-1:]
+        found = sorted(draw_all(drawn, second), key=lambda pair: pair[0].path)
+    assert found == [(picture, draw(picture)) for picture in drawn]
