@@ -16,11 +16,15 @@ from bench.checks.lab import AbsentError, Lab
 from bench.results.check import Deviation
 from bench.theory.rounding.arrays import Bounded
 from bench.theory.rounding.deviation import deviation, exact
+from bench.theory.rounding.formats import TF32
 
 #: Of the largest entry, what each may be off by where a function rounds. Sample inputs have condition
 #: numbers of at most 10, and sums at most 100 terms: any stable way to compute is within
 #: 100 * 10 * 2^-24 = 2^-14 (Higham 2002, section 3.1). It takes more to be another function.
 SHARE = 2.0**-14
+#: The same where products round their factors to the 11 digits of TF32: two factors, each off by 2^-11,
+#: times a condition number of 10.
+TF32_SHARE = 2.0**-6
 
 #: How each call is made: at once, in one ``tf.function`` with all others, with symbols.
 WAYS = ("eager", "graph", "symbols")
@@ -192,7 +196,13 @@ class Operation:
             got, expected = self.alike([*map(_wide, got)]), self.alike(expected)
             names = [f"{names[0]}: unique part {at}" for at in range(len(got))]
         for name, part, true in zip(names, got, expected, strict=True):
-            yield close(name, part, true, rounds=self.rounds)
+            yield close(name, part, true, share=self.share(lab))
+
+    def share(self, lab: Lab) -> float:
+        """Of the largest entry, what each may be off by."""
+        if not self.rounds:
+            return 0.0
+        return TF32_SHARE if lab.form("float32") is TF32 else SHARE
 
 
 def apart(one: Operation, *ways: str) -> tuple[Operation, ...]:
@@ -263,14 +273,14 @@ def _symbolic(one: Call, function: Any, got: list[Any]) -> Iterator[Deviation]:
         yield _symbol(f"{SYMBOL}{name}", symbol, np.asarray(part))
 
 
-def close(label: str, got: Array, true: Any, *, rounds: bool = True) -> Deviation:
-    """Whether numbers are the truth, but for rounding where that is allowed."""
+def close(label: str, got: Array, true: Any, *, share: float = SHARE) -> Deviation:
+    """Whether numbers are the truth, but that floats may be off by a share of the largest one."""
     true = np.asarray(true)
     if got.dtype.kind == "c":
         got, true = (np.stack([one.real, one.imag]) for one in (got, true))
-    if got.dtype.kind == "f" and rounds and true.size:
+    if got.dtype.kind == "f" and share and true.size:
         largest = np.max(np.abs(true), where=np.isfinite(true), initial=0.0)
-        return deviation(label, got, Bounded(true, np.full(true.shape, SHARE * largest)))
+        return deviation(label, got, Bounded(true, np.full(true.shape, share * largest)))
     return exact(label, got, true)
 
 

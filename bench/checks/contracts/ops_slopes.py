@@ -37,7 +37,8 @@ class Slope(Operation):
         function, calls = self.known()
         for one in calls:
             for at, (got, true) in enumerate(self._gradients(one, function)):
-                yield close(f"{one.label}, argument {at}", lab.seen(got), true)
+                name = f"{one.label}, argument {at}"
+                yield close(name, lab.seen(got), true, share=self.share(lab))
 
     def _gradients(self, one: Call, function: Any) -> Iterator[tuple[Any, Array]]:
         """Of all results, weighted: by each float argument."""

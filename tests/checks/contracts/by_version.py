@@ -99,7 +99,8 @@ utilities, mixed precision, logs, settings, fitting - were tried on these versio
 found is in the file of known faults, and so in this table of all contracts of today. An entry that does
 not hold in one of these versions fails a run there. Those of TensorFlow outside Keras - tensors,
 numbers, algebra, structures, graphs, draws, nn, pipelines, records, images - were tried on TensorFlow
-2.12.1, 2.13.0, 2.15.1, 2.16.2, 2.18.1, 2.20.0 and 2.21.0: no version breaks one.
+2.12.1, 2.13.0, 2.15.1, 2.16.2, 2.18.1, 2.20.0 and 2.21.0: no version breaks one. `ops` and
+`augmentation` are of Keras 3, and were tried on all of its versions here.
 
 {table}
 """
