@@ -117,8 +117,7 @@ def test_a_convolutional_network_costs_what_its_filters_do() -> None:
 
 
 def test_a_check_costs_what_it_takes() -> None:
-    """Of arithmetic about a third of a replica of depth 3, a contract an eighth, of operations a fiftieth,
-    as measured."""
+    """Of arithmetic a third of a replica of depth 3, a contract an eighth, of operations a fiftieth."""
     replica = Replica(Cell(depth=3), 0).cost
     assert 0.25 < Check(family="optimizer", subject="sgd").cost / replica < 0.4
     assert 0.1 < Check(family="losses", subject="formula-huber").cost / replica < 0.15
