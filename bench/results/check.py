@@ -70,10 +70,10 @@ NOT_INSTALLED = " is not installed"
 MOST_DEVIATIONS = 20
 
 
-#: Cost of a check of arithmetic, of a contract, and of one of an operation. Measured on an Intel Xeon, a
-#: core each: the 225 replicas of the quick tier, which cost 1.43e6 together, took 368 s, so a second costs
-#: 3,900; its 333 checks of arithmetic took 150 s, .45 s each, and 840 contracts 164 s, .20 s each. Later
-#: 601 contracts of operations took 19 s, .032 s each.
+#: Cost of a check of arithmetic, of a contract, and of one of an operation. Measured on an Intel Xeon,
+#: a core each: the 225 replicas of the quick tier, which cost 1.43e6 together, took 368 s, so a second
+#: costs 3,900; its 333 checks of arithmetic took 150 s, .45 s each, and 840 contracts 164 s, .20 s
+#: each. Later 601 contracts of operations took 19 s, .032 s each.
 _ARITHMETIC_COST, _CONTRACT_COST, _OPERATION_COST = 1.7e3, 7.6e2, 1.2e2
 
 
