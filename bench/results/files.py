@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,8 +42,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     name is replaced, not what it points to.
 
     Raises:
-        BenchError: the disk is full or the place cannot be written to.
+        BenchError: the disk is full, the place cannot be written to, or it is a device or a pipe.
     """
+    if _is_special(path):
+        raise BenchError(
+            f"{path}: is no file, and a file would take its place", hint="name a file to write"
+        )
     # A name that nobody can foresee, and new: a link of that name would be written through.
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     try:
@@ -56,6 +61,18 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
         raise cannot_write(path, error) from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a device, a pipe or a socket has this name, or one of the links that ``/dev`` is made of:
+    root would replace ``/dev/null`` for everybody."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISLNK(mode):
+        return path.absolute().parent == Path("/dev")
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_below(folder: Path, name: str, content: bytes) -> Path:
