@@ -16,6 +16,7 @@ from bench.checks.contracts.ops import promoted
 from bench.checks.examiner import Examiner
 from bench.checks.lab import AbsentError, Lab
 from bench.nets.api import KERAS_MAJOR
+from bench.report.reproducer.contracts.operations import attempts
 from bench.report.reproducer.contracts.script import contract_script
 from bench.results.check import Check, Deviation
 from tests.checks.contracts.scripts import otherwise, status
@@ -152,3 +153,12 @@ def test_a_call_that_raises_is_shown_by_a_script() -> None:
 def test_promotion(one: str, other: str, expected: str) -> None:
     """Rows of JAX' table, either way round."""
     assert promoted(one, other) == promoted(other, one) == expected
+
+
+def test_a_call_that_is_made_in_graphs_alone_is_shown_in_one() -> None:
+    """At once it may end the process, as pooling to a size of 1 does."""
+    [alone] = apart(FLIP, "graph")[1:]
+    lines = attempts(alone, Check(family="ops", subject="flip-graph"))
+    calls = [line for line in lines if line.startswith("got")]
+    assert len(calls) == 1
+    assert "tf.function" in calls[0]

@@ -52,7 +52,7 @@ def attempts(operation: Operation, check: Check) -> list[str]:
             line
             for one in operation.calls()
             for way in WAYS
-            if way in operation.ways or way == "eager"
+            if way in operation.ways or (way == "eager" and operation.ways != ("graph",))
             for line in _called(operation, one, way)
         ]
     finally:
