@@ -102,6 +102,8 @@ def _written(value: Any, arrays: list[str], way: str) -> str:
         kind = value.dtype.name
         if way == "symbols":
             arrays.append(f"tf.keras.KerasTensor({value.shape}, {kind!r})")
+        elif not value.size:
+            arrays.append(f"tf.zeros({value.shape}, {kind!r})")
         else:
             numbers = re.sub(r"\b(inf|nan)\b", r"np.\1", repr(value.tolist()))
             arrays.append(f"tf.constant({numbers}, {kind!r})")
